@@ -1,0 +1,82 @@
+"""Every error that the gate raises on purpose.
+
+    DriftGateError
+    ├── DriftConfigError            a setting is wrong; nothing was checked
+    ├── DriftCheckError             the answer could not be found out
+    │   └── SourceError             one outside system failed or made no sense
+    └── DeploymentDriftError        the policy refuses the batch
+        └── DriftUnknownError       … because drift could not be ruled out
+
+All arguments are positional and kept in ``args``, so that each error survives pickling (a worker
+pool carries it from process to process) and prints as one sentence.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from shared.deployment.facts import Cause, Unknown
+    from shared.deployment.report import DriftReport
+    from shared.deployment.verdict import Verdict
+
+
+class DriftGateError(Exception):
+    """The root: one ``except`` for whatever the gate says no with."""
+
+
+class DriftConfigError(DriftGateError):
+    """The configuration is missing, unreadable or contradicts itself; the sentence names file and key."""
+
+
+class DriftCheckError(DriftGateError):
+    """The check ended without an answer.
+
+    ``cause`` is one of the published causes (see ``facts.Cause``), ``retryable`` says whether asking
+    again later may help, and ``report`` is the report with status ``unknown`` where there is one.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        cause: Cause,
+        retryable: bool = False,
+        report: DriftReport | None = None,
+    ) -> None:
+        super().__init__(message, cause, retryable, report)
+        self.message = message
+        self.cause = cause
+        self.retryable = retryable
+        self.report = report
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class SourceError(DriftCheckError):
+    """An outside system (Cloud Run, git, the ledger) could not be asked or answered nonsense."""
+
+    @classmethod
+    def of(cls, unknown: Unknown) -> SourceError:
+        """The error that says what ``unknown`` says, for a caller that has to stop at once."""
+        return cls(unknown.message, unknown.cause, unknown.retryable)
+
+
+class DeploymentDriftError(DriftGateError):
+    """The batch must not start: the worker does not run what the target ref says it should.
+
+    ``verdict`` is the full judgement (None only where the error was built by hand); the message is
+    what an operator reads: live commit, target, what is missing, since when, and the lines to paste.
+    """
+
+    def __init__(self, message: str, verdict: Verdict | None = None) -> None:
+        super().__init__(message, verdict)
+        self.message = message
+        self.verdict = verdict
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class DriftUnknownError(DeploymentDriftError):
+    """The batch must not start: whether the worker is current could not be found out."""

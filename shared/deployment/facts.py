@@ -1,0 +1,213 @@
+"""What was learned from outside, as immutable values, and the Protocols that bring it.
+
+A source that could not answer raises ``SourceError`` or returns an ``Unknown``: a fact that is not
+known is a value with a cause, never a zero and never an empty list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, Protocol, get_args
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from shared.deployment.errors import DriftCheckError
+
+Kind = Literal["service", "worker-pool", "job"]
+
+Cause = Literal[
+    "credentials",
+    "permission-denied",
+    "not-found",
+    "timeout",
+    "unavailable",
+    "rate-limited",
+    "no-serving-revision",
+    "no-commit-evidence",
+    "commit-not-in-history",
+    "ambiguous-commit",
+    "shallow-history",
+    "target-not-found",
+    "history-unavailable",
+    "nothing-relevant",
+    "invalid-response",
+    "gate-error",
+]
+CAUSES: tuple[Cause, ...] = get_args(Cause)
+
+Carrier = Literal[
+    "fingerprint",
+    "image-label",
+    "revision-label",
+    "image-tag",
+    "env",
+    "ledger",
+    "health",
+    "service-label",
+]
+
+
+class Fact(BaseModel):
+    """Base settings of the values that travel into the JSON: frozen, and no unnoticed extra field."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Unknown(Fact):
+    """Something that could not be determined: why, in one sentence, and whether it may heal."""
+
+    cause: Cause
+    message: str
+    retryable: bool = False
+
+    @classmethod
+    def of(cls, error: DriftCheckError) -> Unknown:
+        """The value that says what ``error`` says."""
+        return cls(cause=error.cause, message=error.message, retryable=error.retryable)
+
+
+class Finding(Fact):
+    """Something noticed on the way that the policy may want to judge; ``code`` is a reason code."""
+
+    code: str
+    message: str
+    data: dict[str, str | int | float | bool | None | list[str]] = Field(default_factory=dict)
+
+
+class Evidence(Fact):
+    """One claim about which commit a revision was built from: who carries it, under which key.
+
+    ``value`` is what was found, untouched: it may be no commit id at all.
+    """
+
+    carrier: Carrier
+    key: str
+    value: str
+
+
+class Tagged(Fact):
+    """A revision that gets no traffic but answers at a tag URL of its own."""
+
+    revision: str
+    tag: str
+    url: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveRevision:
+    """A revision that gets traffic now.
+
+    ``revision`` is the short name; None for a job, whose template is what the next run uses, and for
+    a ledger entry. ``percent`` is its share of the traffic. ``evidence`` keeps every claim about its
+    commit, strongest first. ``unknown`` says why the revision could not be read; then ``evidence``
+    is empty and nothing else is known.
+    """
+
+    revision: str | None
+    percent: int
+    evidence: tuple[Evidence, ...] = ()
+    image: str | None = None
+    created_at: datetime | None = None
+    unknown: Unknown | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Live:
+    """What serves one workload now.
+
+    ``revisions`` are those with traffic and never empty (nothing that serves is
+    ``no-serving-revision``). ``service_claims`` are the service's own labels: hints, no evidence,
+    since they name the newest deploy while the traffic may go elsewhere.
+    """
+
+    kind: Kind
+    project: str | None
+    region: str | None
+    revisions: tuple[LiveRevision, ...]
+    tagged: tuple[Tagged, ...] = ()
+    service_claims: tuple[Evidence, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+
+class Target(Fact):
+    """What should be live: the ref under its full name, the commit, and when that was last confirmed.
+
+    ``confirmed_at`` is now for a local ref or an answer from the remote; earlier when the remote
+    could not be asked and the last answer that the gate itself got had to serve.
+    """
+
+    ref: str
+    commit: str
+    confirmed_at: datetime
+    findings: tuple[Finding, ...] = Field(default=(), exclude=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commit:
+    """One commit as ``git log -c --name-only`` tells it.
+
+    ``paths`` are those that it changes: against its parent, for a merge against all of its parents.
+    Paths are text in which a byte that is not UTF-8 is a lone surrogate (``surrogateescape``), so
+    that two different paths never become one.
+    """
+
+    sha: str
+    parents: tuple[str, ...]
+    committed_at: datetime
+    author: str
+    subject: str
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file of a tree: its mode (``120000`` is a symbolic link) and the id of its content."""
+
+    mode: str
+    blob: str
+
+
+class LiveSource(Protocol):
+    """Knows what serves one workload."""
+
+    def read(self) -> Live:
+        """What serves now. Raises ``SourceError`` when that cannot be known."""
+        ...
+
+
+class History(Protocol):
+    """One repository, for the length of one check: everything is asked inside that check's deadline.
+
+    Every method raises ``SourceError`` (``timeout``, ``history-unavailable``, …) when git cannot
+    answer; none of them starts more git processes for more commits, paths or services.
+    """
+
+    def target(self) -> Target:
+        """The commit that the target ref names now."""
+        ...
+
+    def resolve(self, ids: Collection[str]) -> Mapping[str, str | Unknown]:
+        """Each id, full or short, lower-case hex, as a full commit id or the cause why not.
+
+        Causes: ``commit-not-in-history``, ``ambiguous-commit``, and ``shallow-history`` where the
+        commit may well exist behind the cut.
+        """
+        ...
+
+    def files(self, commits: Collection[str]) -> Mapping[str, Mapping[str, Entry]]:
+        """Every file of each commit's tree, by path. Submodules are entries of mode ``160000``."""
+        ...
+
+    def differences(self, pairs: Sequence[tuple[str, str]]) -> Sequence[frozenset[str]]:
+        """For each pair of commits the paths that differ between their trees; renames are two paths."""
+        ...
+
+    def walk(self, tips: Sequence[str]) -> Iterator[Commit]:
+        """The commits that not every tip reaches, each before its parents, read as they are consumed.
+
+        Raises ``shallow-history`` before the first commit where the history is cut: a count over it
+        would be wrong, not just short.
+        """
+        ...

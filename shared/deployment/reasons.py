@@ -1,0 +1,187 @@
+"""Every reason code and every cause: what it means, what it decides by default, what to do.
+
+One table feeds the verdict, ``deployment-drift explain`` and the README. A code, once published,
+keeps its meaning.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from shared.deployment.facts import Cause
+
+Decision = Literal["allow", "warn", "deny"]
+
+#: From best to worst; the worst reason decides.
+DECISIONS: tuple[Decision, ...] = ("allow", "warn", "deny")
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """One line of the table: the default decision, when the code appears, and the next step."""
+
+    decision: Decision
+    when: str
+    todo: str
+
+
+REASONS: dict[str, Meaning] = {
+    "too-many-commits-behind": Meaning(
+        "deny",
+        "more relevant commits are missing on the live revision than `max_commits_behind` allows",
+        "deploy the target commit",
+    ),
+    "drift-too-old": Meaning(
+        "deny",
+        "the oldest missing relevant commit landed on the target longer ago than `max_drift_age`",
+        "deploy the target commit",
+    ),
+    "content-differs": Meaning(
+        "deny",
+        "relevant files differ although no commit on either side accounts for it (a merge that dropped one side, say)",
+        "compare the two commits with `git diff`, then deploy the target commit",
+    ),
+    "unknown-drift": Meaning(
+        "deny",
+        "it could not be determined whether the live revision is current; the message carries the cause",
+        "look up the cause with `deployment-drift explain CAUSE`; `failure_policy` decides how it counts",
+    ),
+    "dirty-build": Meaning(
+        "deny",
+        "the live revision's own mark says that it was built from a work tree with uncommitted changes",
+        "commit the changes, build from a clean tree and deploy",
+    ),
+    "evidence-conflict": Meaning(
+        "deny",
+        "strong evidence about the live revision disagrees: a label and the image tag, say, name different commits",
+        "deploy again with one commit in the image tag and the revision label",
+    ),
+    "rollout-failed": Meaning(
+        "deny",
+        "the newest revision never became ready and an older one still serves; warns while nothing relevant is missing",
+        "read the platform's message, mend the revision and deploy again",
+    ),
+    "traffic-pinned": Meaning(
+        "deny",
+        "traffic is pinned by name to a revision that is not the newest ready one; "
+        "warns while nothing relevant is missing",
+        "free the traffic: `gcloud run services update-traffic SERVICE --to-latest`",
+    ),
+    "behind-within-limit": Meaning(
+        "warn",
+        "relevant commits are missing, within every limit of the policy",
+        "deploy the target commit before the limit is reached",
+    ),
+    "rollout-in-progress": Meaning(
+        "warn",
+        "a rollout is under way; what serves may change during the batch",
+        "wait for the rollout to land and check again",
+    ),
+    "traffic-split": Meaning(
+        "warn",
+        "more than one revision gets traffic; the worst of them decides",
+        "send all traffic to one revision before the batch",
+    ),
+    "traffic-incomplete": Meaning(
+        "warn",
+        "the traffic percents do not sum to 100: the reading is transient or something is missing from it",
+        "check again in a moment",
+    ),
+    "weak-evidence-disagrees": Meaning(
+        "warn",
+        "only an environment variable names another commit than the stronger evidence; variables outlive deploys",
+        "set the variable anew on each deploy or drop it",
+    ),
+    "service-label-disagrees": Meaning(
+        "warn",
+        "the service's own label names another commit than the revision that serves",
+        "check whether the last deploy got the traffic",
+    ),
+    "diverged": Meaning(
+        "warn",
+        "relevant commits are missing on the live revision, and it has relevant commits that the target lacks",
+        "merge the live commits into the target ref, then deploy it",
+    ),
+    "ahead": Meaning(
+        "warn",
+        "the live revision has relevant commits that the target ref lacks",
+        "merge them into the target ref or deploy the target commit",
+    ),
+    "path-matches-nothing": Meaning(
+        "warn",
+        "a pattern of `paths` matches no file at either end: a folder was moved or misspelt",
+        "correct the pattern in drift.toml",
+    ),
+    "target-may-be-stale": Meaning(
+        "warn",
+        "the target ref could not be confirmed just now, or its upstream is ahead of it",
+        "restore access to the remote, or pull, and check again",
+    ),
+    "content-identical": Meaning(
+        "allow",
+        "the commits differ, the relevant files do not",
+        "nothing",
+    ),
+}
+
+CAUSE_MEANINGS: dict[Cause, tuple[str, str]] = {
+    "credentials": (
+        "no usable credentials were found, or they were refused",
+        "run `gcloud auth application-default login`, or attach a service account; for git, set up its credentials",
+    ),
+    "permission-denied": (
+        "the caller is known but may not read this",
+        "grant `roles/run.viewer` to the account named in the message",
+    ),
+    "not-found": (
+        "the service, the revision or the ledger entry does not exist where it was looked for",
+        "check name, project, region and kind in drift.toml",
+    ),
+    "timeout": (
+        "an outside system did not answer within the deadline",
+        "check the network and the system named; raise `deadline` if it is only slow",
+    ),
+    "unavailable": ("an outside system is down or not reachable", "try again in a moment"),
+    "rate-limited": ("an outside system refuses because of too many requests", "try again in a minute"),
+    "no-serving-revision": (
+        "no revision gets any traffic",
+        "deploy the service, or send traffic to a revision",
+    ),
+    "no-commit-evidence": (
+        "nothing about the live revision names a commit of this repository",
+        "stamp the commit on each deploy: README, “On my own service”",
+    ),
+    "commit-not-in-history": (
+        "the live revision names a commit that this repository does not have (a force-push, another repository)",
+        "deploy a commit of the target ref; if the commit is on another branch, fetch it",
+    ),
+    "ambiguous-commit": (
+        "the live revision names its commit by a short id that fits several commits",
+        "stamp the full commit id",
+    ),
+    "shallow-history": (
+        "the repository is a shallow clone; counts over a cut history are wrong",
+        "run `git fetch --unshallow`, or clone with full history (`fetch-depth: 0` in GitHub Actions)",
+    ),
+    "target-not-found": (
+        "the target ref does not exist",
+        "correct `target_ref` in drift.toml, or push the branch",
+    ),
+    "history-unavailable": (
+        "the repository could not be read: no git, no repository, no permission, or a git command failed",
+        "read the message; it carries git's own words",
+    ),
+    "nothing-relevant": (
+        "`paths` and `ignore` leave no file at either end; such a check would be silent for ever",
+        "correct `paths` in drift.toml",
+    ),
+    "invalid-response": (
+        "an outside system answered something that makes no sense",
+        "read the message; if it persists, report it with that text",
+    ),
+    "gate-error": (
+        "the gate itself could not run (a broken configuration, an unexpected error); seen only under a bypass",
+        "run `deployment-drift check` to see the error on its own",
+    ),
+}

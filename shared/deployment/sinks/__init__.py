@@ -1,0 +1,1 @@
+"""One file per place that a verdict is written to."""

@@ -1,0 +1,1 @@
+"""One file per outside system that the gate learns facts from."""
