@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, Protocol, get_args
+from typing import Any, Literal, NamedTuple, Protocol, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -50,9 +50,29 @@ Carrier = Literal[
 
 
 class Fact(BaseModel):
-    """Base settings of the values that travel into the JSON: frozen, and no unnoticed extra field."""
+    """A value that travels into the JSON: frozen, and a mapping of its fields as well.
+
+    ``fact["field"]`` and ``fact.field`` are the same; ``keys``, ``get``, ``in`` and ``dict(fact)``
+    work as they do for a dictionary.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def keys(self) -> Collection[str]:
+        """The names of all fields."""
+        return type(self).model_fields.keys()
+
+    def __getitem__(self, key: str) -> Any:
+        if key not in self.keys():
+            raise KeyError(key)
+        return getattr(self, key)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self.keys()
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The field ``key``, or ``default`` where there is no such field."""
+        return getattr(self, key) if key in self.keys() else default
 
 
 class Unknown(Fact):
@@ -73,7 +93,7 @@ class Finding(Fact):
 
     code: str
     message: str
-    data: dict[str, str | int | float | bool | None | list[str]] = Field(default_factory=dict)
+    data: dict[str, str | int | float | bool | list[str] | None] = Field(default_factory=dict)
 
 
 class Evidence(Fact):
@@ -144,21 +164,21 @@ class Target(Fact):
     findings: tuple[Finding, ...] = Field(default=(), exclude=True)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Commit:
+class Commit(NamedTuple):
     """One commit as ``git log -c --name-only`` tells it.
 
-    ``paths`` are those that it changes: against its parent, for a merge against all of its parents.
-    Paths are text in which a byte that is not UTF-8 is a lone surrogate (``surrogateescape``), so
-    that two different paths never become one.
+    A named tuple, since a drift of 100,000 commits makes 100,000 of them. ``committed_at`` is the
+    committer time in seconds since 1970 (UTC). ``paths`` are those that the commit changes: against
+    its parent, for a merge against all of its parents; they are text in which a byte that is not
+    UTF-8 is a lone surrogate (``surrogateescape``), so that two different paths never become one.
     """
 
     sha: str
-    parents: tuple[str, ...]
-    committed_at: datetime
+    parents: Sequence[str]
+    committed_at: int
     author: str
     subject: str
-    paths: tuple[str, ...]
+    paths: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)

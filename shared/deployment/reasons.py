@@ -39,7 +39,8 @@ REASONS: dict[str, Meaning] = {
     ),
     "content-differs": Meaning(
         "deny",
-        "relevant files differ although no commit on either side accounts for it (a merge that dropped one side, say)",
+        "relevant files differ although no commit on either side accounts for it "
+        "(a merge that dropped one side, say)",
         "compare the two commits with `git diff`, then deploy the target commit",
     ),
     "unknown-drift": Meaning(
@@ -54,12 +55,14 @@ REASONS: dict[str, Meaning] = {
     ),
     "evidence-conflict": Meaning(
         "deny",
-        "strong evidence about the live revision disagrees: a label and the image tag, say, name different commits",
+        "strong evidence about the live revision disagrees: "
+        "a label and the image tag, say, name different commits",
         "deploy again with one commit in the image tag and the revision label",
     ),
     "rollout-failed": Meaning(
         "deny",
-        "the newest revision never became ready and an older one still serves; warns while nothing relevant is missing",
+        "the newest revision never became ready and an older one still serves; "
+        "warns while nothing relevant is missing",
         "read the platform's message, mend the revision and deploy again",
     ),
     "traffic-pinned": Meaning(
@@ -90,7 +93,8 @@ REASONS: dict[str, Meaning] = {
     ),
     "weak-evidence-disagrees": Meaning(
         "warn",
-        "only an environment variable names another commit than the stronger evidence; variables outlive deploys",
+        "only an environment variable names another commit than the stronger evidence; "
+        "variables outlive deploys",
         "set the variable anew on each deploy or drop it",
     ),
     "service-label-disagrees": Meaning(
@@ -100,7 +104,8 @@ REASONS: dict[str, Meaning] = {
     ),
     "diverged": Meaning(
         "warn",
-        "relevant commits are missing on the live revision, and it has relevant commits that the target lacks",
+        "relevant commits are missing on the live revision, "
+        "and it has relevant commits that the target lacks",
         "merge the live commits into the target ref, then deploy it",
     ),
     "ahead": Meaning(
@@ -128,7 +133,8 @@ REASONS: dict[str, Meaning] = {
 CAUSE_MEANINGS: dict[Cause, tuple[str, str]] = {
     "credentials": (
         "no usable credentials were found, or they were refused",
-        "run `gcloud auth application-default login`, or attach a service account; for git, set up its credentials",
+        "run `gcloud auth application-default login`, or attach a service account; "
+        "for git, set up its credentials",
     ),
     "permission-denied": (
         "the caller is known but may not read this",
@@ -153,7 +159,8 @@ CAUSE_MEANINGS: dict[Cause, tuple[str, str]] = {
         "stamp the commit on each deploy: README, “On my own service”",
     ),
     "commit-not-in-history": (
-        "the live revision names a commit that this repository does not have (a force-push, another repository)",
+        "the live revision names a commit that this repository does not have "
+        "(a force-push, another repository)",
         "deploy a commit of the target ref; if the commit is on another branch, fetch it",
     ),
     "ambiguous-commit": (
@@ -181,7 +188,8 @@ CAUSE_MEANINGS: dict[Cause, tuple[str, str]] = {
         "read the message; if it persists, report it with that text",
     ),
     "gate-error": (
-        "the gate itself could not run (a broken configuration, an unexpected error); seen only under a bypass",
+        "the gate itself could not run (a broken configuration, an unexpected error); "
+        "seen only under a bypass",
         "run `deployment-drift check` to see the error on its own",
     ),
 }

@@ -1,0 +1,239 @@
+"""Settings into a gate: the only room that names concrete sources and sinks. Imported late.
+
+The doors call ``check`` and ``require``; what they load (grpc, Google's clients, git) loads here.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Collection, Sequence
+from datetime import UTC, datetime
+from functools import cache
+from typing import TYPE_CHECKING, TypeVar
+
+from shared.deployment import break_glass, evidence, gate, render
+from shared.deployment.calling import Deadline, gather
+from shared.deployment.errors import (
+    DeploymentDriftError,
+    DriftCheckError,
+    DriftConfigError,
+    DriftUnknownError,
+    SourceError,
+)
+from shared.deployment.facts import Evidence, History, LiveSource, Unknown
+from shared.deployment.relevance.patterns import PathRules
+from shared.deployment.report import DriftReport, unknown_report
+from shared.deployment.settings import ServiceSettings, Settings, environment, load
+from shared.deployment.settings import actor as process_actor
+from shared.deployment.sinks.log import LogSink
+from shared.deployment.verdict import BreakGlass, Outcome, Policy, Verdict, judge
+
+if TYPE_CHECKING:
+    from shared.deployment.sources.cloud_run_clients import Clients
+
+log = logging.getLogger("drift_gate")
+
+T = TypeVar("T")
+
+#: Seconds that the record of a bypass may take, beside the 1.5 s of the check: the batch is waiting.
+RECORD_SECONDS = 0.4
+
+
+def utc_now() -> datetime:
+    """The clock of the process, in UTC."""
+    return datetime.now(UTC)
+
+
+def check(
+    names: Sequence[str] = (),
+    *,
+    settings: Settings | None = None,
+    at_most: float | None = None,
+    record: bool = True,
+) -> Outcome:
+    """The verdicts on the services ``names`` (none: all that are declared), each by its own policy.
+
+    ``at_most`` (seconds) shortens the deadline; None leaves it as set. ``record`` False keeps the
+    verdicts out of the sinks, for a caller that has something to add to them first. Raises
+    ``DriftConfigError``; what could not be found out is a verdict about an unknown.
+    """
+    settings = settings or load()
+    chosen = {name: settings.service(name) for name in names} or settings.services
+    build = _Builder(settings)
+    build.load(chosen.values())
+    seconds = max(one.deadline for one in chosen.values())
+    deadline = Deadline(seconds if at_most is None else min(seconds, at_most))
+    started, now = time.monotonic(), utc_now()
+    verdicts = gate.check(
+        [build.plan(name, one, deadline) for name, one in chosen.items()], deadline=deadline, now=now
+    )
+    if record:
+        gate.write(verdicts, _sinks(settings))
+    return Outcome.of(verdicts, now, int((time.monotonic() - started) * 1000))
+
+
+def report_on(name: str | None, *, settings: Settings | None) -> DriftReport:
+    """The report on one service; raises ``DriftCheckError`` where its status is unknown."""
+    settings = settings or load()
+    report = check([name or settings.batch_service()], settings=settings).services[0].report
+    if report.unknown:
+        unknown = report.unknown
+        raise DriftCheckError(unknown.message, unknown.cause, unknown.retryable, report)
+    return report
+
+
+def require(
+    name: str | None, *, skip: bool, reason: str | None, actor: str | None, settings: Settings | None
+) -> Verdict:
+    """The verdict that lets a batch start, or ``DeploymentDriftError``. The bypass is read first."""
+    environ = settings.environ if settings else environment()
+    who = actor or process_actor(environ)
+    asked = break_glass.asked_for(skip, reason, who, environ, utc_now())
+    for complaint in asked.complaints:
+        log.error("%s", complaint)
+    if asked.bypass:
+        return _bypassed(name, asked.bypass, settings)
+    settings = settings or load()
+    name = name or settings.batch_service()
+    verdict = check([name], settings=settings).services[0]
+    if verdict.refuses:
+        error = DriftUnknownError if verdict.refuses_unknown else DeploymentDriftError
+        raise error(render.refusal(verdict, settings.service(name)), verdict)
+    return verdict
+
+
+def _bypassed(name: str | None, bypass: BreakGlass, settings: Settings | None) -> Verdict:
+    """The verdict that the check reaches in the little time it has, overridden. Nothing here may raise."""
+    found: list[Settings] = [settings] if settings else []
+
+    def judged() -> Verdict:
+        ours = settings or load()
+        found.append(ours)
+        chosen = name or ours.batch_service()
+        return check([chosen], settings=ours, at_most=break_glass.CHECK_SECONDS, record=False).services[0]
+
+    ours = _within(break_glass.CHECK_SECONDS, judged)
+    verdict = ours if isinstance(ours, Verdict) else _unjudged(name, ours)
+    verdict = verdict.bypassed(bypass)
+    overridden = ", ".join(
+        f"{each.code} ({each.message})" for each in verdict.reasons if each.decision == "deny"
+    )
+    log.warning(
+        "drift gate bypassed for %s by %s via %s; reason: %s; overridden: %s",
+        verdict.service,
+        render.plain(bypass.actor),
+        bypass.via,
+        render.plain(bypass.reason or "none given"),
+        render.plain(overridden or "nothing"),
+    )
+    _within(RECORD_SECONDS, lambda: gate.write([verdict], _sinks(found[0]) if found else [LogSink()]))
+    return verdict
+
+
+def _within(seconds: float, job: Callable[[], T]) -> T | Unknown:
+    """``job()``, or why it gave no answer in ``seconds``. It runs on a thread that nobody waits for."""
+    try:
+        answer = gather({"bypassed check": job}, Deadline(seconds))["bypassed check"]
+    except DriftCheckError as error:
+        return Unknown.of(error)
+    except Exception as error:  # under a bypass nothing the gate trips over may stop the batch
+        return Unknown(cause="gate-error", message=f"{type(error).__name__}: {error}")
+    return Unknown.of(answer) if isinstance(answer, SourceError) else answer
+
+
+def _unjudged(name: str | None, unknown: Unknown) -> Verdict:
+    return judge(unknown_report(name or "(the batch's service)", "service", unknown), Policy())
+
+
+def _sinks(settings: Settings) -> list[gate.Sink]:
+    sinks: list[gate.Sink] = [LogSink()]
+    if settings.sinks.decisions:
+        from shared.deployment.sinks.decisions import DecisionsSink
+
+        sinks.append(DecisionsSink(settings.beside(settings.sinks.decisions), utc_now))
+    return sinks
+
+
+class _Builder:
+    """Makes the plans of one check; services of one repository and ref share one history."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._histories: dict[tuple[str, str], History] = {}
+
+    def load(self, services: Collection[ServiceSettings]) -> None:
+        """Load the libraries that the check needs, before its clock starts."""
+        import shared.deployment.sources.checkout  # noqa: F401 (loaded for its side effect: time)
+
+        if any(one.live == "cloud-run" for one in services):
+            import shared.deployment.sources.cloud_run  # noqa: F401 (loaded for its side effect: time)
+
+    def plan(self, name: str, service: ServiceSettings, deadline: Deadline) -> gate.Plan:
+        """What to check for one service."""
+        return gate.Plan(
+            service=name,
+            kind=service.kind,
+            live=self._live(name, service, deadline),
+            history=self._history(service, deadline),
+            rules=PathRules(service.paths, service.ignore),
+            policy=service.policy,
+        )
+
+    def _live(self, name: str, service: ServiceSettings, deadline: Deadline) -> LiveSource:
+        if service.live == "ledger":
+            from shared.deployment.sources.ledger import Ledger
+
+            return Ledger(path=self._settings.beside(service.ledger), service=name)
+        from shared.deployment.sources.cloud_run import CloudRun
+
+        return CloudRun(
+            service=name,
+            kind=service.kind,
+            project=str(service.project),
+            region=str(service.region),
+            deadline=deadline,
+            clients=_clients(self._settings.emulator),
+            label_keys=service.commit_labels,
+            env_keys=service.commit_env,
+        )
+
+    def _history(self, service: ServiceSettings, deadline: Deadline) -> History:
+        from shared.deployment.sources.checkout import Checkout
+
+        key = (service.repository, service.target_ref)
+        if key not in self._histories:
+            self._histories[key] = Checkout(
+                path=self._settings.beside(service.repository),
+                target_ref=service.target_ref,
+                deadline=deadline,
+                environ=self._settings.environ,
+                now=utc_now,
+                stale_target_limit=service.stale_target_limit,
+            )
+        return self._histories[key]
+
+
+@cache
+def _clients(emulator: str | None) -> Clients:
+    """Google's clients, once per process and endpoint: a channel and a token serve every check."""
+    from shared.deployment.sources.cloud_run_clients import Clients
+
+    return Clients(emulator)
+
+
+def record(name: str, commit: str, settings: Settings) -> None:
+    """Note in the ledger of the service ``name`` that it runs ``commit``, a full or short commit id.
+
+    Raises ``DriftConfigError`` where the service is not declared or has no ledger, or where
+    ``commit`` is no commit id, and ``SourceError`` where the ledger cannot be written.
+    """
+    from shared.deployment.sources import ledger
+
+    service = settings.service(name)
+    if service.live != "ledger":
+        raise DriftConfigError(f'{settings.file}: [services.{name}] has no ledger (live = "{service.live}")')
+    claim = Evidence(carrier="ledger", key="commit", value=commit)
+    if not evidence.ids([claim]):
+        raise DriftConfigError(f"--commit {commit!r} is no commit id: give 7 to 64 hex digits")
+    ledger.record(settings.beside(service.ledger), name, commit, utc_now())

@@ -1,0 +1,143 @@
+"""``deployment-drift``: arguments, printing, exit codes. Data on stdout, talk on stderr."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Callable, Sequence
+
+from rich.console import Console
+
+from shared.deployment import render
+from shared.deployment.errors import DriftConfigError, DriftGateError
+from shared.deployment.reasons import CAUSE_MEANINGS, REASONS
+from shared.deployment.settings import load, near_misses
+from shared.deployment.verdict import Outcome
+
+OK, USAGE, UNEXPECTED, INTERRUPTED = 0, 2, 3, 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; ``argv`` None means the process's own arguments. Returns the exit code."""
+    arguments = parser().parse_args(argv)
+    talk_on_stderr()
+    run: Callable[[argparse.Namespace], int] = arguments.run
+    return exit_code_of(lambda: run(arguments), "deployment-drift")
+
+
+def exit_code_of(run: Callable[[], int], program: str) -> int:
+    """``run()``'s exit code, or the one of the error that it ended with, in one sentence on stderr."""
+    try:
+        return run()
+    except KeyboardInterrupt:
+        print(f"{program}: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except DriftConfigError as error:
+        print(f"{program}: {render.plain(str(error))}", file=sys.stderr)
+        return USAGE
+    except DriftGateError as error:
+        print(f"{program}: {render.plain(str(error))}", file=sys.stderr)
+        return UNEXPECTED
+    except Exception as error:
+        logging.getLogger("drift_gate").debug("unexpected error", exc_info=True)
+        sentence = render.plain(f"{type(error).__name__}: {error}")
+        print(f"{program}: unexpected error: {sentence}; --debug shows where", file=sys.stderr)
+        return UNEXPECTED
+
+
+def talk_on_stderr() -> None:
+    """Log to stderr. On a terminal the table says what a verdict line would: those are for machines."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
+    if sys.stderr.isatty():
+        handler.addFilter(lambda record: record.name != "drift_gate.verdict")
+    logger = logging.getLogger("drift_gate")
+    logger.handlers[:] = [handler]
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+
+
+def parser() -> argparse.ArgumentParser:
+    """The arguments that ``deployment-drift`` takes."""
+    root = argparse.ArgumentParser(
+        prog="deployment-drift",
+        description="Does the live worker run the code that the target ref says it should?",
+    )
+    commands = root.add_subparsers(required=True, metavar="COMMAND")
+
+    check = commands.add_parser(
+        "check",
+        help="judge the declared services and say why",
+        description="Judge the declared services. Exit code: 0 allow, warn or not enforced; 1 an enforced "
+        "denial from known drift; 3 a denial because it could not be determined, or an unexpected "
+        "error; 2 usage or configuration; 130 interrupted. Bypasses are ignored.",
+    )
+    check.add_argument("services", nargs="*", metavar="SERVICE", help="a declared service; none means all")
+    check.add_argument(
+        "--format", choices=[each.value for each in render.Format], default="table", help="what to print"
+    )
+    check.add_argument(
+        "--verbose", action="store_true", help="list each undeployed commit with its relevant paths"
+    )
+    check.set_defaults(run=_check)
+
+    record = commands.add_parser(
+        "record",
+        help="note in the ledger that a service runs a commit",
+        description="Append to the ledger that SERVICE now runs the commit SHA.",
+    )
+    record.add_argument("service", metavar="SERVICE")
+    record.add_argument("--commit", required=True, metavar="SHA", help="the commit that was deployed")
+    record.set_defaults(run=_record)
+
+    explain = commands.add_parser(
+        "explain",
+        help="say what a reason code or a cause means and what to do",
+        description="Say what a reason code or a cause of an unknown means and what to do.",
+    )
+    explain.add_argument("code", metavar="CODE", help="such as too-many-commits-behind or shallow-history")
+    explain.set_defaults(run=_explain)
+    return root
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from shared.deployment import assembly
+
+    outcome = assembly.check(arguments.services)
+    show(outcome, render.Format(arguments.format), verbose=arguments.verbose)
+    return outcome.exit_code
+
+
+def show(outcome: Outcome, form: render.Format, *, verbose: bool = False) -> None:
+    """Print the verdicts on stdout."""
+    if form in render.TEXT:
+        sys.stdout.write(render.TEXT[form](outcome, verbose=verbose))
+    else:
+        Console(highlight=False).print(render.table(outcome, verbose=verbose))
+
+
+def _record(arguments: argparse.Namespace) -> int:
+    from shared.deployment import assembly
+
+    settings = load()
+    assembly.record(arguments.service, arguments.commit, settings)
+    print(f"recorded: {arguments.service} runs {arguments.commit}", file=sys.stderr)
+    return OK
+
+
+def _explain(arguments: argparse.Namespace) -> int:
+    code = arguments.code
+    meaning: list[tuple[str, str]]
+    if code in REASONS:
+        reason = REASONS[code]
+        meaning = [("decides", reason.decision), ("when", reason.when), ("to do", reason.todo)]
+    elif code in CAUSE_MEANINGS:
+        when, todo = CAUSE_MEANINGS[code]
+        meaning = [("cause of", "unknown-drift"), ("when", when), ("to do", todo)]
+    else:
+        hint = near_misses(code, [*REASONS, *CAUSE_MEANINGS])
+        known = ", ".join([*REASONS, *CAUSE_MEANINGS])
+        raise DriftConfigError(f"no reason code and no cause {code!r}{hint} (known: {known})")
+    Console(highlight=False).print(render.explained(code, meaning))
+    return OK

@@ -1,0 +1,186 @@
+"""Which commit a revision was built from: claims, weighed in the order of their strength. Pure.
+
+No claim is thrown away: the strongest that names a commit decides, and each one that contradicts it
+becomes a finding.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from shared.deployment.facts import Carrier, Evidence, Finding, LiveRevision, Unknown
+
+#: Strongest first. A revision label that agrees with the image tag needs no place of its own: the
+#: label decides either way, and a tag that disagrees is a conflict.
+STRENGTH: tuple[Carrier, ...] = (
+    "fingerprint",
+    "image-label",
+    "revision-label",
+    "image-tag",
+    "env",
+    "ledger",
+    "health",
+)
+#: Carriers written anew by each deploy that does its job; if two of them disagree, one of them lies.
+_STRONG: frozenset[Carrier] = frozenset({"image-label", "revision-label", "image-tag"})
+#: A full-length id from one of these is meant as a commit even if no repository has it. An image
+#: label may be inherited from the base image and name a commit of somebody else's repository.
+_BINDING: frozenset[Carrier] = frozenset(
+    {"revision-label", "image-tag", "env", "ledger", "fingerprint", "health"}
+)
+#: A shorter run of hex digits is a date, a build number or a short id: only the history can tell.
+_FULL_LENGTH = 40
+#: What a commit id looks like, with the mark that build scripts add for a dirty work tree.
+_COMMIT_ID = re.compile(r"([0-9a-f]{7,64})([-_.+]dirty)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A piece of evidence, read: the commit id that it names (None: no commit id), and whether dirty."""
+
+    evidence: Evidence
+    id: str | None
+    dirty: bool
+
+    def __str__(self) -> str:
+        return f"{self.evidence.carrier} {self.evidence.key}={self.evidence.value}"
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """What the evidence comes to: a commit of the history or the cause why not, and what contradicts."""
+
+    commit: str | Unknown
+    findings: tuple[Finding, ...] = ()
+
+
+def read(evidence: Iterable[Evidence]) -> tuple[Claim, ...]:
+    """The claims that ``evidence`` makes, strongest first; upper case and white space do not matter."""
+    claims = []
+    for item in evidence:
+        match = _COMMIT_ID.fullmatch(item.value.strip().lower())
+        claims.append(Claim(item, match[1] if match else None, bool(match and match[2])))
+    return tuple(sorted(claims, key=lambda claim: _strength(claim.evidence.carrier)))
+
+
+def ids(evidence: Iterable[Evidence]) -> set[str]:
+    """The commit ids in ``evidence`` that the history has to resolve."""
+    return {claim.id for claim in read(evidence) if claim.id}
+
+
+def weigh(revision: LiveRevision, resolved: Mapping[str, str | Unknown]) -> Weighed:
+    """The commit that ``revision`` was built from, as far as its evidence and the history can tell.
+
+    ``resolved`` maps each of ``ids(revision.evidence)`` to a full commit id or the cause why not.
+    A value shorter than 40 digits and an image label count only if they resolve, else the next
+    carrier is asked; any other full-length id that does not resolve is the answer: the revision runs
+    a commit that this history does not have.
+    """
+    if revision.unknown:
+        return Weighed(revision.unknown)
+    claims = [claim for claim in read(revision.evidence) if claim.id]
+    commit = _decide(claims, resolved) or _nothing(revision.evidence)
+    return Weighed(commit, (*_conflicts(claims, resolved, commit), *_dirty(claims, resolved, commit)))
+
+
+def disagreeing_service_claims(
+    claims: Iterable[Evidence], commits: Iterable[str], resolved: Mapping[str, str | Unknown]
+) -> tuple[Finding, ...]:
+    """Findings for the service's own labels that name none of the live ``commits``."""
+    live = set(commits)
+    named = [(claim, _named(claim, resolved)) for claim in read(claims)]
+    return tuple(
+        Finding(
+            code="service-label-disagrees",
+            message=f"the service's own label {claim.evidence.key} says {claim.evidence.value}, "
+            "which is not what serves",
+            data={"key": claim.evidence.key, "value": claim.evidence.value},
+        )
+        for claim, commit in named
+        if live and commit and commit not in live
+    )
+
+
+def _strength(carrier: Carrier) -> int:
+    return STRENGTH.index(carrier) if carrier in STRENGTH else len(STRENGTH)
+
+
+def _decide(claims: Sequence[Claim], resolved: Mapping[str, str | Unknown]) -> str | Unknown | None:
+    """The first claim that counts; an undecided short id must at least fit the commit that is found."""
+    undecided: list[tuple[Claim, Unknown]] = []
+    for claim in claims:
+        answer = resolved[str(claim.id)]
+        if isinstance(answer, Unknown):
+            if _binding(claim):
+                return answer
+            undecided.append((claim, answer))
+            continue
+        contradicted = [
+            unknown
+            for earlier, unknown in undecided
+            if unknown.cause == "ambiguous-commit" and not answer.startswith(str(earlier.id))
+        ]
+        return contradicted[0] if contradicted else answer
+    causes = {unknown.cause: unknown for _, unknown in reversed(undecided)}
+    return causes.get("ambiguous-commit") or causes.get("shallow-history")
+
+
+def _binding(claim: Claim) -> bool:
+    return claim.evidence.carrier in _BINDING and len(str(claim.id)) >= _FULL_LENGTH
+
+
+def _nothing(evidence: Sequence[Evidence]) -> Unknown:
+    seen = ", ".join(str(claim) for claim in read(evidence)[:6])
+    found = f"found: {seen}" if seen else "there is no label, image tag or variable to go by"
+    return Unknown(
+        cause="no-commit-evidence",
+        message=f"nothing about the live revision names a commit of this repository ({found})",
+    )
+
+
+def _named(claim: Claim, resolved: Mapping[str, str | Unknown]) -> str | None:
+    """The commit that the claim stands for: resolved, or a full-length id of its own; else None."""
+    if claim.id is None:
+        return None
+    answer = resolved[claim.id]
+    if isinstance(answer, str):
+        return answer
+    return claim.id if _binding(claim) else None
+
+
+def _conflicts(
+    claims: Sequence[Claim], resolved: Mapping[str, str | Unknown], commit: str | Unknown
+) -> Iterable[Finding]:
+    strong = [(claim, _named(claim, resolved)) for claim in claims if claim.evidence.carrier in _STRONG]
+    named = {claimed for _, claimed in strong if claimed}
+    if len(named) > 1:
+        yield Finding(
+            code="evidence-conflict",
+            message="evidence disagrees: " + ", ".join(str(claim) for claim, claimed in strong if claimed),
+            data={"commits": sorted(named)},
+        )
+    for claim in claims:
+        claimed = _named(claim, resolved)
+        if claim.evidence.carrier == "env" and isinstance(commit, str) and claimed not in (None, commit):
+            yield Finding(
+                code="weak-evidence-disagrees",
+                message=f"the variable {claim.evidence.key} says {claim.evidence.value}, "
+                f"stronger evidence says {commit[:12]}",
+                data={"key": claim.evidence.key, "value": claim.evidence.value},
+            )
+
+
+def _dirty(
+    claims: Sequence[Claim], resolved: Mapping[str, str | Unknown], commit: str | Unknown
+) -> Iterable[Finding]:
+    for claim in claims:
+        weak = claim.evidence.carrier == "env" and _named(claim, resolved) != commit
+        if claim.dirty and not weak:
+            yield Finding(
+                code="dirty-build",
+                message=f"built from a work tree with uncommitted changes, says {claim}",
+                data={"key": claim.evidence.key, "value": claim.evidence.value},
+            )
+            return

@@ -1,0 +1,211 @@
+"""The story of a check, over Protocols only.
+
+    1. ask, side by side, what is live and what should be
+    2. let the history say which commits the evidence means
+    3. find what is relevant, and what of it differs
+    4. walk the history once, counting for every live commit as it passes by
+    5. put each service's report together
+    6. let each policy judge
+
+What fails on the way makes the services that depend on it `unknown`, with the cause, and no other.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from shared.deployment import evidence, lineage, report
+from shared.deployment.calling import Deadline, gather
+from shared.deployment.errors import SourceError
+from shared.deployment.evidence import Weighed
+from shared.deployment.facts import Finding, History, Kind, Live, LiveSource, Target, Unknown
+from shared.deployment.relevance.patterns import PathRules
+from shared.deployment.report import Compared, DriftReport, Pair, Tally
+from shared.deployment.verdict import Policy, Verdict, judge
+
+log = logging.getLogger("drift_gate")
+
+
+class Sink(Protocol):
+    """Somewhere that a verdict is written to."""
+
+    def write(self, verdict: Verdict) -> None:
+        """Write it, or raise: the gate warns and goes on."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What is to be checked for one service. Services of one repository and ref share one ``history``."""
+
+    service: str
+    kind: Kind
+    live: LiveSource
+    history: History
+    rules: PathRules
+    policy: Policy
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """A plan with both sides known: the facts to compare."""
+
+    plan: Plan
+    live: Live
+    target: Target
+
+    def unknown(self, unknown: Unknown) -> DriftReport:
+        """The report where these facts could not be compared."""
+        plan = self.plan
+        return report.unknown_report(plan.service, plan.kind, unknown, live=self.live, target=self.target)
+
+
+def check(plans: Sequence[Plan], *, deadline: Deadline, now: datetime) -> list[Verdict]:
+    """A verdict for each plan, in their order, within ``deadline``; ``now`` (UTC) dates the drift.
+
+    Never raises for a source that failed: that is a verdict about an unknown.
+    """
+    cases, reports = _ask(plans, deadline)
+    for history in {id(case.plan.history): case.plan.history for case in cases}.values():
+        of_history = [case for case in cases if case.plan.history is history]
+        try:
+            reports.update(_compare(history, of_history, now))
+        except SourceError as error:
+            reports.update({case.plan.service: case.unknown(Unknown.of(error)) for case in of_history})
+    return [judge(reports[plan.service], plan.policy) for plan in plans]
+
+
+def write(verdicts: Iterable[Verdict], sinks: Sequence[Sink]) -> None:
+    """Every verdict to every sink; one that fails is warned about and changes nothing."""
+    for verdict in verdicts:
+        for sink in sinks:
+            try:
+                sink.write(verdict)
+            except Exception as error:  # whatever a sink raises, the verdict stands
+                name = type(sink).__name__
+                log.warning("%s could not keep the verdict on %s: %s", name, verdict.service, error)
+
+
+def _ask(plans: Sequence[Plan], deadline: Deadline) -> tuple[list[_Case], dict[str, DriftReport]]:
+    """1. The plans with both sides known, and an unknown report for each of the others."""
+    jobs: dict[object, Callable[[], Live | Target]] = {plan.service: plan.live.read for plan in plans}
+    jobs |= {id(plan.history): plan.history.target for plan in plans}
+    answers = gather(jobs, deadline)
+    cases: list[_Case] = []
+    reports: dict[str, DriftReport] = {}
+    for plan in plans:
+        live, target = answers[plan.service], answers[id(plan.history)]
+        if isinstance(live, Live) and isinstance(target, Target):
+            cases.append(_Case(plan, live, target))
+        else:
+            reports[plan.service] = _one_sided(plan, live, target)
+    return cases, reports
+
+
+def _one_sided(plan: Plan, live: object, target: object) -> DriftReport:
+    """The unknown report that keeps what one side did answer; what serves is the first question."""
+    error = next(each for each in (live, target) if isinstance(each, SourceError))
+    return report.unknown_report(
+        plan.service,
+        plan.kind,
+        Unknown.of(error),
+        live=live if isinstance(live, Live) else None,
+        target=target if isinstance(target, Target) else None,
+    )
+
+
+def _compare(history: History, cases: Sequence[_Case], now: datetime) -> dict[str, DriftReport]:
+    """2. to 5. for the services of one history."""
+    resolved = history.resolve(_ids(cases))
+    weighed = {
+        case.plan.service: [evidence.weigh(revision, resolved) for revision in case.live.revisions]
+        for case in cases
+    }
+    target = cases[0].target.commit
+    lives = _distinct_commits(weighed.values(), target)
+    listed = _listing(history, cases, [target, *lives])
+    counted = _count(history, cases, weighed, target, lives)
+    reports = {}
+    for case in cases:
+        service = case.plan.service
+        selected = _selected(case.plan, listed)
+        if isinstance(selected, Unknown):
+            reports[service] = case.unknown(selected)
+            continue
+        compared = [Compared(one, counted.get((service, str(one.commit)))) for one in weighed[service]]
+        reports[service] = report.compare(service, case.live, case.target, compared, resolved, selected, now)
+    return reports
+
+
+def _ids(cases: Iterable[_Case]) -> set[str]:
+    """Every commit id that any evidence names."""
+    claims = [revision.evidence for case in cases for revision in case.live.revisions]
+    claims += [case.live.service_claims for case in cases]
+    return evidence.ids(claim for each in claims for claim in each)
+
+
+def _distinct_commits(weighed: Iterable[Sequence[Weighed]], target: str) -> list[str]:
+    """The live commits that differ from the target; equal ids need no history."""
+    commits = {one.commit for each in weighed for one in each if isinstance(one.commit, str)}
+    return sorted(commits - {target})
+
+
+def _listing(history: History, cases: Iterable[_Case], commits: Sequence[str]) -> frozenset[str]:
+    """3. The files at either end, where a service declares paths that have to match something."""
+    if all(case.plan.rules.paths is None for case in cases):
+        return frozenset()
+    return frozenset().union(*history.files(commits).values())
+
+
+def _selected(plan: Plan, listed: frozenset[str]) -> tuple[Finding, ...] | Unknown:
+    """3. What the patterns miss: a finding for each idle one, unknown when they select nothing at all."""
+    if plan.rules.paths is None:
+        return ()
+    if not plan.rules.selects(listed):
+        patterns = ", ".join(plan.rules.paths) or "(empty)"
+        return Unknown(
+            cause="nothing-relevant",
+            message=f"paths of {plan.service} ({patterns}) select no file at either end: a folder was "
+            "moved or misspelt, and this check would be silent for ever",
+        )
+    return tuple(
+        Finding(
+            code="path-matches-nothing",
+            message=f"the pattern {pattern!r} in paths matches no file at either end",
+            data={"pattern": pattern},
+        )
+        for pattern in plan.rules.idle(listed)
+    )
+
+
+def _count(
+    history: History,
+    cases: Sequence[_Case],
+    weighed: Mapping[str, Sequence[Weighed]],
+    target: str,
+    lives: Sequence[str],
+) -> Mapping[tuple[str, str], Tally | Unknown]:
+    """4. For each service and live commit what stands between it and the target, from one walk."""
+    wanted = [
+        (case.plan, live)
+        for case in cases
+        for live in lives
+        if any(one.commit == live for one in weighed[case.plan.service])
+    ]
+    keys = [(plan.service, live) for plan, live in wanted]
+    if not wanted:
+        return {}
+    try:
+        nets = dict(zip(lives, history.differences([(live, target) for live in lives]), strict=True))
+        pairs = [
+            Pair(lives.index(live), plan.rules.relevant, frozenset(filter(plan.rules.relevant, nets[live])))
+            for plan, live in wanted
+        ]
+        walked = lineage.trace(history.walk([target, *lives]), target, lives)
+        return dict(zip(keys, report.fold(walked, pairs), strict=True))
+    except SourceError as error:
+        return dict.fromkeys(keys, Unknown.of(error))

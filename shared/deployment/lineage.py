@@ -1,0 +1,73 @@
+"""Who reaches a commit, and when it landed on the target: pure, over a stream of commits.
+
+The stream comes children first (``--topo-order``), so what is known of a commit is handed on to its
+parents and forgotten: memory follows the number of branches open at once, not the commits seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from shared.deployment.facts import Commit
+
+
+class Landing(NamedTuple):
+    """A commit on the target's first-parent line: how deep below the target, and its committer time."""
+
+    depth: int
+    at: int
+
+
+class Traced(NamedTuple):
+    """A commit and who reaches it.
+
+    ``by_target``: the target commit does. ``by_live``: bit ``i`` is set where the live commit ``i``
+    does. ``landed``: the deepest commit of the target's first-parent line from which it is reachable,
+    that is when it became part of the target (an author date may be weeks older); None where only a
+    live commit reaches it.
+    """
+
+    commit: Commit
+    by_target: bool
+    by_live: int
+    landed: Landing | None
+
+
+class _Reach(NamedTuple):
+    by_target: bool
+    by_live: int
+    landed: Landing | None
+
+    def joined(self, other: _Reach) -> _Reach:
+        return _Reach(
+            self.by_target or other.by_target,
+            self.by_live | other.by_live,
+            max(self.landed, other.landed, key=_depth),
+        )
+
+
+_NOBODY = _Reach(False, 0, None)
+
+
+def _depth(landing: Landing | None) -> int:
+    return -1 if landing is None else landing.depth
+
+
+def trace(commits: Iterable[Commit], target: str, lives: Sequence[str]) -> Iterator[Traced]:
+    """Each commit of the stream with who reaches it; ``lives[i]`` is bit ``i`` of ``by_live``."""
+    frontier = {live: _Reach(False, 0, None) for live in lives}
+    for bit, live in enumerate(lives):
+        frontier[live] = frontier[live].joined(_Reach(False, 1 << bit, None))
+    frontier[target] = frontier.get(target, _NOBODY).joined(_Reach(True, 0, None))
+    line: str | None = target
+    depth = 0
+    for commit in commits:
+        reach = frontier.pop(commit.sha, _NOBODY)
+        if commit.sha == line:
+            reach = _Reach(reach.by_target, reach.by_live, Landing(depth, commit.committed_at))
+            line, depth = (commit.parents[0] if commit.parents else None), depth + 1
+        for parent in commit.parents:
+            known = frontier.get(parent)
+            frontier[parent] = reach if known is None else known.joined(reach)
+        yield Traced(commit, *reach)

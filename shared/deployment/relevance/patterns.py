@@ -1,0 +1,49 @@
+"""Relevance declared by hand: ``paths`` and ``ignore`` as gitignore patterns."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from functools import lru_cache
+
+from pathspec import GitIgnoreSpec
+
+#: How many paths a rule remembers its answer for; a long drift touches the same few again and again.
+_REMEMBERED = 65_536
+
+
+class PathRules:
+    """Decides whether a path is relevant: some pattern of ``paths`` matches, none of ``ignore`` does.
+
+    Both are lists of gitignore patterns (gitignore(5)): ``docs/`` matches a folder of that name at any
+    depth, ``/docs/`` only at the root, ``!`` takes back, the last match wins. ``paths=None`` means
+    that nothing was declared: every path is relevant that ``ignore`` does not match.
+    Raises ``ValueError`` for a pattern that is none.
+    """
+
+    def __init__(self, paths: Sequence[str] | None = None, ignore: Sequence[str] = ()) -> None:
+        self.paths = tuple(paths) if paths is not None else None
+        self._wanted = GitIgnoreSpec.from_lines(self.paths) if self.paths is not None else None
+        self._ignored = GitIgnoreSpec.from_lines(ignore)
+        self.relevant = lru_cache(_REMEMBERED)(self._relevant)
+
+    def _relevant(self, path: str) -> bool:
+        wanted = self._wanted is None or self._wanted.match_file(path)
+        return wanted and not self._ignored.match_file(path)
+
+    def selects(self, files: Iterable[str]) -> bool:
+        """Whether any of ``files`` is relevant."""
+        return any(map(self.relevant, files))
+
+    def idle(self, files: Collection[str]) -> tuple[str, ...]:
+        """The patterns of ``paths`` that match none of ``files``: a folder moved or misspelt."""
+        patterns = [pattern for pattern in self.paths or () if _selecting(pattern)]
+        return tuple(
+            pattern
+            for pattern in patterns
+            if not any(map(GitIgnoreSpec.from_lines([pattern]).match_file, files))
+        )
+
+
+def _selecting(pattern: str) -> bool:
+    """Whether the line can match anything by itself: no comment, no blank, nothing taken back."""
+    return bool(pattern.strip()) and not pattern.startswith(("#", "!"))

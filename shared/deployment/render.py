@@ -1,0 +1,271 @@
+"""Report and verdict for people and programs: table, Markdown, JSON, the refusal's message. Pure.
+
+Whatever comes from outside (subjects, paths, platform messages) is shown as plain text: no control
+character, no markup of the terminal or of Markdown gets through.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterable, Iterator
+from enum import Enum
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from shared.deployment.report import DriftReport, LiveReport, Undeployed
+from shared.deployment.settings import ServiceSettings
+from shared.deployment.verdict import Outcome, Verdict, duration
+
+_COLOUR: dict[str | None, str] = {
+    "allow": "green",
+    "warn": "yellow",
+    "deny": "bold red",
+    "info": "cyan",
+    "warning": "yellow",
+    "critical": "bold red",
+}
+#: How many commits and paths a refusal names before it says "and N more".
+_NAMED = 10
+
+
+def plain(text: str) -> str:
+    """``text`` on one line without control characters: what a stranger wrote must not steer a terminal."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
+def table(outcome: Outcome, *, verbose: bool = False) -> RenderableType:
+    """The verdicts for a terminal; ``verbose`` lists each undeployed commit with its relevant paths."""
+    parts: list[RenderableType] = []
+    for verdict in outcome.services:
+        parts.append(_service_table(verdict))
+        if verbose:
+            parts += _details(verdict)
+    return Group(*parts)
+
+
+def _service_table(verdict: Verdict) -> Table:
+    report = verdict.report
+    grid = Table(
+        title=_title(verdict), title_justify="left", show_header=False, box=None, padding=(0, 2, 0, 0)
+    )
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for live in report.live:
+        grid.add_row("live", _live_line(live))
+    if report.target:
+        grid.add_row("target", Text(plain(f"{report.target.commit[:12]}  {report.target.ref}")))
+    grid.add_row("drift", Text(_drift_line(report)))
+    for tagged in report.tagged:
+        grid.add_row("tagged", Text(plain(f"{tagged.tag} → {tagged.revision}, no traffic")))
+    for reason in verdict.reasons:
+        grid.add_row(
+            Text(reason.decision, style=_COLOUR[reason.decision]),
+            Text(f"{reason.code}: {plain(reason.message)}"),
+        )
+    if verdict.break_glass:
+        grid.add_row(Text("bypass", style="bold yellow"), Text(plain(_bypass_line(verdict))))
+    return grid
+
+
+def _grid(title: Text) -> Table:
+    """Two columns without a frame: a label and what it says."""
+    grid = Table(title=title, title_justify="left", show_header=False, box=None, padding=(0, 2, 0, 0))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(overflow="fold")
+    return grid
+
+
+def _title(verdict: Verdict) -> Text:
+    title = Text(plain(verdict.service), style="bold")
+    title.append("  ")
+    title.append(_ruling(verdict), style=_COLOUR[verdict.decision])
+    if verdict.severity:
+        title.append("  ")
+        title.append(verdict.severity, style=_COLOUR[verdict.severity])
+    return title
+
+
+def _ruling(verdict: Verdict) -> str:
+    """The decision in capitals, and whether it holds."""
+    because = f" (not enforced: {verdict.not_enforced_because})" if not verdict.enforced else ""
+    return verdict.decision.upper() + because
+
+
+def _live_line(live: LiveReport) -> Text:
+    commit = live.commit[:12] if live.commit else "unknown commit"
+    where = f"  {live.percent} %  {live.revision}" if live.revision else ""
+    return Text(plain(f"{commit}{where}  {live.status}"))
+
+
+def _drift_line(report: DriftReport) -> str:
+    """One sentence on what the comparison came to."""
+    if report.unknown:
+        return f"unknown: {report.unknown.cause}"
+    counts = [
+        f"{count:,} {what}"
+        for count, what in (
+            (report.commits_behind, "behind"),
+            (report.commits_ahead, "ahead"),
+            (report.commits_neutral, "neutral"),
+        )
+        if count
+    ]
+    age = [f"for {duration(report.drift_age_s)}"] if report.drift_age_s else []
+    return ", ".join([report.status, *counts, *age])
+
+
+def _bypass_line(verdict: Verdict) -> str:
+    glass = verdict.break_glass
+    if glass is None:
+        return ""
+    return f"{glass.via} by {glass.actor}: {glass.reason or 'no reason given'}"
+
+
+def _details(verdict: Verdict) -> Iterator[RenderableType]:
+    """The undeployed commits, and the git command that lists the candidates again."""
+    for commit in verdict.report.undeployed:
+        yield Text(f"  {_commit_line(commit)}")
+        for path in commit.paths:
+            yield Text(plain(f"      {path.path}"), style="dim")
+        if commit.paths_omitted:
+            yield Text(f"      … and {commit.paths_omitted:,} more paths", style="dim")
+    for line in candidates(verdict.report):
+        yield Text(f"  {line}", style="dim")
+
+
+def candidates(report: DriftReport) -> list[str]:
+    """For each live commit that differs, the git command that lists the candidates of the count."""
+    target = report.target.commit if report.target else None
+    lives = dict.fromkeys(live.commit for live in report.live if live.commit and live.commit != target)
+    if target is None:
+        return []
+    return [f"git log -c --no-renames --name-only {live[:12]}..{target[:12]}" for live in lives if live]
+
+
+def _commit_line(commit: Undeployed) -> str:
+    return plain(
+        f"{commit.sha[:12]}  {commit.committed_at:%Y-%m-%d %H:%M}  {commit.subject}  ({commit.author})"
+    )
+
+
+def markdown(outcome: Outcome, *, verbose: bool = False) -> str:
+    """The verdicts for a pull request or a ticket."""
+    lines = [
+        "| service | decision | status | behind | ahead | live | target |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    lines += [_markdown_row(verdict) for verdict in outcome.services]
+    for verdict in outcome.services:
+        if verdict.reasons:
+            lines += ["", f"**{_escaped(verdict.service)}**", ""]
+        lines += [
+            f"- {reason.decision}: `{reason.code}`: {_escaped(reason.message)}" for reason in verdict.reasons
+        ]
+        if verbose:
+            lines += [f"- {_escaped(_commit_line(commit))}" for commit in verdict.report.undeployed]
+    return "\n".join(lines) + "\n"
+
+
+def _markdown_row(verdict: Verdict) -> str:
+    report = verdict.report
+    lives = ", ".join(live.commit[:12] if live.commit else "unknown" for live in report.live) or "unknown"
+    cells = [
+        verdict.service,
+        _ruling(verdict),
+        report.status,
+        "?" if report.commits_behind is None else str(report.commits_behind),
+        "?" if report.commits_ahead is None else str(report.commits_ahead),
+        lives,
+        report.target.commit[:12] if report.target else "unknown",
+    ]
+    return "| " + " | ".join(map(_escaped, cells)) + " |"
+
+
+def _escaped(text: str) -> str:
+    """``text`` with everything that Markdown or HTML would read as markup made harmless."""
+    return "".join(f"\\{char}" if char in r"\`*_{}[]<>()#+!|~" else char for char in plain(text))
+
+
+def json(outcome: Outcome, *, verbose: bool = False) -> str:
+    """The verdicts for a program; everything is in it, so ``verbose`` adds nothing."""
+    return outcome.model_dump_json(indent=2) + "\n"
+
+
+class Format(Enum):
+    """What ``--format`` offers; a text format brings its function, the table is drawn by a console."""
+
+    table = "table"
+    json = "json"
+    markdown = "markdown"
+
+
+TEXT: dict[Format, Callable[..., str]] = {Format.json: json, Format.markdown: markdown}
+
+
+def refusal(verdict: Verdict, service: ServiceSettings) -> str:
+    """The message of a refusal: what is live, what should be, what is missing, since when, what to do."""
+    report = verdict.report
+    lines = [f"{verdict.service} must not start a batch: {_headline(verdict)}"]
+    lines += [f"  live    {_live_line(live)}" for live in report.live]
+    if report.target:
+        lines.append(f"  target  {report.target.commit[:12]}  {report.target.ref}")
+    if report.drift_age_s:
+        lines.append(f"  age     {duration(report.drift_age_s)} since the oldest missing commit landed")
+    lines += _missing(report)
+    lines += [f"  {reason.decision:<5} {reason.code}: {reason.message}" for reason in verdict.reasons]
+    lines += ["", "What to do:", *(f"  {line}" for line in _next_steps(verdict, service))]
+    return "\n".join(plain(line) for line in lines)
+
+
+def _headline(verdict: Verdict) -> str:
+    if verdict.refuses_unknown:
+        return "it could not be determined whether it runs what it should"
+    return "it does not run what the target says it should"
+
+
+def _missing(report: DriftReport) -> list[str]:
+    total = report.commits_behind or 0
+    shown = report.undeployed[:_NAMED]
+    lines = [f"  missing {_commit_line(commit)}" for commit in shown]
+    if total > len(shown):
+        lines.append(f"          … and {total - len(shown):,} more")
+    return lines
+
+
+def _next_steps(verdict: Verdict, service: ServiceSettings) -> Iterator[str]:
+    """Lines to paste, the cure first and the emergency exit last."""
+    name, report = verdict.service, verdict.report
+    if not verdict.refuses_unknown:
+        yield from _deploy(name, report, service)
+    for line in candidates(report):
+        yield f"look     {line}"
+    codes = dict.fromkeys(
+        str(reason.data.get("cause", reason.code)) for reason in verdict.reasons if reason.decision == "deny"
+    )
+    yield from (f"explain  deployment-drift explain {code}" for code in codes)
+    yield f"check    deployment-drift check {shlex.quote(name)} --verbose"
+    yield "again    prediction-coordinator start --game-date DATE"
+    yield 'bypass   prediction-coordinator start --game-date DATE --skip-drift-check --reason "WHY"'
+
+
+def _deploy(name: str, report: DriftReport, service: ServiceSettings) -> Iterator[str]:
+    commit = report.target.commit if report.target else "SHA"
+    if service.live == "ledger":
+        yield f"deploy   deploy {commit[:12]}, then: deployment-drift record {name} --commit {commit}"
+        return
+    what = {"service": "services", "worker-pool": "worker-pools", "job": "jobs"}[report.kind]
+    verb = "deploy" if report.kind == "service" else f"{what} deploy"
+    yield (
+        f"deploy   gcloud run {verb} {name} --project {service.project} --region {service.region} "
+        f"--image IMAGE:{commit} --labels commit-sha={commit}"
+    )
+
+
+def explained(code: str, meaning: Iterable[tuple[str, str]]) -> RenderableType:
+    """What a code means and what to do, for a terminal."""
+    grid = _grid(Text(code, style="bold"))
+    for label, text in meaning:
+        grid.add_row(label, Text(text))
+    return grid

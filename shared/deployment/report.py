@@ -1,0 +1,340 @@
+"""Facts into a report: what was compared and what came out. Pure, and no judgement.
+
+The commits come as a stream and are folded as they pass; only what is shown is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Literal, get_args
+
+from pydantic import Field
+
+from shared.deployment import evidence
+from shared.deployment.facts import Evidence, Fact, Finding, Kind, Live, LiveRevision, Tagged, Target, Unknown
+from shared.deployment.lineage import Landing, Traced
+
+Status = Literal["identical", "behind", "ahead", "diverged", "unknown"]
+STATUSES: tuple[Status, ...] = get_args(Status)
+
+#: How many undeployed commits a report lists, and how many relevant paths of each: what a person
+#: reads before they look at the history itself. The counts are always full.
+SHOWN_COMMITS, SHOWN_PATHS = 20, 20
+#: What a report takes over from its worst live revision.
+_TOTALS = (
+    "status",
+    "commits_behind",
+    "commits_ahead",
+    "commits_neutral",
+    "content_differs",
+    "drift_age_s",
+    "undeployed",
+)
+#: A subject is one line for a person; nobody reads further.
+SHOWN_SUBJECT = 200
+
+
+class RelevantPath(Fact):
+    """A relevant path that a commit changes, and why it is relevant (outermost reason first)."""
+
+    path: str
+    because: tuple[str, ...] = ()
+
+
+class Undeployed(Fact):
+    """A commit that the live revision lacks and that counts."""
+
+    sha: str
+    subject: str
+    author: str
+    committed_at: datetime
+    paths: tuple[RelevantPath, ...]
+    paths_omitted: int
+
+
+class LiveReport(Fact):
+    """One live revision against the target. With status ``unknown`` the numbers are None, never 0.
+
+    ``drift_age_s``: seconds since the oldest missing relevant commit landed on the target; 0 when
+    identical, None when nothing dates the difference.
+    """
+
+    revision: str | None
+    percent: int
+    status: Status
+    commit: str | None = None
+    commits_behind: int | None = None
+    commits_ahead: int | None = None
+    image: str | None = None
+    created_at: datetime | None = None
+    unknown: Unknown | None = None
+    evidence: tuple[Evidence, ...] = ()
+    commits_neutral: int | None = Field(default=None, exclude=True)
+    content_differs: bool | None = Field(default=None, exclude=True)
+    drift_age_s: int | None = Field(default=None, exclude=True)
+    undeployed: tuple[Undeployed, ...] = Field(default=(), exclude=True)
+
+
+class DriftReport(Fact):
+    """What is live, what should be, and the difference; answers as a mapping too.
+
+    The totals are those of the worst live revision; they are None, never 0, when the status is
+    ``unknown``. ``undeployed`` lists the newest commits that count (at most 20; the counts are
+    full). ``unknown`` says why the status is unknown.
+    """
+
+    service: str = Field(exclude=True)
+    kind: Kind
+    project: str | None = None
+    region: str | None = None
+    status: Status
+    commits_behind: int | None = None
+    commits_ahead: int | None = None
+    commits_neutral: int | None = None
+    content_differs: bool | None = None
+    drift_age_s: int | None = None
+    target: Target | None = None
+    live: tuple[LiveReport, ...] = ()
+    tagged: tuple[Tagged, ...] = ()
+    undeployed: tuple[Undeployed, ...] = ()
+    unknown: Unknown | None = None
+    findings: tuple[Finding, ...] = Field(default=(), exclude=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One comparison to make while the commits pass by.
+
+    ``bit``: which live commit of the walk this is. ``relevant``: whether a path counts. ``net``: the
+    relevant paths that differ between the live and the target commit.
+    """
+
+    bit: int
+    relevant: Callable[[str], bool]
+    net: frozenset[str] = frozenset()
+
+
+@dataclass(slots=True)
+class Tally:
+    """What one comparison has come to so far."""
+
+    pair: Pair
+    behind: int = 0
+    ahead: int = 0
+    neutral: int = 0
+    landed: Landing | None = None
+    undeployed: list[Undeployed] = field(default_factory=list)
+
+    def add(self, traced: Traced) -> None:
+        """Count one commit of the walk, if it stands on one side only and changes a relevant path."""
+        live_has_it = bool(traced.by_live >> self.pair.bit & 1)
+        if live_has_it == traced.by_target:
+            return
+        paths = [path for path in traced.commit.paths if self.pair.relevant(path)]
+        if not paths:
+            return
+        if self.pair.net.isdisjoint(paths):
+            self.neutral += traced.by_target
+        elif live_has_it:
+            self.ahead += 1
+        else:
+            self._add_missing(traced, paths)
+
+    def _add_missing(self, traced: Traced, paths: Sequence[str]) -> None:
+        self.behind += 1
+        landed = traced.landed
+        if landed is not None and (self.landed is None or landed.depth > self.landed.depth):
+            self.landed = landed
+        if len(self.undeployed) < SHOWN_COMMITS:
+            self.undeployed.append(_shown(traced, paths))
+
+
+def fold(commits: Iterable[Traced], pairs: Sequence[Pair]) -> list[Tally]:
+    """One tally per pair, from one pass over the commits."""
+    tallies = [Tally(pair) for pair in pairs]
+    for traced in commits:
+        for tally in tallies:
+            tally.add(traced)
+    return tallies
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What the comparison of one live revision rests on.
+
+    ``tally`` None: the live commit is the target commit, nothing had to be counted. Unknown: the
+    commit is known, what lies between is not.
+    """
+
+    weighed: evidence.Weighed
+    tally: Tally | Unknown | None = None
+
+
+def compare(
+    service: str,
+    live: Live,
+    target: Target,
+    compared: Sequence[Compared],
+    resolved: Mapping[str, str | Unknown],
+    findings: Collection[Finding],
+    now: datetime,
+) -> DriftReport:
+    """The report on one workload.
+
+    ``compared[i]`` belongs to ``live.revisions[i]``. ``resolved`` maps the ids of the service's own
+    claims. ``findings`` were made on the way, by relevance for instance. ``now`` (UTC) dates the drift.
+    """
+    reports = [
+        _live_report(revision, one, target, now)
+        for revision, one in zip(live.revisions, compared, strict=True)
+    ]
+    commits = [report.commit for report in reports if report.commit]
+    base = DriftReport(
+        service=service,
+        kind=live.kind,
+        project=live.project,
+        region=live.region,
+        status="unknown",
+        target=target,
+        live=tuple(reports),
+        tagged=live.tagged,
+        findings=(
+            *live.findings,
+            *target.findings,
+            *findings,
+            *(
+                _about(finding, revision)
+                for revision, one in zip(live.revisions, compared, strict=True)
+                for finding in one.weighed.findings
+            ),
+            *evidence.disagreeing_service_claims(live.service_claims, commits, resolved),
+        ),
+    )
+    return _with_totals(base)
+
+
+def unknown_report(
+    service: str, kind: Kind, unknown: Unknown, *, live: Live | None = None, target: Target | None = None
+) -> DriftReport:
+    """The report where the comparison could not be made; what is known of either side is kept."""
+    revisions = live.revisions if live else ()
+    return DriftReport(
+        service=service,
+        kind=kind,
+        project=live.project if live else None,
+        region=live.region if live else None,
+        status="unknown",
+        target=target,
+        live=tuple(_unknown_live(revision, revision.unknown or unknown) for revision in revisions),
+        tagged=live.tagged if live else (),
+        unknown=unknown,
+        findings=(*(live.findings if live else ()), *(target.findings if target else ())),
+    )
+
+
+def _with_totals(report: DriftReport) -> DriftReport:
+    """``report`` with the totals of its worst live revision, or with the cause why there are none."""
+    missing = [live for live in report.live if live.unknown]
+    if missing:
+        return report.model_copy(update={"unknown": missing[0].unknown})
+    worst = max(report.live, key=_badness)
+    totals = (
+        "status",
+        "commits_behind",
+        "commits_ahead",
+        "commits_neutral",
+        "content_differs",
+        "drift_age_s",
+    )
+    return report.model_copy(
+        update={name: getattr(worst, name) for name in totals} | {"undeployed": worst.undeployed}
+    )
+
+
+def _badness(live: LiveReport) -> tuple[bool, int, int, int]:
+    """What makes one live revision worse than another: an unaccounted difference, then count, then age."""
+    behind, ahead = live.commits_behind or 0, live.commits_ahead or 0
+    return bool(live.content_differs and not behind and not ahead), behind, live.drift_age_s or 0, ahead
+
+
+def _live_report(revision: LiveRevision, compared: Compared, target: Target, now: datetime) -> LiveReport:
+    commit = compared.weighed.commit
+    if isinstance(commit, Unknown):
+        return _unknown_live(revision, commit)
+    if isinstance(compared.tally, Unknown):
+        return _unknown_live(revision, compared.tally, commit)
+    tally = compared.tally or Tally(Pair(0, bool))
+    differs = bool(tally.pair.net)
+    status = _status(tally.behind, tally.ahead, differs)
+    return LiveReport(
+        revision=revision.revision,
+        percent=revision.percent,
+        status=status,
+        commit=commit,
+        commits_behind=tally.behind,
+        commits_ahead=tally.ahead,
+        image=revision.image,
+        created_at=revision.created_at,
+        evidence=revision.evidence,
+        commits_neutral=tally.neutral,
+        content_differs=differs,
+        drift_age_s=0 if status == "identical" else _age(tally.landed, now),
+        undeployed=tuple(tally.undeployed),
+    )
+
+
+def _unknown_live(revision: LiveRevision, unknown: Unknown, commit: str | None = None) -> LiveReport:
+    return LiveReport(
+        revision=revision.revision,
+        percent=revision.percent,
+        status="unknown",
+        commit=commit,
+        image=revision.image,
+        created_at=revision.created_at,
+        unknown=unknown,
+        evidence=revision.evidence,
+    )
+
+
+def _status(behind: int, ahead: int, differs: bool) -> Status:
+    if not differs:
+        return "identical"
+    if behind and not ahead:
+        return "behind"
+    if ahead and not behind:
+        return "ahead"
+    return "diverged"
+
+
+def _age(landed: Landing | None, now: datetime) -> int | None:
+    return None if landed is None else max(0, int(now.timestamp() - landed.at))
+
+
+def _about(finding: Finding, revision: LiveRevision) -> Finding:
+    if revision.revision is None:
+        return finding
+    return finding.model_copy(
+        update={
+            "message": f"{revision.revision}: {finding.message}",
+            "data": finding.data | {"revision": revision.revision},
+        }
+    )
+
+
+def _shown(traced: Traced, paths: Sequence[str]) -> Undeployed:
+    commit = traced.commit
+    return Undeployed(
+        sha=commit.sha,
+        subject=commit.subject[:SHOWN_SUBJECT],
+        author=commit.author[:SHOWN_SUBJECT],
+        committed_at=datetime.fromtimestamp(commit.committed_at, UTC),
+        paths=tuple(RelevantPath(path=_utf8(path)) for path in paths[:SHOWN_PATHS]),
+        paths_omitted=max(0, len(paths) - SHOWN_PATHS),
+    )
+
+
+def _utf8(path: str) -> str:
+    r"""The path as UTF-8 text; a byte that is none of it reads ``\xNN``."""
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -1,0 +1,316 @@
+"""``drift.toml`` and the environment as validated settings; the only reader of ``os.environ``.
+
+What stands nearer wins: the environment, the service's own table, ``[policy]`` and ``[defaults]``,
+what is built in.
+"""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import os
+import re
+import tomllib
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
+
+from shared.deployment import break_glass
+from shared.deployment.errors import DriftConfigError
+from shared.deployment.facts import Fact, Kind
+from shared.deployment.reasons import REASONS, Decision
+from shared.deployment.relevance.patterns import PathRules
+from shared.deployment.verdict import Enforcement, FailurePolicy, Policy
+
+log = logging.getLogger("drift_gate")
+
+Model = TypeVar("Model", bound=Fact)
+
+FILE_NAME = "drift.toml"
+PREFIX = "DRIFT_"
+EMULATOR = "CLOUD_RUN_EMULATOR_HOST"
+#: Variables with the prefix that are no key of the file.
+_OTHER_VARIABLES = frozenset({"DRIFT_CONFIG", break_glass.SWITCH, break_glass.UNTIL})
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])?")
+_UNIT_S = {None: 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+def seconds(value: object) -> object:
+    """A duration in seconds: a number, or text such as ``90s``, ``10m``, ``12h``, ``7d``."""
+    if isinstance(value, bool):
+        raise ValueError("a duration is a number of seconds or text such as '10m'")
+    if not isinstance(value, str):
+        return value
+    match = _DURATION.fullmatch(value.strip())
+    if not match:
+        raise ValueError(f"{value!r} is no duration: write 90, '90s', '10m', '12h' or '7d'")
+    return float(match[1]) * _UNIT_S[match[2]]
+
+
+def _seconds_or_off(value: object) -> object:
+    return None if value == "off" else seconds(value)
+
+
+def _count(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("a count is a whole number, not a boolean")
+    return value
+
+
+def _gitignore(patterns: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    PathRules(patterns)
+    return patterns
+
+
+def _local(repository: str) -> str:
+    if "://" in repository or re.match(r"[\w.-]+@[\w.-]+:", repository):
+        raise ValueError("a URL is not supported; name the path of a local repository")
+    return repository
+
+
+def _judged(reasons: Mapping[str, Decision]) -> Mapping[str, Decision]:
+    for code in reasons:
+        if code not in REASONS:
+            raise ValueError(f"no reason code {code!r}{near_misses(code, REASONS)}")
+    if "unknown-drift" in reasons:
+        raise ValueError("unknown-drift is judged by failure_policy")
+    return reasons
+
+
+Duration = Annotated[float, BeforeValidator(seconds), Field(ge=0, allow_inf_nan=False)]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9](?:[a-z0-9.:-]{0,98}[a-z0-9])?$")]
+Patterns = Annotated[tuple[str, ...], AfterValidator(_gitignore)]
+
+
+class Defaults(Fact):
+    """``[defaults]``: where a service lives, where its history is, and how long to wait."""
+
+    project: Name | None = None
+    region: Name | None = None
+    kind: Kind = "service"
+    live: Literal["cloud-run", "ledger"] = "cloud-run"
+    ledger: str = ".drift/ledger.jsonl"
+    repository: Annotated[str, AfterValidator(_local)] = "."
+    target_ref: Annotated[str, Field(min_length=1)] = "origin/main"
+    deadline: Annotated[Duration, Field(gt=0)] = 10.0
+    stale_target_limit: Duration = 3600.0
+    commit_labels: tuple[str, ...] = ("commit-sha", "commit_sha", "git-sha", "git-commit")
+    commit_env: tuple[str, ...] = ("BUILD_COMMIT", "GIT_SHA", "COMMIT_SHA", "GIT_COMMIT")
+
+
+class PolicyKeys(Fact):
+    """``[policy]``: what is tolerated."""
+
+    max_commits_behind: Annotated[int, BeforeValidator(_count), Field(ge=0)] = 3
+    max_drift_age: Annotated[
+        float | None, BeforeValidator(_seconds_or_off), Field(ge=0, allow_inf_nan=False)
+    ] = 43_200.0
+    failure_policy: FailurePolicy = "fail"
+    enforcement: Enforcement = "deny"
+    reasons: Annotated[Mapping[str, Decision], AfterValidator(_judged)] = Field(default_factory=dict)
+
+
+class ServiceSettings(Defaults, PolicyKeys):
+    """Everything that holds for one service, all layers merged."""
+
+    paths: Patterns | None = None
+    ignore: Patterns = ()
+
+    @model_validator(mode="after")
+    def _placed(self) -> ServiceSettings:
+        missing = [key for key in ("project", "region") if getattr(self, key) is None]
+        if self.live == "cloud-run" and missing:
+            raise ValueError(f'live = "cloud-run" needs {" and ".join(missing)}')
+        return self
+
+    @property
+    def policy(self) -> Policy:
+        """The policy of this service."""
+        return Policy(**{key: self[key] for key in PolicyKeys.model_fields})
+
+
+class Batch(Fact):
+    """``[batch]``: ``requires`` names the service that gates a batch."""
+
+    requires: Annotated[tuple[str, ...], Field(max_length=1)] = ()
+
+
+class Sinks(Fact):
+    """``[sinks]``: ``decisions`` is the SQLite file that keeps every verdict; None: none is kept."""
+
+    decisions: str | None = None
+
+
+class Settings(Fact):
+    """The validated whole. ``file`` is the ``drift.toml`` that it came from."""
+
+    file: Path
+    services: Mapping[str, ServiceSettings]
+    batch: Batch
+    sinks: Sinks
+    emulator: str | None = None
+    environ: Mapping[str, str] = Field(repr=False)
+
+    def beside(self, path: str) -> Path:
+        """``path`` as it stands in the file: relative ones stand beside it."""
+        return self.file.parent / Path(path).expanduser()
+
+    def service(self, name: str) -> ServiceSettings:
+        """The settings of ``name``; raises ``DriftConfigError`` with the near misses."""
+        if name not in self.services:
+            known = ", ".join(self.services)
+            hint = near_misses(name, self.services)
+            raise DriftConfigError(f"{self.file}: no service {name!r}{hint} (declared: {known})")
+        return self.services[name]
+
+    def batch_service(self) -> str:
+        """The service that gates a batch: the only one, or the one that ``[batch] requires`` names."""
+        names = self.batch.requires or tuple(self.services)
+        if len(names) != 1:
+            raise DriftConfigError(
+                f"{self.file}: several services are declared ({', '.join(names)}); "
+                'name one, or set [batch] requires = ["…"]'
+            )
+        return names[0]
+
+
+def environment() -> Mapping[str, str]:
+    """The process environment, as it is now; a copy that nothing changes."""
+    return dict(os.environ)
+
+
+def actor(environ: Mapping[str, str]) -> str:
+    """Who runs this process, as far as the environment tells."""
+    return next((environ[name] for name in ("USER", "LOGNAME", "K_SERVICE") if environ.get(name)), "unknown")
+
+
+def load(start: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+    """The settings in force.
+
+    ``start``: where the search for ``drift.toml`` begins (None: the working directory), upwards to
+    the repository root; ``DRIFT_CONFIG`` in ``environ`` (None: the process environment) names the
+    file instead. Raises ``DriftConfigError`` with file and key for whatever is wrong; an unknown
+    ``DRIFT_…`` variable only warns, since others use the prefix too.
+    """
+    environ = environment() if environ is None else environ
+    file = _find(start or Path.cwd(), environ)
+    tables = _tables(file)
+    variables = _variables(environ)
+    services = {name: _service(file, name, tables, variables) for name in _table(file, tables, "services")}
+    if not services:
+        raise DriftConfigError(f"{file}: no [services.NAME] table: nothing to check")
+    batch = _validated(Batch, _table(file, tables, "batch"), lambda _: f"{file}: [batch]")
+    for name in batch.requires:
+        if name not in services:
+            hint = near_misses(name, services)
+            raise DriftConfigError(f"{file}: [batch] requires: no service {name!r}{hint}")
+    return Settings(
+        file=file,
+        services=services,
+        batch=batch,
+        sinks=_validated(Sinks, _table(file, tables, "sinks"), lambda _: f"{file}: [sinks]"),
+        emulator=_emulator(environ),
+        environ=environ,
+    )
+
+
+def near_misses(name: str, known: Collection[str]) -> str:
+    """`; did you mean …?` for the names that ``name`` may have meant, or nothing."""
+    near = difflib.get_close_matches(name, known, n=3)
+    return f"; did you mean {' or '.join(near)}?" if near else ""
+
+
+def _find(start: Path, environ: Mapping[str, str]) -> Path:
+    named = environ.get("DRIFT_CONFIG")
+    if named:
+        return Path(named).expanduser().absolute()
+    start = start.absolute()
+    for folder in (start, *start.parents):
+        if (folder / FILE_NAME).is_file():
+            return folder / FILE_NAME
+        if (folder / ".git").exists():
+            break
+    raise DriftConfigError(
+        f"no {FILE_NAME} in {start} or above, up to the repository root; write one, or set DRIFT_CONFIG"
+    )
+
+
+def _tables(file: Path) -> dict[str, Any]:
+    try:
+        tables = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DriftConfigError(f"{file}: cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise DriftConfigError(f"{file}: is no valid TOML: {error}") from error
+    known = ("defaults", "policy", "services", "batch", "sinks")
+    for key in tables:
+        if key not in known:
+            raise DriftConfigError(f"{file}: unknown key {key!r}{near_misses(key, known)}")
+    return tables
+
+
+def _table(file: Path, tables: Mapping[str, Any], name: str) -> dict[str, Any]:
+    table = tables.get(name, {})
+    if not isinstance(table, dict):
+        raise DriftConfigError(f"{file}: {name} must be a table, [{name}]")
+    return table
+
+
+def _variables(environ: Mapping[str, str]) -> dict[str, str]:
+    """Keys set by ``DRIFT_<KEY>``: the scalars of ``[defaults]`` and ``[policy]``."""
+    names = {
+        PREFIX + key.upper(): key
+        for key, info in {**Defaults.model_fields, **PolicyKeys.model_fields}.items()
+        if key not in ("commit_labels", "commit_env", "reasons")
+    }
+    for name in sorted(environ):
+        if name.startswith(PREFIX) and name not in names and name not in _OTHER_VARIABLES:
+            log.warning("unknown variable %s%s", name, near_misses(name, [*names, *_OTHER_VARIABLES]))
+    return {key: environ[name] for name, key in names.items() if name in environ}
+
+
+def _service(
+    file: Path, name: str, tables: Mapping[str, Any], variables: Mapping[str, str]
+) -> ServiceSettings:
+    """The layers merged for one service: later ones win; each key remembers where it came from."""
+    if not re.fullmatch(r"[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?", name):
+        raise DriftConfigError(f"{file}: [services.{name}]: no valid service name")
+    layers: list[tuple[str, dict[str, Any], type[Fact]]] = [
+        (f"{file}: [defaults]", _table(file, tables, "defaults"), Defaults),
+        (f"{file}: [policy]", _table(file, tables, "policy"), PolicyKeys),
+        (f"{file}: [services.{name}]", _table(file, tables["services"], name), ServiceSettings),
+        ("environment", dict(variables), ServiceSettings),
+    ]
+    merged: dict[str, Any] = {}
+    origin: dict[str, str] = {}
+    for where, layer, model in layers:
+        for key, value in layer.items():
+            if key not in model.model_fields:
+                hint = near_misses(key, model.model_fields)
+                raise DriftConfigError(f"{where} {key}: unknown key{hint}")
+            merged[key], origin[key] = value, where
+    return _validated(ServiceSettings, merged, lambda key: origin.get(key, f"{file}: [services.{name}]"))
+
+
+def _validated(model: type[Model], values: Mapping[str, Any], where: Callable[[str], str]) -> Model:
+    """``values`` as a ``model``; raises ``DriftConfigError`` that names the place and the key."""
+    try:
+        return model.model_validate(dict(values))
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = str(first["loc"][0]) if first["loc"] else ""
+        hint = near_misses(key, model.model_fields) if first["type"] == "extra_forbidden" else ""
+        what = "unknown key" if hint or first["type"] == "extra_forbidden" else first["msg"]
+        what = what.removeprefix("Value error, ")
+        place = " ".join(filter(None, (where(key), ".".join(map(str, first["loc"])))))
+        raise DriftConfigError(f"{place}: {what}{hint}") from error
+
+
+def _emulator(environ: Mapping[str, str]) -> str | None:
+    value = environ.get(EMULATOR)
+    if value and not re.fullmatch(r"[\w.-]+:\d{1,5}|\[[0-9a-f:]+\]:\d{1,5}", value):
+        raise DriftConfigError(f"environment {EMULATOR}: {value!r} is not host:port")
+    return value or None

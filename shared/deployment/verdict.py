@@ -1,0 +1,274 @@
+"""The policy's judgement of a report: allow, warn or deny, with reasons. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import Field, SerializeAsAny
+
+from shared.deployment.facts import Fact, Finding, Unknown
+from shared.deployment.reasons import DECISIONS, REASONS, Decision
+from shared.deployment.report import DriftReport, LiveReport
+
+FailurePolicy = Literal["fail", "ignore"]
+Enforcement = Literal["deny", "warn"]
+Severity = Literal["info", "warning", "critical"]
+
+_HOUR = 3600
+#: Grades for people, DESIGN's: what one release train leaves behind is news, half a day is an incident.
+_WARNING_COMMITS, _CRITICAL_COMMITS = 3, 6
+_WARNING_AGE_S, _CRITICAL_AGE_S = 6 * _HOUR, 12 * _HOUR
+_SEVERITIES: tuple[Severity | None, ...] = (None, "info", "warning", "critical")
+#: These two deny only where what serves lacks something relevant; else the failure harmed nobody yet.
+_DENY_ONLY_WITH_DRIFT = frozenset({"rollout-failed", "traffic-pinned"})
+
+
+class Policy(Fact):
+    """What is tolerated.
+
+    ``max_commits_behind``: how many relevant commits may be missing. ``max_drift_age``: for how many
+    seconds; None: for ever. ``failure_policy``: whether an unknown denies (``fail``) or only warns
+    (``ignore``). ``enforcement``: ``warn`` judges as ever and refuses nothing. ``reasons`` sets the
+    decision of single reason codes.
+    """
+
+    max_commits_behind: int = 3
+    max_drift_age: float | None = 12 * _HOUR
+    failure_policy: FailurePolicy = "fail"
+    enforcement: Enforcement = "deny"
+    reasons: Mapping[str, Decision] = Field(default_factory=dict)
+
+
+class Reason(Fact):
+    """One reason code with what it decides here, and a sentence for a person."""
+
+    code: str
+    decision: Decision
+    message: str
+    data: dict[str, Any] = Field(default_factory=dict)
+
+
+class BreakGlass(Fact):
+    """A bypass as an event: who, why, when, until when, by which means, and what it overrode.
+
+    ``reason`` None: none was given. ``until`` None: for this start only, or without an end.
+    ``overrode`` are the reason codes that would have denied.
+    """
+
+    actor: str
+    reason: str | None
+    at: datetime
+    until: datetime | None
+    via: str
+    overrode: tuple[str, ...] = ()
+
+
+class Verdict(Fact):
+    """The judgement of one report.
+
+    ``decision`` is always the policy's true judgement. ``enforced`` says whether it holds, and
+    ``not_enforced_because`` (``break-glass`` or ``enforcement``) why not. ``severity`` grades the
+    drift for people; None when identical.
+    """
+
+    service: str
+    decision: Decision
+    enforced: bool
+    not_enforced_because: str | None = None
+    severity: Severity | None = None
+    reasons: tuple[Reason, ...] = ()
+    break_glass: BreakGlass | None = None
+    report: SerializeAsAny[DriftReport]
+
+    @property
+    def refuses(self) -> bool:
+        """Whether a batch must not start."""
+        return self.decision == "deny" and self.enforced
+
+    @property
+    def refuses_unknown(self) -> bool:
+        """Whether the refusal comes from not knowing alone."""
+        return self.refuses and all(
+            reason.code == "unknown-drift" for reason in self.reasons if reason.decision == "deny"
+        )
+
+    def bypassed(self, break_glass: BreakGlass) -> Verdict:
+        """The same judgement, not enforced, with the bypass on record."""
+        overrode = tuple(reason.code for reason in self.reasons if reason.decision == "deny")
+        return self.model_copy(
+            update={
+                "enforced": False,
+                "not_enforced_because": "break-glass",
+                "break_glass": break_glass.model_copy(update={"overrode": overrode}),
+            }
+        )
+
+
+class Outcome(Fact):
+    """What one check came to, as ``deployment-drift check --format json`` prints it."""
+
+    schema_version: int = 1
+    checked_at: datetime
+    elapsed_ms: int
+    decision: Decision
+    services: tuple[Verdict, ...]
+
+    @classmethod
+    def of(cls, verdicts: Sequence[Verdict], checked_at: datetime, elapsed_ms: int) -> Outcome:
+        """The worst decision stands for the whole. At least one verdict: nothing checked is no pass."""
+        decision = max((verdict.decision for verdict in verdicts), key=DECISIONS.index)
+        return cls(checked_at=checked_at, elapsed_ms=elapsed_ms, decision=decision, services=tuple(verdicts))
+
+    @property
+    def exit_code(self) -> int:
+        """0: nothing is refused; 1: known drift is; 3: only what could not be determined is."""
+        refused = [verdict for verdict in self.services if verdict.refuses]
+        if not refused:
+            return 0
+        return 3 if all(verdict.refuses_unknown for verdict in refused) else 1
+
+
+def judge(report: DriftReport, policy: Policy) -> Verdict:
+    """What ``policy`` says of ``report``.
+
+    1. Each live revision is judged by itself, each finding by its code, an unknown by the failure policy.
+    2. The policy's own word on a code replaces the default one (never for an unknown).
+    3. The worst reason decides.
+    """
+    reasons = [*_unknowns(report, policy)]
+    for code, message, data in [*_drift(report, policy), *_findings(report.findings)]:
+        reasons.append(Reason(code=code, decision=_decide(code, report, policy), message=message, data=data))
+    reasons.sort(key=lambda reason: -DECISIONS.index(reason.decision))
+    decision: Decision = reasons[0].decision if reasons else "allow"
+    enforced = policy.enforcement == "deny"
+    return Verdict(
+        service=report.service,
+        decision=decision,
+        enforced=enforced,
+        not_enforced_because=None if enforced else "enforcement",
+        severity=_severity(report, decision),
+        reasons=tuple(reasons),
+        report=report,
+    )
+
+
+_Finding = tuple[str, str, dict[str, Any]]
+
+
+def _decide(code: str, report: DriftReport, policy: Policy) -> Decision:
+    if code in policy.reasons:
+        return policy.reasons[code]
+    if code in _DENY_ONLY_WITH_DRIFT and report.status == "identical":
+        return "warn"
+    return REASONS[code].decision
+
+
+def _unknowns(report: DriftReport, policy: Policy) -> Iterator[Reason]:
+    """One reason per cause and revision; the decision is the failure policy's alone."""
+    decision: Decision = "deny" if policy.failure_policy == "fail" else "warn"
+    each = [(live.revision, live.unknown) for live in report.live if live.unknown]
+    whole = [(None, report.unknown)] if report.unknown else []
+    told: set[Unknown] = set()
+    for revision, unknown in each or whole:
+        if unknown in told:
+            continue
+        told.add(unknown)
+        where = f"{revision}: " if revision else ""
+        data = {"cause": unknown.cause, "retryable": unknown.retryable, "revision": revision}
+        yield Reason(code="unknown-drift", decision=decision, message=where + unknown.message, data=data)
+
+
+def _findings(findings: Iterable[Finding]) -> Iterator[_Finding]:
+    for finding in findings:
+        yield finding.code, finding.message, dict(finding.data)
+
+
+def _drift(report: DriftReport, policy: Policy) -> Iterator[_Finding]:
+    """What the numbers of each live revision say."""
+    target = report.target.commit if report.target else ""
+    for live in report.live:
+        if live.unknown is None:
+            where = f"{live.revision}: " if live.revision and len(report.live) > 1 else ""
+            for code, message, data in _drift_of(live, policy, target):
+                yield code, where + message, data | {"revision": live.revision}
+
+
+def _drift_of(live: LiveReport, policy: Policy, target: str) -> Iterator[_Finding]:
+    behind, ahead = live.commits_behind or 0, live.commits_ahead or 0
+    if behind:
+        yield from _behind(behind, live.drift_age_s, policy)
+    if behind and ahead:
+        yield (
+            "diverged",
+            f"{_commits(behind)} missing, {_commits(ahead)} of its own",
+            {"commits_behind": behind, "commits_ahead": ahead},
+        )
+    elif ahead:
+        yield "ahead", f"{_commits(ahead)} live that the target lacks", {"commits_ahead": ahead}
+    if live.content_differs and not behind and not ahead:
+        yield "content-differs", "relevant files differ though no commit on either side accounts for it", {}
+    if live.status == "identical" and live.commit != target:
+        yield (
+            "content-identical",
+            "another commit, the same relevant files",
+            {"commits_neutral": live.commits_neutral},
+        )
+
+
+def _behind(behind: int, age: int | None, policy: Policy) -> Iterator[_Finding]:
+    too_many = behind > policy.max_commits_behind
+    too_old = age is not None and policy.max_drift_age is not None and age > policy.max_drift_age
+    if too_many:
+        yield (
+            "too-many-commits-behind",
+            f"{_commits(behind)} behind, more than {policy.max_commits_behind} allowed",
+            {"commits_behind": behind, "max_commits_behind": policy.max_commits_behind},
+        )
+    if too_old:
+        yield (
+            "drift-too-old",
+            f"behind for {duration(age or 0)}, longer than {duration(policy.max_drift_age or 0)} allowed",
+            {"drift_age_s": age, "max_drift_age": policy.max_drift_age},
+        )
+    if not too_many and not too_old:
+        yield (
+            "behind-within-limit",
+            f"{_commits(behind)} behind, {policy.max_commits_behind} allowed",
+            {"commits_behind": behind, "max_commits_behind": policy.max_commits_behind},
+        )
+
+
+def _severity(report: DriftReport, decision: Decision) -> Severity | None:
+    grades = [_grade(live) for live in report.live] + ["critical" if report.unknown else None]
+    if decision == "deny":
+        grades.append("warning")
+    return max(grades, key=_SEVERITIES.index)
+
+
+def _grade(live: LiveReport) -> Severity | None:
+    behind, age = live.commits_behind or 0, live.drift_age_s or 0
+    if live.unknown or behind >= _CRITICAL_COMMITS or age > _CRITICAL_AGE_S:
+        return "critical"
+    if live.content_differs and not behind and not live.commits_ahead:
+        return "critical"
+    if behind >= _WARNING_COMMITS or age >= _WARNING_AGE_S:
+        return "warning"
+    return None if live.status == "identical" else "info"
+
+
+def _commits(count: int) -> str:
+    return f"{count:,} relevant commit{'' if count == 1 else 's'}"
+
+
+def duration(seconds: float) -> str:
+    """``seconds`` as a person says it, in the two largest units: ``8 h 22 min``, ``3 d 4 h``, ``45 s``."""
+    left = int(seconds)
+    parts = []
+    for size, unit in ((86_400, "d"), (_HOUR, "h"), (60, "min"), (1, "s")):
+        count, left = divmod(left, size)
+        if count:
+            parts.append((size, f"{count} {unit}"))
+    shown = [text for size, text in parts if parts[0][0] < _HOUR or size >= 60][:2]
+    return " ".join(shown) or "0 s"
