@@ -1,4 +1,4 @@
-"""How the gate calls the outside: one deadline per check, retries inside it, threads that nobody waits for."""
+"""How the gate calls the outside: one deadline per check, retries inside it, threads nobody waits for."""
 
 from __future__ import annotations
 
@@ -44,17 +44,26 @@ class Deadline:
             raise SourceError(f"no time left for {what} (deadline {self.seconds:g} s)", "timeout", True)
         return left
 
+    def sooner(self, seconds: float) -> Deadline:
+        """A deadline that ends ``seconds`` before this one, on the same clock.
+
+        For work inside work: what is known when the inner deadline ends still reaches the caller, who
+        would otherwise stop waiting at that very moment.
+        """
+        return Deadline(max(0.0, self.remaining() - seconds), self._clock)
+
 
 def retrying(call: Callable[[], T], deadline: Deadline) -> T:
     """``call()`` until it answers, fails for good, or the deadline leaves no room for another attempt.
 
-    ``call`` raises ``SourceError``; only a retryable one is tried again, except a timeout: the
-    attempt was given all the time there was. The last error is raised as it came, so that an early
-    `rate-limited` never turns into a late `timeout`.
+    ``call`` raises ``SourceError``; only a retryable one is tried again. A timeout is no exception:
+    an attempt that had all the time there was leaves no room for another, and one that the other side
+    gave up early does. The last error is raised as it came, so that an early `rate-limited` never
+    turns into a late `timeout`.
     """
 
     def heals(error: BaseException) -> bool:
-        return isinstance(error, SourceError) and error.retryable and error.cause != "timeout"
+        return isinstance(error, SourceError) and error.retryable
 
     def no_room(state: RetryCallState) -> bool:
         return state.upcoming_sleep + LAST_ATTEMPT_S >= deadline.remaining()
@@ -81,6 +90,7 @@ def gather(jobs: Mapping[K, Callable[[], T]], deadline: Deadline) -> dict[K, T |
     def run(key: K, job: Callable[[], T]) -> None:
         with slots:
             try:
+                deadline.require(f"{key}")  # whoever waited for a slot until now is not waited for any more
                 answer: T | BaseException = job()
             except BaseException as error:  # handed to the caller, who raises it
                 answer = error
