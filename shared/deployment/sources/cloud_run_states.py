@@ -1,0 +1,176 @@
+"""What a Cloud Run service or worker pool says about itself, read without being fooled. Pure.
+
+Google's messages come in as plain values (``Workload``); who serves how much, what answers at a tag
+only, and what is odd about the state come out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from shared.deployment.errors import SourceError
+from shared.deployment.facts import Finding, Kind, Tagged
+from shared.deployment.sources.cloud_run_errors import plain
+
+#: A link longer than this is not shown: cut, it would lead nowhere.
+LINK_LIMIT = 2000
+
+Rollout = Literal["settled", "in-progress", "failed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One line of the traffic as it is now (not as it was asked for).
+
+    ``revision`` is a short name, empty where the entry just follows the latest ready revision
+    (``latest``). ``tag`` and ``url`` are empty for an entry without a tag URL.
+    """
+
+    latest: bool
+    revision: str
+    percent: int
+    tag: str = ""
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """A service or worker pool at the moment of reading; all revisions by short name, "" for none.
+
+    ``changing`` says that the platform itself calls its answer transient; ``failure`` is its message
+    about a condition that failed for good, None while there is none.
+    """
+
+    name: str
+    kind: Kind
+    project: str
+    region: str
+    entries: tuple[Entry, ...]
+    ready: str
+    created: str
+    changing: bool
+    failure: str | None
+
+    def named(self, entry: Entry) -> str:
+        """The revision that ``entry`` stands for; "" where the platform does not say."""
+        return entry.revision or (self.ready if entry.latest else "")
+
+    @property
+    def rollout(self) -> Rollout:
+        """A newest revision that is not the newest ready one is on its way, or failed on it."""
+        if self.changing:
+            return "in-progress"
+        if self.created == self.ready:
+            return "settled"
+        return "in-progress" if self.failure is None else "failed"
+
+
+def shares(workload: Workload) -> dict[str, int]:
+    """Percent by short revision name, the largest first, without those that get none.
+
+    One revision may stand in several entries (an own share and one as the latest, say): they are
+    summed. Raises ``SourceError``: ``no-serving-revision``, or ``invalid-response`` for an entry that
+    means no revision or no percentage.
+    """
+    summed: dict[str, int] = {}
+    for entry in workload.entries:
+        if not 0 <= entry.percent <= 100:
+            raise _nonsense(workload, f"an entry of {entry.percent} percent")
+        if entry.percent:
+            name = workload.named(entry)
+            if not name and not entry.latest:
+                raise _nonsense(workload, "traffic for a revision without a name")
+            summed[name] = summed.get(name, 0) + entry.percent
+    if not summed or "" in summed:
+        raise _nothing_serves(workload)
+    return dict(sorted(summed.items(), key=lambda item: -item[1]))
+
+
+def tagged(workload: Workload, serving: Mapping[str, int]) -> tuple[Tagged, ...]:
+    """The revisions that answer at a tag URL only, getting none of the traffic."""
+    return tuple(
+        Tagged(revision=workload.named(entry), tag=entry.tag, url=entry.url or None)
+        for entry in workload.entries
+        if entry.tag and workload.named(entry) not in ("", *serving)
+    )
+
+
+def findings(workload: Workload, serving: Mapping[str, int]) -> tuple[Finding, ...]:
+    """What the policy may want to judge about the rollout and about the ``serving`` split."""
+    return (*_rollout(workload), *_pinned(workload, serving), *_split(serving))
+
+
+def _rollout(workload: Workload) -> Iterator[Finding]:
+    names: dict[str, str | None] = {"created": workload.created or None, "ready": workload.ready or None}
+    if workload.rollout == "in-progress":
+        newest = f"; its newest revision is {workload.created}" if workload.created else ""
+        sentence = f"a rollout of {workload.name} is under way{newest}"
+        yield Finding(code="rollout-in-progress", message=sentence, data={**names})
+    if workload.rollout == "failed" and workload.failure is not None:
+        words = plain(workload.failure)
+        still = f"; {workload.ready} is the newest that did" if workload.ready else ""
+        sentence = f"the revision {workload.created} never became ready{still}: {words}"
+        data = {**names, "platform_message": words, "log_uri": _log_uri(workload.failure)}
+        yield Finding(code="rollout-failed", message=sentence, data={**data})
+
+
+def _pinned(workload: Workload, serving: Mapping[str, int]) -> Iterator[Finding]:
+    """A pin by name outlives every later deploy: the deploys succeed and move nothing."""
+    follows = any(entry.latest and entry.percent for entry in workload.entries)
+    if follows or not workload.ready or workload.ready in serving:
+        return
+    line = _free_line(workload)
+    sentence = (
+        f"the traffic of {workload.name} is pinned to {' and '.join(serving)}, "
+        f"while the newest ready revision {workload.ready} gets none; free it with `{line}`"
+    )
+    yield Finding(
+        code="traffic-pinned",
+        message=sentence,
+        data={"pinned": list(serving), "ready": workload.ready, "command": line},
+    )
+
+
+def _split(serving: Mapping[str, int]) -> Iterator[Finding]:
+    parts = [f"{name} {percent} %" for name, percent in serving.items()]
+    if len(serving) > 1:
+        sentence = f"the traffic is split over {len(serving)} revisions: {', '.join(parts)}"
+        yield Finding(code="traffic-split", message=sentence, data={"revisions": list(serving)})
+    total = sum(serving.values())
+    if total != 100:
+        sentence = f"the traffic percents sum to {total}, not to 100: {', '.join(parts)}"
+        yield Finding(code="traffic-incomplete", message=sentence, data={"sum": total})
+
+
+def _free_line(workload: Workload) -> str:
+    verb = {
+        "service": "run services update-traffic",
+        "worker-pool": "beta run worker-pools update-instance-split",
+    }[workload.kind]
+    place = f"--project={workload.project} --region={workload.region}"
+    return f"gcloud {verb} {workload.name} --to-latest {place}"
+
+
+def _log_uri(message: str) -> str | None:
+    """The platform writes the link to the logs into its message, and into no field of the workload."""
+    link = re.search(r"https://console\.cloud\.google\.com/logs/[!-~]+", message)
+    return link[0] if link and len(link[0]) <= LINK_LIMIT else None
+
+
+def _nothing_serves(workload: Workload) -> SourceError:
+    """``no-serving-revision``, with the reason where the platform gives one; it heals by a rollout only."""
+    why = {
+        "settled": "no traffic is assigned to any",
+        "in-progress": "a rollout is under way",
+        "failed": plain(workload.failure or ""),
+    }[workload.rollout]
+    place = f"{workload.name} in {workload.project}/{workload.region}"
+    return SourceError(f"no revision of {place} serves: {why}", "no-serving-revision", False)
+
+
+def _nonsense(workload: Workload, what: str) -> SourceError:
+    sentence = f"Cloud Run's answer about {workload.name} makes no sense: {what}"
+    return SourceError(sentence, "invalid-response", False)
