@@ -164,7 +164,7 @@ class _Builder:
 
     def load(self, services: Collection[ServiceSettings]) -> None:
         """Load the libraries that the check needs, before its clock starts."""
-        import shared.deployment.sources.checkout  # noqa: F401 (loaded for its side effect: time)
+        import shared.deployment.sources.checkout
 
         if any(one.live == "cloud-run" for one in services):
             import shared.deployment.sources.cloud_run  # noqa: F401 (loaded for its side effect: time)

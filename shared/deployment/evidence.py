@@ -27,9 +27,7 @@ STRENGTH: tuple[Carrier, ...] = (
 _STRONG: frozenset[Carrier] = frozenset({"image-label", "revision-label", "image-tag"})
 #: A full-length id from one of these is meant as a commit even if no repository has it. An image
 #: label may be inherited from the base image and name a commit of somebody else's repository.
-_BINDING: frozenset[Carrier] = frozenset(
-    {"revision-label", "image-tag", "env", "ledger", "fingerprint", "health"}
-)
+_BINDING: frozenset[Carrier] = frozenset(STRENGTH) - {"image-label"}
 #: A shorter run of hex digits is a date, a build number or a short id: only the history can tell.
 _FULL_LENGTH = 40
 #: What a commit id looks like, with the mark that build scripts add for a dirty work tree.

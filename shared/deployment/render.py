@@ -47,11 +47,7 @@ def table(outcome: Outcome, *, verbose: bool = False) -> RenderableType:
 
 def _service_table(verdict: Verdict) -> Table:
     report = verdict.report
-    grid = Table(
-        title=_title(verdict), title_justify="left", show_header=False, box=None, padding=(0, 2, 0, 0)
-    )
-    grid.add_column(style="dim", no_wrap=True)
-    grid.add_column(overflow="fold")
+    grid = _grid(_title(verdict))
     for live in report.live:
         grid.add_row("live", _live_line(live))
     if report.target:

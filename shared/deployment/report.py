@@ -240,17 +240,7 @@ def _with_totals(report: DriftReport) -> DriftReport:
     if missing:
         return report.model_copy(update={"unknown": missing[0].unknown})
     worst = max(report.live, key=_badness)
-    totals = (
-        "status",
-        "commits_behind",
-        "commits_ahead",
-        "commits_neutral",
-        "content_differs",
-        "drift_age_s",
-    )
-    return report.model_copy(
-        update={name: getattr(worst, name) for name in totals} | {"undeployed": worst.undeployed}
-    )
+    return report.model_copy(update={name: getattr(worst, name) for name in _TOTALS})
 
 
 def _badness(live: LiveReport) -> tuple[bool, int, int, int]:

@@ -80,7 +80,8 @@ def _judged(reasons: Mapping[str, Decision]) -> Mapping[str, Decision]:
     return reasons
 
 
-Duration = Annotated[float, BeforeValidator(seconds), Field(ge=0, allow_inf_nan=False)]
+_Limit = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Duration = Annotated[_Limit, BeforeValidator(seconds)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9](?:[a-z0-9.:-]{0,98}[a-z0-9])?$")]
 Patterns = Annotated[tuple[str, ...], AfterValidator(_gitignore)]
 
@@ -105,9 +106,7 @@ class PolicyKeys(Fact):
     """``[policy]``: what is tolerated."""
 
     max_commits_behind: Annotated[int, BeforeValidator(_count), Field(ge=0)] = 3
-    max_drift_age: Annotated[
-        float | None, BeforeValidator(_seconds_or_off), Field(ge=0, allow_inf_nan=False)
-    ] = 43_200.0
+    max_drift_age: Annotated[_Limit | None, BeforeValidator(_seconds_or_off)] = 43_200.0
     failure_policy: FailurePolicy = "fail"
     enforcement: Enforcement = "deny"
     reasons: Annotated[Mapping[str, Decision], AfterValidator(_judged)] = Field(default_factory=dict)

@@ -1,0 +1,223 @@
+"""drift.toml and the environment: what is accepted, who wins, and how each mistake is named."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from shared.deployment.errors import DriftConfigError
+from shared.deployment.settings import Settings, actor, load, seconds
+
+MINIMAL = """
+[defaults]
+live = "ledger"
+[services.worker]
+"""
+
+
+def written(folder: Path, text: str, **environ: str) -> Settings:
+    (folder / "drift.toml").write_text(text)
+    return load(folder, environ)
+
+
+def mistake(folder: Path, text: str, **environ: str) -> str:
+    with pytest.raises(DriftConfigError) as caught:
+        written(folder, text, **environ)
+    return str(caught.value)
+
+
+def test_what_is_built_in(tmp_path: Path) -> None:
+    """An empty service table has the documented defaults."""
+    service = written(tmp_path, MINIMAL).service("worker")
+    assert (service.kind, service.repository, service.target_ref) == ("service", ".", "origin/main")
+    assert (service.deadline, service.stale_target_limit) == (10, 3600)
+    policy = service.policy
+    assert (policy.max_commits_behind, policy.max_drift_age) == (3, 12 * 3600)
+    assert (policy.failure_policy, policy.enforcement) == ("fail", "deny")
+    assert (service.paths, service.ignore) == (None, ())
+
+
+def test_what_stands_nearer_wins(tmp_path: Path) -> None:
+    """Environment over the service's table over [policy] and [defaults] over what is built in."""
+    text = """
+    [defaults]
+    live = "ledger"
+    deadline = "20s"
+    target_ref = "main"
+    [policy]
+    max_commits_behind = 1
+    enforcement = "warn"
+    [services.worker]
+    deadline = 30
+    max_commits_behind = 2
+    """
+    plain = written(tmp_path, text).service("worker")
+    assert (plain.deadline, plain.max_commits_behind) == (30, 2)
+    assert (plain.target_ref, plain.enforcement) == ("main", "warn")
+    near = written(tmp_path, text, DRIFT_DEADLINE="40s", DRIFT_MAX_COMMITS_BEHIND="7").service("worker")
+    assert (near.deadline, near.max_commits_behind) == (40, 7)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [(90, 90), ("90", 90), ("90s", 90), ("10m", 600), ("12h", 43_200), ("7d", 604_800), ("1.5h", 5400)],
+)
+def test_durations(text: object, value: float) -> None:
+    """Seconds, or text with a unit."""
+    assert seconds(text) == value
+
+
+def test_an_age_limit_can_be_taken_off(tmp_path: Path) -> None:
+    """``max_drift_age = "off"`` leaves the count alone to judge."""
+    text = MINIMAL + 'max_drift_age = "off"'
+    assert written(tmp_path, text).service("worker").policy.max_drift_age is None
+
+
+MISTAKES = [
+    (
+        "a misspelt key",
+        MINIMAL + "max_comits_behind = 3",
+        "max_comits_behind",
+        "did you mean max_commits_behind?",
+    ),
+    ("a misspelt table", MINIMAL + "[polcy]", "'polcy'", "did you mean policy?"),
+    (
+        "a key of a later time",
+        MINIMAL + 'dockerfile = "Dockerfile"',
+        "[services.worker] dockerfile",
+        "unknown key",
+    ),
+    (
+        "a policy key under defaults",
+        MINIMAL.replace("[services", "enforcement='warn'\n[services"),
+        "[defaults]",
+        "unknown",
+    ),
+    (
+        "a negative limit",
+        MINIMAL + "max_commits_behind = -1",
+        "max_commits_behind",
+        "greater than or equal to 0",
+    ),
+    ("a boolean for a count", MINIMAL + "max_commits_behind = true", "max_commits_behind", "not a boolean"),
+    ("a boolean like flase", MINIMAL + "max_commits_behind = flase", "TOML", "line 5"),
+    ("a broken file", "[defaults\n", "TOML", "line 1"),
+    ("a bad duration", MINIMAL + 'deadline = "soon"', "deadline", "'soon' is no duration"),
+    ("no time at all", MINIMAL + "deadline = 0", "deadline", "greater than 0"),
+    ("an endless duration", MINIMAL + "deadline = inf", "deadline", "finite"),
+    (
+        "a word that is no policy",
+        MINIMAL + 'failure_policy = "maybe"',
+        "failure_policy",
+        "'fail' or 'ignore'",
+    ),
+    ("an unknown reason code", MINIMAL + "reasons = {ahed = 'deny'}", "reasons", "did you mean ahead"),
+    ("an unknown as a reason", MINIMAL + "reasons = {unknown-drift = 'warn'}", "reasons", "failure_policy"),
+    ("no service", '[defaults]\nlive = "ledger"', "nothing to check", "[services.NAME]"),
+    ("an impossible name", MINIMAL + "[services.'../etc']", "../etc", "no valid service name"),
+    ("services as a value", "services = 1", "services", "table"),
+    ("cloud run without a place", "[services.worker]", "project", "region"),
+    ("a URL as repository", MINIMAL + 'repository = "https://example.invalid/r.git"', "repository", "URL"),
+    ("a project that is a path", MINIMAL + 'project = "../../x"', "project", "match"),
+    (
+        "a batch that needs nobody known",
+        MINIMAL + '[batch]\nrequires = ["workr"]',
+        "workr",
+        "did you mean worker?",
+    ),
+    ("paths as text", MINIMAL + 'paths = "shared/"', "paths", "tuple"),
+    ("a pattern that is none", MINIMAL + 'paths = ["!"]', "paths", "pattern"),
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "words"), [row[1:] for row in MISTAKES], ids=[r[0] for r in MISTAKES]
+)
+def test_mistakes_in_the_file(tmp_path: Path, text: str, place: str, words: str) -> None:
+    """Each stops with the file, the place and what is wrong."""
+    message = mistake(tmp_path, text)
+    assert str(tmp_path / "drift.toml") in message
+    assert place in message
+    assert words in message
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("DRIFT_ENFORCEMENT", "flase", "'deny' or 'warn'"),
+        ("DRIFT_MAX_COMMITS_BEHIND", "many", "integer"),
+        ("DRIFT_DEADLINE", "later", "no duration"),
+        ("CLOUD_RUN_EMULATOR_HOST", "http://localhost:1", "not host:port"),
+    ],
+)
+def test_mistakes_in_known_variables(tmp_path: Path, name: str, value: str, words: str) -> None:
+    """A known variable with a bad value stops, and says that it came from the environment."""
+    message = mistake(tmp_path, MINIMAL, **{name: value})
+    assert "environment" in message
+    assert words in message
+
+
+def test_an_unknown_variable_only_warns(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Kubernetes and others use the prefix; the near miss is named all the same."""
+    with caplog.at_level(logging.WARNING, "drift_gate"):
+        written(tmp_path, MINIMAL, DRIFT_DEADLIN="3s", DRIFT_GATE_PORT_80_TCP="x")
+    assert "DRIFT_DEADLIN; did you mean DRIFT_DEADLINE" in caplog.text
+
+
+def test_the_file_is_sought_upwards_to_the_repository_root(tmp_path: Path) -> None:
+    """From a subfolder up; never beyond the folder that holds ``.git``."""
+    root = tmp_path / "repo"
+    inner = root / "a" / "b"
+    inner.mkdir(parents=True)
+    (root / ".git").mkdir()
+    (tmp_path / "drift.toml").write_text(MINIMAL)
+    with pytest.raises(DriftConfigError, match=r"no drift\.toml"):
+        load(inner, {})
+    (root / "drift.toml").write_text(MINIMAL)
+    assert load(inner, {}).file == root / "drift.toml"
+
+
+def test_the_file_can_be_named(tmp_path: Path) -> None:
+    """``DRIFT_CONFIG`` names it; a name that leads nowhere is an error that says so."""
+    other = tmp_path / "other.toml"
+    other.write_text(MINIMAL)
+    assert load(tmp_path, {"DRIFT_CONFIG": str(other)}).file == other
+    with pytest.raises(DriftConfigError, match="cannot be read: No such file"):
+        load(tmp_path, {"DRIFT_CONFIG": str(tmp_path / "gone.toml")})
+
+
+def test_relative_paths_stand_beside_the_file(tmp_path: Path) -> None:
+    """Not beside the working directory, which differs from caller to caller."""
+    settings = written(tmp_path, MINIMAL)
+    assert settings.beside("x/y") == tmp_path / "x/y"
+    assert settings.beside("/x") == Path("/x")
+
+
+def test_which_service_gates_a_batch(tmp_path: Path) -> None:
+    """The only one, or the one that [batch] names; else an error that lists them."""
+    assert written(tmp_path, MINIMAL).batch_service() == "worker"
+    two = MINIMAL + "[services.other]\n"
+    with pytest.raises(DriftConfigError, match="worker, other"):
+        written(tmp_path, two).batch_service()
+    assert written(tmp_path, two + '[batch]\nrequires = ["other"]').batch_service() == "other"
+
+
+def test_an_undeclared_service_is_named_with_its_near_misses(tmp_path: Path) -> None:
+    """A typing mistake on the command line is told from a missing service."""
+    with pytest.raises(DriftConfigError, match=r"no service 'workr'; did you mean worker\?"):
+        written(tmp_path, MINIMAL).service("workr")
+
+
+def test_settings_do_not_print_the_environment(tmp_path: Path) -> None:
+    """Whatever secret another program put there stays out of logs and tracebacks."""
+    settings = written(tmp_path, MINIMAL, SOME_TOKEN="s3cr3t")
+    assert "s3cr3t" not in repr(settings) + str(settings)
+
+
+def test_who_runs_this() -> None:
+    """The user of the process, the Cloud Run service, or nobody known."""
+    assert actor({"USER": "ann", "K_SERVICE": "coordinator"}) == "ann"
+    assert actor({"K_SERVICE": "coordinator"}) == "coordinator"
+    assert actor({}) == "unknown"

@@ -1,0 +1,150 @@
+"""The rules of the house: who may import whom, and what the front door may load."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+DEPLOYMENT = ROOT / "shared" / "deployment"
+
+#: The rooms from the ground up; a module imports from its own floor and the floors below it.
+FLOORS: tuple[frozenset[str], ...] = (
+    frozenset({"errors", "facts", "reasons"}),
+    frozenset({"evidence", "lineage", "relevance", "report"}),
+    frozenset({"verdict"}),
+    frozenset({"break_glass", "render", "settings", "calling", "git_process"}),
+    frozenset({"sources", "sinks"}),
+    frozenset({"gate"}),
+    frozenset({"assembly"}),
+    frozenset({"cli", "testing"}),
+)
+CLOUD_RUN = {
+    f"sources/{name}.py"
+    for name in ("cloud_run", "cloud_run_clients", "cloud_run_errors", "cloud_run_states")
+}
+#: Who may import what from outside; everybody else may not.
+BOUNDED = {
+    "google": {*CLOUD_RUN, "testing/cloud_run.py"},
+    "grpc": {*CLOUD_RUN, "testing/cloud_run.py"},
+    "git": {"sources/checkout.py"},
+    "tenacity": {"calling.py"},
+}
+FILES = sorted(DEPLOYMENT.rglob("*.py"))
+
+
+def imports(file: Path) -> Iterator[tuple[str, bool]]:
+    """Every module that the file imports, and whether only for the type checker."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    typing_only = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((name.name, id(node) in typing_only) for name in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module, id(node) in typing_only
+            yield from ((f"{node.module}.{name.name}", id(node) in typing_only) for name in node.names)
+
+
+def room(module: str) -> str | None:
+    parts = module.split(".")
+    return parts[2] if parts[:2] == ["shared", "deployment"] and len(parts) > 2 else None
+
+
+def floor(name: str) -> int:
+    return next(number for number, rooms in enumerate(FLOORS) if name in rooms)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(DEPLOYMENT)))
+def test_a_room_imports_only_from_its_floor_and_below(file: Path) -> None:
+    """Facts flow one way; a name for the type checker alone is no import."""
+    relative = file.relative_to(DEPLOYMENT)
+    own = relative.parts[0].removesuffix(".py")
+    if own == "__init__":
+        return
+    for module, typing_only in imports(file):
+        assert not module.startswith("predictions"), f"shared never imports {module}"
+        other = room(module)
+        if other and not typing_only:
+            assert floor(other) <= floor(own), f"{relative} imports {module}"
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(DEPLOYMENT)))
+def test_a_foreign_library_has_one_place(file: Path) -> None:
+    """Google, git and tenacity are imported where they are spoken to and nowhere else."""
+    relative = str(file.relative_to(DEPLOYMENT))
+    for module, _ in imports(file):
+        library = module.split(".")[0]
+        assert library not in BOUNDED or relative in BOUNDED[library], f"{relative} imports {module}"
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(DEPLOYMENT)))
+def test_the_environment_is_read_in_one_place_and_changed_in_none(file: Path) -> None:
+    """``os.environ`` and its relatives appear in settings.py alone."""
+    assert not reads_environ(file) or file.name == "settings.py"
+
+
+def reads_environ(file: Path) -> bool:
+    return any(
+        isinstance(node, ast.Attribute)
+        and node.attr in {"environ", "environb", "getenv", "putenv", "unsetenv"}
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "os"
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+    )
+
+
+def test_the_namespaces_stay_open() -> None:
+    """A user's repository has its own ``shared/``: ours must not own the package."""
+    for folder in ("shared", "shared/utils", "predictions"):
+        assert not (ROOT / folder / "__init__.py").exists()
+
+
+def loaded_by(statement: str) -> set[str]:
+    """The top-level modules that a fresh interpreter has after ``statement``."""
+    code = f"{statement}\nimport sys\nprint(*sorted({{name.split('.')[0] for name in sys.modules}}))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_the_front_door_loads_no_adapter() -> None:
+    """Importing it costs pydantic and our models: no grpc, no google, no git, no rich, no tenacity."""
+    statement = "from shared.utils.deployment_checker import check_worker_drift, DeploymentDriftError"
+    assert not loaded_by(statement) & {"grpc", "google", "git", "rich", "tenacity", "pathspec", "sqlite3"}
+
+
+def test_the_error_is_one_object_through_every_door() -> None:
+    """``except DeploymentDriftError`` works whichever module it was imported from."""
+    from predictions.coordinator import exceptions
+    from shared.deployment import errors
+    from shared.utils import deployment_checker
+
+    assert exceptions.DeploymentDriftError is errors.DeploymentDriftError
+    assert deployment_checker.DeploymentDriftError is errors.DeploymentDriftError
+
+
+def test_the_front_door_offers_what_it_promises() -> None:
+    """The export list is a contract."""
+    from shared.utils import deployment_checker
+
+    assert sorted(deployment_checker.__all__) == [
+        "DeploymentDriftError",
+        "DriftCheckError",
+        "DriftConfigError",
+        "DriftGateError",
+        "DriftReport",
+        "DriftUnknownError",
+        "Verdict",
+        "check_worker_drift",
+        "require_current_worker",
+    ]
+    assert all(hasattr(deployment_checker, name) for name in deployment_checker.__all__)
