@@ -1,0 +1,1 @@
+"""Starts the day's batch of predictions; the drift gate stands before its first step."""
