@@ -1,0 +1,83 @@
+# `make help` lists the goals. Everything is installed into .venv, with the versions that are locked in
+# requirements/; a stamp in .venv remembers what is there, so that a second call starts at once.
+
+SHELL := /bin/sh
+BIN := .venv/bin
+GAME_DATE := 2026-02-05
+# The Pythons that are tried, first one that is new enough; `make run PYTHON=/path/to/python3.12` names one.
+PYTHON := python3 python3.13 python3.12 python3.11
+PYTEST_ARGS :=
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help run demo test test-all lint bench lock clean history
+.DEFAULT_GOAL := help
+
+help: ## list the goals
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: history .venv/run.stamp ## install, note the worker as deployed at HEAD, start the batch of one date
+	@$(BIN)/deployment-drift record prediction-worker --commit "$$(git rev-parse HEAD)"
+	@$(BIN)/prediction-coordinator start --game-date $(GAME_DATE)
+
+demo: .venv/run.stamp ## show a refusal and the emergency bypass, in a throw-away repository
+	@PATH="$(CURDIR)/$(BIN):$$PATH" bash scripts/demo.sh
+
+test: .venv/test.stamp ## run the tests and hold the branch coverage
+	@$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest $(PYTEST_ARGS)
+	@$(BIN)/coverage combine -q
+	$(BIN)/coverage report
+
+test-all: .venv/test.stamp ## run the tests on each Python, 3.11 to 3.13, that is on the machine
+	$(BIN)/nox -s tests
+
+lint: .venv/test.stamp ## check style (ruff) and types (mypy)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: .venv/test.stamp ## measure; benchmarks/README.md says what
+	$(BIN)/python -m benchmarks
+
+LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" setup.cfg
+
+lock: .venv/test.stamp ## lock the newest allowed versions of all requirements
+	$(LOCK) --extra all -o requirements/run.txt
+	$(LOCK) --extra all --extra test --extra dev -c requirements/run.txt -o requirements/test.txt
+	rm -rf prediction_drift_gate.egg-info
+
+clean: ## remove whatever was made here, the local ledger and predictions included
+	rm -rf .venv .nox .drift build dist .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+		.benchmarks *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The gate compares commits. An unpacked archive has none, also where the folder above is a repository.
+history:
+	@said=$$(git cat-file -e HEAD:./drift.toml 2>&1) || { \
+		echo "make run: this folder has no git history, and the drift gate compares commits:" \
+			"clone the repository (git says: $$said)" >&2; exit 1; }
+
+.venv/bin/python:
+	@for each in $(PYTHON); do \
+		if "$$each" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then found=$$each; break; fi; \
+	done; \
+	if [ -z "$$found" ]; then \
+		echo "make: Python 3.11 or newer is needed and none of these is: $(PYTHON)." \
+			"Name one: make PYTHON=/path/to/python3.11" >&2; exit 1; \
+	fi; \
+	if ! "$$found" -m venv .venv; then \
+		rm -rf .venv; \
+		echo "make: $$found cannot make a virtual environment; on Debian and Ubuntu: apt install python3-venv" >&2; \
+		exit 1; \
+	fi
+
+# --no-deps: every requirement is in the lock already, each with its hash.
+.venv/run.stamp: requirements/run.txt setup.cfg pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/run.txt
+	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	@touch $@
+
+.venv/test.stamp: requirements/test.txt .venv/run.stamp
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/test.txt
+	@touch $@

@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# A refusal and the emergency bypass, in a repository that is thrown away afterwards.
+#
+# The worker is deployed, then four commits to it follow that nobody deploys. `make demo` runs this.
+set -euo pipefail
+
+here=$(cd "$(dirname "$0")/.." && pwd)
+place=$(mktemp -d)
+trap 'rm -rf "$place"' EXIT
+
+# Nothing of the caller's may decide what is shown: no settings of git's, none of the gate's.
+while IFS= read -r name; do unset "$name"; done < <(compgen -e | grep -E '^(GIT|DRIFT)_' || true)
+export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1
+
+say() { printf '\n\033[1m== %s\033[0m\n' "$*" | if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then cat; else sed 's/\x1b\[[0-9]*m//g'; fi; }
+show() { printf '$ %s\n' "$*"; "$@"; }
+
+# commit SUBJECT HOURS_AGO: one line more in the worker, landed that long ago.
+commit() {
+    echo "# $1" >>predictions/worker/worker.py
+    git add --all
+    when="@$(($(date +%s) - $2 * 3600)) +0000"
+    GIT_AUTHOR_DATE=$when GIT_COMMITTER_DATE=$when git commit --quiet --message "$1"
+}
+
+mkdir -p "$place/predictions/worker"
+cd "$place"
+git init --quiet --initial-branch=main
+git config user.name "Demo Developer"
+git config user.email "demo@example.com"
+cp "$here/drift.toml" .
+printf '.drift/\n' >.gitignore
+
+say "The worker is deployed"
+commit "Predict by a moving average" 30
+show deployment-drift record prediction-worker --commit "$(git rev-parse HEAD)"
+
+say "Four commits to the worker follow; nobody deploys them"
+commit "Weigh the last game double" 9
+commit "Leave out games of less than five minutes" 7
+commit "Read the injury report" 4
+commit "Fix the average of a player's first game" 1
+show git log --oneline
+
+say "The batch is refused"
+code=0
+show prediction-coordinator start --game-date 2026-02-05 || code=$?
+echo "exit code: $code"
+[ "$code" = 1 ] || exit 1
+
+say "An emergency: the same start with the bypass"
+show prediction-coordinator start --game-date 2026-02-05 --skip-drift-check --reason "tip-off in ten minutes"
