@@ -6,8 +6,9 @@ import argparse
 import logging
 import sys
 from collections.abc import Callable, Sequence
+from typing import TextIO
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 
 from shared.deployment import render
 from shared.deployment.errors import DriftConfigError, DriftGateError
@@ -16,6 +17,8 @@ from shared.deployment.settings import load, near_misses
 from shared.deployment.verdict import Outcome
 
 OK, USAGE, UNEXPECTED, INTERRUPTED = 0, 2, 3, 130
+#: Columns of a table that is not shown on a terminal: a pipe has no width, and a log folds by itself.
+PIPED_WIDTH = 200
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -39,10 +42,9 @@ def exit_code_of(run: Callable[[], int], program: str) -> int:
     except DriftGateError as error:
         print(f"{program}: {render.plain(str(error))}", file=sys.stderr)
         return UNEXPECTED
-    except Exception as error:
-        logging.getLogger("drift_gate").debug("unexpected error", exc_info=True)
+    except Exception as error:  # a bug of ours: the sentence for the operator, the traceback for us
         sentence = render.plain(f"{type(error).__name__}: {error}")
-        print(f"{program}: unexpected error: {sentence}; --debug shows where", file=sys.stderr)
+        logging.getLogger("drift_gate").error("%s: unexpected error: %s", program, sentence, exc_info=True)
         return UNEXPECTED
 
 
@@ -114,7 +116,17 @@ def show(outcome: Outcome, form: render.Format, *, verbose: bool = False) -> Non
     if form in render.TEXT:
         sys.stdout.write(render.TEXT[form](outcome, verbose=verbose))
     else:
-        Console(highlight=False).print(render.table(outcome, verbose=verbose))
+        draw(render.table(outcome, verbose=verbose))
+
+
+def draw(drawing: RenderableType, file: TextIO | None = None) -> None:
+    """Print a drawing (``file`` None: on stdout): fitted to a terminal, else wide and without padding."""
+    file = file or sys.stdout
+    console = Console(file=file, highlight=False, width=None if file.isatty() else PIPED_WIDTH)
+    with console.capture() as captured:
+        console.print(drawing)
+    for line in captured.get().splitlines():
+        print(line.rstrip(), file=file)
 
 
 def _record(arguments: argparse.Namespace) -> int:
@@ -139,5 +151,5 @@ def _explain(arguments: argparse.Namespace) -> int:
         hint = near_misses(code, [*REASONS, *CAUSE_MEANINGS])
         known = ", ".join([*REASONS, *CAUSE_MEANINGS])
         raise DriftConfigError(f"no reason code and no cause {code!r}{hint} (known: {known})")
-    Console(highlight=False).print(render.explained(code, meaning))
+    draw(render.explained(code, meaning))
     return OK

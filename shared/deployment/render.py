@@ -99,17 +99,18 @@ def _drift_line(report: DriftReport) -> str:
     """One sentence on what the comparison came to."""
     if report.unknown:
         return f"unknown: {report.unknown.cause}"
-    counts = [
+    parts = [
         f"{count:,} {what}"
         for count, what in (
-            (report.commits_behind, "behind"),
-            (report.commits_ahead, "ahead"),
-            (report.commits_neutral, "neutral"),
+            (report.commits_behind, "missing"),
+            (report.commits_ahead, "live only"),
+            (report.commits_neutral, "without net effect"),
         )
         if count
     ]
-    age = [f"for {duration(report.drift_age_s)}"] if report.drift_age_s else []
-    return ", ".join([report.status, *counts, *age])
+    if report.drift_age_s:
+        parts.append(f"for {duration(report.drift_age_s)}")
+    return report.status + (f": {', '.join(parts)}" if parts else "")
 
 
 def _bypass_line(verdict: Verdict) -> str:
@@ -210,7 +211,7 @@ def refusal(verdict: Verdict, service: ServiceSettings) -> str:
     if report.drift_age_s:
         lines.append(f"  age     {duration(report.drift_age_s)} since the oldest missing commit landed")
     lines += _missing(report)
-    lines += [f"  {reason.decision:<5} {reason.code}: {reason.message}" for reason in verdict.reasons]
+    lines += [f"  {reason.decision:<7} {reason.code}: {reason.message}" for reason in verdict.reasons]
     lines += ["", "What to do:", *(f"  {line}" for line in _next_steps(verdict, service))]
     return "\n".join(plain(line) for line in lines)
 

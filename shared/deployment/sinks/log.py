@@ -30,7 +30,7 @@ def _line(verdict: Verdict) -> dict[str, object]:
         "decision": verdict.decision,
         "enforced": verdict.enforced,
         "not_enforced_because": verdict.not_enforced_because,
-        "severity_for_people": verdict.severity,
+        "drift_severity": verdict.severity,
         "status": report.status,
         "commits_behind": report.commits_behind,
         "commits_ahead": report.commits_ahead,

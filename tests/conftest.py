@@ -1,0 +1,25 @@
+"""What all tests share: an environment that owes nothing to the person who runs them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from support.world import World
+
+from shared.deployment.testing import FakeCloudRun
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No ``DRIFT_…``, no emulator, no git variable of the tester's leaks into a test."""
+    for name in list(os.environ):
+        if name.startswith(("DRIFT_", "GIT_", "CLOUD_RUN_")):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def world(tmp_path: Path, fake_cloud_run: FakeCloudRun) -> World:
+    """A repository with one commit and an empty Cloud Run."""
+    return World(tmp_path / "repo", fake_cloud_run)

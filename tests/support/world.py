@@ -1,0 +1,71 @@
+"""A small world for whole checks: a real repository, a loopback Cloud Run, and settings over both."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from shared.deployment import assembly
+from shared.deployment.settings import Settings, load
+from shared.deployment.testing import FakeCloudRun, HistoryBuilder
+from shared.deployment.verdict import Outcome, Verdict
+
+WORKER = "prediction-worker"
+
+CLOUD_RUN = f"""
+[defaults]
+project = "test-project"
+region = "us-west2"
+target_ref = "main"
+deadline = "5s"
+
+[services.{WORKER}]
+paths = ["/predictions/worker/", "/shared/"]
+ignore = ["*.md"]
+"""
+
+
+@dataclass
+class World:
+    """``history`` is the repository at ``folder``, ``cloud`` what is deployed, ``toml`` the drift.toml."""
+
+    folder: Path
+    cloud: FakeCloudRun
+    toml: str = CLOUD_RUN
+    environ: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.history = HistoryBuilder(self.folder)
+        self.first = self.history.commit(
+            {"predictions/worker/worker.py": "VERSION = 0\n", "shared/odds.py": "", "docs/readme.md": ""},
+            subject="the beginning",
+            when=datetime.now(UTC) - timedelta(hours=1),  # the builder goes on from here, minute by minute
+        )
+
+    def change(self, path: str = "predictions/worker/worker.py", **more: str) -> str:
+        """One more commit on main that changes ``path``; returns its id."""
+        number = len(self.history.git("rev-list", "main").splitlines())
+        return self.history.commit({path: f"VERSION = {number}\n"}, subject=f"change {number}", **more)
+
+    def settings(self) -> Settings:
+        """The settings of ``toml``, with an environment that owes nothing to the tester's."""
+        (self.folder / "drift.toml").write_text(self.toml)
+        environ = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "USER": "ann"}
+        environ["CLOUD_RUN_EMULATOR_HOST"] = self.cloud.host
+        return load(self.folder, environ | dict(self.environ))
+
+    def outcome(self) -> Outcome:
+        """What a check of all declared services comes to."""
+        return assembly.check(settings=self.settings())
+
+    def verdict(self) -> Verdict:
+        """The verdict on the worker."""
+        return next(each for each in self.outcome().services if each.service == WORKER)
+
+
+def codes(verdict: Verdict) -> list[str]:
+    """The reason codes, worst first, each once."""
+    return list(dict.fromkeys(reason.code for reason in verdict.reasons))
