@@ -1,0 +1,171 @@
+"""One deadline per check: nothing outlasts it, and what was learned before it ends is kept."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+from shared.deployment.calling import AT_ONCE, LAST_ATTEMPT_S, Deadline, gather, retrying
+from shared.deployment.errors import SourceError
+
+
+class Clock:
+    """Seconds that pass only when told to."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def failing(*errors: SourceError, then: str = "answer") -> tuple[Callable[[], str], list[float]]:
+    """A call that ends with each of ``errors`` in turn and then answers, and when it was called."""
+    pending, called = list(errors), []
+
+    def call() -> str:
+        called.append(time.monotonic())
+        if pending:
+            raise pending.pop(0)
+        return then
+
+    return call, called
+
+
+DOWN = SourceError("down", "unavailable", True)
+DENIED = SourceError("denied", "permission-denied", False)
+
+
+class TestDeadline:
+    def test_what_is_left_falls_with_the_clock_and_never_below_zero(self) -> None:
+        clock = Clock()
+        deadline = Deadline(2.0, clock)
+        assert deadline.remaining() == 2.0
+        clock.now += 1.5
+        assert deadline.remaining() == pytest.approx(0.5)
+        clock.now += 10
+        assert deadline.remaining() == 0
+
+    def test_nothing_is_begun_when_nothing_is_left(self) -> None:
+        clock = Clock()
+        deadline = Deadline(1.5, clock)
+        assert deadline.require("the service") == 1.5
+        clock.now += 1.5
+        with pytest.raises(SourceError, match=r"no time left for the service \(deadline 1.5 s\)") as caught:
+            deadline.require("the service")
+        assert (caught.value.cause, caught.value.retryable) == ("timeout", True)
+
+    def test_a_sooner_one_ends_before_it_on_the_same_clock(self) -> None:
+        clock = Clock()
+        deadline = Deadline(2.0, clock)
+        clock.now += 1.0
+        inner = deadline.sooner(0.25)
+        assert inner.remaining() == 0.75
+        clock.now += 0.75
+        assert (inner.remaining(), deadline.remaining()) == (0, 0.25)
+        assert deadline.sooner(5).remaining() == 0
+
+
+class TestRetrying:
+    def test_what_heals_is_tried_again(self) -> None:
+        call, called = failing(DOWN, DOWN)
+        assert retrying(call, Deadline(5)) == "answer"
+        assert len(called) == 3
+
+    def test_what_cannot_heal_is_not(self) -> None:
+        call, called = failing(DENIED)
+        with pytest.raises(SourceError) as caught:
+            retrying(call, Deadline(5))
+        assert caught.value is DENIED
+        assert len(called) == 1
+
+    def test_an_error_of_another_kind_is_let_through_at_once(self) -> None:
+        with pytest.raises(ZeroDivisionError):
+            retrying(lambda: 1 // 0, Deadline(5))
+
+    def test_the_last_error_is_raised_before_the_deadline(self) -> None:
+        """Room for a last attempt is kept, so that an early cause never turns into a late timeout."""
+        deadline = Deadline(0.6)
+        call, called = failing(*[SourceError("slow down", "rate-limited", True)] * 100)
+        with pytest.raises(SourceError) as caught:
+            retrying(call, deadline)
+        assert caught.value.cause == "rate-limited"
+        assert deadline.remaining() > 0
+        assert len(called) >= 2
+
+    def test_no_second_attempt_where_the_deadline_leaves_no_room(self) -> None:
+        call, called = failing(DOWN)
+        with pytest.raises(SourceError):
+            retrying(call, Deadline(LAST_ATTEMPT_S))
+        assert len(called) == 1
+
+    def test_a_timeout_that_the_other_side_gave_up_early_is_tried_again(self) -> None:
+        call, called = failing(SourceError("gave up", "timeout", True))
+        assert retrying(call, Deadline(5)) == "answer"
+        assert len(called) == 2
+
+
+class TestGather:
+    def test_each_job_has_its_answer_or_its_error_in_the_order_asked(self) -> None:
+        down, _ = failing(DOWN)
+        answers = gather({"b": lambda: "B", "a": down}, Deadline(5))
+        assert list(answers.items()) == [("b", "B"), ("a", DOWN)]
+
+    def test_no_jobs_no_answers(self) -> None:
+        assert gather({}, Deadline(5)) == {}
+
+    def test_jobs_run_side_by_side(self) -> None:
+        """Each of them waits until all of them have begun."""
+        together = threading.Barrier(AT_ONCE)
+        jobs = {index: lambda: together.wait(4) for index in range(AT_ONCE)}
+        assert set(gather(jobs, Deadline(5)).values()) == set(range(AT_ONCE))
+
+    def test_never_more_than_so_many_at_once(self) -> None:
+        lock, running, most = threading.Lock(), 0, 0
+
+        def job() -> None:
+            nonlocal running, most
+            with lock:
+                running += 1
+                most = max(most, running)
+            time.sleep(0.01)
+            with lock:
+                running -= 1
+
+        gather(dict.fromkeys(range(3 * AT_ONCE), job), Deadline(5))
+        assert most == AT_ONCE
+
+    def test_what_hangs_is_a_timeout_and_the_others_are_kept(self) -> None:
+        release = threading.Event()
+        started = time.monotonic()
+        answers = gather({"hangs": release.wait, "answers": lambda: True}, Deadline(0.2))
+        elapsed = time.monotonic() - started
+        release.set()
+        hung = answers["hangs"]
+        assert isinstance(hung, SourceError)
+        assert (hung.cause, hung.retryable, str(hung)) == ("timeout", True, "no answer within 0.2 s")
+        assert answers["answers"] is True
+        assert 0.2 <= elapsed < 0.5
+
+    def test_what_waits_behind_something_that_hangs_is_never_begun_after_the_end(self) -> None:
+        release, begun = threading.Event(), threading.Event()
+        jobs: dict[str, Callable[[], bool]] = {f"hangs {index}": release.wait for index in range(AT_ONCE)}
+
+        def late() -> bool:
+            begun.set()
+            return True
+
+        answers = gather({**jobs, "late": late}, Deadline(0.1))
+        release.set()
+        for thread in threading.enumerate():
+            if thread.name == "drift-gate late":
+                thread.join(2)
+        assert not begun.is_set()
+        assert isinstance(answers["late"], SourceError)
+
+    def test_an_error_that_is_no_answer_is_raised_here(self) -> None:
+        with pytest.raises(ZeroDivisionError):
+            gather({"broken": lambda: 1 // 0}, Deadline(5))
