@@ -98,10 +98,11 @@ class FakeCloudRun:
 
     ``services``, ``worker_pools`` and ``jobs`` hold the messages by name, ``revisions`` by short
     revision name: reach into them for states that the methods here cannot make. ``page_size`` bounds
-    each List answer (None: all in one). ``calls`` are the requests so far.
+    each List answer (None: all in one). ``calls`` are the requests so far. ``port`` is where it
+    listens (0: a free one).
     """
 
-    def __init__(self, project: str = "test-project", region: str = "us-west2") -> None:
+    def __init__(self, project: str = "test-project", region: str = "us-west2", port: int = 0) -> None:
         self.project = project
         self.region = region
         self.services: dict[str, run_v2.Service] = {}
@@ -116,9 +117,11 @@ class FakeCloudRun:
         self._closing = threading.Event()
         # Hung calls hold a thread each, so there have to be enough of them for the others to be served.
         self._threads = ThreadPoolExecutor(max_workers=32, thread_name_prefix="fake-cloud-run")
-        self._server = grpc.server(self._threads, options=[("grpc.so_reuseport", 0)])
+        # A port that a test reserved for itself can be shared; a free one must be ours alone.
+        shared = [("grpc.so_reuseport", int(port != 0))]
+        self._server = grpc.server(self._threads, options=shared)
         self._server.add_generic_rpc_handlers(tuple(self._handlers()))
-        self._port = self._server.add_insecure_port("127.0.0.1:0")
+        self._port = self._server.add_insecure_port(f"127.0.0.1:{port}")
 
     @property
     def host(self) -> str:
@@ -358,9 +361,9 @@ class FakeCloudRun:
 
     def _call(self, method: str, resource: str, context: grpc.ServicerContext) -> Call:
         metadata = dict(context.invocation_metadata() or ())
-        timeout = context.time_remaining()
-        # Without a deadline gRPC answers not None but the time until the end of its own calendar.
-        bounded = timeout if timeout is not None and timeout < 1e6 else None
+        # Typed as always a number; for a caller without a limit it is None or some hundred years.
+        timeout: float | None = context.time_remaining()
+        bounded = timeout if timeout and timeout < 1e6 else None
         return Call(method, resource, str(metadata.get("x-goog-request-params", "")), bounded)
 
     def _arrived(self, call: Call) -> _Fault | None:
@@ -379,11 +382,11 @@ class FakeCloudRun:
 
     def _go_wrong(self, fault: _Fault, context: grpc.ServicerContext) -> bool:
         """Do what ``fault`` says; True when the answer has to be garbage."""
-        self._closing.wait(fault.delay)
-        while fault.hang and context.is_active() and not self._closing.wait(0.02):
-            pass
-        if fault.hang:
-            context.abort(grpc.StatusCode.CANCELLED, "the fake hung until the end")
+        ended = self._closing.wait(fault.delay)
+        while fault.hang and context.is_active() and not ended:
+            ended = self._closing.wait(0.02)
+        if fault.hang or ended:
+            context.abort(grpc.StatusCode.CANCELLED, "the fake ended before it answered")
         if fault.code is not None:
             context.abort(fault.code, fault.message or f"the fake was told to answer {fault.code.name}")
         return fault.garbage
