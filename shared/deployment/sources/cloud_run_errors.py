@@ -58,8 +58,10 @@ TABLE: dict[type[Exception], tuple[Cause, bool]] = {
 FOREIGN: tuple[type[Exception], ...] = tuple(TABLE)
 
 #: gRPC reports its own troubles under a status that a server might have sent, too; only the text tells.
+#: The first that fits counts: no way to the token server is no lack of credentials and may heal.
 _BY_TEXT: tuple[tuple[type[Exception], str, tuple[Cause, bool]], ...] = (
     (api.InternalServerError, "Exception deserializing response", ("invalid-response", False)),
+    (api.ServiceUnavailable, "Max retries exceeded", ("unavailable", True)),
     (api.ServiceUnavailable, "Getting metadata from plugin failed", ("credentials", False)),
 )
 
