@@ -1,0 +1,343 @@
+"""What Google's libraries raise, in the gate's words: nothing slips through, and the words help."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import google.auth.transport.grpc
+import google.auth.transport.requests
+import google.oauth2.credentials
+import grpc
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from google.api_core import exceptions as api
+from google.auth import exceptions as auth
+
+from shared.deployment.calling import Deadline
+from shared.deployment.errors import SourceError
+from shared.deployment.facts import CAUSES, Cause, Live
+from shared.deployment.sources.cloud_run import CloudRun
+from shared.deployment.sources.cloud_run_clients import Clients, Connected
+from shared.deployment.sources.cloud_run_errors import (
+    FOREIGN,
+    MESSAGE_LIMIT,
+    Asked,
+    classify,
+    plain,
+    translate,
+)
+from shared.deployment.testing.cloud_run import FakeCloudRun
+
+ASKED = Asked("the service w", "run.services.get", "p", "r")
+
+
+def classes(module: Any) -> list[type[Exception]]:
+    """The exceptions of ``module``. The one for misused asynchronous REST is for programmers, not for us."""
+    found = [kind for _, kind in inspect.getmembers(module, inspect.isclass) if issubclass(kind, Exception)]
+    return [kind for kind in found if kind is not api.AsyncRestUnsupportedParameterError]
+
+
+def made(kind: Any, text: str = "text", **more: Any) -> Exception:
+    """An exception as its library makes it (their constructors carry no types)."""
+    more |= {"cause": ValueError()} if issubclass(kind, api.RetryError) else {}
+    error: Exception = kind(text, **more)
+    return error
+
+
+@pytest.mark.parametrize(
+    "kind", [*classes(api), *classes(auth)], ids=lambda kind: f"{kind.__module__}.{kind.__name__}"
+)
+def test_every_exception_of_googles_libraries_has_a_cause(kind: type[Exception]) -> None:
+    assert issubclass(kind, FOREIGN)
+    error = translate(made(kind), ASKED)
+    assert error.cause in CAUSES
+    assert "the service w" in error.message
+
+
+TABLE: list[tuple[Exception, Cause, bool]] = [
+    (made(api.NotFound), "not-found", False),
+    (made(api.InvalidArgument), "not-found", False),
+    (made(api.MethodNotImplemented), "not-found", False),
+    (made(api.PermissionDenied), "permission-denied", False),
+    (made(api.Unauthenticated), "credentials", False),
+    (made(api.ResourceExhausted), "rate-limited", True),
+    (made(api.DeadlineExceeded), "timeout", True),
+    (made(api.ServiceUnavailable), "unavailable", True),
+    (made(api.InternalServerError), "unavailable", True),
+    (made(api.Unknown), "unavailable", True),
+    (made(api.Aborted), "unavailable", True),
+    (made(api.FailedPrecondition), "unavailable", False),
+    (made(api.OutOfRange), "unavailable", False),
+    (made(api.DataLoss), "invalid-response", False),
+    (made(api.MovedPermanently), "invalid-response", False),
+    (made(api.RetryError), "unavailable", True),
+    (made(api.GoogleAPICallError, "of no known kind"), "unavailable", False),
+    (made(api.InternalServerError, "Exception deserializing response!"), "invalid-response", False),
+    (made(api.ServiceUnavailable, "Getting metadata from plugin failed with error: x"), "credentials", False),
+    (made(auth.DefaultCredentialsError), "credentials", False),
+    (made(auth.RefreshError), "credentials", False),
+    (made(auth.MalformedError), "credentials", False),
+    (made(auth.TransportError), "unavailable", True),
+    (grpc.FutureTimeoutError(), "timeout", True),
+    (grpc.RpcError(), "unavailable", True),
+    (PermissionError("x"), "credentials", False),
+    (ValueError("x"), "invalid-response", False),
+    (OverflowError("x"), "invalid-response", False),
+]
+
+
+@pytest.mark.parametrize(("error", "cause", "retryable"), TABLE, ids=[repr(row[0])[:60] for row in TABLE])
+def test_the_entry_nearest_to_the_class_counts(error: Exception, cause: Cause, retryable: bool) -> None:
+    assert classify(error) == (cause, retryable)
+
+
+def test_an_error_of_grpc_itself_is_classified_by_its_status() -> None:
+    """A call below the generated client fails with a bare ``RpcError`` that carries a status."""
+    with FakeCloudRun() as cloud, grpc.insecure_channel(cloud.host) as channel:
+        call: Any = channel.unary_unary("/google.cloud.run.v2.Services/GetService")
+        cloud.fault("GetService", code="RESOURCE_EXHAUSTED")
+        with pytest.raises(grpc.RpcError) as caught:
+            call(b"", timeout=2)
+    assert classify(caught.value) == ("rate-limited", True)
+
+
+class TestTokens:
+    """Tokens are fetched inside gRPC, which tells of a failure under the status UNAVAILABLE."""
+
+    def classified(self, **settings: str) -> tuple[Cause, bool]:
+        """How the failure of a real call is classified whose credentials are a user's, with ``settings``."""
+        user: Any = google.oauth2.credentials.Credentials
+        plugin: Any = google.auth.transport.grpc.AuthMetadataPlugin
+        request: Any = google.auth.transport.requests.Request
+        with ThreadPoolExecutor(1) as threads:
+            server = grpc.server(threads)
+            port = server.add_secure_port("127.0.0.1:0", grpc.local_server_credentials())
+            server.start()
+            secured = grpc.composite_channel_credentials(
+                grpc.local_channel_credentials(),
+                grpc.metadata_call_credentials(plugin(user(None, **settings), request())),
+            )
+            with grpc.secure_channel(f"127.0.0.1:{port}", secured) as channel:
+                call: Any = channel.unary_unary("/google.cloud.run.v2.Services/GetService")
+                with pytest.raises(grpc.RpcError) as caught:
+                    call(b"", timeout=5)
+            server.stop(None).wait()
+        return classify(caught.value)
+
+    def test_credentials_that_cannot_be_refreshed(self) -> None:
+        assert self.classified() == ("credentials", False)
+
+    def test_no_way_to_the_server_that_refreshes_them(self) -> None:
+        nowhere = "http://127.0.0.1:1/token"
+        known = {"refresh_token": "r", "client_id": "c", "client_secret": "s", "token_uri": nowhere}
+        assert self.classified(**known) == ("unavailable", True)
+
+
+def test_a_service_accounts_key_connects_and_names_its_account(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The way to Google itself, as far as it goes without a call."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    account = {
+        "type": "service_account",
+        "client_email": "gate@p.example",
+        "private_key": key.decode(),
+        "token_uri": "http://127.0.0.1:1/token",
+    }
+    (tmp_path / "key.json").write_text(json.dumps(account))
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "key.json"))
+    clients = Clients()
+    connected = clients.connect(Deadline(5), ASKED)
+    assert connected.principal == "serviceAccount:gate@p.example"
+    assert clients.connect(Deadline(5), ASKED) is connected
+
+
+class TestDenied:
+    def test_principal_permission_and_role_are_named_with_the_line_that_grants_it(self) -> None:
+        asked = Asked("the revision w-1", "run.revisions.get", "p", "r", "serviceAccount:gate@p.example")
+        message = translate(made(api.PermissionDenied, "Permission denied on resource."), asked).message
+        assert message == (
+            "gate@p.example may not read the revision w-1 in p/r: it lacks `run.revisions.get`. "
+            "Grant roles/run.viewer: `gcloud projects add-iam-policy-binding p "
+            "--member=serviceAccount:gate@p.example --role=roles/run.viewer`. "
+            "Cloud Run says: Permission denied on resource"
+        )
+
+    def test_an_unknown_principal_is_the_caller(self) -> None:
+        message = translate(made(api.Forbidden, "no"), ASKED).message
+        assert message.startswith("the caller may not read the service w in p/r: it lacks `run.services.get`")
+        assert "--member=MEMBER" in message
+
+    def test_an_api_that_is_switched_off_is_no_matter_of_roles(self) -> None:
+        off = SimpleNamespace(reason="SERVICE_DISABLED", domain="googleapis.com", metadata={})
+        message = translate(made(api.PermissionDenied, "it is disabled", error_info=off), ASKED).message
+        assert "`gcloud services enable run.googleapis.com --project=p`" in message
+        assert "roles/run.viewer" not in message
+
+    @pytest.mark.parametrize(
+        ("kind", "permission"),
+        [("service", "run.services.get"), ("worker-pool", "run.workerpools.get"), ("job", "run.jobs.get")],
+    )
+    def test_each_kind_takes_a_permission_of_its_own(self, kind: Any, permission: str) -> None:
+        with FakeCloudRun() as cloud:
+            cloud.fault("*", code="PERMISSION_DENIED")
+            source = CloudRun(
+                service="w",
+                kind=kind,
+                project="p",
+                region="r",
+                deadline=Deadline(2),
+                clients=Clients(cloud.host),
+            )
+            with pytest.raises(SourceError, match=permission):
+                source.read()
+
+
+@pytest.mark.parametrize(
+    ("credentials", "principal"),
+    [
+        (None, None),
+        (SimpleNamespace(service_account_email="gate@p.example"), "serviceAccount:gate@p.example"),
+        (SimpleNamespace(service_account_email="default"), None),
+        (SimpleNamespace(account="ada@p.example"), "user:ada@p.example"),
+        (SimpleNamespace(account=""), None),
+    ],
+)
+def test_who_asks_is_known_from_the_credentials(credentials: Any, principal: str | None) -> None:
+    """``default`` is what the metadata server's account is called before it told its name."""
+    none: Any = None
+    assert Connected(none, none, none, none, credentials).principal == principal
+
+
+def test_texts_from_outside_are_one_short_line() -> None:
+    assert plain("a\nb\x1b[31m\u202e\x00c\ud800  d ") == "a b [31m c d"
+    assert plain("x" * MESSAGE_LIMIT) == "x" * MESSAGE_LIMIT
+    assert plain("x" * (MESSAGE_LIMIT + 1)) == "x" * (MESSAGE_LIMIT - 1) + "…"
+    assert len(translate(made(api.NotFound, "y" * 100_000), ASKED).message) < MESSAGE_LIMIT + 100
+
+
+class TestFindings:
+    """What the findings tell a person, and the data that they carry."""
+
+    def read(self, cloud: FakeCloudRun, **settings: Any) -> Live:
+        return CloudRun(
+            service="w",
+            project=cloud.project,
+            region=cloud.region,
+            deadline=Deadline(5),
+            clients=Clients(cloud.host),
+            **settings,
+        ).read()
+
+    def test_a_pin_names_both_revisions_and_the_line_that_frees_it(self) -> None:
+        with FakeCloudRun() as cloud:
+            cloud.deploy("w")
+            cloud.deploy("w", traffic=False)
+            (finding,) = self.read(cloud).findings
+        line = "gcloud run services update-traffic w --to-latest --project=test-project --region=us-west2"
+        assert finding.data == {"pinned": ["w-00001"], "ready": "w-00002", "command": line}
+        assert finding.message == (
+            "the traffic of w is pinned to w-00001, while the newest ready revision w-00002 gets none; "
+            f"free it with `{line}`"
+        )
+
+    def test_a_pinned_worker_pool_is_freed_by_another_line(self) -> None:
+        with FakeCloudRun() as cloud:
+            cloud.deploy("w", kind="worker-pool")
+            cloud.deploy("w", kind="worker-pool", traffic=False)
+            (finding,) = self.read(cloud, kind="worker-pool").findings
+        assert "`gcloud beta run worker-pools update-instance-split w --to-latest" in finding.message
+
+    def test_a_failed_rollout_has_the_platforms_words_and_the_link_to_the_logs(self) -> None:
+        with FakeCloudRun() as cloud:
+            cloud.deploy("w")
+            cloud.deploy("w", ready=False)
+            cloud.services["w"].terminal_condition.message += "\x1b[2J" + "!" * 1000
+            (finding,) = self.read(cloud).findings
+        words = str(finding.data["platform_message"])
+        assert (finding.data["created"], finding.data["ready"]) == ("w-00002", "w-00001")
+        assert words.startswith(
+            "Revision 'w-00002' is not ready. The user-provided container failed to start"
+        )
+        assert len(words) == MESSAGE_LIMIT
+        assert words.isprintable()
+        assert words in finding.message
+        assert str(finding.data["log_uri"]).startswith(
+            "https://console.cloud.google.com/logs/viewer?project=p"
+        )
+
+    def test_a_failed_rollout_without_words_or_link(self) -> None:
+        with FakeCloudRun() as cloud:
+            cloud.deploy("w")
+            cloud.deploy("w", ready=False)
+            cloud.services["w"].terminal_condition.message = ""
+            (finding,) = self.read(cloud).findings
+        assert finding.data["platform_message"] == "the condition Ready failed"
+        assert finding.data["log_uri"] is None
+
+    def test_a_rollout_under_way_names_both_revisions(self) -> None:
+        with FakeCloudRun() as cloud:
+            cloud.deploy("w")
+            cloud.deploy("w", ready=False)
+            cloud.services["w"].reconciling = True
+            (finding,) = self.read(cloud).findings
+        assert finding.data == {"created": "w-00002", "ready": "w-00001"}
+        assert finding.message == "a rollout of w is under way; its newest revision is w-00002"
+
+    def test_a_split_and_its_gap_are_told_in_numbers(self) -> None:
+        with FakeCloudRun() as cloud:
+            names = [cloud.deploy("w"), cloud.deploy("w")]
+            cloud.set_traffic("w", {names[0]: 30, names[1]: 60})
+            split, gap = self.read(cloud).findings
+        assert split.message == "the traffic is split over 2 revisions: w-00002 60 %, w-00001 30 %"
+        assert split.data == {"revisions": ["w-00002", "w-00001"]}
+        assert gap.message == "the traffic percents sum to 90, not to 100: w-00002 60 %, w-00001 30 %"
+        assert gap.data == {"sum": 90}
+
+    def test_why_nothing_serves_is_said(self) -> None:
+        with FakeCloudRun() as cloud:
+            cloud.deploy("w", ready=False)
+            with pytest.raises(
+                SourceError, match=r"no revision of w in .* serves: Revision 'w-00001' is not ready"
+            ):
+                self.read(cloud)
+            cloud.services["w"].reconciling = True
+            with pytest.raises(SourceError, match="serves: a rollout is under way"):
+                self.read(cloud)
+
+    def test_the_keys_can_be_chosen(self) -> None:
+        with FakeCloudRun() as cloud:
+            cloud.deploy(
+                "w", labels={"commit-sha": "1", "rev": "2"}, env={"GIT_SHA": "3", "REV": "4"}, image="i"
+            )
+            live = self.read(cloud, label_keys=["rev"], env_keys=["REV"])
+        assert [evidence.value for evidence in live.revisions[0].evidence] == ["2", "4"]
+
+
+def test_no_thread_of_a_read_outlives_its_deadline() -> None:
+    """A process that checks every minute against a hanging API must not collect threads."""
+    with FakeCloudRun() as cloud:
+        cloud.deploy("w")
+        cloud.fault("GetRevision", hang=True)
+        for _ in range(3):
+            source = CloudRun(
+                service="w",
+                project=cloud.project,
+                region=cloud.region,
+                deadline=Deadline(0.4),
+                clients=Clients(cloud.host),
+            )
+            assert source.read().revisions[0].unknown is not None
+        ours = [thread for thread in threading.enumerate() if thread.name.startswith("drift-gate")]
+        for thread in ours:
+            thread.join(1)
+    assert not any(thread.is_alive() for thread in ours)

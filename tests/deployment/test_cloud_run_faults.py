@@ -1,0 +1,401 @@
+"""Whatever Cloud Run does, the read ends inside its deadline and names the true cause."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from shared.deployment.calling import Deadline, gather
+from shared.deployment.errors import SourceError
+from shared.deployment.facts import Cause, Kind, Live
+from shared.deployment.sources.cloud_run import CloudRun
+from shared.deployment.sources.cloud_run_clients import Clients
+from shared.deployment.testing.cloud_run import FakeCloudRun
+
+W = "prediction-worker"
+A, B = "a" * 40, "b" * 40
+DEADLINE_S = 1.0
+
+
+def source(
+    cloud: FakeCloudRun, *, name: str = W, kind: Kind = "service", clients: Clients | None = None
+) -> CloudRun:
+    return CloudRun(
+        service=name,
+        kind=kind,
+        project=cloud.project,
+        region=cloud.region,
+        deadline=Deadline(DEADLINE_S),
+        clients=clients or Clients(cloud.host),
+    )
+
+
+def failure(cloud: FakeCloudRun, **settings: object) -> SourceError:
+    """The error that a read ends with; that it took longer than the deadline fails the test."""
+    asked = source(cloud, **settings)  # type: ignore[arg-type]  # passed through as they are
+    started = time.monotonic()
+    with pytest.raises(SourceError) as caught:
+        asked.read()
+    assert time.monotonic() - started < DEADLINE_S + 0.3
+    return caught.value
+
+
+def read(cloud: FakeCloudRun) -> Live:
+    asked = source(cloud)
+    started = time.monotonic()
+    live = asked.read()
+    assert time.monotonic() - started < DEADLINE_S + 0.3
+    return live
+
+
+FAULTS: list[tuple[str, dict[str, object], Cause, bool]] = [
+    ("denied", {"code": "PERMISSION_DENIED"}, "permission-denied", False),
+    ("refused credentials", {"code": "UNAUTHENTICATED"}, "credentials", False),
+    ("gone", {"code": "NOT_FOUND"}, "not-found", False),
+    ("not served there", {"code": "UNIMPLEMENTED"}, "not-found", False),
+    ("malformed name", {"code": "INVALID_ARGUMENT"}, "not-found", False),
+    ("unavailable for ever", {"code": "UNAVAILABLE"}, "unavailable", True),
+    ("internal for ever", {"code": "INTERNAL"}, "unavailable", True),
+    ("quota used up", {"code": "RESOURCE_EXHAUSTED"}, "rate-limited", True),
+    ("given up by the server", {"code": "DEADLINE_EXCEEDED"}, "timeout", True),
+    ("hang", {"hang": True}, "timeout", True),
+    ("too slow", {"delay": 5.0}, "timeout", True),
+    ("garbage", {"garbage": True}, "invalid-response", False),
+]
+
+
+@pytest.mark.parametrize(
+    ("fault", "cause", "retryable"), [row[1:] for row in FAULTS], ids=[r[0] for r in FAULTS]
+)
+def test_a_failing_service_read_is_an_error_with_its_cause(
+    fault: dict[str, object], cause: Cause, retryable: bool
+) -> None:
+    with FakeCloudRun() as cloud:
+        cloud.deploy(W, commit=A)
+        cloud.fault("GetService", **fault)  # type: ignore[arg-type]  # rows mix types
+        error = failure(cloud)
+    assert (error.cause, error.retryable) == (cause, retryable)
+    assert W in error.message
+
+
+@pytest.mark.parametrize(
+    ("fault", "cause", "retryable"), [row[1:] for row in FAULTS], ids=[r[0] for r in FAULTS]
+)
+def test_a_failing_revision_read_keeps_what_is_known_of_the_others(
+    fault: dict[str, object], cause: Cause, retryable: bool
+) -> None:
+    """The other revision's evidence, the split and its finding survive, also when the one read hangs."""
+    with FakeCloudRun() as cloud:
+        first, second = cloud.deploy(W, commit=A), cloud.deploy(W, commit=B)
+        cloud.set_traffic(W, {first: 60, second: 40})
+        cloud.fault("GetRevision", resource=first, **fault)  # type: ignore[arg-type]  # rows mix types
+        live = read(cloud)
+    lost, kept = live.revisions
+    assert lost.unknown is not None
+    assert (lost.percent, lost.unknown.cause, lost.unknown.retryable) == (60, cause, retryable)
+    assert (lost.evidence, lost.image, lost.created_at) == ((), None, None)
+    assert (kept.percent, kept.unknown, kept.evidence[0].value) == (40, None, B)
+    assert [finding.code for finding in live.findings] == ["traffic-split"]
+
+
+@pytest.mark.parametrize("code", ["UNAVAILABLE", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED", "INTERNAL"])
+def test_what_heals_inside_the_deadline_is_no_error(code: str) -> None:
+    with FakeCloudRun() as cloud:
+        cloud.deploy(W, commit=A)
+        cloud.fault("GetService", code=code, times=2)
+        cloud.fault("GetRevision", code=code, times=1)
+        live = read(cloud)
+        asked = [call.method for call in cloud.calls]
+    assert live.revisions[0].unknown is None
+    assert asked == ["GetService"] * 3 + ["GetRevision"] * 2
+
+
+@pytest.mark.parametrize("code", ["PERMISSION_DENIED", "UNAUTHENTICATED", "INVALID_ARGUMENT"])
+def test_what_cannot_heal_is_asked_for_once(code: str) -> None:
+    with FakeCloudRun() as cloud:
+        cloud.deploy(W, commit=A)
+        cloud.fault("GetService", code=code)
+        failure(cloud)
+        assert [call.method for call in cloud.calls].count("GetService") == 1
+
+
+def test_every_call_has_a_time_limit_inside_the_deadline() -> None:
+    """Some reads of the client library wait for ever unless they are told not to."""
+    with FakeCloudRun() as cloud:
+        first, second = cloud.deploy(W, commit=A), cloud.deploy(W, commit=B)
+        cloud.set_traffic(W, {first: 50, second: 50})
+        read(cloud)
+        failure(cloud, name="prediction-werker")
+        for kind in ("worker-pool", "job"):
+            failure(cloud, kind=kind)
+        limits = {call.method: call.timeout for call in cloud.calls}
+    assert set(limits) == {
+        "GetService", "GetRevision", "ListServices", "GetWorkerPool", "ListWorkerPools", "GetJob", "ListJobs",
+    }  # fmt: skip
+    assert all(limit is not None and 0 < limit < DEADLINE_S for limit in limits.values())
+
+
+def test_a_read_takes_two_calls_in_sequence_and_the_revisions_side_by_side() -> None:
+    with FakeCloudRun() as cloud:
+        names = [cloud.deploy(W, commit=A) for _ in range(4)]
+        cloud.set_traffic(W, dict.fromkeys(names, 25))
+        cloud.fault("*", delay=0.15)
+        started = time.monotonic()
+        read(cloud)
+        elapsed = time.monotonic() - started
+        assert [call.method for call in cloud.calls] == ["GetService"] + ["GetRevision"] * 4
+    assert 0.3 <= elapsed < 0.55
+
+
+def test_a_deleted_revision_is_followed_once_only() -> None:
+    """Two rounds, no more: a service that names a revision which is gone for good must not be a loop."""
+    with FakeCloudRun() as cloud:
+        cloud.deploy(W, commit=A)
+        cloud.revisions.clear()
+        live = read(cloud)
+        assert [call.method for call in cloud.calls] == ["GetService", "GetRevision"] * 2
+    assert live.revisions[0].unknown is not None
+    assert live.revisions[0].unknown.cause == "not-found"
+
+
+def test_a_service_that_cannot_be_read_again_leaves_the_first_reading() -> None:
+    with FakeCloudRun() as cloud:
+        first, second = cloud.deploy(W, commit=A), cloud.deploy(W, commit=B)
+        cloud.set_traffic(W, {first: 50, second: 50})
+        del cloud.revisions[first]
+        cloud.before("GetRevision", lambda: cloud.fault("GetService", code="PERMISSION_DENIED"))
+        live = read(cloud)
+    assert [one.unknown.cause if one.unknown else None for one in live.revisions] == ["not-found", None]
+
+
+def test_a_dead_port_is_unavailable() -> None:
+    with FakeCloudRun() as cloud:
+        pass
+    error = failure(cloud)
+    assert (error.cause, error.retryable) == ("unavailable", True)
+
+
+def test_a_server_that_comes_back_is_found_inside_the_deadline() -> None:
+    """gRPC's own pauses before it connects again would eat the deadline."""
+    with socket.socket() as reserved:
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        reserved.bind(("127.0.0.1", 0))
+        port = reserved.getsockname()[1]
+        with FakeCloudRun(port=port) as cloud:
+            cloud.deploy(W, commit=A)
+        clients = Clients(cloud.host)
+        failure(cloud, clients=clients)
+        with FakeCloudRun(port=port) as back:
+            back.deploy(W, commit=A)
+            live = source(back, clients=clients).read()
+    assert live.revisions[0].evidence[0].value == A
+
+
+def test_a_port_that_accepts_and_says_nothing_is_a_timeout() -> None:
+    with FakeCloudRun() as cloud, socket.create_server(("127.0.0.1", 0)) as silent:
+        error = failure(cloud, clients=Clients(f"127.0.0.1:{silent.getsockname()[1]}"))
+    assert (error.cause, error.retryable) == ("timeout", True)
+
+
+@contextmanager
+def slow_road(host: str, delay: float) -> Iterator[str]:
+    """The address of a relay to ``host`` on which every piece takes ``delay`` seconds each way."""
+    address, _, port = host.rpartition(":")
+
+    def carry(here: socket.socket, there: socket.socket) -> None:
+        with suppress(OSError):
+            while piece := here.recv(65536):
+                time.sleep(delay)
+                there.sendall(piece)
+
+    def accept() -> None:
+        with suppress(OSError):
+            while True:
+                here, _ = listening.accept()
+                there = socket.create_connection((address, int(port)))
+                for ends in ((here, there), (there, here)):
+                    threading.Thread(target=carry, args=ends, daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threading.Thread(target=accept, daemon=True).start()
+        yield f"127.0.0.1:{listening.getsockname()[1]}"
+
+
+def test_a_slow_road_is_no_dead_end() -> None:
+    """Short pauses between attempts to connect must not mean that an attempt has no time to succeed."""
+    with FakeCloudRun() as cloud:
+        cloud.deploy(W, commit=A)
+        with slow_road(cloud.host, 0.25) as host:
+            far = CloudRun(
+                service=W,
+                project=cloud.project,
+                region=cloud.region,
+                deadline=Deadline(8),
+                clients=Clients(host),
+            )
+            live = far.read()
+    assert live.revisions[0].evidence[0].value == A
+
+
+class TestNamesThatDoNotExist:
+    """`not-found` says what was looked for, where, and what is there instead."""
+
+    def test_near_misses_are_named_from_every_page(self) -> None:
+        with FakeCloudRun() as cloud:
+            for name in ("aaa", "bbb", "prediction-worker", "zzz"):
+                cloud.deploy(name, commit=A)
+            cloud.page_size = 1
+            error = failure(cloud, name="prediction-woker")
+            assert [call.method for call in cloud.calls] == ["GetService"] + ["ListServices"] * 4
+        assert error.cause == "not-found"
+        assert "the service prediction-woker in test-project/us-west2 does not exist" in error.message
+        assert error.message.endswith("; did you mean prediction-worker?")
+
+    @pytest.mark.parametrize(("number", "words"), [(0, "are 0 services"), (1, "is 1 service")])
+    def test_no_near_miss_is_said_too(self, number: int, words: str) -> None:
+        with FakeCloudRun() as cloud:
+            for index in range(number):
+                cloud.deploy(f"{index}", commit=A)
+            assert failure(cloud).message.endswith(f"; there {words}, none of a similar name")
+
+    @pytest.mark.parametrize("fault", [{"code": "PERMISSION_DENIED"}, {"hang": True}])
+    def test_a_list_that_fails_leaves_the_answer_as_it_is(self, fault: dict[str, object]) -> None:
+        with FakeCloudRun() as cloud:
+            cloud.fault("ListServices", **fault)  # type: ignore[arg-type]  # rows mix types
+            error = failure(cloud)
+        assert error.cause == "not-found"
+        assert error.message.endswith("was not found")
+
+    @pytest.mark.parametrize("place", [("other-project", "us-west2"), ("test-project", "mars-west1")])
+    def test_another_project_or_region_has_no_such_service(self, place: tuple[str, str]) -> None:
+        with FakeCloudRun() as cloud:
+            cloud.deploy(W, commit=A)
+            project, region = place
+            elsewhere = CloudRun(
+                service=W,
+                project=project,
+                region=region,
+                deadline=Deadline(DEADLINE_S),
+                clients=Clients(cloud.host),
+            )
+            with pytest.raises(SourceError) as caught:
+                elsewhere.read()
+        assert caught.value.cause == "not-found"
+        assert f"{project}/{region}" in caught.value.message
+
+
+class TestCredentials:
+    """Real look-ups by google-auth, in a process of their own, since it reads its environment once."""
+
+    SCRIPT = """
+import sys, time
+from shared.deployment.calling import Deadline
+from shared.deployment.errors import SourceError
+from shared.deployment.sources.cloud_run import CloudRun
+from shared.deployment.sources.cloud_run_clients import Clients
+started = time.monotonic()
+try:
+    CloudRun(service="w", project="p", region="r", deadline=Deadline(1.0), clients=Clients()).read()
+except SourceError as error:
+    print(error.cause, error.retryable, time.monotonic() - started < 1.3, error.message, sep="|")
+"""
+
+    def look_up(self, home: Path, **environment: str) -> tuple[list[str], float]:
+        started = time.monotonic()
+        done = subprocess.run(
+            [sys.executable, "-c", self.SCRIPT],
+            env={
+                "PYTHONPATH": ":".join(sys.path),
+                "HOME": str(home),
+                "CLOUDSDK_CONFIG": str(home),
+                **environment,
+            },
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=True,
+        )
+        return done.stdout.strip().split("|"), time.monotonic() - started
+
+    def test_a_file_that_does_not_exist(self, tmp_path: Path) -> None:
+        missing = str(tmp_path / "missing.json")
+        (cause, retryable, in_time, message), _ = self.look_up(
+            tmp_path, GOOGLE_APPLICATION_CREDENTIALS=missing
+        )
+        assert (cause, retryable, in_time) == ("credentials", "False", "True")
+        assert "gcloud auth application-default login" in message
+        assert "attach a service account" in message
+
+    @pytest.mark.parametrize("content", ["", "{}", "no json", '{"type": "authorized_user"}'])
+    def test_a_file_that_makes_no_sense(self, tmp_path: Path, content: str) -> None:
+        (tmp_path / "bad.json").write_text(content)
+        (cause, retryable, in_time, _), _ = self.look_up(
+            tmp_path, GOOGLE_APPLICATION_CREDENTIALS=str(tmp_path / "bad.json")
+        )
+        assert (cause, retryable, in_time) == ("credentials", "False", "True")
+
+    def test_a_file_that_may_not_be_read(self, tmp_path: Path) -> None:
+        """A folder in its place, since root may read every file."""
+        (cause, _, in_time, _), _ = self.look_up(tmp_path, GOOGLE_APPLICATION_CREDENTIALS=str(tmp_path))
+        assert (cause, in_time) == ("credentials", "True")
+
+    def test_none_anywhere(self, tmp_path: Path) -> None:
+        (cause, _, in_time, message), _ = self.look_up(tmp_path, NO_GCE_CHECK="true")
+        assert (cause, in_time) == ("credentials", "True")
+        assert "the service w in p/r" in message
+
+    def test_a_metadata_server_that_never_answers_holds_neither_the_check_nor_the_process(
+        self, tmp_path: Path
+    ) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            host = f"127.0.0.1:{silent.getsockname()[1]}"
+            (cause, retryable, in_time, message), elapsed = self.look_up(
+                tmp_path, GCE_METADATA_HOST=host, GCE_METADATA_IP=host
+            )
+        assert (cause, retryable, in_time) == ("credentials", "True", "True")
+        assert "no Google credentials were found within" in message
+        assert elapsed < 6
+
+
+def test_a_failed_look_up_is_started_anew_by_the_next_check(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A long-lived coordinator must not need a restart because the credentials came a minute late."""
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "adc.json"))
+    clients = Clients()
+    with FakeCloudRun() as cloud:
+        first = failure(cloud, clients=clients)
+        (tmp_path / "adc.json").write_text("{}")
+        second = failure(cloud, clients=clients)
+    assert (first.cause, second.cause) == ("credentials", "credentials")
+    assert "was not found" in first.message
+    assert "was not found" not in second.message
+
+
+@pytest.mark.parametrize(
+    "act",
+    [lambda cloud: None, lambda cloud: cloud.fault("*", hang=True)],
+    ids=["healthy", "hanging"],
+)
+def test_many_reads_share_one_connection(act: Callable[[FakeCloudRun], object]) -> None:
+    """One ``Clients`` serves reads side by side, also while all of them hang."""
+    with FakeCloudRun() as cloud:
+        names = [f"w-{index}" for index in range(8)]
+        for name in names:
+            cloud.deploy(name, commit=A)
+        act(cloud)
+        clients = Clients(cloud.host)
+        started = time.monotonic()
+        within = Deadline(DEADLINE_S)
+        answers = gather({name: source(cloud, name=name, clients=clients).read for name in names}, within)
+        assert time.monotonic() - started < DEADLINE_S + 0.3
+    assert len(answers) == 8
+    assert len({type(answer) for answer in answers.values()}) == 1
