@@ -186,7 +186,8 @@ class _Talk:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._bar.stop()
+        if self._bar.live.is_started:  # stopping what never ran would print an empty line
+            self._bar.stop()
 
     def tell(self, event: Verdict | Slate | coordinator.Progress) -> None:
         """Show ``event``."""
@@ -236,13 +237,16 @@ def _status(arguments: argparse.Namespace) -> int:
         print("no batch yet", file=sys.stderr)
         return 0
     Console(highlight=False).print(_status_table(batches))
+    for batch in batches:
+        if batch.error:
+            print(f"batch {batch.id} failed: {render.plain(batch.error)}")
     return 0
 
 
 def _status_table(batches: Sequence[BatchRow]) -> Table:
     table = Table(box=None, pad_edge=False)
-    for name in ("batch", "date", "state", "predicted", "set aside", "gate", "started (UTC)", "error"):
-        table.add_column(name, overflow="fold")
+    for name in ("batch", "date", "state", "predicted", "set aside", "gate", "started (UTC)"):
+        table.add_column(name, no_wrap=True)
     for batch in batches:
         table.add_row(
             str(batch.id),
@@ -251,8 +255,7 @@ def _status_table(batches: Sequence[BatchRow]) -> Table:
             f"{batch.predicted}/{batch.requested}",
             str(batch.set_aside),
             batch.decision + ("" if batch.enforced else ", not enforced"),
-            batch.created_at.removesuffix("+00:00"),
-            escape(render.plain(batch.error or "")),
+            batch.created_at[:16].replace("T", " "),
         )
     return table
 
