@@ -12,8 +12,22 @@ trap 'rm -rf "$place"' EXIT
 while IFS= read -r name; do unset "$name"; done < <(compgen -e | grep -E '^(GIT|DRIFT)_' || true)
 export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1
 
-say() { printf '\n\033[1m== %s\033[0m\n' "$*" | if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then cat; else sed 's/\x1b\[[0-9]*m//g'; fi; }
-show() { printf '$ %s\n' "$*"; "$@"; }
+bold=() # control sequences only where somebody looks at a terminal
+if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then bold=($'\e[1m' $'\e[0m'); fi
+say() { printf '\n%s== %s%s\n' "${bold[0]:-}" "$*" "${bold[1]:-}"; }
+
+# Print the command as one would type it, and run it.
+show() {
+    printf '$'
+    for word in "$@"; do
+        case $word in
+        *" "*) printf ' "%s"' "$word" ;;
+        *) printf ' %s' "$word" ;;
+        esac
+    done
+    printf '\n'
+    "$@"
+}
 
 # commit SUBJECT HOURS_AGO: one line more in the worker, landed that long ago.
 commit() {
