@@ -147,7 +147,7 @@ def test_every_format_is_drawn() -> None:
 
 
 def test_the_table_says_what_a_person_asks(world: World) -> None:
-    """Decision, live commit with its share, target, drift with its age, each reason; verbose adds the commits."""
+    """Decision, live commit with its share, target, drift, reasons; verbose adds the commits."""
     revision = world.cloud.deploy(WORKER, commit=world.first)
     world.cloud.set_traffic(WORKER, {revision: 100}, tags={"canary": revision})
     shas = [world.change() for _ in range(2)]

@@ -1,0 +1,144 @@
+"""Counts, status and age against an oracle that is not our code, on random histories."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from support.histories import RandomHistory, histories
+from support.oracle import Oracle
+
+from shared.deployment import gate
+from shared.deployment.calling import Deadline
+from shared.deployment.facts import Evidence, Live, LiveRevision
+from shared.deployment.relevance.patterns import PathRules
+from shared.deployment.report import DriftReport
+from shared.deployment.sources.checkout import Checkout
+from shared.deployment.testing import HistoryBuilder
+from shared.deployment.verdict import Policy
+
+RULES = PathRules(["/worker/", "/shared/"])
+#: Later than any commit of a random history.
+NOW = datetime(2027, 1, 1, tzinfo=UTC)
+
+
+class Serving:
+    """A live source that answers with what the test says is live."""
+
+    def __init__(self, commits: list[str]) -> None:
+        self._commits = commits
+
+    def read(self) -> Live:
+        """One revision per commit."""
+        revisions = tuple(
+            LiveRevision(
+                revision=f"r{number}",
+                percent=100 // len(self._commits),
+                evidence=(Evidence(carrier="revision-label", key="commit-sha", value=commit),),
+            )
+            for number, commit in enumerate(self._commits)
+        )
+        return Live(kind="service", project="p", region="r", revisions=revisions)
+
+
+def reports_on(folder: Path, target: str, lives: list[list[str]]) -> list[DriftReport]:
+    """One check of as many services as ``lives`` has entries."""
+    deadline = Deadline(60)
+    history = Checkout(
+        path=folder,
+        target_ref=target,
+        deadline=deadline,
+        environ=os.environ,
+        now=lambda: NOW,
+        stale_target_limit=0,
+    )
+    plans = [
+        gate.Plan(
+            service=f"s{number}",
+            kind="service",
+            live=Serving(commits),
+            history=history,
+            rules=RULES,
+            policy=Policy(),
+        )
+        for number, commits in enumerate(lives)
+    ]
+    return [verdict.report for verdict in gate.check(plans, deadline=deadline, now=NOW)]
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(histories(min_commits=3), st.data())
+def test_every_number_is_the_one_that_git_gives(random: RandomHistory, data: st.DataObject) -> None:
+    """Behind, ahead, neutral, net difference, status and age, for several services and revisions at once."""
+    with tempfile.TemporaryDirectory() as folder:
+        builder = HistoryBuilder(Path(folder) / "repo")
+        ids = random.build(builder)
+        builder.branch("main", ids[-1])
+        # Without a relevant file at either end the answer is another one, tested elsewhere.
+        pick = st.lists(st.sampled_from(ids), min_size=1, max_size=2, unique=True)
+        lives = data.draw(st.lists(pick, min_size=1, max_size=3))
+        oracle = Oracle(builder, RULES.relevant)
+        for report in reports_on(builder.path, "main", lives):
+            if report.unknown:
+                assert report.unknown.cause == "nothing-relevant"
+                continue
+            for live in report.live:
+                answer = oracle.answer(str(live.commit), ids[-1])
+                assert (live.status, live.commits_behind, live.commits_ahead) == (
+                    answer.status,
+                    answer.behind,
+                    answer.ahead,
+                )
+                assert (live.commits_neutral, live.content_differs) == (answer.neutral, answer.differs)
+                assert live.drift_age_s == expected_age(answer.status, answer.landed)
+                assert not (live.status == "identical" and answer.differs)
+
+
+def expected_age(status: str, landed: int | None) -> int | None:
+    if status == "identical":
+        return 0
+    return None if landed is None else int(NOW.timestamp()) - landed
+
+
+def test_the_age_never_turns_negative(tmp_path: Path) -> None:
+    """A commit from a clock that is ahead of ours is zero seconds old."""
+    builder = HistoryBuilder(tmp_path / "repo")
+    first = builder.commit({"worker/a.py": "1"})
+    builder.commit({"worker/a.py": "2"}, when=datetime(2031, 1, 1, tzinfo=UTC))
+    (report,) = reports_on(builder.path, "main", [[first]])
+    assert (report.commits_behind, report.drift_age_s) == (1, 0)
+
+
+def test_only_twenty_commits_and_paths_are_kept(tmp_path: Path) -> None:
+    """The counts are full; the newest twenty are shown, with twenty of their paths."""
+    builder = HistoryBuilder(tmp_path / "repo")
+    first = builder.commit({"worker/a.py": "0"})
+    for number in range(24):
+        builder.commit({"worker/a.py": f"{number + 1}"}, subject=f"change {number}")
+    builder.commit({f"worker/{number}.py": "1" for number in range(30)}, subject="many files")
+    (report,) = reports_on(builder.path, "main", [[first]])
+    assert (report.commits_behind, len(report.undeployed)) == (25, 20)
+    newest = report.undeployed[0]
+    assert (newest.subject, len(newest.paths), newest.paths_omitted) == ("many files", 20, 10)
+
+
+def test_odd_paths_are_told_apart_and_shown_as_text(tmp_path: Path) -> None:
+    r"""A byte that is not UTF-8 reads ``\xNN``; line breaks and quotes are part of the name."""
+    builder = HistoryBuilder(tmp_path / "repo")
+    first = builder.commit({"worker/a.py": "0"})
+    names = ["worker/\udcff", 'worker/"q".py', "worker/new\nline", "worker/ünï", "worker/\\xff"]
+    builder.commit(dict.fromkeys(names, "1"), subject=b"caf\xe9 \xff")
+    (report,) = reports_on(builder.path, "main", [[first]])
+    (commit,) = report.undeployed
+    assert {path.path for path in commit.paths} == {
+        "worker/\\xff",
+        'worker/"q".py',
+        "worker/new\nline",
+        "worker/ünï",
+    }
+    assert len(commit.paths) == 5
+    assert report.model_dump_json()

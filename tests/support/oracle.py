@@ -1,0 +1,91 @@
+"""What git's plumbing says of two commits, asked commit by commit; no code of ours takes part.
+
+`rev-list --parents` gives the graph, `diff-tree` each commit against each of its parents and the net
+difference. Slow and plain, so that it can be believed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+from shared.deployment.testing import HistoryBuilder
+
+EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The numbers that a report must have; ``landed`` is the committer time that dates the drift."""
+
+    status: str
+    behind: int
+    ahead: int
+    neutral: int
+    differs: bool
+    landed: int | None
+
+
+class Oracle:
+    """Asks the repository of ``history``; ``relevant`` says which paths count."""
+
+    def __init__(self, history: HistoryBuilder, relevant: Callable[[str], bool]) -> None:
+        self._git = history.git
+        self._relevant = relevant
+        rows = [row.split() for row in history.git("rev-list", "--all", "--parents").splitlines()]
+        self._parents = {row[0]: row[1:] for row in rows}
+        self._ancestors = cache(self._find_ancestors)
+
+    def answer(self, live: str, target: str) -> Answer:
+        """Every number, by the words of the definitions."""
+        net = self._changed(live, target)
+        behind = self._counted(target, live, net)
+        ahead = self._counted(live, target, net)
+        candidates = self._ancestors(target) - self._ancestors(live)
+        changing = {commit for commit in candidates if self._changes(commit)}
+        return Answer(
+            status=self._status(bool(net), bool(behind), bool(ahead)),
+            behind=len(behind),
+            ahead=len(ahead),
+            neutral=len(changing - behind),
+            differs=bool(net),
+            landed=self._landed(target, behind),
+        )
+
+    def _find_ancestors(self, commit: str) -> frozenset[str]:
+        seen, todo = set(), [commit]
+        while todo:
+            each = todo.pop()
+            if each not in seen:
+                seen.add(each)
+                todo += self._parents[each]
+        return frozenset(seen)
+
+    def _changed(self, old: str, new: str) -> frozenset[str]:
+        out = self._git("diff-tree", "-r", "-z", "--no-renames", "--name-only", old, new)
+        names = {os.fsencode(name).decode("utf-8", "surrogateescape") for name in out.split("\0") if name}
+        return frozenset(filter(self._relevant, names))
+
+    def _changes(self, commit: str) -> frozenset[str]:
+        """Against its parent; a root against nothing; a merge: what differs from every parent."""
+        parents = self._parents[commit] or [EMPTY_TREE]
+        return frozenset.intersection(*(self._changed(parent, commit) for parent in parents))
+
+    def _counted(self, inside: str, outside: str, net: frozenset[str]) -> frozenset[str]:
+        candidates = self._ancestors(inside) - self._ancestors(outside)
+        return frozenset(commit for commit in candidates if self._changes(commit) & net)
+
+    def _landed(self, target: str, counted: frozenset[str]) -> int | None:
+        line = self._git("rev-list", "--first-parent", target).splitlines()
+        for commit in reversed(line):
+            if counted & self._ancestors(commit):
+                return int(self._git("show", "-s", "--format=%ct", commit))
+        return None
+
+    @staticmethod
+    def _status(differs: bool, behind: bool, ahead: bool) -> str:
+        if not differs:
+            return "identical"
+        return {(True, False): "behind", (False, True): "ahead"}.get((behind, ahead), "diverged")
