@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import os
 import re
 import shutil
 import subprocess
@@ -152,8 +153,12 @@ class TestMake:
         return tmp_path
 
     def make(self, place: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+        # These tests run below `make test`, whose settings are not meant for this one.
+        environ = {
+            name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))
+        }
         argv = ["make", "--no-print-directory", *arguments]
-        return subprocess.run(argv, cwd=place, capture_output=True, text=True, check=False)
+        return subprocess.run(argv, cwd=place, env=environ, capture_output=True, text=True, check=False)
 
     def test_run_without_git_history_says_so_in_one_sentence_and_makes_nothing(self, place: Path) -> None:
         done = self.make(place, "run")

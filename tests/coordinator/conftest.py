@@ -9,7 +9,6 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-
 from coordinator.worlds import HEADER, World
 
 

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from coordinator.worlds import HEADER, SETTINGS, World
 
 import shared.utils.deployment_checker as front_door
-from coordinator.worlds import HEADER, SETTINGS, World
 from predictions.coordinator import exceptions
 from predictions.coordinator.cli import exit_code, main
 

@@ -7,10 +7,10 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from coordinator.worlds import HEADER
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coordinator.worlds import HEADER
 from predictions.coordinator import slate as slate_module
 from predictions.coordinator.exceptions import EmptySlateError, SlateError
 from predictions.coordinator.slate import read_slate, shipped_slates

@@ -9,10 +9,10 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from coordinator.worlds import NOW, World, a_verdict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coordinator.worlds import NOW, World, a_verdict
 from predictions.coordinator.coordinator import Order, Progress, start
 from predictions.coordinator.dispatch import local_worker
 from predictions.coordinator.exceptions import (

@@ -11,8 +11,8 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
-
 from coordinator.worlds import NOW
+
 from predictions.coordinator.exceptions import BatchError, BatchRunningError, StateError
 from predictions.coordinator.results import write_predictions
 from predictions.coordinator.state import NewBatch, Result, State, open_state
