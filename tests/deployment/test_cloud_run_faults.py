@@ -106,6 +106,21 @@ def test_a_failing_revision_read_keeps_what_is_known_of_the_others(
     assert [finding.code for finding in live.findings] == ["traffic-split"]
 
 
+def test_a_reading_is_handed_over_before_its_caller_stops_waiting() -> None:
+    """One hanging read must not cost the caller, who waits until the deadline, what is known besides."""
+    with FakeCloudRun() as cloud:
+        first, second = cloud.deploy(W, commit=A), cloud.deploy(W, commit=B)
+        cloud.set_traffic(W, {first: 60, second: 40})
+        cloud.fault("GetRevision", resource=first, hang=True)
+        within = Deadline(DEADLINE_S)
+        settings = {"project": cloud.project, "region": cloud.region}
+        asked = CloudRun(service=W, deadline=within, clients=Clients(cloud.host), **settings)
+        live = gather({W: asked.read}, within)[W]
+        assert within.remaining() > 0
+    assert isinstance(live, Live)
+    assert [one.unknown.cause if one.unknown else None for one in live.revisions] == ["timeout", None]
+
+
 @pytest.mark.parametrize("code", ["UNAVAILABLE", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED", "INTERNAL"])
 def test_what_heals_inside_the_deadline_is_no_error(code: str) -> None:
     with FakeCloudRun() as cloud:
@@ -270,7 +285,9 @@ class TestNamesThatDoNotExist:
     def test_a_list_that_fails_leaves_the_answer_as_it_is(self, fault: dict[str, object]) -> None:
         with FakeCloudRun() as cloud:
             cloud.fault("ListServices", **fault)  # type: ignore[arg-type]  # rows mix types
+            started = time.monotonic()
             error = failure(cloud)
+        assert time.monotonic() - started < 0.7 * DEADLINE_S
         assert error.cause == "not-found"
         assert error.message.endswith("was not found")
 
