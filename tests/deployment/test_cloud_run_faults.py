@@ -113,8 +113,13 @@ def test_a_reading_is_handed_over_before_its_caller_stops_waiting() -> None:
         cloud.set_traffic(W, {first: 60, second: 40})
         cloud.fault("GetRevision", resource=first, hang=True)
         within = Deadline(DEADLINE_S)
-        settings = {"project": cloud.project, "region": cloud.region}
-        asked = CloudRun(service=W, deadline=within, clients=Clients(cloud.host), **settings)
+        asked = CloudRun(
+            service=W,
+            project=cloud.project,
+            region=cloud.region,
+            deadline=within,
+            clients=Clients(cloud.host),
+        )
         live = gather({W: asked.read}, within)[W]
         assert within.remaining() > 0
     assert isinstance(live, Live)
