@@ -258,7 +258,3 @@ def _status_table(batches: Sequence[BatchRow]) -> Table:
             batch.created_at[:16].replace("T", " "),
         )
     return table
-
-
-if __name__ == "__main__":
-    sys.exit(main())

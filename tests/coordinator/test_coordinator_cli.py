@@ -120,16 +120,37 @@ class TestStart:
         assert out.splitlines()[1].split()[:4] == ["1", "2026-02-05", "failed", "273/273"]
         assert "batch 1 failed: the predictions cannot be written" in out
 
-    def test_3_an_unexpected_error_is_one_sentence(
-        self, world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    @pytest.mark.parametrize(
+        ("error", "code", "said"),
+        [
+            (
+                LookupError("nobody thought of this"),
+                3,
+                "unexpected error: LookupError: nobody thought of this",
+            ),
+            (KeyboardInterrupt(), 130, "interrupted"),
+        ],
+    )
+    def test_3_an_unexpected_error_and_130_ctrl_c_are_one_sentence(
+        self,
+        error: BaseException,
+        code: int,
+        said: str,
+        capsys: pytest.CaptureFixture[str],
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         def breaks(*_: object, **__: object) -> None:
-            raise LookupError("nobody thought of this")
+            raise error
 
         monkeypatch.setattr("predictions.coordinator.coordinator.start", breaks)
-        assert main(START) == 3
-        err = capsys.readouterr().err
-        assert err == "prediction-coordinator: unexpected error: LookupError: nobody thought of this\n"
+        assert main(START) == code
+        assert capsys.readouterr().err == f"prediction-coordinator: {said}\n"
+
+    def test_a_batch_size_larger_than_the_slate_is_one_call(
+        self, world: World, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert main([*START, "--batch-size", "1000"]) == 0
+        assert "273/273" in capsys.readouterr().err
 
     def test_rows_that_are_set_aside_are_named_up_to_ten_and_counted(
         self, world: World, capsys: pytest.CaptureFixture[str]
