@@ -1,0 +1,420 @@
+"""The target and the history from a repository on this machine: a checkout, a folder of one, a bare one.
+
+Nothing of the user's is changed. What the gate keeps for itself lies in `refs/drift-gate/` and in
+`drift-gate/` of the repository's common directory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import hashlib
+import json
+import os
+import re
+import tempfile
+import threading
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from shared.deployment.calling import Deadline, retrying
+from shared.deployment.errors import SourceError
+from shared.deployment.facts import Commit, Entry, Finding, Target, Unknown
+from shared.deployment.git_process import Git, own_words, refused, unavailable
+from shared.deployment.sources.git_history import GitHistory
+
+try:  # Here and not where it is used, so that it loads before a check's clock starts.
+    import git as gitpython
+except ImportError as error:  # GitPython says so too where there is no git program.
+    _no_gitpython: str | None = str(error).strip().splitlines()[0]
+else:
+    _no_gitpython = None
+
+T = TypeVar("T")
+
+#: What git takes as the name of a ref, and nothing that it would take for an option or an expression.
+REF_NAME = re.compile(r"(?!-)(?!.*(?:\.\.|@\{|//|\.lock(?:/|$)))[^\x00-\x20\x7f~^:?*\[\\]+(?<![/.])")
+
+#: Of the time that is left, what asking the remote (retries included) and fetching may take each: an
+#: answer that never comes must leave time for the rest of the check.
+REMOTE_SHARE, FETCH_SHARE = 0.5, 0.8
+#: How many refs are searched for near misses.
+NEAR_MISS_REFS = 5000
+
+
+class Checkout:
+    """``facts.History`` of a local repository, for the length of one check.
+
+    ``path`` is a checkout, a folder of one, or a bare repository. ``target_ref``: ``origin/main`` (or
+    ``refs/remotes/origin/main``) is the remote's branch, asked for now; ``main`` the local branch, or
+    else the tag; ``HEAD`` and full names are themselves. ``environ`` is what git inherits, cleaned;
+    ``now`` the clock (UTC). ``stale_target_limit``: for how many seconds the last commit that the
+    remote confirmed may serve when the remote cannot be asked.
+    """
+
+    def __init__(
+        self,
+        *,
+        path: str | Path,
+        target_ref: str,
+        deadline: Deadline,
+        environ: Mapping[str, str],
+        now: Callable[[], datetime],
+        stale_target_limit: float,
+    ) -> None:
+        self._path = Path(os.path.abspath(path))
+        self._ref = target_ref
+        self._deadline = deadline
+        self._environ = environ
+        self._now = now
+        self._limit = timedelta(seconds=stale_target_limit)
+        self._opened = _Once(self._open)
+        self._target = _Once(self._find_target)
+
+    def target(self) -> Target:
+        """The commit that the target ref names now; found out once, also when that failed.
+
+        Raises ``SourceError``: ``target-not-found`` with near misses, for a remote ``credentials``,
+        ``unavailable``, ``not-found`` or ``timeout``, and ``history-unavailable`` where the repository
+        cannot be read, or not written although the target has to be fetched.
+        """
+        return self._target.get()
+
+    def resolve(self, ids: Collection[str]) -> Mapping[str, str | Unknown]:
+        """As ``facts.History.resolve``."""
+        return self._history.resolve(ids)
+
+    def files(self, commits: Collection[str]) -> Mapping[str, Mapping[str, Entry]]:
+        """As ``facts.History.files``."""
+        return self._history.files(commits)
+
+    def differences(self, pairs: Sequence[tuple[str, str]]) -> Sequence[frozenset[str]]:
+        """As ``facts.History.differences``."""
+        return self._history.differences(pairs)
+
+    def walk(self, tips: Sequence[str]) -> Iterator[Commit]:
+        """As ``facts.History.walk``."""
+        return self._history.walk(tips)
+
+    @property
+    def _history(self) -> GitHistory:
+        return self._opened.get().history
+
+    def _open(self) -> _Repository:
+        return _open_repository(self._path, self._environ, self._deadline)
+
+    def _find_target(self) -> Target:
+        if not REF_NAME.fullmatch(self._ref):
+            raise SourceError(f"target_ref {self._ref!r} is no name of a ref", "target-not-found")
+        repository = self._opened.get()
+        name = self._ref.removeprefix("refs/remotes/")
+        if "/" in name and not name.startswith("refs/"):
+            for remote, address in repository.remotes():
+                if name.startswith(f"{remote}/"):
+                    branch = name.removeprefix(f"{remote}/")
+                    return _RemoteBranch(repository, remote, branch, address, self._now, self._limit).target()
+        return self._local_target(repository)
+
+    def _local_target(self, repository: _Repository) -> Target:
+        now = self._now()
+        if self._ref == "HEAD":
+            head = repository.history.commit_of("HEAD")
+            if head is None:
+                raise SourceError(f"{repository.name} has no commit at HEAD yet", "target-not-found")
+            return Target(ref="HEAD", commit=head, confirmed_at=now)
+        if not self._ref.startswith(
+            "refs/remotes/"
+        ):  # one that nobody confirms must not pass for the remote's
+            for ref, oid, track in repository.refs(_full_names(self._ref)):
+                if commit := repository.history.commit_of(oid):
+                    return Target(ref=ref, commit=commit, confirmed_at=now, findings=_behind(ref, track))
+        raise repository.not_found(self._ref)
+
+
+class _Once(Generic[T]):
+    """The outcome of a question that is asked once, on whatever thread first needs it."""
+
+    def __init__(self, ask: Callable[[], T]) -> None:
+        self._ask = ask
+        self._lock = threading.Lock()
+        self._answers: list[T | SourceError] = []
+
+    def get(self) -> T:
+        """The answer, or the ``SourceError`` that the question ended with."""
+        with self._lock:
+            if not self._answers:
+                self._answers.append(self._outcome())
+        [answer] = self._answers
+        if isinstance(answer, SourceError):
+            raise answer
+        return answer
+
+    def _outcome(self) -> T | SourceError:
+        try:
+            return self._ask()
+        except SourceError as error:
+            return error
+
+
+@dataclass(frozen=True, slots=True)
+class _Repository:
+    """An open repository. ``name`` is its folder, for people; ``common_dir`` is shared by its worktrees."""
+
+    name: str
+    common_dir: Path
+    history: GitHistory
+
+    @property
+    def git(self) -> Git:
+        return self.history.git
+
+    def remotes(self) -> list[tuple[str, str]]:
+        """Name and address of each remote, longest name first: a remote may be called ``a/b``."""
+        lines = _lines(self.git.run("remote", "-v"))
+        found = (re.fullmatch(r"(.+)\t(.*) \(fetch\).*", line) for line in lines)
+        return sorted(((each[1], each[2]) for each in found if each), key=lambda pair: -len(pair[0]))
+
+    def refs(self, names: Sequence[str]) -> list[tuple[str, str, str]]:
+        """Those of ``names`` that exist, in that order: name, object id, how it stands to its upstream."""
+        form = "--format=%(refname)%00%(objectname)%00%(upstream:track,nobracket)"
+        lines = [line.split("\0") for line in _lines(self.git.run("for-each-ref", form, *names))]
+        found = {name: (name, oid, track) for name, oid, track in lines}
+        return [found[name] for name in names if name in found]
+
+    def not_found(self, ref: str) -> SourceError:
+        """The error for a target ref that does not exist, with the names that come close."""
+        args = (f"--count={NEAR_MISS_REFS}", "refs/heads", "refs/tags", "refs/remotes")
+        full = _lines(self.git.run("for-each-ref", "--format=%(refname)", *args))
+        shown = full if ref.startswith("refs/") else [name.split("/", 2)[2] for name in full]
+        near = [name for name in difflib.get_close_matches(ref, shown, n=4) if name != ref][:3]
+        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        known = [remote for remote, _ in self.remotes()]
+        if "/" in ref and not known:
+            hint += "; the repository has no remote"
+        return SourceError(f"{self.name} has no ref {ref}{hint}", "target-not-found")
+
+
+def _lines(answer: bytes) -> list[str]:
+    return os.fsdecode(answer).split("\n")[:-1]
+
+
+def _open_repository(path: Path, environ: Mapping[str, str], deadline: Deadline) -> _Repository:
+    """Finds the repository that ``path`` lies in. Raises ``SourceError`` (``history-unavailable``)."""
+    name = _name(path)
+    folder = os.path.realpath(path if path.is_dir() else path.parent)
+    git = Git(cwd=folder, environ=environ, deadline=deadline)
+    # Git looks for it by itself first: only then does it check who owns the repository.
+    asked = ("--is-shallow-repository", "--show-object-format", "--absolute-git-dir", "--git-common-dir")
+    answer = git.run("rev-parse", *asked, "--show-cdup", failure=lambda _, stderr: _cannot_open(name, stderr))
+    lines = _lines(answer)
+    if not len(asked) <= len(lines) <= len(asked) + 1:
+        raise SourceError(f"{name} has a line break in its path", "history-unavailable")
+    shallow, algorithm, git_dir, common_dir = lines[:4]
+    # A bare repository has no top folder. Git runs in it, as remotes may be relative paths.
+    top = os.path.join(folder, lines[4]) if len(lines) > 4 else git_dir
+    git = Git(cwd=top, git_dir=git_dir, environ=environ, deadline=deadline)
+    history = GitHistory(git=git, shallow=shallow == "true", id_length=64 if algorithm == "sha256" else 40)
+    return _Repository(name, Path(folder, common_dir), history)
+
+
+def _name(path: Path) -> str:
+    """The folder of the repository at or above ``path``, as GitPython finds it.
+
+    What it does not take for a repository is left for git itself to judge: GitPython looks at
+    `GIT_OBJECT_DIRECTORY` and its kin in the process, and at settings that git reads in another way.
+    """
+    if _no_gitpython is not None:
+        raise SourceError(f"git cannot be used: {_no_gitpython}", "history-unavailable")
+    if not os.path.exists(path):
+        raise SourceError(f"{path} does not exist, or may not be looked at", "history-unavailable")
+    try:
+        with gitpython.Repo(path, search_parent_directories=True, expand_vars=False) as found:
+            return str(found.working_tree_dir or found.git_dir)
+    except Exception:  # its errors have no common root, and none of them is the last word
+        return str(path)
+
+
+def _cannot_open(name: str, stderr: str) -> SourceError:
+    if "dubious ownership" in stderr:
+        line = re.search(r"git config --global --add safe\.directory .+", stderr)
+        todo = line[0] if line else f"git config --global --add safe.directory {name}"
+        message = f"{name} belongs to another user; if you trust it, run `{todo}`"
+    elif "not a git repository" in stderr:
+        message = f"{name} is no git repository, nor inside one"
+    else:
+        message = f"{name} cannot be opened: {own_words(stderr)}"
+    return SourceError(message, "history-unavailable")
+
+
+def _full_names(ref: str) -> list[str]:
+    return [ref] if ref.startswith("refs/") else [f"refs/heads/{ref}", f"refs/tags/{ref}"]
+
+
+def _behind(ref: str, track: str) -> tuple[Finding, ...]:
+    """What to say of a local branch whose upstream, as last fetched, has commits that it lacks."""
+    behind = re.search(r"behind (\d+)", track)
+    if behind is None:
+        return ()
+    message = f"the local {ref} lacks {behind[1]} commits of its upstream as last fetched"
+    return (Finding(code="target-may-be-stale", message=message, data={"behind": int(behind[1])}),)
+
+
+@dataclass(frozen=True, slots=True)
+class _RemoteBranch:
+    """A branch of a remote, and how far its last answer may stand in for it."""
+
+    repository: _Repository
+    remote: str
+    branch: str
+    address: str
+    now: Callable[[], datetime]
+    limit: timedelta
+
+    def target(self) -> Target:
+        """Its commit: as the remote says now, else as it last said, within the limit."""
+        git = self.repository.git.within(REMOTE_SHARE)
+        try:
+            commit = retrying(lambda: self._ask(git), git.deadline)
+        except SourceError as error:
+            if error.cause == "target-not-found":
+                raise
+            return self._last_confirmed(error)
+        commit, confirmed_at = self._obtain(commit), self.now()
+        self._records.write(commit, confirmed_at)
+        return Target(ref=self._ref, commit=commit, confirmed_at=confirmed_at)
+
+    @property
+    def _ref(self) -> str:
+        return f"refs/remotes/{self.remote}/{self.branch}"
+
+    @property
+    def _theirs(self) -> str:
+        """How the remote itself calls it; ``origin/HEAD`` is the remote's default branch."""
+        return "HEAD" if self.branch == "HEAD" else f"refs/heads/{self.branch}"
+
+    @property
+    def _ours(self) -> str:
+        return f"refs/drift-gate/{self.remote}/{self.branch}"
+
+    @property
+    def _records(self) -> _Records:
+        # The address may hold a password, so only its digest is kept. Another address is another remote.
+        digest = hashlib.sha256(os.fsencode(self.address)).hexdigest()
+        file = self.repository.common_dir / "drift-gate" / "confirmed.json"
+        return _Records(file, f"{self.remote} {self._theirs} {digest}")
+
+    def _ask(self, git: Git) -> str:
+        answer = git.run("ls-remote", "--end-of-options", self.remote, self._theirs, failure=refused)
+        # A pattern fits the end of a ref's name too, so other refs may stand in the answer.
+        lines = (line.split("\t", 1) for line in _lines(answer))
+        commit = next((line[0] for line in lines if line[1:] == [self._theirs]), None)
+        if commit is None:
+            raise self.repository.not_found(f"{self.remote}/{self.branch}")
+        if len(commit) != self.repository.history.id_length or not re.fullmatch("[0-9a-f]+", commit):
+            raise SourceError(f"{self.remote} answered {commit[:80]!r}, no commit id", "invalid-response")
+        return commit
+
+    def _obtain(self, commit: str) -> str:
+        """``commit``, or a newer one that the branch moved to meanwhile, in the repository after this."""
+        history = self.repository.history
+        if history.commit_of(commit):
+            return commit
+        self._require_writable(commit)
+        try:
+            self._fetch()
+        except SourceError:
+            # Another check may have fetched it and hold the ref's lock; what counts is the commit.
+            if history.commit_of(commit):
+                return commit
+            raise
+        return next((oid for _, oid, _ in self.repository.refs([self._ours])), commit)
+
+    def _require_writable(self, commit: str) -> None:
+        objects = self.repository.common_dir / "objects"
+        if not os.access(objects, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
+            raise SourceError(
+                f"{self.remote}/{self.branch} is at {commit[:12]}, which {self.repository.name} lacks and, "
+                "being read-only, cannot fetch",
+                "history-unavailable",
+            )
+
+    def _fetch(self) -> None:
+        """Fetches the branch into a ref of the gate's own; no other ref, tag or file of the user's moves."""
+        keep_head = [f"remote.{self.remote}.followRemoteHEAD=never"]  # newer gits move refs/remotes/*/HEAD
+        quiet = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", "--no-prune")
+        where = ("--no-recurse-submodules", "--refmap=", "--end-of-options", self.remote)
+        git = self.repository.git.within(FETCH_SHARE)
+        git.run(
+            "fetch", *quiet, *where, f"+{self._theirs}:{self._ours}", settings=keep_head, failure=_not_fetched
+        )
+
+    def _last_confirmed(self, error: SourceError) -> Target:
+        """The last answer, where it may still serve; else ``error``, why there is no new one."""
+        commit, confirmed_at = self._records.read() or ("", self.now())
+        age = self.now() - confirmed_at
+        if (
+            not commit
+            or not timedelta(0) <= age <= self.limit
+            or not self.repository.history.commit_of(commit)
+        ):
+            raise error
+        message = f"{self.remote} could not be asked ({error.message}); it last answered {_span(age)} ago"
+        data: dict[str, str | int | float | bool | list[str] | None] = {
+            "confirmed_at": confirmed_at.isoformat(),
+            "cause": error.cause,
+        }
+        finding = Finding(code="target-may-be-stale", message=message, data=data)
+        return Target(ref=self._ref, commit=commit, confirmed_at=confirmed_at, findings=(finding,))
+
+
+def _not_fetched(command: str, stderr: str) -> SourceError:
+    """A fetch fails at the remote or at the local repository; only the first may heal by itself."""
+    local = ("read-only file system", "insufficient permission", "no space left", "cannot lock ref")
+    if any(words in stderr.lower() for words in local):
+        return unavailable(command, stderr)
+    return refused(command, stderr)
+
+
+def _span(age: timedelta) -> str:
+    minutes, seconds = divmod(int(age.total_seconds()), 60)
+    return f"{minutes} min" if minutes else f"{seconds} s"
+
+
+@dataclass(frozen=True, slots=True)
+class _Records:
+    """What remotes confirmed, and when: a file in which ``key`` is one of several."""
+
+    file: Path
+    key: str
+
+    def read(self) -> tuple[str, datetime] | None:
+        """The commit and the time; None where there is none that can be read."""
+        try:
+            entry = self._all()[self.key]
+            moment = datetime.fromisoformat(entry["confirmed_at"])
+            return (str(entry["commit"]), moment) if moment.tzinfo else None
+        except (TypeError, KeyError, ValueError):
+            return None
+
+    def write(self, commit: str, confirmed_at: datetime) -> None:
+        """Keeps it, beside and then in place, so that no reader sees half a file.
+
+        A repository that cannot be written keeps nothing: nothing will then stand in for the remote.
+        """
+        entries = {**self._all(), self.key: {"commit": commit, "confirmed_at": confirmed_at.isoformat()}}
+        with contextlib.suppress(OSError):
+            self.file.parent.mkdir(exist_ok=True)
+            fd, beside = tempfile.mkstemp(dir=self.file.parent, prefix="confirmed-")
+            with open(fd, "w", encoding="utf-8") as out:
+                json.dump(entries, out, indent=1)
+            os.replace(beside, self.file)
+
+    def _all(self) -> dict[str, dict[str, str]]:
+        try:
+            entries = json.loads(self.file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return entries if isinstance(entries, dict) else {}
