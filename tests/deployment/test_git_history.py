@@ -74,7 +74,7 @@ class TestAgainstPlumbing:
 
 def reached_by_some_not_all(h: HistoryBuilder, tips: Sequence[str]) -> set[str]:
     reached = [set(h.git("rev-list", tip).split()) for tip in tips]
-    return set.union(*reached) - set.intersection(*reached)
+    return reached[0].union(*reached) - reached[0].intersection(*reached)
 
 
 def differing(h: HistoryBuilder, old: str, new: str) -> set[str]:
