@@ -187,8 +187,8 @@ class State:
                 "SELECT id, game_date, state, decision, enforced, set_aside, created_at, ended_at, error,"
                 " (SELECT count(*) FROM requests WHERE batch_id = batches.id) AS requested,"
                 " (SELECT count(*) FROM predictions WHERE batch_id = batches.id) AS predicted"
-                " FROM batches WHERE ?1 IS NULL OR game_date = ?1 ORDER BY id DESC",
-                (game_date and game_date.isoformat(),),
+                " FROM batches WHERE :day IS NULL OR game_date = :day ORDER BY id DESC",
+                {"day": game_date and game_date.isoformat()},
             ).fetchall()
         return [BatchRow(**{**dict(row), "enforced": bool(row["enforced"])}) for row in rows]
 
