@@ -243,16 +243,18 @@ def open_state(path: Path) -> Iterator[State]:
         raise StateError(f"{path} cannot be opened: {error}") from error
     with closing(connection):
         try:
-            _prepare(connection)
-        except sqlite3.Error as error:
+            with FileLock(path.with_name(f"{path.name}.lock"), timeout=BUSY_SECONDS):
+                _prepare(connection)
+        except (OSError, sqlite3.Error) as error:  # the lock's Timeout is an OSError
             raise StateError(f"{path} cannot be used: {error}") from error
         yield State(path, connection)
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
+    """Bring the file to our schema. One process at a time: SQLite does not wait for its turn to switch to WAL."""
     connection.row_factory = sqlite3.Row
-    connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA journal_mode = WAL")
     with _transaction(connection):
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version == 0:

@@ -154,12 +154,12 @@ class TestAFileThatCannotBeUsed:
             pytest.fail("a foreign schema was used")
 
 
-def test_two_processes_may_create_the_same_file_at_once(file: Path) -> None:
+def test_processes_may_create_the_same_file_at_once(file: Path) -> None:
     script = (
         "import sys; sys.path.insert(0, '.')\n"
         "from pathlib import Path\n"
-        "from predictions.coordinator.state import State, open_state\n"
-        "sys.stdin.readline()\n"
+        "from predictions.coordinator.state import open_state\n"
+        "print('ready', flush=True); sys.stdin.readline()\n"
         "with open_state(Path(sys.argv[1])) as state: print(len(state.batches()))\n"
     )
     argv = [sys.executable, "-c", script, str(file)]
@@ -167,6 +167,9 @@ def test_two_processes_may_create_the_same_file_at_once(file: Path) -> None:
         subprocess.Popen(argv, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         for _ in range(4)
     ]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
     for process in processes:
         assert process.stdin is not None
         process.stdin.write("go\n")
