@@ -251,7 +251,7 @@ def open_state(path: Path) -> Iterator[State]:
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
-    """Bring the file to our schema. One process at a time: SQLite does not wait for its turn to switch to WAL."""
+    """Bring the file to our schema, one process at a time: SQLite does not wait its turn to switch to WAL."""
     connection.row_factory = sqlite3.Row
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA journal_mode = WAL")
