@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from shared.deployment.facts import Commit, Entry, Unknown
 from shared.deployment.git_process import Git
 from shared.deployment.sources.git_history import HEADER_LIMIT, GitHistory, between
 from shared.deployment.testing import Draft, File, HistoryBuilder
+from shared.deployment.testing.history import START
 
 EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 
@@ -114,6 +116,21 @@ class TestWalk:
         tip = h.merge("o", files={"z": "1", "y": "1"}, take="ours", subject="joined")
         expected = {"joined": set(), "root": {"y", "z"}, "submodule": {"sub"}, "empty": set()}
         assert by_subject(h, base, tip) == expected
+
+    def test_a_moved_file_is_two_paths(self, h: HistoryBuilder) -> None:
+        base = h.commit({"old": "many lines\n" * 30})
+        tip = h.rename("old", "new")
+        assert walked(h, base, tip)[0].paths == ["new", "old"]
+
+    def test_children_come_first_although_clocks_differ(self, h: HistoryBuilder) -> None:
+        base = h.commit({"a": "1"})
+        parent = h.commit({"p": "1"})
+        h.branch("slow", parent)
+        early = START - timedelta(days=1)
+        child = h.commit({"s": "1"}, branch="slow", when=early)
+        h.commit({"a": "2"}, when=START + timedelta(days=1))
+        order = [each.sha for each in walked(h, base, h.merge("slow"))]
+        assert order.index(child) < order.index(parent)
 
     def test_the_sides_swapped_are_the_same_commits(self, h: HistoryBuilder) -> None:
         base = h.commit({"a": "1"})

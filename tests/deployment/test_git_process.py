@@ -185,6 +185,21 @@ class TestDeadline:
         assert time.monotonic() - start < 2
 
 
+class TestWithoutASignalForTheExit:
+    """Not every system can wait for a process and its pipes at once."""
+
+    @pytest.fixture(autouse=True)
+    def no_signal(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delattr(os, "pidfd_open")
+
+    def test_the_answer_is_the_same(self, git: Git) -> None:
+        assert git.run("rev-list", "--count", "main") == b"1\n"
+
+    def test_the_deadline_is_kept(self, fake: FakeGit) -> None:
+        with pytest.raises(SourceError, match=r"did not end within 0.3 s"):
+            within(fake("exec >&- 2>&-; sleep 30"), 0.3).run("x")
+
+
 class TestNothingIsLeft:
     def test_an_abandoned_stream_leaves_no_child_no_thread_and_no_descriptor(
         self, fake: FakeGit, tmp_path: Path
