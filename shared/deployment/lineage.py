@@ -19,8 +19,8 @@ class Landing(NamedTuple):
     at: int
 
 
-class Traced(NamedTuple):
-    """A commit and who reaches it.
+class Reach(NamedTuple):
+    """Who reaches a commit.
 
     ``by_target``: the target commit does. ``by_live``: bit ``i`` is set where the live commit ``i``
     does. ``landed``: the deepest commit of the target's first-parent line from which it is reachable,
@@ -28,46 +28,38 @@ class Traced(NamedTuple):
     live commit reaches it.
     """
 
-    commit: Commit
     by_target: bool
     by_live: int
     landed: Landing | None
 
-
-class _Reach(NamedTuple):
-    by_target: bool
-    by_live: int
-    landed: Landing | None
-
-    def joined(self, other: _Reach) -> _Reach:
-        return _Reach(
+    def joined(self, other: Reach) -> Reach:
+        """What two ways to the same commit come to."""
+        return Reach(
             self.by_target or other.by_target,
             self.by_live | other.by_live,
             max(self.landed, other.landed, key=_depth),
         )
 
 
-_NOBODY = _Reach(False, 0, None)
+_NOBODY = Reach(False, 0, None)
 
 
 def _depth(landing: Landing | None) -> int:
     return -1 if landing is None else landing.depth
 
 
-def trace(commits: Iterable[Commit], target: str, lives: Sequence[str]) -> Iterator[Traced]:
+def trace(commits: Iterable[Commit], target: str, lives: Sequence[str]) -> Iterator[tuple[Commit, Reach]]:
     """Each commit of the stream with who reaches it; ``lives[i]`` is bit ``i`` of ``by_live``."""
-    frontier = {live: _Reach(False, 0, None) for live in lives}
+    frontier = {target: Reach(True, 0, None)}
     for bit, live in enumerate(lives):
-        frontier[live] = frontier[live].joined(_Reach(False, 1 << bit, None))
-    frontier[target] = frontier.get(target, _NOBODY).joined(_Reach(True, 0, None))
-    line: str | None = target
-    depth = 0
+        frontier[live] = frontier.get(live, _NOBODY).joined(Reach(False, 1 << bit, None))
+    line, depth = target, 0
     for commit in commits:
         reach = frontier.pop(commit.sha, _NOBODY)
         if commit.sha == line:
-            reach = _Reach(reach.by_target, reach.by_live, Landing(depth, commit.committed_at))
-            line, depth = (commit.parents[0] if commit.parents else None), depth + 1
+            reach = Reach(reach.by_target, reach.by_live, Landing(depth, commit.committed_at))
+            line, depth = (commit.parents[0] if commit.parents else ""), depth + 1
         for parent in commit.parents:
             known = frontier.get(parent)
             frontier[parent] = reach if known is None else known.joined(reach)
-        yield Traced(commit, *reach)
+        yield commit, reach

@@ -13,8 +13,19 @@ from typing import Literal, get_args
 from pydantic import Field
 
 from shared.deployment import evidence
-from shared.deployment.facts import Evidence, Fact, Finding, Kind, Live, LiveRevision, Tagged, Target, Unknown
-from shared.deployment.lineage import Landing, Traced
+from shared.deployment.facts import (
+    Commit,
+    Evidence,
+    Fact,
+    Finding,
+    Kind,
+    Live,
+    LiveRevision,
+    Tagged,
+    Target,
+    Unknown,
+)
+from shared.deployment.lineage import Landing, Reach
 
 Status = Literal["identical", "behind", "ahead", "diverged", "unknown"]
 STATUSES: tuple[Status, ...] = get_args(Status)
@@ -127,36 +138,35 @@ class Tally:
     landed: Landing | None = None
     undeployed: list[Undeployed] = field(default_factory=list)
 
-    def add(self, traced: Traced) -> None:
+    def add(self, commit: Commit, reach: Reach) -> None:
         """Count one commit of the walk, if it stands on one side only and changes a relevant path."""
-        live_has_it = bool(traced.by_live >> self.pair.bit & 1)
-        if live_has_it == traced.by_target:
+        live_has_it = bool(reach.by_live >> self.pair.bit & 1)
+        if live_has_it == reach.by_target:
             return
-        paths = [path for path in traced.commit.paths if self.pair.relevant(path)]
+        paths = [path for path in commit.paths if self.pair.relevant(path)]
         if not paths:
             return
         if self.pair.net.isdisjoint(paths):
-            self.neutral += traced.by_target
+            self.neutral += reach.by_target
         elif live_has_it:
             self.ahead += 1
         else:
-            self._add_missing(traced, paths)
+            self._add_missing(commit, reach.landed, paths)
 
-    def _add_missing(self, traced: Traced, paths: Sequence[str]) -> None:
+    def _add_missing(self, commit: Commit, landed: Landing | None, paths: Sequence[str]) -> None:
         self.behind += 1
-        landed = traced.landed
         if landed is not None and (self.landed is None or landed.depth > self.landed.depth):
             self.landed = landed
         if len(self.undeployed) < SHOWN_COMMITS:
-            self.undeployed.append(_shown(traced, paths))
+            self.undeployed.append(_shown(commit, paths))
 
 
-def fold(commits: Iterable[Traced], pairs: Sequence[Pair]) -> list[Tally]:
+def fold(commits: Iterable[tuple[Commit, Reach]], pairs: Sequence[Pair]) -> list[Tally]:
     """One tally per pair, from one pass over the commits."""
     tallies = [Tally(pair) for pair in pairs]
-    for traced in commits:
+    for commit, reach in commits:
         for tally in tallies:
-            tally.add(traced)
+            tally.add(commit, reach)
     return tallies
 
 
@@ -313,8 +323,7 @@ def _about(finding: Finding, revision: LiveRevision) -> Finding:
     )
 
 
-def _shown(traced: Traced, paths: Sequence[str]) -> Undeployed:
-    commit = traced.commit
+def _shown(commit: Commit, paths: Sequence[str]) -> Undeployed:
     return Undeployed(
         sha=commit.sha,
         subject=commit.subject[:SHOWN_SUBJECT],
