@@ -299,7 +299,9 @@ class _Child:
             self._errors.add(chunk)
 
     def _late(self) -> SourceError:
-        return SourceError(f"`{self.name}` did not end within {self._deadline.seconds:.3g} s", "timeout", True)
+        return SourceError(
+            f"`{self.name}` did not end within {self._deadline.seconds:.3g} s", "timeout", True
+        )
 
     def close(self) -> None:
         """Ends git and its helpers if they still run, and frees what they held. Never waits long."""
