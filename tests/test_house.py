@@ -16,7 +16,7 @@ DEPLOYMENT = ROOT / "shared" / "deployment"
 #: The rooms from the ground up; a module imports from its own floor and the floors below it.
 FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"errors", "facts", "reasons"}),
-    frozenset({"evidence", "lineage", "relevance", "report"}),
+    frozenset({"evidence", "lineage", "relevance", "report", "watch"}),
     frozenset({"verdict"}),
     frozenset({"break_glass", "render", "settings", "calling", "git_process"}),
     frozenset({"sources", "sinks"}),

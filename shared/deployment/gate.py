@@ -13,6 +13,7 @@ What fails on the way makes the services that depend on it `unknown`, with the c
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,6 +27,7 @@ from shared.deployment.facts import Finding, History, Kind, Live, LiveSource, Ta
 from shared.deployment.relevance.patterns import PathRules
 from shared.deployment.report import Compared, DriftReport, Pair, Tally
 from shared.deployment.verdict import Policy, Verdict, judge
+from shared.deployment.watch import Watch
 
 log = logging.getLogger("drift_gate")
 
@@ -128,7 +130,7 @@ def _compare(history: History, cases: Sequence[_Case], now: datetime) -> dict[st
     target = cases[0].target.commit
     lives = _distinct_commits(weighed.values(), target)
     listed = _listing(history, cases, [target, *lives])
-    counted = _count(history, cases, weighed, target, lives)
+    counted = _count(history, cases, weighed, target, lives, now)
     reports = {}
     for case in cases:
         service = case.plan.service
@@ -188,6 +190,7 @@ def _count(
     weighed: Mapping[str, Sequence[Weighed]],
     target: str,
     lives: Sequence[str],
+    now: datetime,
 ) -> Mapping[tuple[str, str], Tally | Unknown]:
     """4. For each service and live commit what stands between it and the target, from one walk."""
     wanted = [
@@ -202,10 +205,25 @@ def _count(
     try:
         nets = dict(zip(lives, history.differences([(live, target) for live in lives]), strict=True))
         pairs = [
-            Pair(lives.index(live), plan.rules.relevant, frozenset(filter(plan.rules.relevant, nets[live])))
+            Pair(
+                lives.index(live),
+                plan.rules.relevant,
+                frozenset(filter(plan.rules.relevant, nets[live])),
+                _watch(plan.policy, now),
+            )
             for plan, live in wanted
         ]
         walked = lineage.trace(history.walk([target, *lives]), target, lives)
         return dict(zip(keys, report.fold(walked, pairs), strict=True))
     except SourceError as error:
         return dict.fromkeys(keys, Unknown.of(error))
+
+
+def _watch(policy: Policy, now: datetime) -> Watch:
+    """What has to be asked of each missing commit, so that ``policy`` can judge the sum."""
+    paths = (("deny-path", policy.deny_paths), ("warn-path", policy.warn_paths))
+    return Watch(
+        young_after=now.timestamp() - policy.grace_period if policy.grace_period else None,
+        paths=[(code, PathRules(patterns)) for code, patterns in paths if patterns],
+        subjects=[("deny-subject", re.compile(pattern)) for pattern in policy.deny_subjects],
+    )

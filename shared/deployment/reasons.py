@@ -53,6 +53,16 @@ REASONS: dict[str, Meaning] = {
         "the live revision's own mark says that it was built from a work tree with uncommitted changes",
         "commit the changes, build from a clean tree and deploy",
     ),
+    "deny-path": Meaning(
+        "deny",
+        "a missing commit older than the grace period changes a relevant path that `deny_paths` names",
+        "deploy the target commit",
+    ),
+    "deny-subject": Meaning(
+        "deny",
+        "the subject of a missing relevant commit older than the grace period matches `deny_subjects`",
+        "deploy the target commit",
+    ),
     "evidence-conflict": Meaning(
         "deny",
         "strong evidence about the live revision disagrees: "
@@ -75,6 +85,11 @@ REASONS: dict[str, Meaning] = {
         "warn",
         "relevant commits are missing, within every limit of the policy",
         "deploy the target commit before the limit is reached",
+    ),
+    "warn-path": Meaning(
+        "warn",
+        "a missing commit older than the grace period changes a relevant path that `warn_paths` names",
+        "deploy the target commit soon",
     ),
     "rollout-in-progress": Meaning(
         "warn",
@@ -122,6 +137,11 @@ REASONS: dict[str, Meaning] = {
         "warn",
         "the target ref could not be confirmed just now, or its upstream is ahead of it",
         "restore access to the remote, or pull, and check again",
+    ),
+    "within-grace": Meaning(
+        "allow",
+        "some missing commits landed less than `grace_period` ago: they are shown and not counted",
+        "nothing, while a deploy is on its way",
     ),
     "content-identical": Meaning(
         "allow",

@@ -5,7 +5,7 @@ The commits come as a stream and are folded as they pass; only what is shown is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal, get_args
@@ -26,6 +26,7 @@ from shared.deployment.facts import (
     Unknown,
 )
 from shared.deployment.lineage import Landing, Reach
+from shared.deployment.watch import NOTHING, Caught, Watch
 
 Status = Literal["identical", "behind", "ahead", "diverged", "unknown"]
 STATUSES: tuple[Status, ...] = get_args(Status)
@@ -83,6 +84,7 @@ class LiveReport(Fact):
     unknown: Unknown | None = None
     evidence: tuple[Evidence, ...] = ()
     commits_neutral: int | None = Field(default=None, exclude=True)
+    commits_within_grace: int | None = Field(default=None, exclude=True)
     content_differs: bool | None = Field(default=None, exclude=True)
     drift_age_s: int | None = Field(default=None, exclude=True)
     undeployed: tuple[Undeployed, ...] = Field(default=(), exclude=True)
@@ -119,12 +121,14 @@ class Pair:
     """One comparison to make while the commits pass by.
 
     ``bit``: which live commit of the walk this is. ``relevant``: whether a path counts. ``net``: the
-    relevant paths that differ between the live and the target commit.
+    relevant paths that differ between the live and the target commit. ``watch``: what the policy wants
+    to know of each missing commit.
     """
 
     bit: int
     relevant: Callable[[str], bool]
     net: frozenset[str] = frozenset()
+    watch: Watch = NOTHING
 
 
 @dataclass(slots=True)
@@ -137,6 +141,10 @@ class Tally:
     neutral: int = 0
     landed: Landing | None = None
     undeployed: list[Undeployed] = field(default_factory=list)
+    caught: Caught = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.caught = Caught(self.pair.watch)
 
     def add(self, commit: Commit, reach: Reach) -> None:
         """Count one commit of the walk, if it stands on one side only and changes a relevant path."""
@@ -155,6 +163,7 @@ class Tally:
 
     def _add_missing(self, commit: Commit, landed: Landing | None, paths: Sequence[str]) -> None:
         self.behind += 1
+        self.caught.look(commit, None if landed is None else landed.at, paths)
         if landed is not None and (self.landed is None or landed.depth > self.landed.depth):
             self.landed = landed
         if len(self.undeployed) < SHOWN_COMMITS:
@@ -180,6 +189,12 @@ class Compared:
 
     weighed: evidence.Weighed
     tally: Tally | Unknown | None = None
+
+    def findings(self) -> Iterator[Finding]:
+        """What was noticed about this revision: by the evidence, and by the policy's rules."""
+        yield from self.weighed.findings
+        if isinstance(self.tally, Tally):
+            yield from self.tally.caught.findings()
 
 
 def compare(
@@ -217,7 +232,7 @@ def compare(
             *(
                 _about(finding, revision)
                 for revision, one in zip(live.revisions, compared, strict=True)
-                for finding in one.weighed.findings
+                for finding in one.findings()
             ),
             *evidence.disagreeing_service_claims(live.service_claims, commits, resolved),
         ),
@@ -279,6 +294,7 @@ def _live_report(revision: LiveRevision, compared: Compared, target: Target, now
         created_at=revision.created_at,
         evidence=revision.evidence,
         commits_neutral=tally.neutral,
+        commits_within_grace=tally.caught.young,
         content_differs=differs,
         drift_age_s=0 if status == "identical" else _age(tally.landed, now),
         undeployed=tuple(tally.undeployed),

@@ -34,6 +34,11 @@ EMULATOR = "CLOUD_RUN_EMULATOR_HOST"
 #: Variables with the prefix that are no key of the file.
 _OTHER_VARIABLES = frozenset({"DRIFT_CONFIG", break_glass.SWITCH, break_glass.UNTIL})
 
+#: Lists and tables cannot be set by a variable.
+_NO_SCALARS = frozenset(
+    {"commit_labels", "commit_env", "reasons", "deny_paths", "warn_paths", "deny_subjects"}
+)
+
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])?")
 _UNIT_S = {None: 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
@@ -62,6 +67,15 @@ def _count(value: object) -> object:
 
 def _gitignore(patterns: tuple[str, ...] | None) -> tuple[str, ...] | None:
     PathRules(patterns)
+    return patterns
+
+
+def _expressions(patterns: tuple[str, ...]) -> tuple[str, ...]:
+    for pattern in patterns:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise ValueError(f"{pattern!r} is no regular expression: {error}") from error
     return patterns
 
 
@@ -107,6 +121,10 @@ class PolicyKeys(Fact):
 
     max_commits_behind: Annotated[int, BeforeValidator(_count), Field(ge=0)] = 3
     max_drift_age: Annotated[_Limit | None, BeforeValidator(_seconds_or_off)] = 43_200.0
+    grace_period: Duration = 0.0
+    deny_paths: Patterns = ()
+    warn_paths: Patterns = ()
+    deny_subjects: Annotated[tuple[str, ...], AfterValidator(_expressions)] = ()
     failure_policy: FailurePolicy = "fail"
     enforcement: Enforcement = "deny"
     reasons: Annotated[Mapping[str, Decision], AfterValidator(_judged)] = Field(default_factory=dict)
@@ -263,7 +281,7 @@ def _variables(environ: Mapping[str, str]) -> dict[str, str]:
     names = {
         PREFIX + key.upper(): key
         for key, info in {**Defaults.model_fields, **PolicyKeys.model_fields}.items()
-        if key not in ("commit_labels", "commit_env", "reasons")
+        if key not in _NO_SCALARS
     }
     for name in sorted(environ):
         if name.startswith(PREFIX) and name not in names and name not in _OTHER_VARIABLES:

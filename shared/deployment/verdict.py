@@ -29,13 +29,20 @@ class Policy(Fact):
     """What is tolerated.
 
     ``max_commits_behind``: how many relevant commits may be missing. ``max_drift_age``: for how many
-    seconds; None: for ever. ``failure_policy``: whether an unknown denies (``fail``) or only warns
-    (``ignore``). ``enforcement``: ``warn`` judges as ever and refuses nothing. ``reasons`` sets the
-    decision of single reason codes.
+    seconds; None: for ever. ``grace_period``: commits that landed less than so many seconds ago are
+    shown and count for nothing: a deploy takes minutes. ``deny_paths``, ``warn_paths`` (gitignore
+    patterns over relevant paths) and ``deny_subjects`` (regular expressions): one older missing commit
+    that matches decides, whatever the count. ``failure_policy``: whether an unknown denies (``fail``)
+    or only warns (``ignore``). ``enforcement``: ``warn`` judges as ever and refuses nothing.
+    ``reasons`` sets the decision of single reason codes.
     """
 
     max_commits_behind: int = 3
     max_drift_age: float | None = 12 * _HOUR
+    grace_period: float = 0.0
+    deny_paths: tuple[str, ...] = ()
+    warn_paths: tuple[str, ...] = ()
+    deny_subjects: tuple[str, ...] = ()
     failure_policy: FailurePolicy = "fail"
     enforcement: Enforcement = "deny"
     reasons: Mapping[str, Decision] = Field(default_factory=dict)
@@ -198,7 +205,7 @@ def _drift(report: DriftReport, policy: Policy) -> Iterator[_Finding]:
 def _drift_of(live: LiveReport, policy: Policy, target: str) -> Iterator[_Finding]:
     behind, ahead = live.commits_behind or 0, live.commits_ahead or 0
     if behind:
-        yield from _behind(behind, live.drift_age_s, policy)
+        yield from _behind(behind, live.commits_within_grace or 0, live.drift_age_s, policy)
     if behind and ahead:
         yield (
             "diverged",
@@ -217,14 +224,15 @@ def _drift_of(live: LiveReport, policy: Policy, target: str) -> Iterator[_Findin
         )
 
 
-def _behind(behind: int, age: int | None, policy: Policy) -> Iterator[_Finding]:
-    too_many = behind > policy.max_commits_behind
+def _behind(behind: int, young: int, age: int | None, policy: Policy) -> Iterator[_Finding]:
+    counted = behind - young
+    too_many = counted > policy.max_commits_behind
     too_old = age is not None and policy.max_drift_age is not None and age > policy.max_drift_age
     if too_many:
         yield (
             "too-many-commits-behind",
-            f"{_commits(behind)} behind, more than {policy.max_commits_behind} allowed",
-            {"commits_behind": behind, "max_commits_behind": policy.max_commits_behind},
+            f"{_commits(counted)} behind{_graced(young)}, more than {policy.max_commits_behind} allowed",
+            {"commits_behind": counted, "max_commits_behind": policy.max_commits_behind},
         )
     if too_old:
         yield (
@@ -235,9 +243,19 @@ def _behind(behind: int, age: int | None, policy: Policy) -> Iterator[_Finding]:
     if not too_many and not too_old:
         yield (
             "behind-within-limit",
-            f"{_commits(behind)} behind, {policy.max_commits_behind} allowed",
+            f"{_commits(counted)} behind{_graced(young)}, {policy.max_commits_behind} allowed",
             {"commits_behind": behind, "max_commits_behind": policy.max_commits_behind},
         )
+    if young:
+        yield (
+            "within-grace",
+            f"{_commits(young)} landed less than {duration(policy.grace_period)} ago, not counted",
+            {"commits_within_grace": young, "grace_period": policy.grace_period},
+        )
+
+
+def _graced(young: int) -> str:
+    return f" beside {young:,} within the grace period" if young else ""
 
 
 def _severity(report: DriftReport, decision: Decision) -> Severity | None:

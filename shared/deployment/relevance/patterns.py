@@ -30,6 +30,11 @@ class PathRules:
         wanted = self._wanted is None or self._wanted.match_file(path)
         return wanted and not self._ignored.match_file(path)
 
+    def matching(self, path: str) -> str | None:
+        """The pattern of ``paths`` that decides on ``path``; None where none does."""
+        index = self._wanted.check_file(path).index if self._wanted is not None else None
+        return None if index is None or self.paths is None else self.paths[index]
+
     def selects(self, files: Iterable[str]) -> bool:
         """Whether any of ``files`` is relevant."""
         return any(map(self.relevant, files))
