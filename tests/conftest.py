@@ -25,10 +25,11 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def _own_logging() -> Iterator[None]:
     """A command line that ran in this process configured the gate's logger; the next test starts anew."""
     yield
-    logger = logging.getLogger("drift_gate")
-    logger.handlers.clear()
-    logger.propagate = True
-    logger.setLevel(logging.NOTSET)
+    for name in ("drift_gate", "drift_gate.verdict"):
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate = True
+        logger.setLevel(logging.NOTSET)
 
 
 @pytest.fixture

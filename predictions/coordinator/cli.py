@@ -29,7 +29,7 @@ from predictions.coordinator.exceptions import (
 from predictions.coordinator.slate import Slate
 from predictions.coordinator.state import BatchRow, open_state
 from shared.deployment import render
-from shared.deployment.cli import talk_on_stderr
+from shared.deployment.cli import draw, talk_on_stderr
 from shared.deployment.verdict import Outcome
 from shared.utils.deployment_checker import Verdict
 
@@ -193,7 +193,7 @@ class _Talk:
         """Show ``event``."""
         match event:
             case Verdict():
-                self._console.print(render.table(Outcome.of([event], datetime.now(UTC), 0)))
+                draw(render.table(Outcome.of([event], datetime.now(UTC), 0)), sys.stderr)
             case Slate():
                 self._slate(event)
             case coordinator.Progress():

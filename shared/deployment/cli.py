@@ -49,15 +49,19 @@ def exit_code_of(run: Callable[[], int], program: str) -> int:
 
 
 def talk_on_stderr() -> None:
-    """Log to stderr. On a terminal the table says what a verdict line would: those are for machines."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
+    """Log to stderr: sentences for people, and each verdict as one line of JSON alone.
+
+    A terminal gets no JSON: there the table says the same.
+    """
+    talk, lines = logging.getLogger("drift_gate"), logging.getLogger("drift_gate.verdict")
+    for logger, form in ((talk, "%(levelname)s %(message)s"), (lines, "%(message)s")):
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(logging.Formatter(form))
+        logger.handlers[:] = [handler]
+        logger.propagate = False
+    talk.setLevel(logging.INFO)
     if sys.stderr.isatty():
-        handler.addFilter(lambda record: record.name != "drift_gate.verdict")
-    logger = logging.getLogger("drift_gate")
-    logger.handlers[:] = [handler]
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
+        lines.handlers[:] = [logging.NullHandler()]
 
 
 def parser() -> argparse.ArgumentParser:
