@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, NamedTuple, Protocol, get_args
+from typing import Annotated, Any, Literal, NamedTuple, Protocol, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from shared.deployment.errors import DriftCheckError
 
@@ -49,6 +49,15 @@ Carrier = Literal[
 ]
 
 
+def readable(text: str) -> str:
+    r"""``text`` fit for JSON: a byte that is no UTF-8 (a lone surrogate, in Python's words) as ``\xNN``."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+#: Text that may hold a path, a ref, a variable or an argument: those are bytes outside of Python.
+Text = Annotated[str, AfterValidator(readable)]
+
+
 class Fact(BaseModel):
     """A value that travels into the JSON: frozen, and a mapping of its fields as well.
 
@@ -79,7 +88,7 @@ class Unknown(Fact):
     """Something that could not be determined: why, in one sentence, and whether it may heal."""
 
     cause: Cause
-    message: str
+    message: Text
     retryable: bool = False
 
     @classmethod
@@ -92,7 +101,7 @@ class Finding(Fact):
     """Something noticed on the way that the policy may want to judge; ``code`` is a reason code."""
 
     code: str
-    message: str
+    message: Text
     data: dict[str, str | int | float | bool | list[str] | None] = Field(default_factory=dict)
 
 
@@ -158,7 +167,7 @@ class Target(Fact):
     could not be asked and the last answer that the gate itself got had to serve.
     """
 
-    ref: str
+    ref: Text
     commit: str
     confirmed_at: datetime
     findings: tuple[Finding, ...] = Field(default=(), exclude=True)
@@ -229,5 +238,14 @@ class History(Protocol):
 
         Raises ``shallow-history`` before the first commit where the history is cut: a count over it
         would be wrong, not just short.
+        """
+        ...
+
+    def contents(self, blobs: Collection[str]) -> Mapping[str, bytes]:
+        """The content of each blob by its full id (``Entry.blob``); what a link points to for a link.
+
+        Left out is what cannot be read: an id that neither the repository nor its remote has, one that
+        is no blob (a submodule), and a blob over 5 MB, which no source file is. So an id that is not
+        in the answer means "not known", never "empty".
         """
         ...

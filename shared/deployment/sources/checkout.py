@@ -6,25 +6,22 @@ Nothing of the user's is changed. What the gate keeps for itself lies in `refs/d
 
 from __future__ import annotations
 
-import contextlib
 import difflib
 import hashlib
-import json
 import os
 import re
-import tempfile
-import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Generic, TypeVar
 
 from shared.deployment.calling import Deadline, retrying
 from shared.deployment.errors import SourceError
 from shared.deployment.facts import Commit, Entry, Finding, Target, Unknown
 from shared.deployment.git_process import Git, own_words, refused, unavailable
+from shared.deployment.sources.confirmed import Records
 from shared.deployment.sources.git_history import GitHistory
+from shared.deployment.sources.once import Once
 
 try:  # Here and not where it is used, so that it loads before a check's clock starts.
     import git as gitpython
@@ -32,8 +29,6 @@ except ImportError as error:  # GitPython says so too where there is no git prog
     _no_gitpython: str | None = str(error).strip().splitlines()[0]
 else:
     _no_gitpython = None
-
-T = TypeVar("T")
 
 #: What git takes as the name of a ref, and nothing that it would take for an option or an expression.
 REF_NAME = re.compile(r"(?!-)(?!.*(?:\.\.|@\{|//|\.lock(?:/|$)))[^\x00-\x20\x7f~^:?*\[\\]+(?<![/.])")
@@ -71,8 +66,8 @@ class Checkout:
         self._environ = environ
         self._now = now
         self._limit = timedelta(seconds=stale_target_limit)
-        self._opened = _Once(self._open)
-        self._target = _Once(self._find_target)
+        self._opened = Once(self._open)
+        self._target = Once(self._find_target)
 
     def target(self) -> Target:
         """The commit that the target ref names now; found out once, also when that failed.
@@ -98,6 +93,10 @@ class Checkout:
     def walk(self, tips: Sequence[str]) -> Iterator[Commit]:
         """As ``facts.History.walk``."""
         return self._history.walk(tips)
+
+    def contents(self, blobs: Collection[str]) -> Mapping[str, bytes]:
+        """As ``facts.History.contents``."""
+        return self._history.contents(blobs)
 
     @property
     def _history(self) -> GitHistory:
@@ -132,31 +131,6 @@ class Checkout:
                 if commit := repository.history.commit_of(oid):
                     return Target(ref=ref, commit=commit, confirmed_at=now, findings=_behind(ref, track))
         raise repository.not_found(self._ref)
-
-
-class _Once(Generic[T]):
-    """The outcome of a question that is asked once, on whatever thread first needs it."""
-
-    def __init__(self, ask: Callable[[], T]) -> None:
-        self._ask = ask
-        self._lock = threading.Lock()
-        self._answers: list[T | SourceError] = []
-
-    def get(self) -> T:
-        """The answer, or the ``SourceError`` that the question ended with."""
-        with self._lock:
-            if not self._answers:
-                self._answers.append(self._outcome())
-        [answer] = self._answers
-        if isinstance(answer, SourceError):
-            raise answer
-        return answer
-
-    def _outcome(self) -> T | SourceError:
-        try:
-            return self._ask()
-        except SourceError as error:
-            return error
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,11 +274,11 @@ class _RemoteBranch:
         return f"refs/drift-gate/{self.remote}/{self.branch}"
 
     @property
-    def _records(self) -> _Records:
+    def _records(self) -> Records:
         # The address may hold a password, so only its digest is kept. Another address is another remote.
         digest = hashlib.sha256(os.fsencode(self.address)).hexdigest()
         file = self.repository.common_dir / "drift-gate" / "confirmed.json"
-        return _Records(file, f"{self.remote} {self._theirs} {digest}")
+        return Records(file, f"{self.remote} {self._theirs} {digest}")
 
     def _ask(self, git: Git) -> str:
         answer = git.run("ls-remote", "--end-of-options", self.remote, self._theirs, failure=refused)
@@ -353,21 +327,14 @@ class _RemoteBranch:
 
     def _last_confirmed(self, error: SourceError) -> Target:
         """The last answer, where it may still serve; else ``error``, why there is no new one."""
-        commit, confirmed_at = self._records.read() or ("", self.now())
-        age = self.now() - confirmed_at
-        if (
-            not commit
-            or not timedelta(0) <= age <= self.limit
-            or not self.repository.history.commit_of(commit)
-        ):
-            raise error
-        message = f"{self.remote} could not be asked ({error.message}); it last answered {_span(age)} ago"
-        data: dict[str, str | int | float | bool | list[str] | None] = {
-            "confirmed_at": confirmed_at.isoformat(),
-            "cause": error.cause,
-        }
-        finding = Finding(code="target-may-be-stale", message=message, data=data)
-        return Target(ref=self._ref, commit=commit, confirmed_at=confirmed_at, findings=(finding,))
+        return self._records.stand_in(
+            ref=self._ref,
+            remote=self.remote,
+            error=error,
+            now=self.now(),
+            limit=self.limit,
+            holds=self.repository.history.commit_of,
+        )
 
 
 def _not_fetched(command: str, stderr: str) -> SourceError:
@@ -376,45 +343,3 @@ def _not_fetched(command: str, stderr: str) -> SourceError:
     if any(words in stderr.lower() for words in local):
         return unavailable(command, stderr)
     return refused(command, stderr)
-
-
-def _span(age: timedelta) -> str:
-    minutes, seconds = divmod(int(age.total_seconds()), 60)
-    return f"{minutes} min" if minutes else f"{seconds} s"
-
-
-@dataclass(frozen=True, slots=True)
-class _Records:
-    """What remotes confirmed, and when: a file in which ``key`` is one of several."""
-
-    file: Path
-    key: str
-
-    def read(self) -> tuple[str, datetime] | None:
-        """The commit and the time; None where there is none that can be read."""
-        try:
-            entry = self._all()[self.key]
-            moment = datetime.fromisoformat(entry["confirmed_at"])
-            return (str(entry["commit"]), moment) if moment.tzinfo else None
-        except (TypeError, KeyError, ValueError):
-            return None
-
-    def write(self, commit: str, confirmed_at: datetime) -> None:
-        """Keeps it, beside and then in place, so that no reader sees half a file.
-
-        A repository that cannot be written keeps nothing: nothing will then stand in for the remote.
-        """
-        entries = {**self._all(), self.key: {"commit": commit, "confirmed_at": confirmed_at.isoformat()}}
-        with contextlib.suppress(OSError):
-            self.file.parent.mkdir(exist_ok=True)
-            fd, beside = tempfile.mkstemp(dir=self.file.parent, prefix="confirmed-")
-            with open(fd, "w", encoding="utf-8") as out:
-                json.dump(entries, out, indent=1)
-            os.replace(beside, self.file)
-
-    def _all(self) -> dict[str, dict[str, str]]:
-        try:
-            entries = json.loads(self.file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return entries if isinstance(entries, dict) else {}

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from shared.deployment.errors import SourceError
 from shared.deployment.facts import Commit, Entry, Unknown
 from shared.deployment.git_process import Git
+from shared.deployment.sources.blobs import blobs_of
 
 COMMIT_ID = re.compile(r"[0-9a-f]{7,64}")
 
@@ -99,6 +100,20 @@ class GitHistory:
         with self.git.stream(*args) as chunks:
             yield from _commits(between(chunks, mark.encode()))
 
+    def contents(self, blobs: Collection[str]) -> Mapping[str, bytes]:
+        """As ``facts.History.contents``; one process. Absent is what is not in this repository."""
+        stdin = self._listed(blobs)
+        if not stdin:
+            return {}
+        with self.git.stream("cat-file", "--batch", stdin=stdin) as chunks:
+            return blobs_of(chunks)
+
+    def missing(self, objects: Collection[str]) -> list[str]:
+        """Those of ``objects`` (full ids) that are not in this repository; one process."""
+        self._require_full(objects, "object")
+        answers = self._batch_check(list(dict.fromkeys(objects)))
+        return [oid for oid, kind in answers if kind == "missing"]
+
     def commit_of(self, name: str) -> str | None:
         """The commit that ``name`` (an object id or ``HEAD``) is or points to; None where there is none."""
         [(oid, kind)] = self._batch_check([f"{name}^{{commit}}"])
@@ -110,10 +125,15 @@ class GitHistory:
     def _is_short(self, text: str) -> bool:
         return len(text) < self.id_length and COMMIT_ID.fullmatch(text) is not None
 
-    def _require_full(self, commits: Iterable[str]) -> None:
-        for commit in commits:
-            if not self._is_full(commit):
-                raise ValueError(f"not a full commit id: {commit!r}")
+    def _require_full(self, oids: Iterable[str], kind: str = "commit") -> None:
+        for oid in oids:
+            if not self._is_full(oid):
+                raise ValueError(f"not a full {kind} id: {oid!r}")
+
+    def _listed(self, objects: Collection[str]) -> bytes:
+        """``objects`` (full ids), each once, as git reads them."""
+        self._require_full(objects, "object")
+        return "".join(f"{oid}\n" for oid in dict.fromkeys(objects)).encode()
 
     def _expand(self, shorts: Sequence[str]) -> dict[str, list[str]]:
         """The ids of all objects, commits or not, that begin with each short id."""
