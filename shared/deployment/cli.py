@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import logging
 import sys
 from collections.abc import Callable, Sequence
-from typing import TextIO
+from typing import Any, TextIO, cast
 
 from rich.console import Console, RenderableType
 
@@ -48,11 +50,32 @@ def exit_code_of(run: Callable[[], int], program: str) -> int:
         return UNEXPECTED
 
 
+class _Talk:
+    """stderr for people: one that is closed or full, or whose reader went away, must stop no batch."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
 def talk_on_stderr() -> None:
     """Log to stderr: sentences for people, and each verdict as one line of JSON alone.
 
-    A terminal gets no JSON: there the table says the same.
+    A terminal gets no JSON: there the table says the same. From here on, stderr never fails.
     """
+    if not isinstance(sys.stderr, _Talk):
+        sys.stderr = cast(TextIO, _Talk(sys.stderr or io.StringIO()))
     talk, lines = logging.getLogger("drift_gate"), logging.getLogger("drift_gate.verdict")
     for logger, form in ((talk, "%(levelname)s %(message)s"), (lines, "%(message)s")):
         handler = logging.StreamHandler(sys.stderr)

@@ -6,6 +6,7 @@ known is a value with a cause, never a zero and never an empty list.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -50,8 +51,9 @@ Carrier = Literal[
 
 
 def readable(text: str) -> str:
-    r"""``text`` fit for JSON: a byte that is no UTF-8 (a lone surrogate, in Python's words) as ``\xNN``."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    r"""``text`` fit for JSON: a byte that is no UTF-8 (in Python a lone surrogate) reads ``\xNN``."""
+    escaped = re.sub("[\udc80-\udcff]", lambda byte: f"\\x{ord(byte[0]) - 0xDC00:02x}", text)
+    return escaped.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 #: Text that may hold a path, a ref, a variable or an argument: those are bytes outside of Python.

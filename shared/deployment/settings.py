@@ -79,6 +79,12 @@ def _expressions(patterns: tuple[str, ...]) -> tuple[str, ...]:
     return patterns
 
 
+def _path(path: str) -> str:
+    if not path or "\0" in path:
+        raise ValueError(f"{path!r} is no path")
+    return path
+
+
 def _local(repository: str) -> str:
     if "://" in repository or re.match(r"[\w.-]+@[\w.-]+:", repository):
         raise ValueError("a URL is not supported; name the path of a local repository")
@@ -94,10 +100,12 @@ def _judged(reasons: Mapping[str, Decision]) -> Mapping[str, Decision]:
     return reasons
 
 
-_Limit = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+#: A hundred years: what is longer is a slip of the pen, and more than the system's own clocks can count.
+_Limit = Annotated[float, Field(ge=0, le=3_155_760_000, allow_inf_nan=False)]
 Duration = Annotated[_Limit, BeforeValidator(seconds)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9](?:[a-z0-9.:-]{0,98}[a-z0-9])?$")]
 Patterns = Annotated[tuple[str, ...], AfterValidator(_gitignore)]
+PathText = Annotated[str, AfterValidator(_path)]
 
 
 class Defaults(Fact):
@@ -107,8 +115,8 @@ class Defaults(Fact):
     region: Name | None = None
     kind: Kind = "service"
     live: Literal["cloud-run", "ledger"] = "cloud-run"
-    ledger: str = ".drift/ledger.jsonl"
-    repository: Annotated[str, AfterValidator(_local)] = "."
+    ledger: PathText = ".drift/ledger.jsonl"
+    repository: Annotated[PathText, AfterValidator(_local)] = "."
     target_ref: Annotated[str, Field(min_length=1)] = "origin/main"
     deadline: Annotated[Duration, Field(gt=0)] = 10.0
     stale_target_limit: Duration = 3600.0
@@ -158,7 +166,7 @@ class Batch(Fact):
 class Sinks(Fact):
     """``[sinks]``: ``decisions`` is the SQLite file that keeps every verdict; None: none is kept."""
 
-    decisions: str | None = None
+    decisions: PathText | None = None
 
 
 class Settings(Fact):
@@ -213,7 +221,7 @@ def load(start: Path | None = None, environ: Mapping[str, str] | None = None) ->
     ``DRIFT_…`` variable only warns, since others use the prefix too.
     """
     environ = environment() if environ is None else environ
-    file = _find(start or Path.cwd(), environ)
+    file = _find(start, environ)
     tables = _tables(file)
     variables = _variables(environ)
     services = {name: _service(file, name, tables, variables) for name in _table(file, tables, "services")}
@@ -240,11 +248,14 @@ def near_misses(name: str, known: Collection[str]) -> str:
     return f"; did you mean {' or '.join(near)}?" if near else ""
 
 
-def _find(start: Path, environ: Mapping[str, str]) -> Path:
+def _find(start: Path | None, environ: Mapping[str, str]) -> Path:
     named = environ.get("DRIFT_CONFIG")
-    if named:
-        return Path(named).expanduser().absolute()
-    start = start.absolute()
+    try:
+        if named:
+            return Path(named).expanduser().absolute()
+        start = (start or Path.cwd()).absolute()
+    except (OSError, RuntimeError) as error:  # a working directory that is gone, a user that is none
+        raise DriftConfigError(f"no {FILE_NAME}: {named or 'the working directory'}: {error}") from error
     for folder in (start, *start.parents):
         if (folder / FILE_NAME).is_file():
             return folder / FILE_NAME
@@ -260,7 +271,7 @@ def _tables(file: Path) -> dict[str, Any]:
         tables = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise DriftConfigError(f"{file}: cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # a number or a nesting beyond Python's limits, too
         raise DriftConfigError(f"{file}: is no valid TOML: {error}") from error
     known = ("defaults", "policy", "services", "batch", "sinks")
     for key in tables:

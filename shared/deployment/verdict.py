@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field, SerializeAsAny
 
-from shared.deployment.facts import Fact, Finding, Unknown
+from shared.deployment.facts import Fact, Finding, Text, Unknown
 from shared.deployment.reasons import DECISIONS, REASONS, Decision
 from shared.deployment.report import DriftReport, LiveReport
 
@@ -53,7 +53,7 @@ class Reason(Fact):
 
     code: str
     decision: Decision
-    message: str
+    message: Text
     data: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -64,8 +64,8 @@ class BreakGlass(Fact):
     ``overrode`` are the reason codes that would have denied.
     """
 
-    actor: str
-    reason: str | None
+    actor: Text
+    reason: Text | None
     at: datetime
     until: datetime | None
     via: str
