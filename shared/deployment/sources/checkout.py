@@ -18,10 +18,12 @@ from pathlib import Path
 from shared.deployment.calling import Deadline, retrying
 from shared.deployment.errors import SourceError
 from shared.deployment.facts import Commit, Entry, Finding, Target, Unknown
-from shared.deployment.git_process import Git, own_words, refused, unavailable
+from shared.deployment.git_process import Git, own_words
 from shared.deployment.sources.confirmed import Records
 from shared.deployment.sources.git_history import GitHistory
 from shared.deployment.sources.once import Once
+from shared.deployment.sources.ref_names import REF_NAME
+from shared.deployment.sources.remote import ask, fetch_failed
 
 try:  # Here and not where it is used, so that it loads before a check's clock starts.
     import git as gitpython
@@ -29,9 +31,6 @@ except ImportError as error:  # GitPython says so too where there is no git prog
     _no_gitpython: str | None = str(error).strip().splitlines()[0]
 else:
     _no_gitpython = None
-
-#: What git takes as the name of a ref, and nothing that it would take for an option or an expression.
-REF_NAME = re.compile(r"(?!-)(?!.*(?:\.\.|@\{|//|\.lock(?:/|$)))[^\x00-\x20\x7f~^:?*\[\\]+(?<![/.])")
 
 #: Of the time that is left, what asking the remote (retries included) and fetching may take each: an
 #: answer that never comes must leave time for the rest of the check.
@@ -281,14 +280,13 @@ class _RemoteBranch:
         return Records(file, f"{self.remote} {self._theirs} {digest}")
 
     def _ask(self, git: Git) -> str:
-        answer = git.run("ls-remote", "--end-of-options", self.remote, self._theirs, failure=refused)
-        # A pattern fits the end of a ref's name too, so other refs may stand in the answer.
-        lines = (line.split("\t", 1) for line in _lines(answer))
-        commit = next((line[0] for line in lines if line[1:] == [self._theirs]), None)
+        commit = ask(git, self.remote, self._theirs)
         if commit is None:
             raise self.repository.not_found(f"{self.remote}/{self.branch}")
-        if len(commit) != self.repository.history.id_length or not re.fullmatch("[0-9a-f]+", commit):
-            raise SourceError(f"{self.remote} answered {commit[:80]!r}, no commit id", "invalid-response")
+        if len(commit) != self.repository.history.id_length:
+            raise SourceError(
+                f"{self.remote} answered {commit!r}, no commit id of this kind", "invalid-response"
+            )
         return commit
 
     def _obtain(self, commit: str) -> str:
@@ -322,7 +320,7 @@ class _RemoteBranch:
         where = ("--no-recurse-submodules", "--refmap=", "--end-of-options", self.remote)
         git = self.repository.git.within(FETCH_SHARE)
         git.run(
-            "fetch", *quiet, *where, f"+{self._theirs}:{self._ours}", settings=keep_head, failure=_not_fetched
+            "fetch", *quiet, *where, f"+{self._theirs}:{self._ours}", settings=keep_head, failure=fetch_failed
         )
 
     def _last_confirmed(self, error: SourceError) -> Target:
@@ -335,11 +333,3 @@ class _RemoteBranch:
             limit=self.limit,
             holds=self.repository.history.commit_of,
         )
-
-
-def _not_fetched(command: str, stderr: str) -> SourceError:
-    """A fetch fails at the remote or at the local repository; only the first may heal by itself."""
-    local = ("read-only file system", "insufficient permission", "no space left", "cannot lock ref")
-    if any(words in stderr.lower() for words in local):
-        return unavailable(command, stderr)
-    return refused(command, stderr)
