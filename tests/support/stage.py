@@ -1,0 +1,189 @@
+"""A stage for the command lines: a world, the variables of the process, and what a run left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from unittest import mock
+
+from support.world import WORKER, World
+
+from predictions.coordinator import cli as coordinator_cli
+from shared.deployment import cli as gate_cli
+
+ROOT = Path(__file__).parents[2]
+#: Stand in places that the gate reads, and must come out of none of them.
+SECRETS = ("hunter2", "s3cr3t-t0ken")
+HEADER = "game_id,game_date,player_id,player_name,team,opponent,recent_points"
+DAY = "2026-02-05"
+BYPASS = ("--skip-drift-check", "--reason", "tip-off in ten minutes", "--actor", "ops@example.com")
+PROGRAMS = {"deployment-drift": gate_cli.main, "prediction-coordinator": coordinator_cli.main}
+TOML = f"""\
+[defaults]
+project = "test-project"
+region = "us-west2"
+target_ref = "main"
+deadline = "DEADLINE"
+
+[sinks]
+decisions = ".drift/decisions.sqlite"
+
+[services.{WORKER}]
+paths = ["/predictions/worker/", "/shared/"]
+"""
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a run came to; ``seconds`` of wall clock."""
+
+    code: int
+    out: str
+    err: str
+    seconds: float
+
+    @property
+    def talk(self) -> str:
+        """What was said to people: stderr without the lines of JSON."""
+        return "\n".join(line for line in self.err.splitlines() if not line.startswith("{"))
+
+
+def clean(done: Done) -> Done:
+    """``done``, after a look for what no output may hold: a traceback, a secret, a control character."""
+    told = done.out + done.err
+    assert "Traceback" not in told
+    assert not [secret for secret in SECRETS if secret in told]
+    assert not re.findall(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]", told)
+    return done
+
+
+@dataclass
+class Stage:
+    """The worker of ``world`` is deployed and current, until an obstacle is prepared.
+
+    ``deadline`` is the one of ``drift.toml``; ``toml`` its content; ``environ`` all variables.
+    """
+
+    world: World
+    deadline: str = "1s"
+    toml: str = TOML
+    environ: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.folder = self.world.folder
+        self.cloud = self.world.cloud
+        self.history = self.world.history
+        self.held: list[socket.socket] = []
+        self.home = self.folder.parent / "home"
+        self.home.mkdir()
+        self.slate = self.folder.parent / "slate.csv"
+        rows = [f"G1,{DAY},P{number},Player {number},T1,T2,1 2 3" for number in range(5)]
+        self.slate.write_text("\n".join([HEADER, *rows]) + "\n")
+        self.history.git("remote", "add", "origin", f"http://bot:{SECRETS[0]}@127.0.0.1:1/repo.git")
+        self.deploy(commit=self.world.first)
+        self.environ = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.home),
+            "USER": "ann",
+            "CLOUD_RUN_EMULATOR_HOST": self.cloud.host,
+        }
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "drift.toml"
+
+    @property
+    def state(self) -> Path:
+        """Where the batches are kept; exists from the first batch on."""
+        return self.folder / ".drift" / "predictions.sqlite"
+
+    def deploy(
+        self, *, commit: str | None = None, label: str | None = None, image: str | None = None
+    ) -> None:
+        """Deploy the worker, with a secret among its variables."""
+        labels = None if label is None else {"commit-sha": label}
+        image = image or (None if label is None else "images/worker:latest")
+        env = {"API_TOKEN": SECRETS[1]}
+        self.cloud.deploy(WORKER, commit=commit, labels=labels, image=image, env=env)
+
+    def write_config(self) -> None:
+        if self.toml:
+            self.config.write_text(self.toml.replace("DEADLINE", self.deadline), encoding="utf-8")
+
+    def check(self, *args: str) -> Done:
+        """``deployment-drift check`` in this process."""
+        return self.run("deployment-drift", "check", *args)
+
+    def start(self, *args: str) -> Done:
+        """``prediction-coordinator start`` in this process."""
+        return self.run("prediction-coordinator", *self.start_args(*args))
+
+    def start_args(self, *args: str) -> list[str]:
+        return ["start", "--game-date", DAY, "--slate", str(self.slate), *args]
+
+    def run(self, program: str, *args: str) -> Done:
+        """The command line in this process: what a fresh one would spend on loading is not in its time."""
+        out, err = io.StringIO(), io.StringIO()
+        with self._at_home(), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            started = time.monotonic()
+            code = PROGRAMS[program](args)
+            seconds = time.monotonic() - started
+        return clean(Done(code, out.getvalue(), err.getvalue(), seconds))
+
+    def spawn(self, program: str, *args: str, after: str = "") -> Done:
+        """The command line as a process of its own, which runs the line ``after`` at its end."""
+        self.write_config()
+        started = time.monotonic()
+        done = subprocess.run(
+            self.argv(program, *args, after=after),
+            cwd=self.folder,
+            env=self.variables(),
+            capture_output=True,
+            check=False,
+            timeout=60,
+        )
+        out, err = done.stdout.decode("utf-8"), done.stderr.decode("utf-8")
+        return clean(Done(done.returncode, out, err, time.monotonic() - started))
+
+    def variables(self) -> dict[str, str]:
+        """The environment of a process of its own."""
+        return {**self.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, sys.path)])}
+
+    @staticmethod
+    def argv(program: str, *args: str, after: str = "") -> list[str]:
+        """The command line of a process that runs ``program``."""
+        module = PROGRAMS[program].__module__
+        code = f"import sys; from {module} import main; code = main(); {after or 'pass'}; sys.exit(code)"
+        return [sys.executable, "-c", code, *args]
+
+    @contextlib.contextmanager
+    def _at_home(self) -> Iterator[None]:
+        self.write_config()
+        with mock.patch.dict(os.environ, self.environ, clear=True), contextlib.chdir(self.folder):
+            yield
+
+    def dead_port(self) -> int:
+        """A port that nobody listens on, and nobody else can take while the stage stands."""
+        holder = socket.socket()
+        self.held.append(holder)
+        holder.bind(("127.0.0.1", 0))
+        return int(holder.getsockname()[1])
+
+    def silent_port(self) -> int:
+        """A port that takes connections and never says a word."""
+        port = self.dead_port()
+        self.held[-1].listen()
+        return port
+
+    def close(self) -> None:
+        for holder in self.held:
+            holder.close()
