@@ -1,0 +1,465 @@
+"""Dockerfiles as their reference describes them, row by row, and against files that are really copied."""
+
+from __future__ import annotations
+
+import fnmatch
+import posixpath
+import shutil
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given, reject, settings
+from hypothesis import strategies as st
+
+from shared.deployment.relevance.dockerfile import Image, Start, read_image
+from shared.deployment.relevance.dockerfile_syntax import DockerfileError, expand, instructions
+
+TREE = (
+    "app/a.py",
+    "app/b.py",
+    "app/sub/c.py",
+    "app/readme.md",
+    "lib/x.py",
+    "lib/y.txt",
+    "hom.txt",
+    "home.md",
+    "my file.py",
+    "arr[0].txt",
+    "req.txt",
+    "data.tar.gz",
+)
+
+
+def image_of(text: str, tree: tuple[str, ...] = TREE, **others: str) -> Image:
+    """Read a Dockerfile at the root of a tree; ``others`` are further texts, ``_`` standing for ``.``."""
+    texts = {"Dockerfile": text, **{name.replace("_", "."): content for name, content in others.items()}}
+    image = read_image({*tree, *texts}, texts.get, dockerfile="Dockerfile", context=".")
+    assert image is not None
+    return image
+
+
+def layout(image: Image) -> str:
+    """The layout as one line: ``/image/path<repository/path``, separated by ``;``."""
+    return ";".join(f"{path}<{source}" for path, source in sorted(image.layout.items()))
+
+
+def copied(image: Image) -> str:
+    """The sources without the Dockerfile."""
+    return ";".join(sorted(set(image.sources) - {"Dockerfile"}))
+
+
+#: What stands behind `FROM scratch` and `WORKDIR /w`, and where files then lie in the image.
+COPIES = [
+    # a file: trailing slashes are significant
+    ("COPY req.txt /abs/", "/abs/req.txt<req.txt"),
+    ("COPY req.txt /abs/r.txt", "/abs/r.txt<req.txt"),
+    ("COPY req.txt rel/", "/w/rel/req.txt<req.txt"),
+    ("COPY req.txt .", "/w/req.txt<req.txt"),
+    ("COPY req.txt ./", "/w/req.txt<req.txt"),
+    ("COPY req.txt /w", "/w/req.txt<req.txt"),
+    ("COPY --link req.txt /bar", "/bar<req.txt"),
+    ("COPY req.txt ../up/", "/up/req.txt<req.txt"),
+    ("COPY req.txt /", "/req.txt<req.txt"),
+    # it may be a folder of the base image, or not
+    ("COPY req.txt /srv", "/srv<req.txt;/srv/req.txt<req.txt"),
+    # a folder: its content, not itself; slashes at its end mean nothing
+    ("COPY lib /l", "/l/x.py<lib/x.py;/l/y.txt<lib/y.txt"),
+    ("COPY lib/ /l/", "/l/x.py<lib/x.py;/l/y.txt<lib/y.txt"),
+    ("COPY lib/. /l/", "/l/x.py<lib/x.py;/l/y.txt<lib/y.txt"),
+    ("COPY ./lib l", "/w/l/x.py<lib/x.py;/w/l/y.txt<lib/y.txt"),
+    ("COPY app/sub sub/", "/w/sub/c.py<app/sub/c.py"),
+    # from the context's root, never above it
+    ("COPY /req.txt /a/", "/a/req.txt<req.txt"),
+    ("COPY ../req.txt /a/", "/a/req.txt<req.txt"),
+    ("COPY lib/../req.txt /a/", "/a/req.txt<req.txt"),
+    # several sources
+    ("COPY req.txt hom.txt /a/", "/a/hom.txt<hom.txt;/a/req.txt<req.txt"),
+    ("COPY lib app/sub /a/", "/a/c.py<app/sub/c.py;/a/x.py<lib/x.py;/a/y.txt<lib/y.txt"),
+    # the JSON form, quotes, blanks
+    ('COPY ["my file.py", "/a/"]', "/a/my file.py<my file.py"),
+    ('COPY "my file.py" /a/', "/a/my file.py<my file.py"),
+    ("COPY 'req.txt' /a/", "/a/req.txt<req.txt"),
+    ("COPY my\\ file.py /a/", "/a/my file.py<my file.py"),
+    # wildcards
+    ("COPY hom* /d/", "/d/hom.txt<hom.txt;/d/home.md<home.md"),
+    ("COPY hom?.md /d/", "/d/home.md<home.md"),
+    ("COPY app/*.py /d/", "/d/a.py<app/a.py;/d/b.py<app/b.py"),
+    ("COPY */*.md /d/", "/d/readme.md<app/readme.md"),
+    ("COPY app/su* /d/", "/d/c.py<app/sub/c.py"),
+    ("COPY l* /d/", "/d/x.py<lib/x.py;/d/y.txt<lib/y.txt"),
+    ("COPY arr[[]0].txt /d/", "/d/arr[0].txt<arr[0].txt"),
+    ("COPY app/[a]*.py /d/", "/d/a.py<app/a.py"),
+    ("COPY **/c.py /d/", ""),
+    # options
+    ("COPY --chown=1:1 --chmod=755 req.txt /a/", "/a/req.txt<req.txt"),
+    ("COPY --exclude=*.txt hom* /d/", "/d/home.md<home.md"),
+    ("COPY --exclude=*.txt --exclude=*.md hom* /d/", ""),
+    ("COPY --exclude=*.py --exclude=sub app /d/", "/d/readme.md<app/readme.md"),
+    ("COPY --exclude=**/*.py app /d/", "/d/readme.md<app/readme.md"),
+    ("COPY --parents ./app/sub/c.py ./lib/x.py /p/", "/p/app/sub/c.py<app/sub/c.py;/p/lib/x.py<lib/x.py"),
+    ("COPY --parents ./app/./sub/*.py /p/", "/p/sub/c.py<app/sub/c.py"),
+    ("COPY --parents app/**/c.py /p/", "/p/app/sub/c.py<app/sub/c.py"),
+    ("COPY --parents lib /p/", "/p/lib/x.py<lib/x.py;/p/lib/y.txt<lib/y.txt"),
+    # here-documents make files; the lines inside are no instructions
+    ("COPY <<EOF /a/made.py\nCOPY lib /l\nEOF", ""),
+    ("COPY <<'E' req.txt /a/\nCOPY lib /l\nE", "/a/req.txt<req.txt"),
+    ("COPY <<-E /a/made\n\tCOPY lib /l\n\tE\nCOPY req.txt /a/", "/a/req.txt<req.txt"),
+    ("COPY req.txt /a/\nCOPY <<E /a/req.txt\nnew\nE", ""),
+    ("RUN <<EOF\nCOPY lib /l\nEOF", ""),
+    ("RUN <<A <<B\nCOPY lib /l\nA\nCOPY lib /l\nB\nCOPY req.txt /a/", "/a/req.txt<req.txt"),
+    ("RUN cat << EOF > /x\nCOPY lib /l\nEOF", ""),
+    ("RUN echo '<<EOF'\nCOPY req.txt /a/", "/a/req.txt<req.txt"),
+    ("RUN cat <<< EOF\nCOPY req.txt /a/", "/a/req.txt<req.txt"),
+    # ADD
+    ("ADD req.txt /a/", "/a/req.txt<req.txt"),
+    ("ADD https://example.com/req.txt git@example.com:a/b.git req.txt /a/", "/a/req.txt<req.txt"),
+    ("ADD --unpack=false data.tar.gz /a/", "/a/data.tar.gz<data.tar.gz"),
+    ("COPY data.tar.gz /a/", "/a/data.tar.gz<data.tar.gz"),
+    # lines
+    ("copy req.txt /a/", "/a/req.txt<req.txt"),
+    ("COPY req.txt \\\n  # a comment\n\n  hom.txt \\\n /a/", "/a/hom.txt<hom.txt;/a/req.txt<req.txt"),
+    ("  # COPY lib /l\n  COPY req.txt /a/", "/a/req.txt<req.txt"),
+    ("COPY req.txt /a/\\ \nb/", "/a/b/req.txt<req.txt"),
+    ("RUN echo \\\\\nCOPY req.txt /a/", "/a/req.txt<req.txt"),
+    # variables
+    ("ARG D=lib\nCOPY ${D}/x.py $D/", "/w/lib/x.py<lib/x.py"),
+    ("ENV D=lib\nCOPY $D/x.py /a/", "/a/x.py<lib/x.py"),
+    ("ENV D=lib\nARG D=app\nCOPY $D/x.py /a/", "/a/x.py<lib/x.py"),
+    ("ENV A=lib B=$A\nCOPY lib/x.py /a$B/", None),
+    ("ENV A=app\nENV A=lib B=$A\nCOPY $B/a.py /a/", "/a/a.py<app/a.py"),
+    ("ENV D lib\nCOPY $D/x.py /a/", "/a/x.py<lib/x.py"),
+    ("COPY ${D:-lib}/x.py /a/", "/a/x.py<lib/x.py"),
+    ("ARG D=\nCOPY lib${D:+/none}/x.py /a/", "/a/x.py<lib/x.py"),
+    ("ARG D=lib\nWORKDIR $D\nCOPY req.txt .", "/w/lib/req.txt<req.txt"),
+    ("ARG TARGETARCH\nCOPY req.txt /$TARGETARCH/", "/amd64/req.txt<req.txt"),
+    ('ENV D="lib"\nCOPY ["$D/x.py", "/a/"]', "/a/x.py<lib/x.py"),
+    ("WORKDIR a\nWORKDIR b\nCOPY req.txt .", "/w/a/b/req.txt<req.txt"),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), COPIES)
+def test_where_a_file_comes_to_lie(text: str, expected: str | None) -> None:
+    """One statement of the Dockerfile reference; None: it cannot be told, and is not guessed."""
+    image = image_of(f"FROM scratch\nWORKDIR /w\n{text}\n")
+    assert (image.unresolved is None) is (expected is not None)
+    assert layout(image) == (expected or "")
+    if expected is not None:
+        assert set(image.layout.values()) <= set(image.sources)
+
+
+#: Whole Dockerfiles, and the files that can influence the image.
+SOURCES = [
+    ("FROM a\nCOPY lib /l\nFROM b\nCOPY req.txt /", "req.txt"),
+    ("FROM a AS one\nCOPY req.txt /\nFROM b\nCOPY --from=one /out /out", "req.txt"),
+    ("FROM a AS One\nCOPY req.txt /\nFROM b\nCOPY --from=ONE /out /out", "req.txt"),
+    ("FROM a\nCOPY req.txt /\nFROM b\nCOPY --from=0 /out /out", "req.txt"),
+    ("FROM a AS one\nCOPY req.txt /\nFROM one\nCOPY hom.txt /", "hom.txt;req.txt"),
+    ("FROM a AS one\nCOPY req.txt /\nFROM one AS two\nFROM b\nCOPY --from=two /o /o", "req.txt"),
+    ("FROM a AS one\nCOPY req.txt /\nFROM b\nRUN --mount=type=bind,from=one,target=/m true", "req.txt"),
+    ("FROM a\nCOPY --from=nginx:latest /etc/nginx/nginx.conf /nginx.conf", ""),
+    ("FROM a\nCOPY --from=nginx lib /l", ""),
+    ("FROM a\nRUN --mount=type=bind,source=req.txt,target=/r pip install -r /r", "req.txt"),
+    ("FROM a\nRUN --mount=source=lib,target=/l true", "lib/x.py;lib/y.txt"),
+    ("FROM a\nRUN --mount=type=bind,target=/all true", ";".join(sorted(TREE))),
+    ("FROM a\nRUN --mount=type=cache,target=/root --mount=type=secret,id=x true", ""),
+    ("ARG D=lib\nFROM a\nARG D\nCOPY $D/x.py /", "lib/x.py"),
+    ("ARG B=one\nFROM a AS one\nCOPY req.txt /\nFROM $B", "req.txt"),
+    ("FROM --platform=$BUILDPLATFORM a AS one\nCOPY req.txt /\nFROM one", "req.txt"),
+    ("FROM a AS one\nARG D=lib\nFROM one\nCOPY $D/x.py /", "lib/x.py"),
+    ("FROM a\nADD data.tar.gz /d/", "data.tar.gz"),
+    ("# escape=`\nFROM a\nCOPY req.txt `\n hom.txt /a/", "hom.txt;req.txt"),
+    ("# syntax=docker/dockerfile:1\n# escape=`\nFROM a\nCOPY lib\\x.py req.txt /a/", "req.txt"),
+    ("# a comment\n# escape=`\nFROM a\nCOPY req.txt \\\n hom.txt /a/", "hom.txt;req.txt"),
+    ("\ufeffFROM a\r\nCOPY req.txt /\r\n", "req.txt"),
+    ("FROM a\nCOPY nothing req.txt /", "req.txt"),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), SOURCES)
+def test_which_files_can_influence_the_image(text: str, expected: str) -> None:
+    """Only what the last stage depends on counts, through stages and mounts too."""
+    image = image_of(text)
+    assert (copied(image), image.unresolved) == (expected, None)
+
+
+#: What the whole context is taken for, and a part of what is said about it.
+DOUBTS = [
+    ("FROM a\nARG SRC\nCOPY $SRC /app/", "only the build knows SRC in COPY"),
+    ("FROM a\nCOPY lib $HOME/", "only the build knows HOME in COPY"),
+    ("FROM a\nCOPY ${X%.py} /app/", "line 2: only the build knows ${ in COPY"),
+    ("ARG D=lib\nFROM a\nCOPY $D /", "only the build knows D"),  # an ARG before FROM is not inside the stage
+    ("FROM a\nARG N\nENV D=$N/lib\nCOPY $D /", "only the build knows D"),
+    ("FROM a\nWORKDIR $W\nCOPY lib .", "only the build knows W in WORKDIR"),
+    ("FROM a\nARG N\nRUN --mount=source=$N,target=/n true", "only the build knows N in RUN"),
+    ("FROM a AS one\nARG STAGE\nFROM a\nCOPY --from=$STAGE /x /x", "only the build knows STAGE"),
+    ("ARG BASE\nFROM a AS one\nFROM $BASE", "only the build knows BASE in FROM"),
+    ("FROM a\nONBUILD COPY . /app", "line 2 has ONBUILD"),
+    ("FROM a AS one\nONBUILD COPY . /app\nFROM one", "line 2 has ONBUILD"),
+    ("FROM a\nCOPYY lib /", "unknown instruction 'COPYY'"),
+    ("FROM a\nCOPY lib", "line 2: COPY needs a source and a destination"),
+    ("FROM a\nCOPY <<EOF /x\nnever ends", "has no end"),
+    ('FROM a\nCOPY "lib /', "a quote without an end"),
+    ("FROM a\nCOPY [ /", "syntax error in pattern"),
+    ("COPY lib /", "COPY before the first FROM"),
+    ("FROM a AS", "FROM takes an image"),
+    ("# nothing", "it has no FROM"),
+]
+
+
+@pytest.mark.parametrize(("text", "said"), DOUBTS)
+def test_what_cannot_be_told_makes_the_whole_context_relevant(text: str, said: str) -> None:
+    """Never a guess: every file of the context, and why."""
+    image = image_of(text)
+    assert image.unresolved is not None
+    assert said in image.unresolved
+    assert set(TREE) <= set(image.sources)
+
+
+def test_a_doubt_in_a_stage_that_is_not_used_does_not_matter() -> None:
+    """A build skips such a stage."""
+    assert image_of("FROM a AS tests\nARG S\nCOPY $S /\nFROM b\nCOPY req.txt /").unresolved is None
+
+
+def test_layout_follows_files_through_stages() -> None:
+    """COPY --from takes files from where the stage had put them."""
+    text = "FROM a AS one\nWORKDIR /src\nCOPY app lib ./\nFROM b\nCOPY --from=one /src/sub /src/x.py /app/"
+    assert layout(image_of(text)) == "/app/c.py<app/sub/c.py;/app/x.py<lib/x.py"
+
+
+def test_a_later_copy_wins() -> None:
+    """Conflicts are resolved in favour of what is added."""
+    assert layout(image_of("FROM a\nCOPY lib/x.py /m.py\nCOPY app/a.py /m.py")) == "/m.py<app/a.py"
+
+
+def test_a_file_goes_into_a_folder_that_exists() -> None:
+    """An earlier WORKDIR or COPY has made the folder, so the name is not the file's."""
+    assert layout(image_of("FROM a\nCOPY lib/ /l\nCOPY req.txt /l")).startswith("/l/req.txt<req.txt;/l/x.py")
+
+
+def test_sources_carry_their_reason() -> None:
+    """What `why` shows for a file that no import explains."""
+    reasons = image_of("FROM a\nCOPY req.txt lib/ /l/\nRUN --mount=source=hom.txt,target=/h true").sources
+    assert reasons["lib/x.py"] == "Dockerfile: COPY lib/"
+    assert reasons["req.txt"] == "Dockerfile: COPY req.txt"
+    assert reasons["hom.txt"] == "Dockerfile: RUN --mount=source=hom.txt,target=/h"
+    assert reasons["Dockerfile"] == "Dockerfile: the image is built from it"
+
+
+@pytest.mark.parametrize(
+    ("text", "missing"),
+    [
+        ("COPY models/ /m/", ("models/",)),
+        ("COPY models/*.pkl req.txt /m/", ("models/*.pkl",)),
+        ("COPY models /m/\nCOPY models /n/", ("models",)),
+        ("RUN --mount=source=models,target=/m true", ("models",)),
+        ("COPY --parents models/a /m/", ("models/a",)),
+        ("COPY --exclude=*.py lib/x.py /m/", ()),
+        ("ADD https://example.com/models /m/", ()),
+        ("COPY --from=nginx /models /m/", ()),
+    ],
+)
+def test_a_source_that_git_does_not_hold_is_named_once(text: str, missing: tuple[str, ...]) -> None:
+    """As written, so that a person finds the line."""
+    assert image_of(f"FROM a\n{text}").missing == missing
+
+
+STARTS: list[tuple[str, Start | None]] = [
+    ("RUN true", None),
+    ('CMD ["python", "a.py"]', Start((), ("python", "a.py"), "/", {})),
+    ("CMD python a.py", Start((), ("/bin/sh", "-c", "python a.py"), "/", {})),
+    ("CMD one\nCMD two", Start((), ("/bin/sh", "-c", "two"), "/", {})),
+    ('SHELL ["/bin/bash", "-c"]\nCMD two', Start((), ("/bin/bash", "-c", "two"), "/", {})),
+    ('CMD ["x"]\nENTRYPOINT ["e"]', Start(("e",), ("x",), "/", {})),
+    ("CMD ['x']", Start((), ("/bin/sh", "-c", "['x']"), "/", {})),
+    ('WORKDIR app\nENV P=/a:$P Q="b c"\nCMD ["x"]', Start((), ("x",), "/app", {"P": "/a:", "Q": "b c"})),
+    ('ARG V=1\nENV W=${V}\nCMD ["$W"]', Start((), ("$W",), "/", {"W": "1"})),
+    ('CMD ["x"]\nCMD []', None),
+]
+
+
+@pytest.mark.parametrize(("text", "start"), STARTS)
+def test_how_the_image_starts(text: str, start: Start | None) -> None:
+    """The words as docker stores them: the shell form is a shell's, the JSON form expands nothing."""
+    assert image_of(f"FROM a\n{text}").start == start
+
+
+def test_a_new_entry_point_drops_the_command_below() -> None:
+    """The reference, "Understand how CMD and ENTRYPOINT interact"."""
+    text = 'FROM a AS one\nWORKDIR /o\nCMD ["old"]\nFROM one\n'
+    assert image_of(text).start == Start((), ("old",), "/o", {})
+    assert image_of(text + 'ENTRYPOINT ["e"]').start == Start(("e",), (), "/o", {})
+
+
+def test_the_ignore_file_at_the_root_of_the_context() -> None:
+    """What it leaves out is neither copied nor a source; it is a source itself."""
+    image = image_of("FROM a\nCOPY . /all/", _dockerignore="**/*.py\n!lib\n")
+    assert "lib/x.py" not in image.sources
+    assert "lib/y.txt" in image.sources
+    assert image.sources[".dockerignore"] == ".dockerignore: what stays out of the image"
+
+
+def test_the_ignore_file_beside_the_dockerfile_wins() -> None:
+    """``NAME.dockerignore`` is read instead of the other, which then says nothing."""
+    image = image_of("FROM a\nCOPY . /all/", _dockerignore="lib", Dockerfile_dockerignore="app")
+    assert "lib/x.py" in image.sources
+    assert "app/a.py" not in image.sources
+    assert image.sources["Dockerfile.dockerignore"].endswith("what stays out of the image")
+
+
+def test_an_ignore_file_that_docker_refuses_leaves_nothing_out() -> None:
+    """A gate must not be blinded by a typing error."""
+    image = image_of("FROM a\nCOPY lib /l/", _dockerignore="lib\n[")
+    assert image.unresolved is not None
+    assert "syntax error in pattern" in image.unresolved
+    assert set(TREE) <= set(image.sources)
+
+
+def test_the_context_may_be_a_folder() -> None:
+    """Sources count from there; the Dockerfile may lie anywhere."""
+    texts = {
+        "deploy/worker.docker": "FROM a\nCOPY sub/ hom.txt /s/\nCOPY .. /all/",
+        "app/.dockerignore": "*.md",
+    }
+    image = read_image({*TREE, *texts}, texts.get, dockerfile="./deploy/worker.docker", context="./app/")
+    assert image is not None
+    assert set(image.layout) == {"/s/c.py", *(f"/all/{name}" for name in ("a.py", "b.py", "sub/c.py"))} | {
+        "/all/.dockerignore"
+    }
+    assert image.missing == ("hom.txt",)
+    assert image.sources["app/sub/c.py"] == "worker.docker: COPY sub/"
+
+
+def test_no_dockerfile_is_none() -> None:
+    """The caller says at which end it is absent."""
+    assert read_image(TREE, lambda path: None, dockerfile="Dockerfile", context=".") is None
+
+
+def test_links_are_followed_and_kept() -> None:
+    """A link's own change matters as much as its target's; a loop ends."""
+    files = ("real/x.py", "app/link", "one", "two", "Dockerfile")
+    read = {"Dockerfile": "FROM a\nCOPY app/link /l/\nCOPY one /one/\nCOPY app/lin* /g/"}.get
+    links = {"app/link": "../real", "one": "two", "two": "one"}
+    image = read_image(files, read, dockerfile="Dockerfile", context=".", links=links)
+    assert image is not None
+    assert layout(image) == "/g/x.py<real/x.py;/l/x.py<real/x.py;/one/one<one"
+    assert {"app/link", "real/x.py"} <= set(image.sources)
+
+
+@pytest.mark.parametrize(
+    ("word", "text"),
+    [
+        ("$A", "x"),
+        ("${A}y", "xy"),
+        ("pre$A.py", "prex.py"),
+        ("${E:-d}", "d"),
+        ("${E-d}", ""),
+        ("${N:-d$A}", "dx"),
+        ("${N:-${A}}", "x"),
+        ("${A:+y}", "y"),
+        ("${N+y}", ""),
+        ("${A?no}", "x"),
+        ('"$A b"', "x b"),
+        ("'$A'", "$A"),
+        ("\\$A", "$A"),
+        ('"\\$A"', "$A"),
+        ('a"b c"d', "ab cd"),
+        ('"it\'s"', "it's"),
+        ('\\"q', '"q'),
+        ("$1", "$1"),
+    ],
+)
+def test_a_word_is_expanded_as_the_reference_says(word: str, text: str) -> None:
+    """Environment replacement, and the quotes that go."""
+    assert expand(word, {"A": "x", "E": ""}) == (text, frozenset())
+
+
+@pytest.mark.parametrize(("word", "names"), [("$N", "N"), ("${N}", "N"), ("a${U}", "U"), ("${A#x}", "${")])
+def test_a_variable_that_nobody_can_tell_is_named(word: str, names: str) -> None:
+    """Not set, set to something unknown, or a form that we do not follow."""
+    assert expand(word, {"A": "x", "U": None})[1] == {names}
+
+
+def test_every_instruction_has_its_line_and_flags() -> None:
+    """A message names the line where a person has to look."""
+    read = list(instructions('FROM a\n\nCOPY --from=b --exclude="x y" \\\n c d\nRUN <<E\nx\nE\nCMD ["e"]'))
+    assert [(each.name, each.line) for each in read] == [("FROM", 1), ("COPY", 3), ("RUN", 5), ("CMD", 8)]
+    assert read[1].options("exclude") == ("x y",)
+    with pytest.raises(DockerfileError, match="line 2: unknown instruction"):
+        list(instructions("FROM a\nFRMO b"))
+
+
+# --- Against files that are really copied, by an oracle that knows the reference's sentences only. ---
+
+_NAMES = st.sampled_from(["a", "b", "ab", "a.py", "b.txt"])
+_PATHS = st.lists(_NAMES, min_size=1, max_size=3).map("/".join)
+_SOURCES = st.one_of(
+    _PATHS, st.sampled_from([".", "a/", "*", "a*", "*.py", "*/*", "a/?", "./b", "[ab]", "../a"])
+)
+_TARGETS = st.sampled_from(["/t/", "/t/u/", ".", "./", "v/", "/t/w.x"])
+
+
+def _as_tree(paths: list[str]) -> list[str]:
+    """No path can be a file and a folder."""
+    return sorted({path for path in paths if not any(other.startswith(f"{path}/") for other in paths)})
+
+
+def _match(root: Path, source: str) -> list[Path]:
+    """The paths that a source names, level by level, with the standard library's own matcher."""
+    found = [root]
+    for part in [part for part in posixpath.normpath("/" + source).split("/") if part]:
+        below = [child for each in found if each.is_dir() for child in sorted(each.iterdir())]
+        found = [child for child in below if fnmatch.fnmatchcase(child.name, part)]
+    return found
+
+
+def _really_copy(context: Path, image: Path, sources: list[str], target: str) -> None:
+    into = image / posixpath.normpath(posixpath.join("/w", target)).lstrip("/")
+    names = [path for source in sources for path in _match(context, source)]
+    for path in names:
+        if path.is_dir():
+            shutil.copytree(path, into, copy_function=shutil.copyfile, dirs_exist_ok=True)
+            continue
+        as_folder = (
+            target.endswith("/") or target == "." or len(sources) > 1 or len(names) > 1 or into.is_dir()
+        )
+        place = into / path.name if as_folder else into
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, place)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    files=st.lists(_PATHS, min_size=3, max_size=10).map(_as_tree),
+    copies=st.lists(st.tuples(st.lists(_SOURCES, min_size=1, max_size=2), _TARGETS), min_size=1, max_size=3),
+)
+def test_the_layout_is_what_copying_makes(files: list[str], copies: list[tuple[list[str], str]]) -> None:
+    """Each file holds its own path, so the copied tree tells where every file came from."""
+    text = "\n".join(
+        ["FROM scratch", "WORKDIR /w", *(f"COPY {' '.join(s)} {target}" for s, target in copies)]
+    )
+    image = read_image(
+        {*files, "Dockerfile"},
+        {"Dockerfile": text, ".dockerignore": ""}.get,
+        dockerfile="Dockerfile",
+        context=".",
+    )
+    assert image is not None
+    ours = {path: source for path, source in image.layout.items() if source != "Dockerfile"}
+    with TemporaryDirectory() as folder:
+        context, root = Path(folder, "context"), Path(folder, "image")
+        (root / "w").mkdir(parents=True)
+        for name in files:
+            (context / name).parent.mkdir(parents=True, exist_ok=True)
+            (context / name).write_text(name)
+        try:
+            for sources, target in copies:
+                _really_copy(context, root, sources, target)
+        except (FileExistsError, NotADirectoryError, IsADirectoryError, shutil.Error):
+            reject()  # a file where a folder is, or the reverse: docker refuses to build that
+        theirs = {
+            f"/{path.relative_to(root)}": path.read_text()
+            for path in sorted(root.rglob("*"))
+            if path.is_file()
+        }
+    assert ours == theirs
