@@ -1,0 +1,141 @@
+"""What we know of the command lines of programs that load Python code: which word names the code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """One program's command line.
+
+    ``positional``: which word without an option is the application (0: the first), None for none.
+    ``application``: options that name it. ``application_from``: the variable that does.
+    ``arguments_from``: the variable with further arguments. ``defaults``: files tried when nothing names
+    one. ``flags``: options that take no value; all others take one. ``root``, ``more_roots``: options
+    with folders of imports. ``changes_folder``: options with a working folder. ``config``: a file that is
+    read when it lies in the working folder. ``submodule``: a module of the application's package that is
+    tried too.
+    """
+
+    name: str
+    positional: int | None = None
+    application: tuple[str, ...] = ()
+    application_from: str = ""
+    arguments_from: str = ""
+    defaults: tuple[str, ...] = ()
+    flags: frozenset[str] = frozenset()
+    root: tuple[str, ...] = ()
+    more_roots: tuple[str, ...] = ()
+    changes_folder: tuple[str, ...] = ()
+    config: str = ""
+    submodule: str = ""
+
+
+def _flags(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+#: From the programs' own manuals.
+PROGRAMS: Mapping[str, Program] = {
+    program.name: program
+    for program in (
+        Program(
+            "gunicorn",
+            positional=0,
+            arguments_from="GUNICORN_CMD_ARGS",
+            flags=_flags(
+                "--reload --preload --daemon -D --spew --check-config --print-config --no-sendfile"
+                " --capture-output --enable-stdio-inheritance -R --log-syslog --proxy-protocol --reuse-port"
+                " --initgroups --disable-redirect-access-to-syslog --do-handshake-on-connect"
+                " --suppress-ragged-eofs --strip-header-spaces --no-control-socket"
+            ),
+            more_roots=("--pythonpath",),
+            changes_folder=("--chdir",),
+            config="gunicorn.conf.py",
+        ),
+        Program(
+            "uvicorn",
+            positional=0,
+            flags=_flags(
+                "--reload --factory --use-colors --no-use-colors --proxy-headers --no-proxy-headers"
+                " --server-header --no-server-header --date-header --no-date-header --access-log"
+                " --no-access-log --reset-contextvars"
+            ),
+            root=("--app-dir",),
+        ),
+        Program("hypercorn", positional=0, flags=_flags("--reload --debug --daemon -D --no-access-log")),
+        Program(
+            "functions-framework",
+            application=("--source",),
+            application_from="FUNCTION_SOURCE",
+            defaults=("main.py",),
+            flags=_flags("--debug"),
+        ),
+        Program(
+            "flask",
+            application=("--app", "-A"),
+            application_from="FLASK_APP",
+            defaults=("wsgi.py", "app.py"),
+            flags=_flags("--debug --no-debug --reload --no-reload"),
+        ),
+        Program(
+            "fastapi",
+            positional=1,
+            application=("--entrypoint", "-e"),
+            defaults=("main.py", "app.py", "api.py", "app/main.py", "app/app.py", "app/api.py"),
+            flags=_flags("--reload --no-reload --proxy-headers --no-proxy-headers --verbose"),
+        ),
+        Program("celery", application=("-A", "--app"), changes_folder=("--workdir",), submodule="celery"),
+    )
+}
+
+#: Programs that start another one, with the number of words of their own that stand before it.
+WRAPPERS: Mapping[str, int] = {
+    "exec": 0,
+    "env": 0,
+    "nohup": 0,
+    "time": 0,
+    "nice": 0,
+    "tini": 0,
+    "dumb-init": 0,
+    "catatonit": 0,
+    "gosu": 1,
+    "su-exec": 1,
+    "opentelemetry-instrument": 0,
+    "ddtrace-run": 0,
+    "newrelic-admin": 1,
+    "poetry": 1,
+    "pipenv": 1,
+    "uv": 1,
+}
+
+
+def option(arguments: Sequence[str], names: Sequence[str]) -> str | None:
+    """The last value of an option, written ``--name value``, ``--name=value`` or ``-nvalue``."""
+    found = None
+    for index, word in enumerate(arguments):
+        for name in names:
+            if word == name:
+                found = next(iter(arguments[index + 1 :]), found)
+            elif name.startswith("--") and word.startswith(f"{name}="):
+                found = word.partition("=")[2]
+            elif not name.startswith("--") and word.startswith(name) and not word.startswith("--"):
+                found = word[len(name) :].removeprefix("=")
+    return found
+
+
+def positionals(arguments: Sequence[str], flags: frozenset[str]) -> list[str]:
+    """The words that are neither an option nor an option's value."""
+    words: list[str] = []
+    rest = list(arguments)
+    while rest:
+        word = rest.pop(0)
+        if word == "--":
+            return words + rest
+        if not word.startswith("-") or word == "-":
+            words.append(word)
+        elif word not in flags and (word.startswith("--") or len(word) == 2) and "=" not in word:
+            rest = rest[1:]
+    return words
