@@ -123,7 +123,7 @@ def unavailable(command: str, stderr: str) -> SourceError:
 #: caller may not see, and git ends most refusals with a general "Could not read from remote repository".
 _REFUSALS: tuple[tuple[Cause, bool, str], ...] = (
     ("target-not-found", False, r"couldn't find remote ref"),
-    ("invalid-response", False, r"not valid: is this a git repository|invalid server response"),
+    ("invalid-response", False, r"is this a git repository|invalid server response|redirects followed"),
     ("rate-limited", True, r"error: 429|too many requests|rate limit"),
     (
         "credentials",

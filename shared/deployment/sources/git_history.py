@@ -119,6 +119,11 @@ class GitHistory:
         [(oid, kind)] = self._batch_check([f"{name}^{{commit}}"])
         return oid if kind == "commit" else None
 
+    def object_at(self, ref: str) -> str | None:
+        """The id that ``ref`` (a full name) points to; None where there is no such ref."""
+        [(oid, kind)] = self._batch_check([ref])
+        return None if kind == "missing" else oid
+
     def _is_full(self, text: str) -> bool:
         return len(text) == self.id_length and COMMIT_ID.fullmatch(text) is not None
 

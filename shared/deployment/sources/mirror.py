@@ -123,9 +123,7 @@ class Mirror:
         """As ``facts.History.contents``. All that the mirror lacks is fetched in one request."""
 
         def read(history: GitHistory) -> Mapping[str, bytes]:
-            missing = history.missing(blobs)
-            if missing:
-                self._remote.fetch_objects(history.git.within(OBJECTS_SHARE), missing)
+            self._fetch(history, history.missing(blobs))
             return history.contents(blobs)
 
         return self._read(read)
@@ -174,8 +172,11 @@ class Mirror:
 
     def _not_found(self, store: Store, git: Git) -> SourceError:
         name = self._theirs.removeprefix("refs/heads/")
-        near = difflib.get_close_matches(name, store.remote.branches(git), n=3)
+        branches = store.remote.branches(git)
+        near = difflib.get_close_matches(name, branches, n=3)
         hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        if not branches:
+            hint = "; it names no branch at all: it is empty, or what answers there is no git host"
         return SourceError(f"{store.name} has no ref {self._theirs}{hint}", "target-not-found")
 
     def _obtain(self, store: Store, oid: str) -> tuple[Copy, str]:
@@ -228,23 +229,34 @@ class Mirror:
         try:
             copy, _ = self._obtain(self._store.get(), self.target().commit)
             absent = copy.history.missing(commits)
-            self._remote.fetch_objects(copy.history.git.within(OBJECTS_SHARE), absent, COMMITS)
+            self._fetch(copy.history, absent, COMMITS)
         except SourceError:
             raise error from None
         self._healed = copy
         return copy.history
 
+    def _fetch(self, history: GitHistory, ids: Sequence[str], into: str | None = None) -> None:
+        """Has the objects ``ids`` in the mirror, but for those that the remote lacks too."""
+        if not ids:
+            return
+        lacked = self._remote.fetch_objects(history.git.within(OBJECTS_SHARE), ids, into)
+        unreadable = set(history.missing(ids)) - lacked
+        if unreadable:  # listed in the index of a pack that is damaged, so that git does not fetch them
+            message = f"the mirror of {shown(self._address)} cannot read {min(unreadable)[:12]}"
+            raise SourceError(message, "history-unavailable")
+
     def _fetched(self, absent: Sequence[str]) -> Mapping[str, str | Unknown]:
         """The commits ``absent`` after those with a full id were fetched, or why they could not be."""
-        history = self._in_use().history
-        full = [each for each in absent if len(each) == history.id_length]
+        length = self._in_use().history.id_length
+        full = [each for each in absent if len(each) == length]
         if not full:
             return {each: self._not_on_branch(each) for each in absent}
         try:
-            self._remote.fetch_objects(history.git.within(OBJECTS_SHARE), full, COMMITS)
+            self._read(lambda history: self._fetch(history, full, COMMITS))
         except SourceError as error:
             why = f"the mirror lacks the commit, and it cannot be fetched: {error.message}"
             return dict.fromkeys(absent, Unknown(cause=error.cause, message=why, retryable=error.retryable))
+        history = self._in_use().history
         return {
             each: self._not_on_branch(each) if _is_absent(answer) else answer
             for each, answer in history.resolve(absent).items()

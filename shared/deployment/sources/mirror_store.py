@@ -49,12 +49,20 @@ class Copy:
         with contextlib.suppress(OSError):
             (self.path / "suspect").touch()
 
-    def holds(self, oid: str) -> bool:
-        """Whether the object ``oid`` is there; False where it cannot be told."""
+    def is_at(self, oid: str, theirs: str) -> bool:
+        """Whether the remote's ref ``theirs`` was fetched here as ``oid``, with its history.
+
+        That the object exists says less: git keeps what it fetched when it then refused the ref.
+        """
         try:
-            return not self.history.missing([oid])
-        except (SourceError, ValueError):  # an id of the other length is in no way here
+            return self.history.object_at(ours(theirs)) == oid
+        except SourceError:
             return False
+
+
+def ours(theirs: str) -> str:
+    """Under which name a copy keeps the remote's ref ``theirs``."""
+    return f"refs/drift-gate/{theirs}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,18 +101,18 @@ class Store:
         return None if copy.history.shallow else copy
 
     def obtain(self, oid: str, theirs: str, deadline: Deadline) -> Copy:
-        """A copy that holds ``oid``, which the remote has under the ref ``theirs`` now.
+        """A copy with all of the history of ``oid``, which the remote has under the ref ``theirs`` now.
 
         One process at a time fetches it, or makes a new copy where the one in use cannot; whoever
         waited meanwhile finds it there. Raises ``SourceError`` and leaves everything as it was.
         """
         copy = self.current()
-        if copy and copy.holds(oid):
+        if copy and copy.is_at(oid, theirs):
             return copy
         with self._locked(deadline):
             self._sweep()
             copy = self.current()
-            if copy and copy.holds(oid):
+            if copy and copy.is_at(oid, theirs):
                 return copy
             return self._fetched(copy, oid, theirs, deadline) if copy else self._first(oid, theirs, deadline)
 
@@ -158,14 +166,22 @@ class Store:
         return self._open(path)
 
     def _fetch(self, git: Git, copy: Copy, oid: str, theirs: str) -> None:
-        self.remote.fetch_ref(git, theirs, f"refs/drift-gate/{theirs}")
-        if not copy.holds(oid):
+        self.remote.fetch_ref(git, theirs, ours(theirs))
+        if not copy.is_at(oid, theirs) and not self._moved_on(git, oid, theirs):
             # Git ends well and leaves the ref alone where the remote would make the history a cut one.
             raise SourceError(
                 f"{self.name} names {oid[:12]} and does not hand it over with its history: it is a shallow "
                 "clone itself, or was rewritten this very moment",
                 "shallow-history",
             )
+
+    def _moved_on(self, git: Git, oid: str, theirs: str) -> bool:
+        """Whether the ref has moved from ``oid`` to a descendant between the question and the fetch."""
+        try:
+            git.run("merge-base", "--is-ancestor", oid, ours(theirs))
+        except SourceError:
+            return False
+        return True
 
     def _put_in_use(self, path: Path) -> None:
         old = Path(os.path.realpath(self.folder / "current"))

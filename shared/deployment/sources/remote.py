@@ -130,7 +130,7 @@ class Remote:
 
         ``into`` is where refs to them are kept; None keeps none. One id that the remote lacks fails
         the whole request, which names it: it is dropped and the rest asked for again, up to
-        ``MOST_LACKED`` times. Then ``SourceError`` (``history-unavailable``).
+        ``MOST_LACKED`` times. Then ``SourceError`` (``not-found``).
         """
         wanted, lacked = set(ids), set[str]()
         there = self.at(git)
@@ -143,7 +143,7 @@ class Remote:
                     raise SourceError(
                         f"{shown(self.address)} lacks {error.message[:12]} and others that its own history "
                         "names",
-                        "history-unavailable",
+                        "not-found",
                     ) from None
                 wanted.discard(error.message)
                 lacked.add(error.message)

@@ -66,7 +66,7 @@ class GitServer:
         return f"http://127.0.0.1:{self._http.server_address[1]}"
 
     def __enter__(self) -> GitServer:
-        threading.Thread(target=self._http.serve_forever, daemon=True).start()
+        threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True).start()
         return self
 
     def __exit__(
