@@ -38,6 +38,8 @@ T = TypeVar("T")
 
 #: Seconds that the record of a bypass may take, beside the 1.5 s of the check: the batch is waiting.
 RECORD_SECONDS = 0.4
+#: Seconds by which a check under a bypass ends early, so that what it found out is still heard.
+HAND_OVER_SECONDS = 0.1
 
 
 def utc_now() -> datetime:
@@ -49,12 +51,12 @@ def check(
     names: Sequence[str] = (),
     *,
     settings: Settings | None = None,
-    at_most: float | None = None,
+    within: Deadline | None = None,
     record: bool = True,
 ) -> Outcome:
     """The verdicts on the services ``names`` (none: all that are declared), each by its own policy.
 
-    ``at_most`` (seconds) shortens the deadline; None leaves it as set. ``record`` False keeps the
+    ``within`` ends the check early; None leaves the deadline as set. ``record`` False keeps the
     verdicts out of the sinks, for a caller that has something to add to them first. Raises
     ``DriftConfigError``; what could not be found out is a verdict about an unknown.
     """
@@ -63,7 +65,7 @@ def check(
     build = _Builder(settings)
     build.load(chosen.values())
     seconds = max(one.deadline for one in chosen.values())
-    deadline = Deadline(seconds if at_most is None else min(seconds, at_most))
+    deadline = Deadline(seconds if within is None else min(seconds, within.remaining()))
     started, now = time.monotonic(), utc_now()
     verdicts = gate.check(
         [build.plan(name, one, deadline) for name, one in chosen.items()], deadline=deadline, now=now
@@ -106,15 +108,18 @@ def require(
 def _bypassed(name: str | None, bypass: BreakGlass, settings: Settings | None) -> Verdict:
     """The verdict that the check reaches in the little time it has, overridden. Nothing here may raise."""
     found: list[Settings] = [settings] if settings else []
+    named = [name or "(the batch's service)"]
+    within = Deadline(break_glass.CHECK_SECONDS)
 
     def judged() -> Verdict:
         ours = settings or load()
         found.append(ours)
-        chosen = name or ours.batch_service()
-        return check([chosen], settings=ours, at_most=break_glass.CHECK_SECONDS, record=False).services[0]
+        named.append(name or ours.batch_service())
+        early = within.sooner(HAND_OVER_SECONDS)
+        return check([named[-1]], settings=ours, within=early, record=False).services[0]
 
-    ours = _within(break_glass.CHECK_SECONDS, judged)
-    verdict = ours if isinstance(ours, Verdict) else _unjudged(name, ours)
+    ours = _within(within, judged)
+    verdict = ours if isinstance(ours, Verdict) else _unjudged(named[-1], ours)
     verdict = verdict.bypassed(bypass)
     overridden = ", ".join(
         f"{each.code} ({each.message})" for each in verdict.reasons if each.decision == "deny"
@@ -127,14 +132,18 @@ def _bypassed(name: str | None, bypass: BreakGlass, settings: Settings | None) -
         render.plain(bypass.reason or "none given"),
         render.plain(overridden or "nothing"),
     )
-    _within(RECORD_SECONDS, lambda: gate.write([verdict], _sinks(found[0]) if found else [LogSink()]))
+
+    def recorded() -> None:
+        gate.write([verdict], _sinks(found[0]) if found else [LogSink()])
+
+    _within(Deadline(RECORD_SECONDS), recorded)
     return verdict
 
 
-def _within(seconds: float, job: Callable[[], T]) -> T | Unknown:
-    """``job()``, or why it gave no answer in ``seconds``. It runs on a thread that nobody waits for."""
+def _within(deadline: Deadline, job: Callable[[], T]) -> T | Unknown:
+    """``job()``, or why it gave no answer in time. It runs on a thread that nobody waits for."""
     try:
-        answer = gather({"bypassed check": job}, Deadline(seconds))["bypassed check"]
+        answer = gather({"bypassed check": job}, deadline)["bypassed check"]
     except DriftCheckError as error:
         return Unknown.of(error)
     except Exception as error:  # under a bypass nothing the gate trips over may stop the batch
@@ -142,8 +151,8 @@ def _within(seconds: float, job: Callable[[], T]) -> T | Unknown:
     return Unknown.of(answer) if isinstance(answer, SourceError) else answer
 
 
-def _unjudged(name: str | None, unknown: Unknown) -> Verdict:
-    return judge(unknown_report(name or "(the batch's service)", "service", unknown), Policy())
+def _unjudged(name: str, unknown: Unknown) -> Verdict:
+    return judge(unknown_report(name, "service", unknown), Policy())
 
 
 def _sinks(settings: Settings) -> list[gate.Sink]:

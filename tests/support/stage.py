@@ -7,6 +7,7 @@ import io
 import os
 import re
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -105,6 +106,11 @@ class Stage:
     def state(self) -> Path:
         """Where the batches are kept; exists from the first batch on."""
         return self.folder / ".drift" / "predictions.sqlite"
+
+    def predictions(self) -> int:
+        """How many predictions are kept."""
+        with contextlib.closing(sqlite3.connect(self.state)) as state:
+            return int(state.execute("SELECT count(*) FROM predictions").fetchone()[0])
 
     def deploy(
         self, *, commit: str | None = None, label: str | None = None, image: str | None = None
