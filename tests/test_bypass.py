@@ -269,6 +269,21 @@ class TestALostTerminal:
         assert b"not enforced (break-glass)" in done.stdout
 
 
+class TestLibrariesThatDoNotLoad:
+    @pytest.mark.parametrize(
+        "line", ["import time; time.sleep(60)", "raise ImportError", "raise SystemExit(7)"]
+    )
+    def test_stop_no_batch(self, stage: Stage, tmp_path: Path, line: str) -> None:
+        """A disk that hangs, a broken installation, a library that ends the process."""
+        broken = tmp_path / "broken" / "grpc.py"
+        broken.parent.mkdir()
+        broken.write_text(line)
+        stage.environ["PYTHONPATH"] = str(broken.parent)
+        done = stage.spawn("prediction-coordinator", *stage.start_args(*BYPASS))
+        started(done, stage)
+        assert done.seconds < GATE_S + PROCESS_S
+
+
 class TestTheProcessEnds:
     """Threads that nobody waits for must not keep it, nor crash it on its way out."""
 

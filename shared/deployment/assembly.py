@@ -146,7 +146,9 @@ def _within(deadline: Deadline, job: Callable[[], T]) -> T | Unknown:
         answer = gather({"bypassed check": job}, deadline)["bypassed check"]
     except DriftCheckError as error:
         return Unknown.of(error)
-    except Exception as error:  # under a bypass nothing the gate trips over may stop the batch
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # nothing may stop the batch: no library that exits or panics, either
         return Unknown(cause="gate-error", message=f"{type(error).__name__}: {error}")
     return Unknown.of(answer) if isinstance(answer, SourceError) else answer
 

@@ -162,7 +162,8 @@ class Stage:
 
     def variables(self) -> dict[str, str]:
         """The environment of a process of its own."""
-        return {**self.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, sys.path)])}
+        first = filter(None, [self.environ.get("PYTHONPATH"), str(ROOT), *sys.path])
+        return {**self.environ, "PYTHONPATH": os.pathsep.join(first)}
 
     @staticmethod
     def argv(program: str, *args: str, after: str = "") -> list[str]:
