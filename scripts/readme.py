@@ -1,0 +1,258 @@
+"""Writes the parts of README.md that the code knows better: tables, help texts, the demo's output.
+
+    python scripts/readme.py
+
+Each part stands between ``<!-- begin NAME -->`` and ``<!-- end NAME -->``. A test holds that the
+committed file is what this writes. The demo's output differs from run to run in ids and times, so it is
+only written anew when something else of it changed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import pty
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from predictions.coordinator import cli as coordinator_cli  # noqa: E402 (needs the path above)
+from shared.deployment import cli, settings  # noqa: E402
+from shared.deployment.facts import Fact  # noqa: E402
+from shared.deployment.reasons import CAUSE_MEANINGS, DECISIONS, REASONS  # noqa: E402
+
+README = ROOT / "README.md"
+#: Columns of the shown help texts.
+COLUMNS = 100
+
+#: What each key means, by the table that it stands in.
+MEANINGS: Mapping[str, Mapping[str, str]] = {
+    "[defaults]": {
+        "project": "Google Cloud project; needed with `cloud-run`",
+        "region": "region of the service; needed with `cloud-run`",
+        "kind": "what runs the predictions",
+        "live": "who says what is live: the Cloud Run API, or a local file",
+        "ledger": "that file, beside `drift.toml`",
+        "repository": "path of a local repository, a checkout or a bare one, beside `drift.toml`",
+        "target_ref": "what should be live: `origin/main` is the remote's branch, asked for at each check; "
+        "`main` is the local branch; `HEAD` is what is checked out",
+        "deadline": "longest time that a whole check may take",
+        "stale_target_limit": "for how long the last confirmed commit of the remote's branch may serve when "
+        "the remote cannot be asked",
+        "commit_labels": "labels of a revision that name its commit",
+        "commit_env": "environment variables of a revision that name its commit",
+    },
+    "[policy]": {
+        "max_commits_behind": "how many relevant commits may be missing",
+        "max_drift_age": "how long ago the oldest missing relevant commit may have landed",
+        "grace_period": "commits that landed less than this ago are shown, not counted",
+        "deny_paths": "gitignore patterns: one missing commit that changes such a relevant path denies",
+        "warn_paths": "the same, and warns",
+        "deny_subjects": "regular expressions: one missing relevant commit with such a subject denies",
+        "failure_policy": "what an unknown does: `fail` denies, `ignore` warns",
+        "enforcement": "`warn` judges as ever and refuses nothing: for a soft start",
+        "reasons": 'the decision of single reason codes, such as `{traffic-split = "deny"}`; '
+        "`unknown-drift` is the business of `failure_policy`",
+    },
+    "[services.NAME]": {
+        "paths": "gitignore patterns of the relevant paths; without it every path is relevant",
+        "ignore": "gitignore patterns of paths that are not relevant after all",
+        "dockerfile": "the image's Dockerfile: what it copies is relevant",
+        "context": "the folder that the image is built from",
+        "build_files": "more files that decide how the image is built, such as `cloudbuild.yaml`",
+        "generated": "gitignore patterns of what the build makes or fetches before it is copied",
+        "entrypoint": "where the worker starts (a module or a `.py` file), if not as the Dockerfile says",
+        "import_roots": "folders that imports start from, if not as the Dockerfile says",
+    },
+    "[batch]": {"requires": "the one service that gates a batch, where several are declared"},
+    "[inventory]": {"ignore": "live services that nobody has to declare; `*` and `?` stand for anything"},
+    "[sinks]": {"decisions": "SQLite file that keeps every verdict, beside `drift.toml`"},
+}
+
+
+def settings_table() -> str:
+    """Every key of ``drift.toml`` with its type, default and meaning."""
+    rows = []
+    for table, model, keys in _tables():
+        for key in keys:
+            info = model.model_fields[key]
+            default = default_text(info.get_default(call_default_factory=True))
+            rows.append((table, f"`{key}`", type_text(info.annotation), default, MEANINGS[table][key]))
+    return _markdown(("table", "key", "type", "default", "meaning"), rows)
+
+
+def _tables() -> Iterator[tuple[str, type[Fact], list[str]]]:
+    """Each table of the file, its model, and the keys that stand there."""
+    defaults, policy, service = settings.Defaults, settings.PolicyKeys, settings.ServiceSettings
+    shared = {*defaults.model_fields, *policy.model_fields}
+    yield "[defaults]", defaults, list(defaults.model_fields)
+    yield "[policy]", policy, list(policy.model_fields)
+    yield "[services.NAME]", service, [key for key in service.model_fields if key not in shared]
+    for name, info in settings.Settings.model_fields.items():
+        if isinstance(info.annotation, type) and issubclass(info.annotation, Fact):
+            yield f"[{name}]", info.annotation, list(info.annotation.model_fields)
+
+
+def type_text(annotation: Any) -> str:
+    """The type of a key as a person says it; every number with a fraction is a duration."""
+    origin, args = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return type_text(args[0])
+    if origin is Literal:
+        return ", ".join(f"`{each}`" for each in args)
+    if type(None) in args:
+        inner = type_text(Union[tuple(each for each in args if each is not type(None))])  # noqa: UP007 (built)
+        return f"{inner} or `off`" if inner == "duration" else inner
+    if origin is tuple:
+        return "list"
+    return {str: "text", int: "whole number", float: "duration"}.get(annotation, "table")
+
+
+def default_text(value: object) -> str:
+    """A default as it would stand in the file."""
+    match value:
+        case None:
+            return "none"
+        case float():
+            return f'`"{_duration(int(value))}"`'
+        case tuple():
+            return f"`[{', '.join(map(_quoted, value))}]`"
+        case str():
+            return f"`{_quoted(value)}`"
+        case _:
+            return f"`{value}`"
+
+
+def _quoted(text: object) -> str:
+    return f'"{text}"'
+
+
+def _duration(seconds: int) -> str:
+    size, unit = next(
+        (size, unit) for size, unit in ((3600, "h"), (60, "m"), (1, "s")) if seconds % size == 0
+    )
+    return f"{seconds // size}{unit}" if seconds else "0s"
+
+
+def reasons_table() -> str:
+    """Every reason code, the worst first."""
+    codes = sorted(REASONS, key=lambda code: -DECISIONS.index(REASONS[code].decision))
+    rows = [(f"`{code}`", REASONS[code].decision, REASONS[code].when, REASONS[code].todo) for code in codes]
+    return _markdown(("code", "decides", "when", "what to do"), rows)
+
+
+def causes_table() -> str:
+    """Every cause of an unknown."""
+    rows = [(f"`{cause}`", when, todo) for cause, (when, todo) in CAUSE_MEANINGS.items()]
+    return _markdown(("cause", "when", "what to do"), rows)
+
+
+def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |" for line in lines)
+
+
+def helps() -> str:
+    """The help of every command of both programs, at a fixed width."""
+    before = os.environ.get("COLUMNS")
+    os.environ["COLUMNS"] = str(COLUMNS)
+    try:
+        return "\n\n".join(_help(each) for each in _parsers(cli.parser(), coordinator_cli.parser()))
+    finally:
+        os.environ.pop("COLUMNS")
+        if before is not None:
+            os.environ["COLUMNS"] = before
+
+
+def _parsers(*roots: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    """Each program's parser and those of its commands, in the order of the help text."""
+    for root in roots:
+        yield root
+        for action in root._actions:  # argparse has no public way to its own commands
+            if isinstance(action, argparse._SubParsersAction):
+                yield from action.choices.values()
+
+
+def _help(parser: argparse.ArgumentParser) -> str:
+    return f"```text\n$ {parser.prog} --help\n{parser.format_help().rstrip()}\n```"
+
+
+def demo(programs: str | None = None) -> str:
+    """What scripts/demo.sh shows on a terminal; ``programs`` is a folder that the PATH starts with."""
+    environ = {
+        "HOME": os.environ.get("HOME", "/"),
+        "PATH": os.pathsep.join(
+            filter(None, [programs or str(Path(sys.executable).parent), os.environ["PATH"]])
+        ),
+        "USER": "ada",
+        "TERM": "dumb",  # no moving progress bar, which no page could show
+        "NO_COLOR": "1",
+        "PAGER": "cat",
+        "LC_ALL": "C.UTF-8",
+    }
+    shown = on_terminal(["bash", str(ROOT / "scripts" / "demo.sh")], environ)
+    lines = [line.rstrip() for line in shown.replace("\r\n", "\n").strip("\n").split("\n")]
+    return "```text\n" + "\n".join(lines) + "\n```"
+
+
+def on_terminal(argv: Sequence[str], environ: Mapping[str, str]) -> str:
+    """What a command prints on a terminal of its own. Raises ``RuntimeError`` where it fails."""
+    ours, terminal = pty.openpty()
+    child = subprocess.Popen(argv, env=environ, stdin=terminal, stdout=terminal, stderr=terminal)
+    os.close(terminal)
+    shown = b"".join(iter(lambda: _read(ours), b"")).decode("utf-8")
+    os.close(ours)
+    if child.wait():
+        raise RuntimeError(f"{argv} failed:\n{shown}")
+    return shown
+
+
+def _read(terminal: int) -> bytes:
+    """The next bytes; none when the other side is gone, which Linux calls an error."""
+    try:
+        return os.read(terminal, 65_536)
+    except OSError:
+        return b""
+
+
+def timeless(text: str) -> str:
+    """``text`` without what differs from run to run: commit ids, dates, the clock of the progress bar."""
+    text = re.sub(r"\b[0-9a-f]{7,40}\b", lambda id_: "0" * len(id_[0]), text)
+    return re.sub(r"\b\d{4}-\d\d-\d\d \d\d:\d\d\b|\b\d:\d\d:\d\d\b", "TIME", text)
+
+
+#: What stands between the marks, by name.
+PARTS: Mapping[str, Callable[[], str]] = {
+    "settings": settings_table,
+    "reasons": reasons_table,
+    "causes": causes_table,
+    "help": helps,
+    "demo": demo,
+}
+
+
+def part(name: str, text: str) -> str:
+    """What ``text``, a README, holds as the part ``name``."""
+    found = re.search(rf"<!-- begin {name} -->\n(.*?)\n<!-- end {name} -->", text, re.DOTALL)
+    if not found:
+        raise ValueError(f"README.md has no part {name!r}")
+    return found[1]
+
+
+def updated(text: str) -> str:
+    """``text`` with every part as it should be."""
+    for name, make in PARTS.items():
+        old, new = part(name, text), make()
+        if old != new and (name != "demo" or timeless(old) != timeless(new)):
+            text = text.replace(old, new)
+    return text
+
+
+if __name__ == "__main__":
+    README.write_text(updated(README.read_text(encoding="utf-8")), encoding="utf-8")

@@ -1,0 +1,293 @@
+"""The documents say what is true: their code runs, their tables and help texts are the program's own."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from datetime import date
+from inspect import signature
+from itertools import takewhile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.world import World
+
+from predictions.coordinator import cli as coordinator_cli
+from predictions.coordinator import coordinator
+from scripts import readme
+from shared.deployment import break_glass, cli, render, settings
+from shared.deployment.reasons import CAUSE_MEANINGS, REASONS
+from shared.deployment.relevance.patterns import PathRules
+from shared.deployment.settings import load
+from shared.utils.deployment_checker import require_current_worker
+
+ROOT = Path(__file__).parents[1]
+TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+ADOPTION = (ROOT / "docs" / "adoption.md").read_text(encoding="utf-8")
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+LEDGER_SERVICE = '[defaults]\nlive = "ledger"\n[services.prediction-worker]\n'
+
+
+def blocks(language: str, text: str = TEXT) -> list[str]:
+    """The fenced blocks of one language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+
+
+def rows(text: str, head: str) -> list[list[str]]:
+    """The cells of the table whose first column is called ``head``."""
+    _, _, below = text.partition(f"\n| {head} |")
+    lines = takewhile(lambda line: line.startswith("|"), below.splitlines()[2:])
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
+
+
+def words(text: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", text)
+
+
+class TestWhatTheCodeKnowsBetter:
+    @pytest.mark.parametrize("name", sorted(set(readme.PARTS) - {"demo"}))
+    def test_a_generated_part_is_what_the_code_says_now(self, name: str) -> None:
+        """Otherwise: python scripts/readme.py."""
+        assert readme.part(name, TEXT) == readme.PARTS[name]()
+
+    def test_the_demo_prints_what_is_shown(self, tmp_path: Path) -> None:
+        """The whole demo, run on a terminal; only ids and times may differ."""
+        for program, module in (("deployment-drift", cli), ("prediction-coordinator", coordinator_cli)):
+            code = f"import sys; from {module.__name__} import main; sys.exit(main())"
+            script = f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -c "{code}" "$@"\n'
+            (tmp_path / program).write_text(script)
+            (tmp_path / program).chmod(0o755)
+        shown, printed = readme.part("demo", TEXT), readme.demo(str(tmp_path))
+        assert readme.timeless(shown) == readme.timeless(printed)
+
+    def test_running_the_generator_again_changes_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(readme, "PARTS", {n: make for n, make in readme.PARTS.items() if n != "demo"})
+        assert readme.updated(TEXT) == TEXT
+
+    def test_every_default_in_the_settings_table_is_the_one_in_force(self, tmp_path: Path) -> None:
+        """The shown defaults, written into a file, change nothing."""
+        tables: dict[str, str] = {"[defaults]": 'live = "ledger"\n', "[policy]": "", "[services.NAME]": ""}
+        for table, key, _, default, _ in rows(TEXT, "table"):
+            if default != "none" and table in tables and key != "`live`":
+                tables[table] += f"{words(key)[0]} = {words(default)[0]}\n"
+        written = "".join(f"{table}\n{lines}" for table, lines in tables.items())
+        (tmp_path / "drift.toml").write_text(written.replace("services.NAME", "services.prediction-worker"))
+        spelt_out = load(tmp_path, {}).service("prediction-worker")
+        (tmp_path / "drift.toml").write_text(LEDGER_SERVICE)
+        assert spelt_out == load(tmp_path, {}).service("prediction-worker")
+
+    def test_every_key_is_in_the_settings_table(self) -> None:
+        shown = {words(row[1])[0] for row in rows(TEXT, "table")}
+        models = (settings.ServiceSettings, settings.Batch, settings.Sinks)
+        assert shown >= {key for model in models for key in model.model_fields}
+
+    @pytest.mark.parametrize("code", [*REASONS, *CAUSE_MEANINGS])
+    def test_every_code_is_explained(self, code: str) -> None:
+        assert f"\n| `{code}` | " in TEXT
+
+    def test_every_exit_code_is_listed_and_no_other(self) -> None:
+        shown = {int(row[0]) for row in rows(TEXT, "exit code")}
+        own = {cli.OK, cli.USAGE, cli.UNEXPECTED, cli.INTERRUPTED}
+        assert shown == own | set(coordinator_cli.EXIT_CODES.values())
+
+    @pytest.mark.parametrize(
+        "name", ["DRIFT_CONFIG", break_glass.SWITCH, break_glass.UNTIL, settings.EMULATOR, "DRIFT_<KEY>"]
+    )
+    def test_every_variable_is_explained(self, name: str) -> None:
+        assert [name] in [words(row[0]) for row in rows(TEXT, "variable")]
+
+    def test_the_carriers_look_where_the_settings_say(self) -> None:
+        """The built-in labels and variables, in the table of evidence."""
+        shown = {row[0].strip("`"): words(row[1]) for row in rows(TEXT, "carrier")}
+        defaults = settings.Defaults()
+        assert shown["revision-label"] == list(defaults.commit_labels)
+        assert shown["env"] == list(defaults.commit_env)
+
+    def test_the_patterns_match_what_the_table_says(self) -> None:
+        for pattern, matched, others in rows(TEXT, "pattern"):
+            relevant = PathRules(words(pattern)).relevant
+            assert all(map(relevant, words(matched)))
+            assert not any(map(relevant, words(others)))
+
+
+@pytest.fixture
+def there(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    """A reader's shell: in a repository with a drift.toml, the worker one commit behind."""
+    world.cloud.deploy("prediction-worker", commit=world.history.tip("main"))
+    world.change()
+    world.settings()
+    monkeypatch.chdir(world.folder)
+    monkeypatch.setenv(settings.EMULATOR, world.cloud.host)
+    return world
+
+
+class TestPython:
+    def test_the_intended_use_is_in_the_coordinator(self) -> None:
+        """Line for line."""
+        (shown,) = [block for block in blocks("python") if "gate(" in block]
+        source = Path(coordinator.__file__).read_text(encoding="utf-8")
+        assert textwrap.indent(shown, "    ") in source
+
+    @pytest.mark.parametrize("block", blocks("python") + blocks("python", ADOPTION))
+    def test_a_block_runs(
+        self, block: str, there: World, tmp_path: Path, request: pytest.FixtureRequest
+    ) -> None:
+        """As it stands; a block of tests through pytest, and what a block defines is called."""
+        if "def test_" in block:
+            run_by_pytest(block, tmp_path / "test_shown.py")
+            return
+        names: dict[str, Any] = {}
+        if "gate(" in block:
+            order = coordinator.Order(game_date=date(2026, 2, 5))
+            names = vars(coordinator) | {"order": order, "gate": require_current_worker, "tell": print}
+        names = names | {"__name__": "shown"}
+        exec(block, names)  # noqa: S102 (running the README is the test)
+        for start in defined(names):
+            start()
+
+    def test_the_blocks_tell_a_stale_worker_from_a_current_one(
+        self, there: World, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """What the reader sees printed: the warning, the count, the bypass."""
+        for block in blocks("python"):
+            if "import" in block and "def test_" not in block:
+                exec(block, {})  # noqa: S102 (running the README is the test)
+        printed = capsys.readouterr().out
+        assert "warn ['behind-within-limit']" in printed
+        assert re.search(r"^behind 1 \d+$", printed, re.MULTILINE)
+        assert "warn False ()" in printed
+
+
+def defined(names: dict[str, Any]) -> Iterator[Callable[[], object]]:
+    """The functions that a block defines and that can be called without arguments."""
+    for value in list(names.values()):
+        if getattr(value, "__module__", None) == "shown" and callable(value):
+            assert all(each.default is not each.empty for each in signature(value).parameters.values())
+            yield value
+
+
+def run_by_pytest(block: str, file: Path) -> None:
+    """A user's test file, in a process of its own, with our plugin."""
+    file.write_text(block)
+    plugin = "shared.deployment.testing.plugin"
+    # Where the package is installed the plugin is there already, and pytest takes it under one name only.
+    argv = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:drift-gate",
+        "-p",
+        plugin,
+        "-p",
+        "no:cacheprovider",
+    ]
+    argv += ["-c", os.devnull, "--rootdir", str(file.parent), str(file)]
+    environ = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(argv, env=environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(rf"^{block.count('def test_')} passed", done.stdout, re.MULTILINE)
+
+
+class TestOtherBlocks:
+    def test_the_json_has_the_shape_of_the_real_one(self, there: World) -> None:
+        """The same keys in the same order, everywhere."""
+        (shown,) = blocks("json")
+        real = json.loads(render.json(there.outcome()))
+        assert shape(json.loads(shown)) == shape(real | {"services": sample_services(there)})
+
+    @pytest.mark.parametrize(
+        "block", [each for each in blocks("toml") + blocks("toml", ADOPTION) if "[project." not in each]
+    )
+    def test_a_table_of_settings_is_accepted(self, block: str, tmp_path: Path) -> None:
+        """Alone, or beside a service; what belongs into the reader's pyproject.toml is not ours."""
+        text = block if "[services." in block else block + LEDGER_SERVICE
+        (tmp_path / "drift.toml").write_text(text)
+        assert load(tmp_path, {}).batch_service() == "prediction-worker"
+
+    def test_the_shell_lines_parse(self) -> None:
+        for block in blocks("sh") + blocks("sh", ADOPTION):
+            done = subprocess.run(["sh", "-n"], input=block, capture_output=True, text=True, check=False)
+            assert (done.returncode, done.stderr) == (0, ""), block
+
+    def test_every_command_of_ours_takes_the_shown_arguments(self) -> None:
+        """Each deployment-drift and prediction-coordinator line in a shell block, read by its parser."""
+        parsers = {each.prog: each for each in (cli.parser(), coordinator_cli.parser())}
+        lines = "".join(blocks("sh") + blocks("sh", ADOPTION)).splitlines()
+        ours = [line for line in lines if line.split(" ")[0] in parsers]
+        assert len(ours) >= 3
+        for line in ours:
+            program, *arguments = re.findall(r'"[^"]*"|\S+', line)
+            parsers[program].parse_args([argument.strip('"') for argument in arguments])
+
+
+def sample_services(world: World) -> list[Any]:
+    """The verdict on a worker that is one commit behind where none may be missing."""
+    world.toml += "max_commits_behind = 0\n"
+    services: list[Any] = json.loads(render.json(world.outcome()))["services"]
+    return services
+
+
+def shape(value: Any) -> Any:
+    """The keys of a JSON value, and the kinds of what they hold."""
+    if isinstance(value, dict):
+        return {key: shape(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [shape(each) for each in value]
+    return type(value).__name__
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_every_link_leads_somewhere(document: Path) -> None:
+    """Relative links name a file, and its heading where they name one."""
+    for target in re.findall(r"\]\((?!https?:)([^)\s]+)\)", document.read_text(encoding="utf-8")):
+        path, _, heading = target.partition("#")
+        linked = (document.parent / path).resolve() if path else document
+        assert linked.exists(), f"{document.name}: {target}"
+        assert not heading or heading in headings(linked), f"{document.name}: {target}"
+
+
+def headings(document: Path) -> set[str]:
+    """The anchors of a document's headings, as GitHub makes them."""
+    found = re.findall(r"^#+ (.*)$", document.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", each.lower()).replace(" ", "-") for each in found}
+
+
+def test_every_decision_is_listed() -> None:
+    folder = ROOT / "docs" / "decisions"
+    listed = set(re.findall(r"\]\((\d{4}-[^)]+)\)", (folder / "README.md").read_text(encoding="utf-8")))
+    assert listed == {file.name for file in folder.glob("0*.md")}
+
+
+def test_vendored_files_work_beside_a_shared_package_of_the_readers_own(tmp_path: Path) -> None:
+    """What docs/adoption.md says to copy is enough, also where ``shared`` has an ``__init__.py``."""
+    copied = blocks("", ADOPTION)[0]
+    for name in re.findall(r"^(shared/\S+)", copied, re.MULTILINE):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        copy: Callable[..., object] = shutil.copytree if name.endswith("/") else shutil.copy
+        copy(ROOT / name, tmp_path / name)
+    for folder in ("shared", "shared/utils"):
+        (tmp_path / folder / "__init__.py").write_text("")
+    (tmp_path / "shared" / "utils" / "x.py").write_text("ANSWER = 42\n")
+    (tmp_path / "drift.toml").write_text('[defaults]\nlive = "ledger"\n[services.worker]\n')
+    code = (
+        "from shared.utils.x import ANSWER\n"
+        "import shared.deployment.assembly as ours\n"
+        "from shared.utils.deployment_checker import DriftCheckError, check_worker_drift\n"
+        "try: check_worker_drift()\n"
+        "except DriftCheckError as error: print(ANSWER, error.cause, ours.__file__)\n"
+    )
+    environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(tmp_path)}
+    argv = [sys.executable, "-c", code]
+    done = subprocess.run(argv, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["42", "not-found", str(tmp_path / "shared/deployment/assembly.py")], (
+        done.stderr
+    )
