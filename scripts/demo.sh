@@ -29,9 +29,9 @@ show() {
     "$@"
 }
 
-# commit SUBJECT HOURS_AGO: one line more in the worker, landed that long ago.
+# commit SUBJECT HOURS_AGO: one line of code more in the worker, landed that long ago.
 commit() {
-    echo "# $1" >>predictions/worker/worker.py
+    echo "RULES += [\"$1\"]" >>predictions/worker/__main__.py
     git add --all
     when="@$(($(date +%s) - $2 * 3600)) +0000"
     GIT_AUTHOR_DATE=$when GIT_COMMITTER_DATE=$when git commit --quiet --message "$1"
@@ -43,6 +43,8 @@ git init --quiet --initial-branch=main
 git config user.name "Demo Developer"
 git config user.email "demo@example.com"
 cp "$here/drift.toml" .
+cp "$here/predictions/worker/Dockerfile" predictions/worker/
+echo "RULES = []" >predictions/worker/__main__.py
 printf '.drift/\n' >.gitignore
 
 say "The worker is deployed"

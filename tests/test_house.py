@@ -20,7 +20,8 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"verdict"}),
     frozenset({"break_glass", "render", "settings", "calling", "git_process"}),
     frozenset({"sources", "sinks"}),
-    frozenset({"gate"}),
+    frozenset({"gate", "selecting"}),
+    frozenset({"questions"}),
     frozenset({"assembly"}),
     frozenset({"cli", "testing"}),
 )

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import UTC, datetime
-from functools import cache
+from fnmatch import fnmatchcase
+from functools import cache, partial
 from typing import TYPE_CHECKING, TypeVar
 
-from shared.deployment import break_glass, evidence, gate, render
+from shared.deployment import break_glass, evidence, gate, questions, render
 from shared.deployment.calling import Deadline, gather
 from shared.deployment.errors import (
     DeploymentDriftError,
@@ -21,9 +22,10 @@ from shared.deployment.errors import (
     DriftUnknownError,
     SourceError,
 )
-from shared.deployment.facts import Evidence, History, LiveSource, Unknown
-from shared.deployment.relevance.patterns import PathRules
+from shared.deployment.facts import Evidence, Finding, History, LiveSource, Unknown
+from shared.deployment.relevance.selection import Selection
 from shared.deployment.report import DriftReport, unknown_report
+from shared.deployment.selecting import Memory
 from shared.deployment.settings import ServiceSettings, Settings, environment, load
 from shared.deployment.settings import actor as process_actor
 from shared.deployment.sinks.log import LogSink
@@ -53,11 +55,13 @@ def check(
     settings: Settings | None = None,
     within: Deadline | None = None,
     record: bool = True,
+    inventory: bool = False,
 ) -> Outcome:
     """The verdicts on the services ``names`` (none: all that are declared), each by its own policy.
 
     ``within`` ends the check early; None leaves the deadline as set. ``record`` False keeps the
-    verdicts out of the sinks, for a caller that has something to add to them first. Raises
+    verdicts out of the sinks, for a caller that has something to add to them first. ``inventory``
+    also reports the live services of each project and region that nothing declares. Raises
     ``DriftConfigError``; what could not be found out is a verdict about an unknown.
     """
     settings = settings or load()
@@ -68,11 +72,78 @@ def check(
     deadline = Deadline(seconds if within is None else min(seconds, within.remaining()))
     started, now = time.monotonic(), utc_now()
     verdicts = gate.check(
-        [build.plan(name, one, deadline) for name, one in chosen.items()], deadline=deadline, now=now
+        [build.plan(name, one, deadline) for name, one in chosen.items()],
+        deadline=deadline,
+        now=now,
+        memory=_memory(),
     )
+    if inventory:
+        verdicts += _undeclared(settings, deadline)
     if record:
         gate.write(verdicts, _sinks(settings))
     return Outcome.of(verdicts, now, int((time.monotonic() - started) * 1000))
+
+
+def _undeclared(settings: Settings, deadline: Deadline) -> list[Verdict]:
+    """A verdict for each live service that no table names, and for each region that cannot be listed."""
+    from shared.deployment.sources import cloud_run
+
+    placed = [one for one in settings.services.values() if one.live == "cloud-run"]
+    places = {f"{one.project}/{one.region}": (str(one.project), str(one.region)) for one in placed}
+    clients = _clients(settings.emulator)
+    listed = gather(
+        {
+            place: partial(
+                cloud_run.inventory, project=project, region=region, deadline=deadline, clients=clients
+            )
+            for place, (project, region) in places.items()
+        },
+        deadline,
+    )
+    return [verdict for place in listed for verdict in _missed(settings, place, listed[place])]
+
+
+def _missed(settings: Settings, place: str, listed: tuple[str, ...] | SourceError) -> Iterator[Verdict]:
+    project, _, region = place.partition("/")
+    if isinstance(listed, SourceError):
+        yield judge(unknown_report(f"inventory of {place}", "service", Unknown.of(listed)), Policy())
+        return
+    for name in listed:
+        declared = name in settings.services and settings.services[name].kind == "service"
+        if declared or any(fnmatchcase(name, pattern) for pattern in settings.inventory.ignore):
+            continue
+        finding = Finding(code="undeclared-service", message=f"{name} is live in {place} and not declared")
+        report = DriftReport(
+            service=name,
+            kind="service",
+            project=project,
+            region=region,
+            status="unknown",
+            findings=(finding,),
+        )
+        yield judge(report, Policy())
+
+
+def learn(names: Sequence[str] = (), *, settings: Settings | None = None) -> list[questions.Known]:
+    """Both sides of each service, for the questions beside the verdict. Raises ``SourceError``."""
+    settings = settings or load()
+    chosen = {name: settings.service(name) for name in names} or settings.services
+    build = _Builder(settings)
+    build.load(chosen.values())
+    deadline = Deadline(max(one.deadline for one in chosen.values()))
+    plans = [build.plan(name, one, deadline) for name, one in chosen.items()]
+    return [questions.learn(plan, _memory()) for plan in plans]
+
+
+def selection_at(name: str, ref: str | None, *, settings: Settings | None = None) -> tuple[str, Selection]:
+    """What is relevant for the service ``name`` at ``ref`` (None: its target ref), and that commit."""
+    settings = settings or load()
+    service = settings.service(name)
+    if ref is not None:
+        service = service.model_copy(update={"target_ref": ref})
+    build = _Builder(settings)
+    build.load([service])
+    return questions.selection_at(build.plan(name, service, Deadline(service.deadline)), _memory())
 
 
 def report_on(name: str | None, *, settings: Settings | None) -> DriftReport:
@@ -187,7 +258,7 @@ class _Builder:
             kind=service.kind,
             live=self._live(name, service, deadline),
             history=self._history(service, deadline),
-            rules=PathRules(service.paths, service.ignore),
+            rules=service.rules,
             policy=service.policy,
         )
 
@@ -226,6 +297,12 @@ class _Builder:
 
 
 @cache
+def _memory() -> Memory:
+    """What this process knows of trees and contents; never out of date, so that one serves every check."""
+    return Memory()
+
+
+@cache
 def _clients(emulator: str | None) -> Clients:
     """Google's clients, once per process and endpoint: a channel and a token serve every check."""
     from shared.deployment.sources.cloud_run_clients import Clients
@@ -244,7 +321,6 @@ def record(name: str, commit: str, settings: Settings) -> None:
     service = settings.service(name)
     if service.live != "ledger":
         raise DriftConfigError(f'{settings.file}: [services.{name}] has no ledger (live = "{service.live}")')
-    claim = Evidence(carrier="ledger", key="commit", value=commit)
-    if not evidence.ids([claim]):
+    if not evidence.ids([Evidence(carrier="ledger", key="commit", value=commit)]):
         raise DriftConfigError(f"--commit {commit!r} is no commit id: give 7 to 64 hex digits")
     ledger.record(settings.beside(service.ledger), name, commit, utc_now())

@@ -12,7 +12,7 @@ from typing import Any, TextIO, cast
 
 from rich.console import Console, RenderableType
 
-from shared.deployment import render
+from shared.deployment import evidence, render
 from shared.deployment.errors import DriftConfigError, DriftGateError
 from shared.deployment.reasons import CAUSE_MEANINGS, REASONS
 from shared.deployment.settings import load, near_misses
@@ -109,6 +109,11 @@ def parser() -> argparse.ArgumentParser:
     check.add_argument(
         "--verbose", action="store_true", help="list each undeployed commit with its relevant paths"
     )
+    check.add_argument(
+        "--inventory",
+        action="store_true",
+        help="also name the live services of each project and region that nothing declares",
+    )
     check.set_defaults(run=_check)
 
     record = commands.add_parser(
@@ -127,13 +132,41 @@ def parser() -> argparse.ArgumentParser:
     )
     explain.add_argument("code", metavar="CODE", help="such as too-many-commits-behind or shallow-history")
     explain.set_defaults(run=_explain)
+    why = commands.add_parser(
+        "why",
+        help="say why a path or a commit counts for a service",
+        description="Say why a path, or each path of an undeployed commit, counts for SERVICE, or why not.",
+    )
+    why.add_argument("service", metavar="SERVICE")
+    why.add_argument("what", metavar="PATH|COMMIT", help="a path in the repository, or 7 to 64 hex digits")
+    why.set_defaults(run=_why)
+
+    files = commands.add_parser(
+        "files",
+        help="list the files that count for a service",
+        description="List the files that count for SERVICE by folder, each with its reason, and what its "
+        "image copies and the worker never imports.",
+    )
+    files.add_argument("service", metavar="SERVICE")
+    files.add_argument("--at", metavar="REF", help="a branch, tag or HEAD (default: the target ref)")
+    files.set_defaults(run=_files)
+
+    is_live = commands.add_parser(
+        "is-live",
+        help="say whether a commit is live",
+        description="Say whether COMMIT is live, on which revisions with what share of the traffic, and if "
+        "not, what is missing. Exit code: 0 live everywhere; 1 not; 3 it could not be determined.",
+    )
+    is_live.add_argument("commit", metavar="COMMIT", help="7 to 64 hex digits")
+    is_live.add_argument("services", nargs="*", metavar="SERVICE", help="a declared service; none means all")
+    is_live.set_defaults(run=_is_live)
     return root
 
 
 def _check(arguments: argparse.Namespace) -> int:
     from shared.deployment import assembly
 
-    outcome = assembly.check(arguments.services)
+    outcome = assembly.check(arguments.services, inventory=arguments.inventory)
     show(outcome, render.Format(arguments.format), verbose=arguments.verbose)
     return outcome.exit_code
 
@@ -180,3 +213,39 @@ def _explain(arguments: argparse.Namespace) -> int:
         raise DriftConfigError(f"no reason code and no cause {code!r}{hint} (known: {known})")
     draw(render.explained(code, meaning))
     return OK
+
+
+def _why(arguments: argparse.Namespace) -> int:
+    from shared.deployment import assembly, questions
+
+    (known,) = assembly.learn([arguments.service])
+    answers: list[questions.Answer] | None = [questions.why_path(known, arguments.what)]
+    if evidence.is_commit_id(arguments.what) and not known.union.relevant(arguments.what):
+        answers = questions.why_commit(known, arguments.what)
+    if answers is None:
+        print(f"{arguments.what} is not between what is live and {known.target.ref}: no count holds it")
+        return OK
+    for answer in answers:
+        print(render.reason_chain(answer.path, answer.because, answer.why_not))
+    return OK
+
+
+def _files(arguments: argparse.Namespace) -> int:
+    from shared.deployment import assembly
+
+    commit, selected = assembly.selection_at(arguments.service, arguments.at)
+    for line in render.file_list(commit, selected):
+        print(line)
+    return OK
+
+
+def _is_live(arguments: argparse.Namespace) -> int:
+    from shared.deployment import assembly, questions
+
+    code = OK
+    for known in assembly.learn(arguments.services):
+        for each in questions.is_live(known, arguments.commit):
+            for line in render.liveness(known.plan.service, arguments.commit, each):
+                print(line)
+            code = max(code, {True: OK, False: 1, None: UNEXPECTED}[each.live])
+    return code

@@ -54,6 +54,12 @@ class Weighed:
     findings: tuple[Finding, ...] = ()
 
 
+def is_commit_id(text: str) -> bool:
+    """Whether ``text`` can be the id of a commit: 7 to 64 hex digits and nothing else."""
+    match = _COMMIT_ID.fullmatch(text)
+    return match is not None and match[2] is None
+
+
 def read(evidence: Iterable[Evidence]) -> tuple[Claim, ...]:
     """The claims that ``evidence`` makes, strongest first; upper case and white space do not matter."""
     claims = []

@@ -23,9 +23,12 @@ from shared.deployment import evidence, lineage, report
 from shared.deployment.calling import Deadline, gather
 from shared.deployment.errors import SourceError
 from shared.deployment.evidence import Weighed
-from shared.deployment.facts import Finding, History, Kind, Live, LiveSource, Target, Unknown
+from shared.deployment.facts import History, Kind, Live, LiveSource, Target, Unknown
 from shared.deployment.relevance.patterns import PathRules
+from shared.deployment.relevance.rules import Rules
+from shared.deployment.relevance.selection import Union
 from shared.deployment.report import Compared, DriftReport, Pair, Tally
+from shared.deployment.selecting import Memory, Relevance
 from shared.deployment.verdict import Policy, Verdict, judge
 from shared.deployment.watch import Watch
 
@@ -48,7 +51,7 @@ class Plan:
     kind: Kind
     live: LiveSource
     history: History
-    rules: PathRules
+    rules: Rules
     policy: Policy
 
 
@@ -66,8 +69,12 @@ class _Case:
         return report.unknown_report(plan.service, plan.kind, unknown, live=self.live, target=self.target)
 
 
-def check(plans: Sequence[Plan], *, deadline: Deadline, now: datetime) -> list[Verdict]:
+def check(
+    plans: Sequence[Plan], *, deadline: Deadline, now: datetime, memory: Memory | None = None
+) -> list[Verdict]:
     """A verdict for each plan, in their order, within ``deadline``; ``now`` (UTC) dates the drift.
+
+    ``memory`` is what the process knows of trees and contents already; None: nothing.
 
     Never raises for a source that failed: that is a verdict about an unknown.
     """
@@ -75,7 +82,7 @@ def check(plans: Sequence[Plan], *, deadline: Deadline, now: datetime) -> list[V
     for history in {id(case.plan.history): case.plan.history for case in cases}.values():
         of_history = [case for case in cases if case.plan.history is history]
         try:
-            reports.update(_compare(history, of_history, now))
+            reports.update(_compare(history, of_history, now, memory or Memory()))
         except SourceError as error:
             reports.update({case.plan.service: case.unknown(Unknown.of(error)) for case in of_history})
     return [judge(reports[plan.service], plan.policy) for plan in plans]
@@ -120,7 +127,9 @@ def _one_sided(plan: Plan, live: object, target: object) -> DriftReport:
     )
 
 
-def _compare(history: History, cases: Sequence[_Case], now: datetime) -> dict[str, DriftReport]:
+def _compare(
+    history: History, cases: Sequence[_Case], now: datetime, memory: Memory
+) -> dict[str, DriftReport]:
     """2. to 5. for the services of one history."""
     resolved = history.resolve(_ids(cases))
     weighed = {
@@ -128,18 +137,24 @@ def _compare(history: History, cases: Sequence[_Case], now: datetime) -> dict[st
         for case in cases
     }
     target = cases[0].target.commit
-    lives = _distinct_commits(weighed.values(), target)
-    listed = _listing(history, cases, [target, *lives])
-    counted = _count(history, cases, weighed, target, lives, now)
+    relevance = Relevance(history, memory)
+    unions = _select(relevance, cases, weighed, target)
+    wanted = [
+        _Wanted(case.plan, live, unions[case.plan.service])
+        for case in cases
+        for live in _other_commits(weighed[case.plan.service], target)
+    ]
+    counted = _count(history, relevance, wanted, target, now)
     reports = {}
     for case in cases:
-        service = case.plan.service
-        selected = _selected(case.plan, listed)
-        if isinstance(selected, Unknown):
-            reports[service] = case.unknown(selected)
+        service, union = case.plan.service, unions[case.plan.service]
+        if union.nothing is not None:
+            reports[service] = case.unknown(_nothing_relevant(service, union.nothing))
             continue
         compared = [Compared(one, counted.get((service, str(one.commit)))) for one in weighed[service]]
-        reports[service] = report.compare(service, case.live, case.target, compared, resolved, selected, now)
+        reports[service] = report.compare(
+            service, case.live, case.target, compared, resolved, union.findings(), now
+        )
     return reports
 
 
@@ -150,68 +165,63 @@ def _ids(cases: Iterable[_Case]) -> set[str]:
     return evidence.ids(claim for each in claims for claim in each)
 
 
-def _distinct_commits(weighed: Iterable[Sequence[Weighed]], target: str) -> list[str]:
+def _other_commits(weighed: Sequence[Weighed], target: str) -> list[str]:
     """The live commits that differ from the target; equal ids need no history."""
-    commits = {one.commit for each in weighed for one in each if isinstance(one.commit, str)}
+    commits = {one.commit for one in weighed if isinstance(one.commit, str)}
     return sorted(commits - {target})
 
 
-def _listing(history: History, cases: Iterable[_Case], commits: Sequence[str]) -> frozenset[str]:
-    """3. The files at either end, where a service declares paths that have to match something."""
-    if all(case.plan.rules.paths is None for case in cases):
-        return frozenset()
-    return frozenset().union(*history.files(commits).values())
+def _select(
+    relevance: Relevance, cases: Sequence[_Case], weighed: Mapping[str, Sequence[Weighed]], target: str
+) -> dict[str, Union]:
+    """3. What is relevant for each service: whatever its rules select at any end."""
+    ends = {
+        case.plan.service: [target, *_other_commits(weighed[case.plan.service], target)] for case in cases
+    }
+    rules = {case.plan.service: case.plan.rules for case in cases}
+    relevance.prepare([(rules[service], commit) for service, commits in ends.items() for commit in commits])
+    return {
+        service: Union(rules[service], tuple(relevance.of(rules[service], commit) for commit in commits))
+        for service, commits in ends.items()
+    }
 
 
-def _selected(plan: Plan, listed: frozenset[str]) -> tuple[Finding, ...] | Unknown:
-    """3. What the patterns miss: a finding for each idle one, unknown when they select nothing at all."""
-    if plan.rules.paths is None:
-        return ()
-    if not plan.rules.selects(listed):
-        patterns = ", ".join(plan.rules.paths) or "(empty)"
-        return Unknown(
-            cause="nothing-relevant",
-            message=f"paths of {plan.service} ({patterns}) select no file at either end: a folder was "
-            "moved or misspelt, and this check would be silent for ever",
-        )
-    return tuple(
-        Finding(
-            code="path-matches-nothing",
-            message=f"the pattern {pattern!r} in paths matches no file at either end",
-            data={"pattern": pattern},
-        )
-        for pattern in plan.rules.idle(listed)
+def _nothing_relevant(service: str, why: str) -> Unknown:
+    return Unknown(
+        cause="nothing-relevant",
+        message=f"nothing is relevant for {service}: {why} at any end; a folder was moved or misspelt, "
+        "and this check would be silent for ever",
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """A service's live commit that is to be counted against the target."""
+
+    plan: Plan
+    live: str
+    union: Union
+
+
 def _count(
-    history: History,
-    cases: Sequence[_Case],
-    weighed: Mapping[str, Sequence[Weighed]],
-    target: str,
-    lives: Sequence[str],
-    now: datetime,
+    history: History, relevance: Relevance, wanted: Sequence[_Wanted], target: str, now: datetime
 ) -> Mapping[tuple[str, str], Tally | Unknown]:
     """4. For each service and live commit what stands between it and the target, from one walk."""
-    wanted = [
-        (case.plan, live)
-        for case in cases
-        for live in lives
-        if any(one.commit == live for one in weighed[case.plan.service])
-    ]
-    keys = [(plan.service, live) for plan, live in wanted]
+    keys = [(each.plan.service, each.live) for each in wanted]
     if not wanted:
         return {}
     try:
-        nets = dict(zip(lives, history.differences([(live, target) for live in lives]), strict=True))
+        lives = sorted({each.live for each in wanted})
+        nets = relevance.differences([(live, target) for live in lives])
         pairs = [
             Pair(
-                lives.index(live),
-                plan.rules.relevant,
-                frozenset(filter(plan.rules.relevant, nets[live])),
-                _watch(plan.policy, now),
+                lives.index(each.live),
+                each.union.relevant,
+                each.union.because,
+                frozenset(filter(each.union.relevant, nets[each.live, target])),
+                _watch(each.plan.policy, now),
             )
-            for plan, live in wanted
+            for each in wanted
         ]
         walked = lineage.trace(history.walk([target, *lives]), target, lives)
         return dict(zip(keys, report.fold(walked, pairs), strict=True))

@@ -69,6 +69,11 @@ REASONS: dict[str, Meaning] = {
         "a label and the image tag, say, name different commits",
         "deploy again with one commit in the image tag and the revision label",
     ),
+    "image-incomplete": Meaning(
+        "deny",
+        "a module that the worker imports is in the repository and not in the image of the Dockerfile",
+        "copy the file named in the message in the Dockerfile, then deploy",
+    ),
     "rollout-failed": Meaning(
         "deny",
         "the newest revision never became ready and an older one still serves; "
@@ -130,8 +135,25 @@ REASONS: dict[str, Meaning] = {
     ),
     "path-matches-nothing": Meaning(
         "warn",
-        "a pattern of `paths` matches no file at either end: a folder was moved or misspelt",
+        "a pattern of `paths` matches no file at either end, or the Dockerfile or the entry points are "
+        "missing at one end",
         "correct the pattern in drift.toml",
+    ),
+    "copy-not-in-git": Meaning(
+        "warn",
+        "the Dockerfile copies something that git does not hold: misspelt, or made by the build",
+        "correct the Dockerfile, or name the path in `generated`",
+    ),
+    "computed-import": Meaning(
+        "warn",
+        "what the worker can reach could not be told (a computed import or build argument, ONBUILD, an "
+        "unknown start command): more paths count than need be",
+        "name the entry points in drift.toml, or accept that more counts",
+    ),
+    "undeclared-service": Meaning(
+        "warn",
+        "`check --inventory` found a live service of the project and region that drift.toml does not name",
+        "declare it, or add it to `[inventory] ignore`",
     ),
     "target-may-be-stale": Meaning(
         "warn",
@@ -200,7 +222,8 @@ CAUSE_MEANINGS: dict[Cause, tuple[str, str]] = {
         "read the message; it carries git's own words",
     ),
     "nothing-relevant": (
-        "`paths` and `ignore` leave no file at either end; such a check would be silent for ever",
+        "the declared paths, Dockerfile or entry points select no file at either end; "
+        "such a check would be silent for ever",
         "correct `paths` in drift.toml",
     ),
     "invalid-response": (

@@ -9,6 +9,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -17,6 +18,10 @@ from rich.text import Text
 from shared.deployment.report import DriftReport, LiveReport, Undeployed
 from shared.deployment.settings import ServiceSettings
 from shared.deployment.verdict import Outcome, Verdict, duration
+
+if TYPE_CHECKING:
+    from shared.deployment.questions import Liveness
+    from shared.deployment.relevance.selection import Selection
 
 _COLOUR: dict[str | None, str] = {
     "allow": "green",
@@ -125,7 +130,7 @@ def _details(verdict: Verdict) -> Iterator[RenderableType]:
     for commit in verdict.report.undeployed:
         yield Text(f"  {_commit_line(commit)}")
         for path in commit.paths:
-            yield Text(plain(f"      {path.path}"), style="dim")
+            yield Text(f"      {reason_chain(path.path, path.because)}", style="dim")
         if commit.paths_omitted:
             yield Text(f"      … and {commit.paths_omitted:,} more paths", style="dim")
     for line in candidates(verdict.report):
@@ -243,6 +248,8 @@ def _next_steps(verdict: Verdict, service: ServiceSettings) -> Iterator[str]:
     )
     yield from (f"explain  deployment-drift explain {code}" for code in codes)
     yield f"check    deployment-drift check {shlex.quote(name)} --verbose"
+    if report.undeployed:
+        yield f"why      deployment-drift why {shlex.quote(name)} {report.undeployed[0].sha[:12]}"
     yield "again    prediction-coordinator start --game-date DATE"
     yield 'bypass   prediction-coordinator start --game-date DATE --skip-drift-check --reason "WHY"'
 
@@ -266,3 +273,44 @@ def explained(code: str, meaning: Iterable[tuple[str, str]]) -> RenderableType:
     for label, text in meaning:
         grid.add_row(label, Text(text))
     return grid
+
+
+def reason_chain(path: str, because: Iterable[str], why_not: str = "") -> str:
+    """Why a path counts, on one line: ``odds.py ← features.py ← worker.py``; or why it does not."""
+    chain = " ← ".join((path, *because))
+    return plain(f"{path}: does not count: {why_not}" if why_not else chain)
+
+
+def file_list(commit: str, selected: Selection) -> Iterator[str]:
+    """What counts at ``commit`` by folder, what the image copies for nothing, and remarks."""
+    yield f"{_number(len(selected.because), 'file')} counted as relevant at {commit[:12]}"
+    folder = None
+    for path, because in sorted(selected.because.items(), key=lambda item: item[0].rpartition("/")):
+        head, _, name = path.rpartition("/")
+        if head != folder:
+            folder = head
+            yield plain(f"{head or '.'}/")
+        yield "  " + reason_chain(name, because)
+    if selected.unused:
+        yield f"{_number(len(selected.unused), 'file')} copied into the image and never imported"
+        yield from (plain(f"  {path}") for path in selected.unused)
+    yield from (plain(f"remark: {remark}") for remark in selected.remarks)
+    if selected.nothing:
+        yield plain(f"nothing can be trusted here: {selected.nothing}")
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def liveness(service: str, commit: str, found: Liveness) -> Iterator[str]:
+    """Whether a commit is live on one revision, and what is missing where it is not."""
+    share = found.share
+    where = f"{service}  {share.percent} %  {share.revision or ''}".rstrip()
+    if found.live is None:
+        yield plain(f"{where}: it could not be determined whether {commit} is live: {found.why}")
+        return
+    yield plain(f"{where}: {commit} is {'live' if found.live else 'not live'}")
+    if not found.live:
+        yield f"  {_number(found.count, 'relevant commit')} up to it missing"
+        yield from (plain(f"  {line}") for line in found.missing)

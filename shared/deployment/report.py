@@ -120,13 +120,14 @@ class DriftReport(Fact):
 class Pair:
     """One comparison to make while the commits pass by.
 
-    ``bit``: which live commit of the walk this is. ``relevant``: whether a path counts. ``net``: the
-    relevant paths that differ between the live and the target commit. ``watch``: what the policy wants
-    to know of each missing commit.
+    ``bit``: which live commit of the walk this is. ``relevant``: whether a path counts; ``because``:
+    why. ``net``: the relevant paths that differ between the live and the target commit. ``watch``: what
+    the policy wants to know of each missing commit.
     """
 
     bit: int
     relevant: Callable[[str], bool]
+    because: Callable[[str], tuple[str, ...]]
     net: frozenset[str] = frozenset()
     watch: Watch = NOTHING
 
@@ -167,7 +168,7 @@ class Tally:
         if landed is not None and (self.landed is None or landed.depth > self.landed.depth):
             self.landed = landed
         if len(self.undeployed) < SHOWN_COMMITS:
-            self.undeployed.append(_shown(commit, paths))
+            self.undeployed.append(_shown(commit, paths, self.pair.because))
 
 
 def fold(commits: Iterable[tuple[Commit, Reach]], pairs: Sequence[Pair]) -> list[Tally]:
@@ -280,7 +281,7 @@ def _live_report(revision: LiveRevision, compared: Compared, target: Target, now
         return _unknown_live(revision, commit)
     if isinstance(compared.tally, Unknown):
         return _unknown_live(revision, compared.tally, commit)
-    tally = compared.tally or Tally(Pair(0, bool))
+    tally = compared.tally or Tally(Pair(0, bool, lambda _: ()))
     differs = bool(tally.pair.net)
     status = _status(tally.behind, tally.ahead, differs)
     return LiveReport(
@@ -339,13 +340,16 @@ def _about(finding: Finding, revision: LiveRevision) -> Finding:
     )
 
 
-def _shown(commit: Commit, paths: Sequence[str]) -> Undeployed:
+def _shown(commit: Commit, paths: Sequence[str], because: Callable[[str], tuple[str, ...]]) -> Undeployed:
     return Undeployed(
         sha=commit.sha,
         subject=commit.subject[:SHOWN_SUBJECT],
         author=commit.author[:SHOWN_SUBJECT],
         committed_at=datetime.fromtimestamp(commit.committed_at, UTC),
-        paths=tuple(RelevantPath(path=_utf8(path)) for path in paths[:SHOWN_PATHS]),
+        paths=tuple(
+            RelevantPath(path=_utf8(path), because=tuple(map(_utf8, because(path))))
+            for path in paths[:SHOWN_PATHS]
+        ),
         paths_omitted=max(0, len(paths) - SHOWN_PATHS),
     )
 

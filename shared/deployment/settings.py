@@ -9,9 +9,11 @@ from __future__ import annotations
 import difflib
 import logging
 import os
+import posixpath
 import re
 import tomllib
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -22,6 +24,7 @@ from shared.deployment.errors import DriftConfigError
 from shared.deployment.facts import Fact, Kind
 from shared.deployment.reasons import REASONS, Decision
 from shared.deployment.relevance.patterns import PathRules
+from shared.deployment.relevance.rules import Rules
 from shared.deployment.verdict import Enforcement, FailurePolicy, Policy
 
 log = logging.getLogger("drift_gate")
@@ -70,6 +73,14 @@ def _gitignore(patterns: tuple[str, ...] | None) -> tuple[str, ...] | None:
     return patterns
 
 
+def _inside(path: str) -> str:
+    """A path inside the repository, in its shortest form."""
+    shortest = posixpath.normpath(path)
+    if not path or shortest.startswith(("/", "../")) or shortest == "..":
+        raise ValueError(f"{path!r} is no path inside the repository")
+    return shortest
+
+
 def _expressions(patterns: tuple[str, ...]) -> tuple[str, ...]:
     for pattern in patterns:
         try:
@@ -104,6 +115,7 @@ def _judged(reasons: Mapping[str, Decision]) -> Mapping[str, Decision]:
 _Limit = Annotated[float, Field(ge=0, le=3_155_760_000, allow_inf_nan=False)]
 Duration = Annotated[_Limit, BeforeValidator(seconds)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9](?:[a-z0-9.:-]{0,98}[a-z0-9])?$")]
+RepositoryPath = Annotated[str, AfterValidator(_inside)]
 Patterns = Annotated[tuple[str, ...], AfterValidator(_gitignore)]
 PathText = Annotated[str, AfterValidator(_path)]
 
@@ -143,6 +155,12 @@ class ServiceSettings(Defaults, PolicyKeys):
 
     paths: Patterns | None = None
     ignore: Patterns = ()
+    dockerfile: RepositoryPath | None = None
+    context: RepositoryPath = "."
+    build_files: tuple[RepositoryPath, ...] = ()
+    generated: Patterns = ()
+    entrypoint: tuple[str, ...] = ()
+    import_roots: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _placed(self) -> ServiceSettings:
@@ -150,6 +168,11 @@ class ServiceSettings(Defaults, PolicyKeys):
         if self.live == "cloud-run" and missing:
             raise ValueError(f'live = "cloud-run" needs {" and ".join(missing)}')
         return self
+
+    @property
+    def rules(self) -> Rules:
+        """What this service declares about its relevant paths."""
+        return Rules(**{each.name: self[each.name] for each in fields(Rules)})
 
     @property
     def policy(self) -> Policy:
@@ -161,6 +184,12 @@ class Batch(Fact):
     """``[batch]``: ``requires`` names the service that gates a batch."""
 
     requires: Annotated[tuple[str, ...], Field(max_length=1)] = ()
+
+
+class Inventory(Fact):
+    """``[inventory]``: ``ignore`` names live services that need no declaration, ``*`` and ``?`` allowed."""
+
+    ignore: tuple[str, ...] = ()
 
 
 class Sinks(Fact):
@@ -176,6 +205,7 @@ class Settings(Fact):
     services: Mapping[str, ServiceSettings]
     batch: Batch
     sinks: Sinks
+    inventory: Inventory
     emulator: str | None = None
     environ: Mapping[str, str] = Field(repr=False)
 
@@ -237,6 +267,7 @@ def load(start: Path | None = None, environ: Mapping[str, str] | None = None) ->
         services=services,
         batch=batch,
         sinks=_validated(Sinks, _table(file, tables, "sinks"), lambda _: f"{file}: [sinks]"),
+        inventory=_validated(Inventory, _table(file, tables, "inventory"), lambda _: f"{file}: [inventory]"),
         emulator=_emulator(environ),
         environ=environ,
     )
@@ -273,7 +304,7 @@ def _tables(file: Path) -> dict[str, Any]:
         raise DriftConfigError(f"{file}: cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:  # a number or a nesting beyond Python's limits, too
         raise DriftConfigError(f"{file}: is no valid TOML: {error}") from error
-    known = ("defaults", "policy", "services", "batch", "sinks")
+    known = ("defaults", "policy", "services", "batch", "sinks", "inventory")
     for key in tables:
         if key not in known:
             raise DriftConfigError(f"{file}: unknown key {key!r}{near_misses(key, known)}")

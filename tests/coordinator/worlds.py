@@ -38,7 +38,7 @@ class World:
         worker = self.root / "worker" / "worker.py"
         worker.parent.mkdir(exist_ok=True)
         with worker.open("a", encoding="utf-8") as stream:
-            stream.write(f"# {subject}\n")
+            stream.write(f"CHANGES = {subject!r}\n")
         self._git("add", "worker")
         self._git("-c", "user.name=T", "-c", "user.email=t@example.com", "commit", "-q", "-m", subject)
         return self._git("rev-parse", "HEAD")

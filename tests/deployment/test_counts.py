@@ -16,12 +16,13 @@ from shared.deployment import gate
 from shared.deployment.calling import Deadline
 from shared.deployment.facts import Evidence, Live, LiveRevision
 from shared.deployment.relevance.patterns import PathRules
+from shared.deployment.relevance.rules import Rules
 from shared.deployment.report import DriftReport
 from shared.deployment.sources.checkout import Checkout
 from shared.deployment.testing import HistoryBuilder
 from shared.deployment.verdict import Policy
 
-RULES = PathRules(["/worker/", "/shared/"])
+RULES = Rules(paths=("/worker/", "/shared/"))
 #: Later than any commit of a random history.
 NOW = datetime(2027, 1, 1, tzinfo=UTC)
 
@@ -81,7 +82,7 @@ def test_every_number_is_the_one_that_git_gives(random: RandomHistory, data: st.
         # Without a relevant file at either end the answer is another one, tested elsewhere.
         pick = st.lists(st.sampled_from(ids), min_size=1, max_size=2, unique=True)
         lives = data.draw(st.lists(pick, min_size=1, max_size=3))
-        oracle = Oracle(builder, RULES.relevant)
+        oracle = Oracle(builder, PathRules(RULES.paths).relevant)
         for report in reports_on(builder.path, "main", lives):
             if report.unknown:
                 assert report.unknown.cause == "nothing-relevant"

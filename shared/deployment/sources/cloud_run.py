@@ -253,6 +253,19 @@ class CloudRun:
         return Asked(what, way.permission, self._project, self._region, who)
 
 
+def inventory(*, project: str, region: str, deadline: Deadline, clients: Clients) -> tuple[str, ...]:
+    """The names of all services of a project and region, in order. Raises ``SourceError``."""
+    asked = Asked(f"the services of {project}/{region}", "run.services.list", project, region)
+    google = clients.connect(deadline, asked)
+    way = _WAYS["service"]
+
+    def names(*, timeout: float, retry: None) -> list[str]:
+        listed = way.list(google, f"projects/{project}/locations/{region}")(timeout=timeout, retry=retry)
+        return [_short(message.name) for message in listed]
+
+    return tuple(sorted(ask(names, deadline, replace(asked, principal=google.principal))))
+
+
 # Google's messages, one question each
 
 

@@ -1,0 +1,167 @@
+"""Where Python finds a module among the folders of an image (the rules of ``importlib``'s path finder)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+#: How the file of a regular package is called.
+PACKAGE_FILE = "__init__.py"
+
+
+def join(folder: str, name: str) -> str:
+    """``name`` in ``folder``; the root folder is ``/``."""
+    return f"{folder.rstrip('/')}/{name}"
+
+
+def parent(path: str) -> str:
+    """The folder that holds an absolute path."""
+    return path.rpartition("/")[0] or "/"
+
+
+class Tree(Protocol):
+    """Files and folders by absolute path; names that differ in case are different names."""
+
+    def is_file(self, path: str) -> bool: ...
+
+    def is_folder(self, path: str) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One module: its full name, its file (None for a namespace package), where its submodules are sought."""
+
+    name: str
+    file: str | None
+    places: tuple[str, ...]
+
+
+class Finder:
+    """Finds modules in ``roots``, the folders of ``sys.path`` in their order.
+
+    In each folder a regular package goes before a module of the same name, and both before a namespace
+    package, whose portions are gathered over all folders. Only ``.py`` files count.
+    """
+
+    def __init__(self, tree: Tree, roots: Iterable[str]) -> None:
+        self._tree = tree
+        self._roots = tuple(roots)
+        self._known: dict[str, Found | None] = {}
+
+    def find(self, module: str) -> Found | None:
+        """The module of that full name; None where it, or one above it, is not there."""
+        places, name = self._roots, ""
+        found: Found | None = None
+        for part in module.split("."):
+            name = f"{name}.{part}" if name else part
+            if name not in self._known:
+                self._known[name] = self._search(name, part, places)
+            found = self._known[name]
+            if found is None:
+                break
+            places = found.places
+        return found
+
+    def _search(self, module: str, name: str, places: Iterable[str]) -> Found | None:
+        if not name:
+            return None
+        portions = []
+        for place in places:
+            folder = join(place, name)
+            is_folder = self._tree.is_folder(folder)
+            if is_folder and self._tree.is_file(join(folder, PACKAGE_FILE)):
+                return Found(module, join(folder, PACKAGE_FILE), (folder,))
+            if self._tree.is_file(f"{folder}.py"):
+                return Found(module, f"{folder}.py", ())
+            if is_folder:
+                portions.append(folder)
+        return Found(module, None, tuple(portions)) if portions else None
+
+
+class Image:
+    """The tree of an image: absolute image path → path in the repository."""
+
+    def __init__(self, layout: Mapping[str, str]) -> None:
+        self.layout = layout
+        self._folders = folders_of(layout)
+
+    def is_file(self, path: str) -> bool:
+        return path in self.layout
+
+    def is_folder(self, path: str) -> bool:
+        return path in self._folders
+
+    def modules_in(self, folder: str, *, deep: bool) -> Iterator[str]:
+        """The modules of a package's folder by their name under it, with ``deep`` at any depth."""
+        above = join(folder, "")
+        for path in self.layout:
+            if path.startswith(above) and path.endswith(".py"):
+                parts = path[len(above) : -len(".py")].split("/")
+                if parts[-1] == "__init__":
+                    parts.pop()
+                if parts and (deep or len(parts) == 1):
+                    yield ".".join(parts)
+
+
+class Completed:
+    """The image as it would be if each of its folders held all that the repository has in its place.
+
+    A folder of the image stands for the folders of the repository that its files come from; a folder
+    that the image lacks stands for what its parent stands for.
+    """
+
+    def __init__(self, image: Image, repository_files: Collection[str]) -> None:
+        self._image = image
+        self._files = frozenset(f"/{file}" for file in repository_files)
+        self._folders = folders_of(self._files)
+        self._sources = _sources(image.layout)
+
+    def is_file(self, path: str) -> bool:
+        return self.repository_path(path) is not None
+
+    def is_folder(self, path: str) -> bool:
+        return self._image.is_folder(path) or any(
+            source in self._folders for source in self._standing_for(path)
+        )
+
+    def repository_path(self, path: str) -> str | None:
+        """What stands, or should stand, at an image path, as a path of the repository; None for nothing."""
+        if path in self._image.layout:
+            return self._image.layout[path]
+        folder, _, name = path.rpartition("/")
+        places = (join(source, name) for source in self._standing_for(folder or "/"))
+        return next((place.removeprefix("/") for place in places if place in self._files), None)
+
+    def _standing_for(self, folder: str) -> dict[str, None]:
+        """The folders of the repository (absolute, from its root ``/``) that belong at ``folder``."""
+        if folder not in self._sources:
+            above, _, name = folder.rpartition("/")
+            inherited = self._standing_for(above or "/") if name else {}
+            return dict.fromkeys(join(source, name) for source in inherited)
+        return self._sources[folder]
+
+
+def folders_of(paths: Iterable[str]) -> frozenset[str]:
+    """Every folder above absolute paths, up to ``/``."""
+    folders = {"/"}
+    for path in paths:
+        folder = parent(path)
+        while folder not in folders:
+            folders.add(folder)
+            folder = parent(folder)
+    return frozenset(folders)
+
+
+def _sources(layout: Mapping[str, str]) -> dict[str, dict[str, None]]:
+    """Image folder → repository folders: the paths without the end that both have in common."""
+    sources: dict[str, dict[str, None]] = {}
+    for path, file in layout.items():
+        here, there = path, f"/{file}"
+        while here != "/" and there != "/" and here.rpartition("/")[2] == there.rpartition("/")[2]:
+            here, there = parent(here), parent(there)
+            known = sources.setdefault(here, {})
+            if there in known:
+                break
+            known[there] = None
+    return sources

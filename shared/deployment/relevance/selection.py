@@ -1,0 +1,339 @@
+"""The relevant paths of one tree: the rules of this folder put together.
+
+In three steps, so that the caller can fetch contents in two batches: which texts decide on the set of
+files (``deciding``), which files that is (``image_of``), and which of them the worker can reach
+(``select``).
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from shared.deployment.facts import Entry, Finding
+from shared.deployment.relevance import closure, entrypoints, links, mentions
+from shared.deployment.relevance.dockerfile import Image, read_image
+from shared.deployment.relevance.imports import ImportFacts
+from shared.deployment.relevance.patterns import PathRules
+from shared.deployment.relevance.rules import Rules
+
+LINK = "120000"
+SUBMODULE = "160000"
+
+Because = Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """The files of one commit by path, and the text of each (None: there is none to be had)."""
+
+    files: Mapping[str, Entry]
+    text: Callable[[str], str | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """What is relevant of one tree.
+
+    ``because``: each relevant path with its reasons, the nearest first; empty where patterns alone
+    decide (``Rules.by_patterns_alone``). ``nothing``: why this tree selects nothing that can be
+    trusted, None where it does. ``idle``: patterns of ``paths`` that match nothing here. ``unused``:
+    ``.py`` files that the image copies and the closure never imports. ``entries``: where the worker
+    starts. ``findings`` are for the policy to judge, ``remarks`` for people who ask.
+    """
+
+    because: Because = field(default_factory=dict)
+    nothing: str | None = None
+    idle: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
+    entries: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Files:
+    """The files that may matter, before they are narrowed down.
+
+    ``because``: each with its reason. ``layout``: absolute path in the image to repository path, links
+    resolved; ``passed``: for such a path the repository paths of the links. ``entries`` and ``roots``
+    begin the import closure; without entries nothing is narrowed.
+    """
+
+    because: Because
+    layout: Mapping[str, str] = field(default_factory=dict)
+    passed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    entries: tuple[str, ...] = ()
+    roots: tuple[str, ...] = ()
+    nothing: str | None = None
+    idle: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def sources(self) -> set[str]:
+        """The ``.py`` files whose contents ``select`` asks for."""
+        return {path for path in self.layout.values() if path.endswith(".py")} if self.entries else set()
+
+
+def deciding(rules: Rules, files: Mapping[str, Entry]) -> set[str]:
+    """The paths whose texts ``image_of`` is sure to need: Dockerfile, ignore files, links."""
+    if rules.by_patterns_alone:
+        return set()
+    wanted = {path for path, entry in files.items() if entry.mode == LINK}
+    if rules.dockerfile is not None:
+        ignore_files = (f"{rules.dockerfile}.dockerignore", posixpath.join(rules.context, ".dockerignore"))
+        wanted |= {rules.dockerfile, *map(posixpath.normpath, ignore_files)} & files.keys()
+    return wanted
+
+
+def image_of(rules: Rules, tree: Tree) -> Files:
+    """The files that may matter, and where the worker starts."""
+    targets = {path: tree.text(path) or "" for path, entry in tree.files.items() if entry.mode == LINK}
+    if rules.dockerfile is None:
+        return _without_dockerfile(rules, tree, targets)
+    image = read_image(
+        tree.files, tree.text, dockerfile=rules.dockerfile, context=rules.context, links=targets
+    )
+    if image is None:
+        why = f"there is no {rules.dockerfile}"
+        inside = "" if rules.context == "." else f"{rules.context}/"
+        context = {
+            path: (f"the whole build context: {why}",) for path in tree.files if path.startswith(inside)
+        }
+        return Files(because=context | dict(_declared(rules, tree.files)), nothing=why)
+    return _with_dockerfile(rules, tree, targets, image)
+
+
+def select(
+    rules: Rules,
+    files: Files,
+    tree: Collection[str],
+    facts: Callable[[str], ImportFacts],
+    literals: Callable[[str], Iterable[str]],
+) -> Selection:
+    """What of ``files`` the worker can reach.
+
+    ``tree``: every path of the repository. ``facts`` and ``literals`` answer for the paths of
+    ``files.sources``.
+    """
+    ignored = PathRules(None, rules.ignore)
+    closed = None
+    if files.entries:
+        closed = closure.close(files.entries, files.roots, files.layout, facts, tree, files.passed)
+    because = dict(files.because)
+    unused: list[str] = []
+    if closed is not None and not closed.computed and closed.reached:
+        unused = [path for path in sorted(files.sources) if path not in closed.reached and path in because]
+        for path in unused:
+            del because[path]
+    if closed is not None:
+        because |= {path: chain[1:] or ("entry point",) for path, chain in closed.reached.items()}
+        reached = closed.reached.keys() | (files.sources if closed.computed else set())
+        for path in mentions.named_elsewhere(files.layout, reached, literals):
+            because.pop(path, None)
+    because = {path: why for path, why in because.items() if ignored.relevant(path)}
+    return Selection(
+        because=because,
+        nothing=files.nothing or _why_nothing(files, closed, because),
+        idle=files.idle,
+        unused=tuple(unused),
+        entries=files.entries,
+        findings=(*files.findings, *_findings(closed)),
+        remarks=(*files.remarks, *_remarks(closed)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Union:
+    """The selections of all ends of one service, put together: what any end selects is relevant."""
+
+    rules: Rules
+    ends: tuple[Selection, ...]
+    _patterns: PathRules = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_patterns", PathRules(self.rules.paths, self.rules.ignore))
+
+    def relevant(self, path: str) -> bool:
+        """Whether the path counts."""
+        if self.rules.by_patterns_alone:
+            return self._patterns.relevant(path)
+        return any(path in end.because for end in self.ends)
+
+    def because(self, path: str) -> tuple[str, ...]:
+        """Why the path counts; empty where it does not."""
+        if self.rules.by_patterns_alone:
+            return (_pattern(self._patterns, path),) if self.relevant(path) else ()
+        return next((end.because[path] for end in self.ends if path in end.because), ())
+
+    @property
+    def nothing(self) -> str | None:
+        """Why no end selects anything that can be trusted; None where one does."""
+        reasons = [end.nothing for end in self.ends]
+        return None if None in reasons else reasons[0]
+
+    def findings(self) -> tuple[Finding, ...]:
+        """What the ends found, each thing once; a pattern is idle only where it is so at every end."""
+        idle = set.intersection(*(set(end.idle) for end in self.ends))
+        told = [_idle(f"the pattern {each!r} in paths matches no file", each) for each in sorted(idle)]
+        if not self.rules.by_patterns_alone:
+            told += [_idle(f"at one end {end.nothing}", end.nothing) for end in self.ends if end.nothing]
+        told += [finding for end in self.ends for finding in end.findings]
+        return tuple({(finding.code, finding.message): finding for finding in told}.values())
+
+
+def _idle(message: str, pattern: str) -> Finding:
+    return Finding(code="path-matches-nothing", message=message, data={"pattern": pattern})
+
+
+def by_patterns(rules: Rules, tree: Collection[str]) -> Selection:
+    """The selection where patterns alone decide: only whether they match anything is found out."""
+    patterns = PathRules(rules.paths, rules.ignore)
+    declared = ", ".join(rules.paths or ()) or "everything"
+    nothing = None if patterns.selects(tree) else f"paths ({declared}) select no file"
+    return Selection(nothing=nothing, idle=patterns.idle(tree))
+
+
+def _without_dockerfile(rules: Rules, tree: Tree, targets: Mapping[str, str]) -> Files:
+    """A function without an image: the declared paths, all of them without any, below their own root."""
+    because = dict(_declared(rules, tree.files))
+    everything = {f"/{path}": path for path in tree.files}
+    layout = {f"/{path}": path for path in because}
+    placed, passed = _resolved(layout, everything, targets)
+    for link in [path for path in because if path in targets]:
+        because |= {placed[at]: (f"link {link}",) for at in placed if link in passed.get(at, ())}
+    roots = [posixpath.normpath(f"/{root}") for root in rules.import_roots]
+    entries = tuple(_given(entry, placed, "/") for entry in rules.entrypoint)
+    if not roots:
+        roots = [*dict.fromkeys(posixpath.dirname(entry) for entry in entries if entry in placed), "/"]
+    return Files(
+        because=because,
+        layout=placed,
+        passed=passed,
+        entries=entries,
+        roots=tuple(roots),
+        idle=PathRules(rules.paths).idle(tree.files),
+    )
+
+
+def _with_dockerfile(rules: Rules, tree: Tree, targets: Mapping[str, str], image: Image) -> Files:
+    because: dict[str, tuple[str, ...]] = {path: (reason,) for path, reason in image.sources.items()}
+    because |= {path: why for path, why in _declared(rules, tree.files).items() if path not in because}
+    placed, passed = _resolved(image.layout, image.layout, targets)
+    found = entrypoints.found(image, tree.text)
+    entries, roots = tuple(entry.path for entry in found.entries), found.roots
+    workdir = image.start.workdir if image.start else "/"
+    remarks = [f"entry point: {entry.path} ({entry.because})" for entry in found.entries]
+    doubt = found.unresolved
+    if rules.entrypoint:
+        given = tuple(_given(entry, placed, workdir) for entry in rules.entrypoint)
+        if entries and set(given) != set(entries):
+            told = f"{', '.join(given)}; the Dockerfile starts {', '.join(entries)}"
+            remarks.append(f"the given entry points win: {told}")
+        entries, doubt = given, None
+    if rules.import_roots:
+        roots = tuple(posixpath.normpath(posixpath.join(workdir, root)) for root in rules.import_roots)
+    if not roots:
+        roots = tuple(dict.fromkeys([*(posixpath.dirname(each) for each in entries if "/" in each), workdir]))
+    if doubt is not None or image.unresolved is not None:
+        entries = ()
+    doubts = [each for each in (doubt, image.unresolved) if each is not None]
+    return Files(
+        because=because,
+        layout=placed,
+        passed=passed,
+        entries=entries,
+        roots=roots,
+        idle=PathRules(rules.paths).idle(tree.files),
+        findings=(*_not_in_git(rules, image), *map(_unresolved, doubts)),
+        remarks=tuple(remarks),
+    )
+
+
+def _declared(rules: Rules, files: Collection[str]) -> Because:
+    """What ``paths`` and ``build_files`` select; everything where nothing at all is declared."""
+    patterns = PathRules(rules.paths)
+    because: dict[str, tuple[str, ...]] = {}
+    if rules.paths is not None or rules.dockerfile is None:
+        because = {path: (_pattern(patterns, path),) for path in files if patterns.relevant(path)}
+    return because | {path: ("build_files",) for path in rules.build_files if path in files}
+
+
+def _pattern(patterns: PathRules, path: str) -> str:
+    matched = patterns.matching(path)
+    return "everything is relevant" if matched is None else f"paths: {matched}"
+
+
+def _resolved(
+    layout: Mapping[str, str], everything: Mapping[str, str], targets: Mapping[str, str]
+) -> tuple[dict[str, str], dict[str, tuple[str, ...]]]:
+    """``layout`` with what its links lead to (somewhere in ``everything``), and the links on each way."""
+    placed = {at: path for at, path in layout.items() if path not in targets}
+    of_image = {at: targets[path] for at, path in everything.items() if path in targets}
+    passed: dict[str, tuple[str, ...]] = {}
+    if of_image:
+        in_layout = {at: target for at, target in of_image.items() if at in layout}
+        for at, real, links_passed in links.below(of_image, everything):
+            if any(link in in_layout for link in links_passed):
+                placed.setdefault(at, everything[real])
+                passed[at] = tuple(everything[link] for link in links_passed)
+    return placed, passed
+
+
+def _given(entry: str, layout: Mapping[str, str], workdir: str) -> str:
+    """A declared entry point: a path in the image or in the repository becomes one in the image."""
+    inside = posixpath.normpath(posixpath.join(workdir, entry))
+    if inside in layout:
+        return inside
+    return next((at for at, path in layout.items() if path == posixpath.normpath(entry)), entry)
+
+
+def _why_nothing(files: Files, closed: closure.Closure | None, because: Because) -> str | None:
+    if closed is not None and not closed.reached:
+        return f"the entry points ({', '.join(files.entries)}) are not there"
+    return None if because else "no file is left"
+
+
+def _not_in_git(rules: Rules, image: Image) -> Iterator[Finding]:
+    generated = PathRules(rules.generated)
+    for source in image.missing:
+        path = posixpath.normpath(source.lstrip("/"))
+        if not rules.generated or not (generated.relevant(path) or generated.relevant(f"{path}/x")):
+            yield Finding(
+                code="copy-not-in-git",
+                message=f"{rules.dockerfile} copies {source}, which git does not hold; "
+                "if the build makes it, name it in generated",
+                data={"source": source},
+            )
+
+
+def _unresolved(why: str) -> Finding:
+    return Finding(
+        code="computed-import",
+        message=f"what the worker can reach is not known, so more counts than need be: {why}",
+        data={"why": why},
+    )
+
+
+def _findings(closed: closure.Closure | None) -> Iterator[Finding]:
+    if closed is None:
+        return
+    for path in closed.computed:
+        yield _unresolved(f"{path} imports by a name that is computed")
+    for missing in closed.incomplete:
+        yield Finding(
+            code="image-incomplete",
+            message=f"the image lacks {missing.path}, which is imported as {missing.module}: "
+            + " ← ".join((missing.path, *missing.chain)),
+            data={"module": missing.module, "path": missing.path, "chain": list(missing.chain)},
+        )
+
+
+def _remarks(closed: closure.Closure | None) -> Iterator[str]:
+    if closed is None:
+        return
+    yield from (f"{path}: a syntax error; its imports are a guess" for path in closed.syntax_errors)
+    yield from (f"{path}: reached by TYPE_CHECKING only, not counted" for path in closed.typing_only)
+    yield from (f"{entry}: this entry point is not in the image" for entry in closed.unfound)
