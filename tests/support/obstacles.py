@@ -95,13 +95,16 @@ def gone(stage: Stage) -> None:
 
 
 def ambiguous(stage: Stage) -> None:
-    """Two commits whose ids start alike: among 60,000 there is a pair, whatever their tree."""
-    tree = stage.history.git("rev-parse", "main^{tree}")
-    twins = _twins(tree)
-    ids = [stage.history.git("hash-object", "-t", "commit", "-w", "--stdin", stdin=twin) for twin in twins]
+    stage.deploy(label=twins(stage.history))
+
+
+def twins(history: HistoryBuilder) -> str:
+    """Adds two commits whose ids start alike, and returns the seven digits that they share."""
+    contents = _twins(history.git("rev-parse", "main^{tree}"))
+    ids = [history.git("hash-object", "-t", "commit", "-w", "--stdin", stdin=each) for each in contents]
     assert ids[0] != ids[1]
     assert ids[0][:7] == ids[1][:7]
-    stage.deploy(label=ids[0][:7])
+    return ids[0][:7]
 
 
 @cache
