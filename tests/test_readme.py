@@ -32,7 +32,7 @@ ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 ADOPTION = (ROOT / "docs" / "adoption.md").read_text(encoding="utf-8")
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
-LEDGER_SERVICE = '[defaults]\nlive = "ledger"\n[services.prediction-worker]\n'
+LEDGER, SERVICE = '[defaults]\nlive = "ledger"\n', "[services.prediction-worker]\n"
 
 
 def blocks(language: str, text: str = TEXT) -> list[str]:
@@ -80,7 +80,7 @@ class TestWhatTheCodeKnowsBetter:
         written = "".join(f"{table}\n{lines}" for table, lines in tables.items())
         (tmp_path / "drift.toml").write_text(written.replace("services.NAME", "services.prediction-worker"))
         spelt_out = load(tmp_path, {}).service("prediction-worker")
-        (tmp_path / "drift.toml").write_text(LEDGER_SERVICE)
+        (tmp_path / "drift.toml").write_text(LEDGER + SERVICE)
         assert spelt_out == load(tmp_path, {}).service("prediction-worker")
 
     def test_every_key_is_in_the_settings_table(self) -> None:
@@ -215,8 +215,9 @@ class TestOtherBlocks:
     )
     def test_a_table_of_settings_is_accepted(self, block: str, tmp_path: Path) -> None:
         """Alone, or beside a service; what belongs into the reader's pyproject.toml is not ours."""
-        text = block if "[services." in block else block + LEDGER_SERVICE
-        (tmp_path / "drift.toml").write_text(text)
+        ledger = "" if "[defaults]" in block else LEDGER
+        service = "" if "[services." in block else SERVICE
+        (tmp_path / "drift.toml").write_text(ledger + block + service)
         assert load(tmp_path, {}).batch_service() == "prediction-worker"
 
     def test_the_shell_lines_parse(self) -> None:
