@@ -22,7 +22,7 @@ from shared.deployment.errors import (
     DriftUnknownError,
     SourceError,
 )
-from shared.deployment.facts import Evidence, Finding, History, LiveSource, Unknown
+from shared.deployment.facts import Evidence, Finding, History, LiveSource, Target, Unknown
 from shared.deployment.relevance.selection import Selection
 from shared.deployment.report import DriftReport, unknown_report
 from shared.deployment.selecting import Memory
@@ -122,6 +122,33 @@ def _missed(settings: Settings, place: str, listed: tuple[str, ...] | SourceErro
             findings=(finding,),
         )
         yield judge(report, Policy())
+
+
+def warm(*, settings: Settings | None = None) -> dict[str, Target]:
+    """Make or refresh the mirror of each declared address; what each came to, by address.
+
+    Raises ``SourceError`` at the first that fails, within its ``clone_timeout``.
+    """
+    from shared.deployment.sources import mirror
+    from shared.deployment.sources.remote import shown
+
+    settings = settings or load()
+    wanted = {
+        (settings.address(one.repository), one.target_ref): one.clone_timeout
+        for one in settings.services.values()
+        if one.mirrored
+    }
+    return {
+        shown(address): mirror.warm(
+            repository=address,
+            target_ref=ref,
+            cache_dir=settings.cache_dir,
+            clone_timeout=seconds,
+            environ=settings.environ,
+            now=utc_now,
+        )
+        for (address, ref), seconds in wanted.items()
+    }
 
 
 def learn(names: Sequence[str] = (), *, settings: Settings | None = None) -> list[questions.Known]:
@@ -242,11 +269,12 @@ class _Builder:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._histories: dict[tuple[str, str], History] = {}
+        self._histories: dict[tuple[bool, str, str, float], History] = {}
 
     def load(self, services: Collection[ServiceSettings]) -> None:
         """Load the libraries that the check needs, before its clock starts."""
         import shared.deployment.sources.checkout
+        import shared.deployment.sources.mirror
 
         if any(one.live == "cloud-run" for one in services):
             import shared.deployment.sources.cloud_run  # noqa: F401 (loaded for its side effect: time)
@@ -281,19 +309,33 @@ class _Builder:
         )
 
     def _history(self, service: ServiceSettings, deadline: Deadline) -> History:
-        from shared.deployment.sources.checkout import Checkout
-
-        key = (service.repository, service.target_ref)
+        key = (service.mirrored, service.repository, service.target_ref, service.stale_target_limit)
         if key not in self._histories:
-            self._histories[key] = Checkout(
-                path=self._settings.beside(service.repository),
+            self._histories[key] = self._new_history(service, deadline)
+        return self._histories[key]
+
+    def _new_history(self, service: ServiceSettings, deadline: Deadline) -> History:
+        from shared.deployment.sources.checkout import Checkout
+        from shared.deployment.sources.mirror import Mirror
+
+        if service.mirrored:
+            return Mirror(
+                repository=self._settings.address(service.repository),
                 target_ref=service.target_ref,
+                cache_dir=self._settings.cache_dir,
                 deadline=deadline,
                 environ=self._settings.environ,
                 now=utc_now,
                 stale_target_limit=service.stale_target_limit,
             )
-        return self._histories[key]
+        return Checkout(
+            path=self._settings.beside(service.repository),
+            target_ref=service.target_ref,
+            deadline=deadline,
+            environ=self._settings.environ,
+            now=utc_now,
+            stale_target_limit=service.stale_target_limit,
+        )
 
 
 @cache

@@ -34,14 +34,17 @@ Model = TypeVar("Model", bound=Fact)
 FILE_NAME = "drift.toml"
 PREFIX = "DRIFT_"
 EMULATOR = "CLOUD_RUN_EMULATOR_HOST"
+CACHE_DIR = "DRIFT_CACHE_DIR"
 #: Variables with the prefix that are no key of the file.
-_OTHER_VARIABLES = frozenset({"DRIFT_CONFIG", break_glass.SWITCH, break_glass.UNTIL})
+_OTHER_VARIABLES = frozenset({"DRIFT_CONFIG", CACHE_DIR, break_glass.SWITCH, break_glass.UNTIL})
 
 #: Lists and tables cannot be set by a variable.
 _NO_SCALARS = frozenset(
     {"commit_labels", "commit_env", "reasons", "deny_paths", "warn_paths", "deny_subjects"}
 )
 
+_ADDRESS = re.compile(r"[a-zA-Z][\w+.-]*://\S+|[\w.-]+@[\w.-]+:(?!/?/)\S+")
+_TRANSPORT = re.compile(r"(https|ssh|file)://|[\w.-]+@")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])?")
 _UNIT_S = {None: 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
@@ -96,9 +99,14 @@ def _path(path: str) -> str:
     return path
 
 
-def _local(repository: str) -> str:
-    if "://" in repository or re.match(r"[\w.-]+@[\w.-]+:", repository):
-        raise ValueError("a URL is not supported; name the path of a local repository")
+def is_address(repository: str) -> bool:
+    """Whether ``repository`` is the address of a remote (a URL, or ``user@host:path``) and no path."""
+    return _ADDRESS.fullmatch(repository) is not None
+
+
+def _reachable(repository: str) -> str:
+    if is_address(repository) and not _TRANSPORT.match(repository):
+        raise ValueError("a repository is a path, or https://…, ssh://…, git@host:… or file://…")
     return repository
 
 
@@ -128,7 +136,9 @@ class Defaults(Fact):
     kind: Kind = "service"
     live: Literal["cloud-run", "ledger"] = "cloud-run"
     ledger: PathText = ".drift/ledger.jsonl"
-    repository: Annotated[PathText, AfterValidator(_local)] = "."
+    repository: Annotated[PathText, AfterValidator(_reachable)] = "."
+    history: Literal["auto", "checkout", "mirror"] = "auto"
+    clone_timeout: Annotated[Duration, Field(gt=0)] = 120.0
     target_ref: Annotated[str, Field(min_length=1)] = "origin/main"
     deadline: Annotated[Duration, Field(gt=0)] = 10.0
     stale_target_limit: Duration = 3600.0
@@ -167,7 +177,14 @@ class ServiceSettings(Defaults, PolicyKeys):
         missing = [key for key in ("project", "region") if getattr(self, key) is None]
         if self.live == "cloud-run" and missing:
             raise ValueError(f'live = "cloud-run" needs {" and ".join(missing)}')
+        if self.history == "checkout" and is_address(self.repository):
+            raise ValueError('history = "checkout" needs the path of a repository, not an address')
         return self
+
+    @property
+    def mirrored(self) -> bool:
+        """Whether the history comes from a mirror: of an address, or where it is asked for."""
+        return self.history == "mirror" or (self.history == "auto" and is_address(self.repository))
 
     @property
     def rules(self) -> Rules:
@@ -208,6 +225,24 @@ class Settings(Fact):
     inventory: Inventory
     emulator: str | None = None
     environ: Mapping[str, str] = Field(repr=False)
+
+    @property
+    def cache_dir(self) -> Path:
+        """Where mirrors are kept: ``DRIFT_CACHE_DIR``, or the user's cache folder.
+
+        Never a folder that everybody may write to: whoever plants a mirror there decides what is current.
+        """
+        if named := self.environ.get(CACHE_DIR):
+            return Path(named).expanduser()
+        if home := self.environ.get("XDG_CACHE_HOME"):
+            return Path(home) / "drift-gate"
+        if home := self.environ.get("HOME"):
+            return Path(home) / ".cache" / "drift-gate"
+        raise DriftConfigError(f"no folder for the mirror: set {CACHE_DIR}, or HOME")
+
+    def address(self, repository: str) -> str:
+        """Where a mirror of ``repository`` is cloned from."""
+        return repository if is_address(repository) else self.beside(repository).absolute().as_uri()
 
     def beside(self, path: str) -> Path:
         """``path`` as it stands in the file: relative ones stand beside it."""

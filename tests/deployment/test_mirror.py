@@ -16,10 +16,11 @@ from support.mirrors import NOW, Remoted, serving
 
 from shared.deployment.calling import Deadline
 from shared.deployment.facts import History, Unknown
+from shared.deployment.settings import is_address
 from shared.deployment.sources.checkout import Checkout
 from shared.deployment.sources.mirror import warm
 from shared.deployment.sources.mirror_store import MANY_PACKS
-from shared.deployment.sources.remote import is_address, shown
+from shared.deployment.sources.remote import shown
 from shared.deployment.testing import HistoryBuilder
 from shared.deployment.testing.git_server import GitServer
 

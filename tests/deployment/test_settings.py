@@ -83,12 +83,7 @@ MISTAKES = [
         "did you mean max_commits_behind?",
     ),
     ("a misspelt table", MINIMAL + "[polcy]", "'polcy'", "did you mean policy?"),
-    (
-        "a key of a later time",
-        MINIMAL + 'dockerfile = "Dockerfile"',
-        "[services.worker] dockerfile",
-        "unknown key",
-    ),
+    ("a key of a later time", MINIMAL + 'pins = "x"', "[services.worker] pins", "unknown key"),
     (
         "a policy key under defaults",
         MINIMAL.replace("[services", "enforcement='warn'\n[services"),
@@ -119,7 +114,21 @@ MISTAKES = [
     ("an impossible name", MINIMAL + "[services.'../etc']", "../etc", "no valid service name"),
     ("services as a value", "services = 1", "services", "table"),
     ("cloud run without a place", "[services.worker]", "project", "region"),
-    ("a URL as repository", MINIMAL + 'repository = "https://example.invalid/r.git"', "repository", "URL"),
+    ("an odd address", MINIMAL + 'repository = "git://example.invalid/r"', "repository", "repository is a path"),
+    ("plain http", MINIMAL + 'repository = "http://example.invalid/r"', "repository", "https://"),
+    (
+        "an address as a checkout",
+        MINIMAL + 'repository = "https://example.invalid/r.git"\nhistory = "checkout"',
+        "[services.worker]",
+        "needs the path",
+    ),
+    (
+        "a Dockerfile elsewhere",
+        MINIMAL + 'dockerfile = "../Dockerfile"',
+        "dockerfile",
+        "inside the repository",
+    ),
+    ("a bad expression", MINIMAL + 'deny_subjects = ["("]', "deny_subjects", "no regular expression"),
     ("a project that is a path", MINIMAL + 'project = "../../x"', "project", "match"),
     (
         "a batch that needs nobody known",
@@ -214,6 +223,25 @@ def test_settings_do_not_print_the_environment(tmp_path: Path) -> None:
     """Whatever secret another program put there stays out of logs and tracebacks."""
     settings = written(tmp_path, MINIMAL, SOME_TOKEN="s3cr3t")
     assert "s3cr3t" not in repr(settings) + str(settings)
+
+
+def test_where_a_history_comes_from(tmp_path: Path) -> None:
+    """A path is a checkout, an address a mirror, unless it is said otherwise."""
+    address = 'repository = "git@example.invalid:a/b.git"\n'
+    assert not written(tmp_path, MINIMAL).service("worker").mirrored
+    assert written(tmp_path, MINIMAL + address).service("worker").mirrored
+    mirrored = written(tmp_path, MINIMAL + 'history = "mirror"\nrepository = "r"')
+    assert mirrored.service("worker").mirrored
+    assert mirrored.address("r") == (tmp_path / "r").as_uri()
+
+
+def test_where_mirrors_are_kept(tmp_path: Path) -> None:
+    """A folder of the user's own, never one that everybody may write to."""
+    assert written(tmp_path, MINIMAL, DRIFT_CACHE_DIR="/c", HOME="/h").cache_dir == Path("/c")
+    assert written(tmp_path, MINIMAL, XDG_CACHE_HOME="/x", HOME="/h").cache_dir == Path("/x/drift-gate")
+    assert written(tmp_path, MINIMAL, HOME="/h").cache_dir == Path("/h/.cache/drift-gate")
+    with pytest.raises(DriftConfigError, match="DRIFT_CACHE_DIR"):
+        _ = written(tmp_path, MINIMAL).cache_dir
 
 
 def test_who_runs_this() -> None:

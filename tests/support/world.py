@@ -45,10 +45,10 @@ class World:
             when=datetime.now(UTC) - timedelta(hours=1),  # the builder goes on from here, minute by minute
         )
 
-    def change(self, path: str = "predictions/worker/worker.py", **more: str) -> str:
+    def change(self, path: str = "predictions/worker/worker.py") -> str:
         """One more commit on main that changes ``path``; returns its id."""
         number = len(self.history.git("rev-list", "main").splitlines())
-        return self.history.commit({path: f"VERSION = {number}\n"}, subject=f"change {number}", **more)
+        return self.history.commit({path: f"VERSION = {number}\n"}, subject=f"change {number}")
 
     def settings(self) -> Settings:
         """The settings of ``toml``, with an environment that owes nothing to the tester's."""

@@ -15,12 +15,12 @@ from dataclasses import dataclass, replace
 from shared.deployment.calling import retrying
 from shared.deployment.errors import SourceError
 from shared.deployment.git_process import Git, own_words, refused, unavailable
+from shared.deployment.settings import is_address
 
 #: How the remote is called, for the length of one process.
 NAME = "drift-gate"
 
 #: ``scheme://…``, or ``user@host:path`` as ssh has it.
-_ADDRESS = re.compile(r"[a-zA-Z][\w+.-]*://\S+|[\w.-]+@[\w.-]+:(?!/?/)\S+")
 _PASSWORD = re.compile(r"\w+://[^/@]*:[^/@]*@")
 
 #: Answers a question for a password with the token and nothing else: where to ask is git's own rule, by
@@ -49,11 +49,6 @@ _FETCH = (
 )
 #: How many ids of one question the remote may lack: each costs a round trip.
 MOST_LACKED = 8
-
-
-def is_address(repository: str) -> bool:
-    """Whether ``repository`` is the address of a remote (a URL, or ``user@host:path``) and no path."""
-    return _ADDRESS.fullmatch(repository) is not None
 
 
 def shown(address: str) -> str:
