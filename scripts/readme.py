@@ -40,7 +40,7 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "live": "who says what is live: the Cloud Run API, or a local file",
         "ledger": "that file, beside `drift.toml`",
         "repository": "path of a local repository, a checkout or a bare one, beside `drift.toml`",
-        "history": "how the repository is read: as a checkout, or through a mirror that the gate keeps; `auto` "
+        "history": "how the repository is read: as a checkout, or through a mirror of its own; `auto` "
         "takes a path for a checkout and an address for a mirror",
         "clone_timeout": "longest time that the first clone of a mirror may take (`deployment-drift warm`)",
         "target_ref": "what should be live: `origin/main` is the remote's branch, asked for at each check; "
