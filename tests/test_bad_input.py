@@ -192,6 +192,43 @@ def self_measured(stage: Stage) -> Measured:
     return Measured(done.out, int(done.err.splitlines()[-1]))
 
 
+def entry(commit: str, service: str = WORKER, when: str = "2026-02-05T10:00:00Z") -> bytes:
+    return json.dumps({"service": service, "commit": commit, "recorded_at": when}).encode() + b"\n"
+
+
+def ledger_of(good: bytes) -> dict[str, tuple[bytes, int, str]]:
+    """Odd ledgers around the good line ``good``: content, exit code, words."""
+    return {
+        "empty": (b"", 3, "has no record of prediction-worker; add one"),
+        "only of others": (entry("a" * 40, "grader") * 3, 3, "has no record of prediction-worker"),
+        "100,000 lines": (entry("a" * 40) * 99_999 + good, 0, ""),
+        "a bad line before": (b"\xff\n" + good, 0, "unreadable lines passed over: 1\n"),
+        "a bad line after": (good + b"\xff\n", 3, "line 2: not readable, and it may be a newer record"),
+        "a torn line after": (good + good[:20], 3, "line 2: not readable"),
+        "10 MB on one line": (b"x" * (10 << 20) + b"\n" + good, 0, "unreadable lines passed over: 1\n"),
+        "a record inside a line that is too long": (b"x" * 65_536 + entry("a" * 40) + good, 0, "over: 1\n"),
+        "10,000 bad lines": (b"x\n" * 10_000 + good, 0, "over: 1, 2, 3, 4, 5 and 9995 more\n"),
+        "a commit of 60 kB": (entry("z" * 60_000), 3, "names a commit of this repository (found: ledger"),
+        "a time without a zone": (entry("a" * 40, when="2026-02-05T10:00:00"), 3, "line 1 is not readable"),
+        "the end of all time": (good.replace(b"2026-02-05T10:00:00Z", b"9999-12-31T23:59:59-14:00"), 0, ""),
+        "the beginning of it": (good.replace(b"2026-02-05T10:00:00Z", b"0001-01-01T00:00:00+14:00"), 0, ""),
+    }
+
+
+@pytest.mark.parametrize("name", ledger_of(b""))
+def test_an_odd_ledger(stage: Stage, name: str) -> None:
+    """The last good line wins; what may be a newer one makes it unknown; the words stay few."""
+    content, code, words = ledger_of(entry(stage.world.first))[name]
+    stage.environ["DRIFT_LIVE"] = "ledger"
+    (stage.folder / ".drift").mkdir()
+    (stage.folder / ".drift" / "ledger.jsonl").write_bytes(content)
+    done = stage.check()
+    assert done.code == code
+    assert words in done.out + done.talk + "\n"
+    assert len(done.out + done.talk) < 1000
+    assert done.seconds < 2
+
+
 class TestCtrlC:
     """130, one line, at once, and nothing made; the API hangs, so it comes in the middle of the check."""
 

@@ -28,6 +28,8 @@ _STRONG: frozenset[Carrier] = frozenset({"image-label", "revision-label", "image
 #: A full-length id from one of these is meant as a commit even if no repository has it. An image
 #: label may be inherited from the base image and name a commit of somebody else's repository.
 _BINDING: frozenset[Carrier] = frozenset(STRENGTH) - {"image-label"}
+#: Characters of a value that a message shows; a variable may hold kilobytes of anything.
+_SHOWN = 100
 #: A shorter run of hex digits is a date, a build number or a short id: only the history can tell.
 _FULL_LENGTH = 40
 #: What a commit id looks like, with the mark that build scripts add for a dirty work tree.
@@ -43,7 +45,9 @@ class Claim:
     dirty: bool
 
     def __str__(self) -> str:
-        return f"{self.evidence.carrier} {self.evidence.key}={self.evidence.value}"
+        value = self.evidence.value
+        shown = value if len(value) <= _SHOWN else value[: _SHOWN - 1] + "…"
+        return f"{self.evidence.carrier} {self.evidence.key}={shown}"
 
 
 @dataclass(frozen=True, slots=True)

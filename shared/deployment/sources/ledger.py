@@ -27,6 +27,8 @@ log = getLogger("drift_gate")
 _LOCK_S = 5.0
 #: A line is some hundred bytes; a longer one is not ours.
 _LONGEST_LINE = 65_536
+#: How many unreadable lines a warning names; the others are counted.
+_NAMED = 5
 
 
 class Line(BaseModel):
@@ -73,13 +75,15 @@ class Ledger:
                 "invalid-response",
             )
         if bad:
-            log.warning("%s: unreadable lines passed over: %s", self.path, ", ".join(map(str, bad)))
+            more = f" and {len(bad) - _NAMED} more" if len(bad) > _NAMED else ""
+            named = ", ".join(map(str, bad[:_NAMED])) + more
+            log.warning("%s: unreadable lines passed over: %s", self.path, named)
         return self._live(line, number)
 
     def _live(self, line: Line, number: int) -> Live:
         claim = Evidence(carrier="ledger", key=f"{self.path.name}:{number}", value=line.commit)
         revision = LiveRevision(
-            revision=None, percent=100, evidence=(claim,), created_at=line.recorded_at.astimezone(UTC)
+            revision=None, percent=100, evidence=(claim,), created_at=_utc(line.recorded_at)
         )
         return Live(kind="service", project=None, region=None, revisions=(revision,))
 
@@ -87,9 +91,12 @@ class Ledger:
         """Each line with its number; None for one that is no record."""
         try:
             with self.path.open("rb") as file:
-                for number, text in enumerate(iter(lambda: file.readline(_LONGEST_LINE), b""), start=1):
-                    if text.strip():
+                number, inside = 1, False
+                for text in iter(lambda: file.readline(_LONGEST_LINE), b""):
+                    if text.strip() and not inside:  # the rest of a line that is too long is no line
                         yield number, _parsed(text)
+                    inside = not text.endswith(b"\n")
+                    number += not inside
         except FileNotFoundError as error:
             raise self._nothing([], set()) from error
         except OSError as error:
@@ -112,6 +119,13 @@ def _parsed(text: bytes) -> Line | None:
     try:
         return Line.model_validate_json(text)
     except ValidationError:
+        return None
+
+
+def _utc(moment: datetime) -> datetime | None:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:  # a few hours of the first and the last day that Python knows are in no year of UTC
         return None
 
 
