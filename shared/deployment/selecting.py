@@ -27,8 +27,8 @@ Listing = Mapping[str, Entry]
 
 #: Trees are large and few: both ends of a few services. Selections are smaller.
 _LISTINGS, _SELECTIONS = 16, 256
-#: A file whose content is not to be had (5 MB and more, say) is kept, and nothing is known of its imports.
-_UNREADABLE = ImportFacts(syntax_error=True)
+#: A file whose content is not to be had (over 5 MB, say) may import anything.
+_UNREADABLE = ImportFacts(computed=("*",), syntax_error=True)
 
 
 class _Recent(Generic[K, V]):

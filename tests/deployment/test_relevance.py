@@ -243,3 +243,12 @@ def test_a_warm_check_parses_nothing(image: World, monkeypatch: pytest.MonkeyPat
     warm = image.verdict()
     assert asked == []
     assert warm.report.undeployed == cold.report.undeployed
+
+
+def test_a_file_too_large_to_read_may_import_anything(image: World) -> None:
+    """Nothing is known of its imports, so every module counts; it is named and does not stop the check."""
+    image.history.commit({"shared/odds.py": "TABLE = '" + "x" * 6_000_000 + "'\n"})
+    image.history.commit({"shared/grading.py": "GRADES = 2\n"})
+    verdict = image.verdict()
+    assert verdict.report.commits_behind == 2
+    assert "computed-import" in codes(verdict)

@@ -49,6 +49,12 @@ class PathRules:
         )
 
 
+@lru_cache(256)
+def path_rules(paths: tuple[str, ...] | None, ignore: tuple[str, ...] = ()) -> PathRules:
+    """The rules, made once: what they remember of a path serves every commit and every check."""
+    return PathRules(paths, ignore)
+
+
 def _selecting(pattern: str) -> bool:
     """Whether the line can match anything by itself: no comment, no blank, nothing taken back."""
     return bool(pattern.strip()) and not pattern.startswith(("#", "!"))

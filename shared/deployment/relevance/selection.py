@@ -15,7 +15,7 @@ from shared.deployment.facts import Entry, Finding
 from shared.deployment.relevance import closure, entrypoints, links, mentions
 from shared.deployment.relevance.dockerfile import Image, read_image
 from shared.deployment.relevance.imports import ImportFacts
-from shared.deployment.relevance.patterns import PathRules
+from shared.deployment.relevance.patterns import PathRules, path_rules
 from shared.deployment.relevance.rules import Rules
 
 LINK = "120000"
@@ -118,7 +118,7 @@ def select(
     ``tree``: every path of the repository. ``facts`` and ``literals`` answer for the paths of
     ``files.sources``.
     """
-    ignored = PathRules(None, rules.ignore)
+    ignored = path_rules(None, rules.ignore)
     closed = None
     if files.entries:
         closed = closure.close(files.entries, files.roots, files.layout, facts, tree, files.passed)
@@ -151,10 +151,10 @@ class Union:
 
     rules: Rules
     ends: tuple[Selection, ...]
-    _patterns: PathRules = field(init=False, repr=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_patterns", PathRules(self.rules.paths, self.rules.ignore))
+    @property
+    def _patterns(self) -> PathRules:
+        return path_rules(self.rules.paths, self.rules.ignore)
 
     def relevant(self, path: str) -> bool:
         """Whether the path counts."""
@@ -190,7 +190,7 @@ def _idle(message: str, pattern: str) -> Finding:
 
 def by_patterns(rules: Rules, tree: Collection[str]) -> Selection:
     """The selection where patterns alone decide: only whether they match anything is found out."""
-    patterns = PathRules(rules.paths, rules.ignore)
+    patterns = path_rules(rules.paths, rules.ignore)
     declared = ", ".join(rules.paths or ()) or "everything"
     nothing = None if patterns.selects(tree) else f"paths ({declared}) select no file"
     return Selection(nothing=nothing, idle=patterns.idle(tree))
@@ -214,7 +214,7 @@ def _without_dockerfile(rules: Rules, tree: Tree, targets: Mapping[str, str]) ->
         passed=passed,
         entries=entries,
         roots=tuple(roots),
-        idle=PathRules(rules.paths).idle(tree.files),
+        idle=path_rules(rules.paths).idle(tree.files),
     )
 
 
@@ -246,7 +246,7 @@ def _with_dockerfile(rules: Rules, tree: Tree, targets: Mapping[str, str], image
         passed=passed,
         entries=entries,
         roots=roots,
-        idle=PathRules(rules.paths).idle(tree.files),
+        idle=path_rules(rules.paths).idle(tree.files),
         findings=(*_not_in_git(rules, image), *map(_unresolved, doubts)),
         remarks=tuple(remarks),
     )
@@ -254,7 +254,7 @@ def _with_dockerfile(rules: Rules, tree: Tree, targets: Mapping[str, str], image
 
 def _declared(rules: Rules, files: Collection[str]) -> Because:
     """What ``paths`` and ``build_files`` select; everything where nothing at all is declared."""
-    patterns = PathRules(rules.paths)
+    patterns = path_rules(rules.paths)
     because: dict[str, tuple[str, ...]] = {}
     if rules.paths is not None or rules.dockerfile is None:
         because = {path: (_pattern(patterns, path),) for path in files if patterns.relevant(path)}
