@@ -231,10 +231,6 @@ class History(Protocol):
         """Every file of each commit's tree, by path. Submodules are entries of mode ``160000``."""
         ...
 
-    def differences(self, pairs: Sequence[tuple[str, str]]) -> Sequence[frozenset[str]]:
-        """For each pair of commits the paths that differ between their trees; renames are two paths."""
-        ...
-
     def walk(self, tips: Sequence[str]) -> Iterator[Commit]:
         """The commits that not every tip reaches, each before its parents, read as they are consumed.
 

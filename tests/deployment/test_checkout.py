@@ -88,7 +88,6 @@ class TestWhatIsOpened:
         history: History = opened(h.path)
         assert history.resolve([base[:8]]) == {base[:8]: base}
         assert set(history.files([tip])[tip]) == {"a", "b"}
-        assert history.differences([(base, tip)]) == [frozenset({"b"})]
         assert [each.subject for each in history.walk([base, tip])] == ["a change"]
 
     def test_a_shallow_clone_gives_its_target_and_no_count(

@@ -54,7 +54,7 @@ def raw_commit(h: HistoryBuilder, text: bytes) -> str:
 class TestAgainstPlumbing:
     @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(histories(), st.data())
-    def test_walk_and_differences_tell_what_git_says_one_by_one(
+    def test_walk_and_files_tell_what_git_says_one_by_one(
         self, drawn: RandomHistory, data: st.DataObject
     ) -> None:
         with tempfile.TemporaryDirectory() as folder:
@@ -70,8 +70,13 @@ class TestAgainstPlumbing:
                 seen.add(each.sha)
                 assert set(each.paths) == changed(h, each.sha, each.parents)
                 assert len(set(each.paths)) == len(each.paths)
-            [difference] = history_of(h).differences([(tips[0], tips[1])])
-            assert difference == differing(h, tips[0], tips[1])
+            files = history_of(h).files(tips)
+            assert {tip: set(tree) for tip, tree in files.items()} == {
+                tip: differing(h, EMPTY_TREE, tip) for tip in tips
+            }
+            old, new = files[tips[0]], files[tips[1]]
+            differ = {path for path in {*old, *new} if old.get(path) != new.get(path)}
+            assert differ == differing(h, tips[0], tips[1])
 
 
 def reached_by_some_not_all(h: HistoryBuilder, tips: Sequence[str]) -> set[str]:
@@ -156,16 +161,16 @@ class TestWalk:
         evil = h.merge("f", files=dict.fromkeys(names, "3"), subject="evil")
         found = by_subject(h, base, evil)
         assert found["names"] == found["evil"] == names
-        [difference] = history_of(h).differences([(base, tip)])
-        assert difference == names
+        assert set(history_of(h).files([tip])[tip]) == {"a", *names}
 
     def test_a_path_that_looks_like_a_record_forges_none(self, h: HistoryBuilder) -> None:
         base = h.commit({"a": "1"})
         forged = f"{'0' * 32}{base}\n{base}\n1\nEve\nforged{'0' * 32}"
-        tip = h.commit({forged: "1", f"\n:100644 100644 {base} {base} M": "1"})
+        listed = f"\n:100644 100644 {base} {base} M"
+        tip = h.commit({forged: "1", listed: "1"})
         assert len(walked(h, base, tip)) == 1
-        [difference] = history_of(h).differences([(base, tip)])
-        assert len(difference) == 2
+        files = history_of(h).files([base, tip])
+        assert (set(files[base]), set(files[tip])) == ({"a"}, {"a", forged, listed})
 
     def test_words_in_any_encoding_can_be_shown(self, h: HistoryBuilder) -> None:
         base = h.commit({"a": "1"})
@@ -343,18 +348,24 @@ class TestTrees:
         assert files[same] == files[b]
         assert files[empty] == {}
 
-    def test_differences_answer_each_pair_in_its_place(self, h: HistoryBuilder) -> None:
-        a, b = h.commit({"a": "1", "x": "1"}), h.commit({"a": "2", "x": None})
+    def test_a_copy_and_a_moved_file_are_files_of_their_own(self, h: HistoryBuilder) -> None:
+        text = "many lines\n" * 30
+        a, b = h.commit({"a": text}), h.commit({"copy": text})
         moved = h.rename("a", "c")
-        pairs = [(a, b), (a, a), (b, moved), (a, b), (b, a)]
-        expected = [{"a", "x"}, set(), {"a", "c"}, {"a", "x"}, {"a", "x"}]
-        assert [set(each) for each in history_of(h).differences(pairs)] == expected
-        assert history_of(h).differences([]) == []
+        files = history_of(h).files([moved, a, b, a])
+        assert {commit: set(tree) for commit, tree in files.items()} == {
+            a: {"a"},
+            b: {"a", "copy"},
+            moved: {"c", "copy"},
+        }
+        assert len({entry.blob for tree in files.values() for entry in tree.values()}) == 1
         assert history_of(h).files([]) == {}
 
-    def test_a_mode_alone_is_a_difference(self, h: HistoryBuilder) -> None:
+    def test_a_mode_alone_tells_two_trees_apart(self, h: HistoryBuilder) -> None:
         a, b = h.commit({"a": "1"}), h.commit({"a": File("1", "100755")})
-        assert history_of(h).differences([(a, b)]) == [frozenset({"a"})]
+        files = history_of(h).files([a, b])
+        assert files[a]["a"].blob == files[b]["a"].blob
+        assert files[a] != files[b]
 
     def test_a_commit_that_is_not_there_is_an_error(self, h: HistoryBuilder) -> None:
         h.commit({"a": "1"})

@@ -209,7 +209,6 @@ class TestContents:
         mirror.target()
         server.reset()
         mirror.files([base, tip])
-        mirror.differences([(base, tip)])
         list(mirror.walk([base, tip]))
         mirror.resolve([base, tip[:9]])
         assert server.requests == []
@@ -354,7 +353,6 @@ def agree(history: RandomHistory, folder: Path) -> None:
     files = mirror.files(commits)
     assert files == checkout.files(commits)
     pairs = list(zip(commits, [*commits[1:], commits[0]], strict=True))
-    assert mirror.differences(pairs) == checkout.differences(pairs)
     for tips in (*pairs, commits[-3:], commits):
         assert list(mirror.walk(tips)) == list(checkout.walk(tips))
     blobs = {entry.blob for tree in files.values() for entry in tree.values()} | {"2" * 40}

@@ -85,10 +85,6 @@ class Checkout:
         """As ``facts.History.files``."""
         return self._history.files(commits)
 
-    def differences(self, pairs: Sequence[tuple[str, str]]) -> Sequence[frozenset[str]]:
-        """As ``facts.History.differences``."""
-        return self._history.differences(pairs)
-
     def walk(self, tips: Sequence[str]) -> Iterator[Commit]:
         """As ``facts.History.walk``."""
         return self._history.walk(tips)

@@ -69,21 +69,8 @@ class GitHistory:
         """As ``facts.History.files``; two processes: the trees, then each against the empty tree."""
         trees = self._trees(commits)
         wanted = list(dict.fromkeys(trees.values()))
-        listings = self._diffs([(self._empty_tree, tree) for tree in wanted])
-        by_tree = {tree: dict(listing) for tree, listing in zip(wanted, listings, strict=True)}
+        by_tree = dict(zip(wanted, self._listings(wanted), strict=True))
         return {commit: by_tree[trees[commit]] for commit in commits}
-
-    def differences(self, pairs: Sequence[tuple[str, str]]) -> Sequence[frozenset[str]]:
-        """As ``facts.History.differences``; two processes."""
-        trees = self._trees({commit for pair in pairs for commit in pair})
-        by_trees = [(trees[old], trees[new]) for old, new in pairs]
-        wanted = list(dict.fromkeys(by_trees))
-        listings = self._diffs(wanted)
-        found = {
-            pair: frozenset(path for path, _ in listing)
-            for pair, listing in zip(wanted, listings, strict=True)
-        }
-        return [found[pair] for pair in by_trees]
 
     def walk(self, tips: Sequence[str]) -> Iterator[Commit]:
         """As ``facts.History.walk``; one ``git log``, for more than two tips one ``git merge-base`` too."""
@@ -199,11 +186,11 @@ class GitHistory:
             return "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
         return "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321"
 
-    def _diffs(self, trees: Sequence[tuple[str, str]]) -> list[list[tuple[str, Entry]]]:
-        """For each pair of trees the paths that differ, with what the second one holds there."""
+    def _listings(self, trees: Sequence[str]) -> list[dict[str, Entry]]:
+        """Every file of each tree, by path: what it holds that the empty tree does not."""
         if not trees:
             return []
-        stdin = "".join(f"{old} {new}\n" for old, new in trees).encode()
+        stdin = "".join(f"{self._empty_tree} {tree}\n" for tree in trees).encode()
         args = ("diff-tree", "--stdin", "-r", "--raw", "--no-abbrev", *DIFF_OPTIONS)
         listings = _raw_listings(self.git.run(*args, stdin=stdin, limit=LISTING_LIMIT))
         if len(listings) != len(trees):
@@ -318,16 +305,16 @@ def _path(path: bytes) -> str:
     return path.decode("utf-8", "surrogateescape")
 
 
-def _raw_listings(answer: bytes) -> list[list[tuple[str, Entry]]]:
+def _raw_listings(answer: bytes) -> list[dict[str, Entry]]:
     """``git diff-tree --stdin --raw -z``: a line per pair, then for each path ``:MODES IDS STATUS``, NUL,
     the path, NUL. Only the parts at even places can hold a pair's line, so a path cannot pass for one.
     """
-    listings: list[list[tuple[str, Entry]]] = []
+    listings: list[dict[str, Entry]] = []
     parts = answer.split(b"\0")
     for place in range(0, len(parts), 2):
         *pairs, entry = parts[place].split(b"\n")
-        listings.extend([] for _ in pairs)
+        listings.extend({} for _ in pairs)
         if entry:
             _, mode, _, blob, _ = entry.decode().split(" ")
-            listings[-1].append((_path(parts[place + 1]), Entry(mode, blob)))
+            listings[-1][_path(parts[place + 1])] = Entry(mode, blob)
     return listings

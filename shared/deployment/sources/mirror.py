@@ -94,11 +94,6 @@ class Mirror:
         """As ``facts.History.files``."""
         return self._read(lambda history: history.files(commits), commits)
 
-    def differences(self, pairs: Sequence[tuple[str, str]]) -> Sequence[frozenset[str]]:
-        """As ``facts.History.differences``."""
-        commits = {commit for pair in pairs for commit in pair}
-        return self._read(lambda history: history.differences(pairs), commits)
-
     def walk(self, tips: Sequence[str]) -> Iterator[Commit]:
         """As ``facts.History.walk``.
 
