@@ -97,9 +97,12 @@ _BY_NAME_OF_MEMBER = frozenset({"import_string", "resolve_name"})
 #: Calls that load a file, and where its path stands among their arguments.
 _BY_PATH = {"spec_from_file_location": 1, "SourceFileLoader": 1, "run_path": 0}
 _LISTING = {"iter_modules": False, "walk_packages": True}
+_CALLS = _BY_NAME | _BY_PATH.keys() | _LISTING.keys()
 #: Whose ``__path__`` or ``__file__`` is listed (nobody's: the package's own).
 _OWNER = re.compile(r"(?:\b([\w.]+)\.)?__(path|file)__")
-_OWN_FOLDER = re.compile(r"[^/+]*(?:dirname|\.parent)(?!.*(?:dirname|parent|join))[^/+]*")
+_OWN_FOLDER = re.compile(
+    r"(?:(?!dirname|parent|join)[^/+])*(?:dirname|\.parent)(?:(?!dirname|parent|join)[^/+])*"
+)
 #: Any of these around an import means that it may fail.
 _FORGIVING = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
 _MODULE = re.compile(r"\.*[^\W\d]\w*(?:\.[^\W\d]\w*)*(?::[\w.]+)?")
@@ -126,8 +129,8 @@ class _Reading:
         self._scans: dict[Scan, None] = {}
         self._literals: dict[str, None] = {}
         self._bound: set[str] = set()
-        #: What a local name stands for: its module, or a member of it.
-        self._alias: dict[str, tuple[str, int]] = {}
+        #: What a local name may stand for: modules, or members of them.
+        self._alias: dict[str, dict[tuple[str, int], None]] = {}
         self._called: set[int] = set()
         self._has_all = self._all_computed = self._lazy = self._edits_path = False
 
@@ -166,12 +169,15 @@ class _Reading:
             for name in statement.names:
                 found[Import(name.name, optional=where.optional)] = None
                 head = name.name.partition(".")[0]
-                self._alias[name.asname or head] = (name.name if name.asname else head, 0)
+                self._means(name.asname or head, name.name if name.asname else head, 0)
             return
         module, names = statement.module or "", tuple(name.name for name in statement.names)
         found[Import(module, statement.level, names, where.optional)] = None
         for name in statement.names:
-            self._alias[name.asname or name.name] = (f"{module}.{name.name}".lstrip("."), statement.level)
+            self._means(name.asname or name.name, f"{module}.{name.name}".lstrip("."), statement.level)
+
+    def _means(self, name: str, module: str, level: int) -> None:
+        self._alias.setdefault(name, {})[module, level] = None
 
     def _bind(self, statement: ast.stmt) -> None:
         self._bound.update(_bound_by(statement))
@@ -235,8 +241,8 @@ class _Reading:
         owner = _OWNER.search(text)
         head, dot, rest = (owner[1] or "").partition(".") if owner else ("", "", "")
         if head in self._alias:
-            module, level = self._alias[head]
-            self._scans[Scan(module + dot + rest, level, deep)] = None
+            for module, level in self._alias[head]:
+                self._scans[Scan(module + dot + rest, level, deep)] = None
         elif owner and not head and (owner[2] == "path" or _OWN_FOLDER.fullmatch(text)):
             self._scans[Scan("", 1, deep)] = None
         else:
@@ -268,7 +274,8 @@ class _Reading:
         if isinstance(function, ast.Attribute):
             return function.attr
         if isinstance(function, ast.Name):
-            return self._alias.get(function.id, (function.id, 0))[0].rpartition(".")[2]
+            meant = [module.rpartition(".")[2] for module, _ in self._alias.get(function.id, ())]
+            return next((name for name in meant if name in _CALLS), function.id)
         return ""
 
 
