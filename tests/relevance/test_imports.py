@@ -1,0 +1,237 @@
+"""What one file imports, as a table: text on the left, what must be read from it on the right."""
+
+from __future__ import annotations
+
+import pytest
+
+from shared.deployment.relevance.imports import Import, Scan, facts_of
+
+MAYBE = True
+
+
+def plain(module: str, *names: str, level: int = 0, optional: bool = False) -> Import:
+    return Import(module, level, names, optional)
+
+
+# text → the imports that count, in their order
+STATEMENTS: list[tuple[str, list[Import]]] = [
+    ("import a", [plain("a")]),
+    ("import a.b.c", [plain("a.b.c")]),
+    ("import a.b as c, d", [plain("a.b"), plain("d")]),
+    ("from a import b, c as d", [plain("a", "b", "c")]),
+    ("from a import *", [plain("a", "*")]),
+    ("from . import a", [plain("", "a", level=1)]),
+    ("from ...a.b import c", [plain("a.b", "c", level=3)]),
+    ("def f():\n    import a", [plain("a")]),
+    ("async def f():\n    async with x:\n        import a", [plain("a")]),
+    ("class C:\n    import a", [plain("a")]),
+    ("for x in y:\n    import a\nelse:\n    import b", [plain("a"), plain("b")]),
+    ("while x:\n    import a", [plain("a")]),
+    ("match x:\n    case 1:\n        import a", [plain("a")]),
+    ("if x:\n    import a\nelif y:\n    import b\nelse:\n    import c", [plain("a"), plain("b"), plain("c")]),
+    ("try:\n    import a\nexcept ValueError:\n    import b", [plain("a"), plain("b")]),
+    ("try:\n    import a\nfinally:\n    import b", [plain("a"), plain("b")]),
+    ("\ufeffimport a", [plain("a")]),
+    ("import a\r\nimport b\r\n", [plain("a"), plain("b")]),
+    ("x = 'import a'", []),
+    ("# import a", []),
+]
+
+# text: everything in it may fail, and the program goes on
+OPTIONAL = [
+    "try:\n    import a\nexcept ImportError:\n    pass",
+    "try:\n    pass\nexcept ModuleNotFoundError:\n    import a",
+    "try:\n    import a\nexcept (OSError, ImportError):\n    pass",
+    "try:\n    import a\nexcept Exception:\n    pass",
+    "try:\n    import a\nexcept:\n    pass",
+    "try:\n    if x:\n        import a\nexcept builtins.ImportError:\n    pass",
+    "try:\n    import a\nexcept* ImportError:\n    pass",
+    "with contextlib.suppress(ImportError):\n    import a",
+    "if __name__ == '__main__':\n    import a",
+    "if '__main__' == __name__:\n    import a",
+]
+
+# text → what counts, what only a type checker reads
+TYPING: list[tuple[str, list[str], list[str]]] = [
+    ("if TYPE_CHECKING:\n    import a\nimport b", ["b"], ["a"]),
+    ("if typing.TYPE_CHECKING:\n    import a", [], ["a"]),
+    ("if t.TYPE_CHECKING:\n    import a\nelse:\n    import b", ["b"], ["a"]),
+    ("if not TYPE_CHECKING:\n    import a\nelse:\n    import b", ["a"], ["b"]),
+    ("if x:\n    import a\nelif TYPE_CHECKING:\n    import b", ["a"], ["b"]),
+    ("if TYPE_CHECKING and x:\n    import a", [], ["a"]),
+    ("if TYPE_CHECKING or x:\n    import a", ["a"], []),
+    (
+        "if TYPE_CHECKING:\n    try:\n        import a\n    except ImportError:\n        import b",
+        [],
+        ["a", "b"],
+    ),
+    ("def f():\n    if TYPE_CHECKING:\n        import a", [], ["a"]),
+]
+
+LOAD = "import importlib\nfrom importlib import import_module, import_module as load\n"
+
+# a call → the imports that it makes
+CALLS: list[tuple[str, list[Import]]] = [
+    ("importlib.import_module('a.b')", [plain("a.b")]),
+    ("import_module('a.b')", [plain("a.b")]),
+    ("load('a')", [plain("a")]),
+    ("import_module(name='a')", [plain("a")]),
+    ("import_module('a.' 'b')", [plain("a.b")]),
+    ("import_module('a.' + 'b')", [plain("a.b")]),
+    ("import_module('.a', __package__)", [plain("a", level=1)]),
+    ("import_module('..a', package=__package__)", [plain("a", level=2)]),
+    ("import_module('.a', __name__)", [plain("a", level=1)]),
+    ("import_module('.a', 'p.q')", [plain("p.q.a")]),
+    ("import_module('..a', 'p.q')", [plain("p.a")]),
+    ("import_module(__name__ + '.a')", [plain("<module>.a")]),
+    ("import_module(f'{__package__}.a')", [plain("<package>.a")]),
+    ("import_module(__spec__.parent + '.a')", [plain("<package>.a")]),
+    ("__import__('a.b')", [plain("a.b")]),
+    ("__import__('a', {}, {}, ['b'], 1)", [plain("a", "b", level=1)]),
+    ("__import__('a', fromlist=('b',), level=2)", [plain("a", "b", level=2)]),
+    ("pkgutil.resolve_name('a.b:c')", [plain("a.b", optional=MAYBE), plain("a", optional=MAYBE)]),
+    ("runpy.run_module('a')", [plain("a"), plain("a.__main__", optional=MAYBE)]),
+    ("uvicorn.run('a.b:app')", [plain("a.b", optional=MAYBE)]),
+]
+
+# a call → the names that it computes
+COMPUTED: list[tuple[str, list[str]]] = [
+    ("import_module(x)", ["*"]),
+    ("import_module()", ["*"]),
+    ("import_module(f'a.b.{x}')", ["a.b.*"]),
+    ("import_module(f'a.{x}.c')", ["a.*.c"]),
+    ("import_module(f'a.{x}{y}')", ["a.*"]),
+    ("import_module('a.' + x)", ["a.*"]),
+    ("import_module('a.%s' % x)", ["a.*"]),
+    ("import_module('a.{}.b'.format(x))", ["a.*.b"]),
+    ("import_module(f'.{x}', __package__)", [".*"]),
+    ("import_module(f'.{x}', 'p.q')", ["p.q.*"]),
+    ("import_module('.a', x)", ["*a"]),
+    ("import_module(__name__ + '.' + x)", ["<module>.*"]),
+    ("import_module('a' if x else 'b')", ["*"]),
+    ("map(import_module, x)", ["*"]),
+    ("__import__(x)", ["*"]),
+    ("run_path(x)", ["*.py"]),
+    ("spec_from_file_location('a', x)", ["*.py"]),
+]
+
+# a call → the packages that it lists
+LISTED: list[tuple[str, Scan]] = [
+    ("pkgutil.iter_modules(__path__)", Scan("", 1, False)),
+    ("pkgutil.walk_packages(path=__path__)", Scan("", 1, True)),
+    ("pkgutil.iter_modules(plugins.__path__, 'x.')", Scan("a.plugins", 0, False)),
+    ("pkgutil.walk_packages(near.far.__path__)", Scan("near.far", 1, True)),
+    ("pkgutil.iter_modules([os.path.dirname(__file__)])", Scan("", 1, False)),
+    ("pkgutil.iter_modules([str(Path(__file__).parent)])", Scan("", 1, False)),
+    ("pkgutil.iter_modules([str(Path(__file__).parent / 'x')])", Scan("*", 0, False)),
+    ("pkgutil.iter_modules([os.path.dirname(os.path.dirname(__file__))])", Scan("*", 0, False)),
+    ("pkgutil.iter_modules(unknown.__path__)", Scan("*", 0, False)),
+    ("pkgutil.iter_modules()", Scan("*", 0, False)),
+]
+
+
+@pytest.mark.parametrize(("text", "imports"), STATEMENTS)
+def test_statements(text: str, imports: list[Import]) -> None:
+    """Every import statement counts, wherever it stands."""
+    assert list(facts_of(text.encode()).imports) == imports
+
+
+@pytest.mark.parametrize("text", OPTIONAL)
+def test_an_import_that_may_fail_says_so(text: str) -> None:
+    """It counts like any other; only a module that is not there is no fault."""
+    assert facts_of(text.encode()).imports == (plain("a", optional=MAYBE),)
+
+
+@pytest.mark.parametrize(("text", "counted", "typing_only"), TYPING)
+def test_blocks_for_the_type_checker_are_apart(text: str, counted: list[str], typing_only: list[str]) -> None:
+    """They are read, and never counted."""
+    facts = facts_of(text.encode())
+    assert [each.module for each in facts.imports] == counted
+    assert [each.module for each in facts.typing_only] == typing_only
+
+
+@pytest.mark.parametrize(("call", "imports"), CALLS)
+def test_calls_with_a_known_name(call: str, imports: list[Import]) -> None:
+    """A name that the text spells out is an import like any other."""
+    facts = facts_of((LOAD + call).encode())
+    assert [each for each in facts.imports if each.module != "importlib"] == imports
+    assert facts.computed == ()
+
+
+@pytest.mark.parametrize(("call", "computed"), COMPUTED)
+def test_calls_with_a_computed_name(call: str, computed: list[str]) -> None:
+    """What is known of the name is kept, with ``*`` for the rest."""
+    assert list(facts_of((LOAD + call).encode()).computed) == computed
+
+
+@pytest.mark.parametrize(("call", "scan"), LISTED)
+def test_listed_packages(call: str, scan: Scan) -> None:
+    """Which package ``pkgutil`` is asked for, where the text tells."""
+    text = f"import pkgutil\nfrom a import plugins\nfrom . import near\n{call}\n"
+    assert facts_of(text.encode()).scans == (scan,)
+
+
+def test_literals_are_kept_only_where_something_needs_them() -> None:
+    """Facts stay small: a file with plain imports keeps no string."""
+    assert facts_of(b"import a\nX = 'a.b'").literals == ()
+    computed = b"import_module(x)\nX = ['a.b', 'c', 'd:e', 'no module', '', '7']"
+    assert facts_of(computed).literals == ("a.b", "c", "d:e")
+
+
+def test_what_a_package_offers() -> None:
+    """``__all__``, a module ``__getattr__``, an edited ``sys.path`` and the names of the module's level."""
+    facts = facts_of(b"__all__ = ['a']\nimport b.c, d as e\nfrom f import g\nh, i = 1, 2\nclass J: k = 1\n")
+    assert (facts.literals, facts.all_computed, facts.lazy) == (("a",), False, False)
+    assert facts.bound == {"__all__", "b", "e", "g", "h", "i", "J"}
+    assert facts_of(b"__all__ = sorted(['a'])").all_computed
+    assert facts_of(b"def __getattr__(name): ...").lazy
+    assert facts_of(b"__getattr__, __dir__ = attach(__name__, ['a'])").lazy
+    assert not facts_of(b"class C:\n    def __getattr__(self, name): ...").lazy
+    assert facts_of(b"import sys\nsys.path.insert(0, '..')").edits_path
+    assert facts_of(b"site.addsitedir('lib')").edits_path
+
+
+BROKEN: list[tuple[str, bytes]] = [
+    ("Python 2", b"import a\nfrom b import (c, # why\n  d as e)\nprint 'x'\n"),
+    ("a newer Python", b"import a\nfrom b import c, d\ntype(:=)[T] = 1\n"),
+    ("half a merge", b"<<<<<<< ours\nimport a\n=======\nfrom b import c \\\n , d\n>>>>>>> theirs\n"),
+    ("a null byte", b"import a; from b import c,d\nx = '\0'\n"),
+    ("an encoding nobody knows", b"# coding: klingon\nimport a\nfrom b import c, d\n"),
+    ("bytes that are not the encoding", b"import a\nfrom b import c, d\nx = '\xff'\n"),
+    ("nesting too deep to parse", b"import a\nfrom b import c, d\nx = " + b"(" * 5000 + b")" * 5000),
+    ("an expression too deep to walk", b"import a\nfrom b import c, d\nx = " + b"-" * 100_000 + b"1\n"),
+    ("more than is parsed", b"import a\nfrom b import c, d\n" + b"x = 1\n" * 400_000),
+]
+
+
+@pytest.mark.parametrize("source", [row[1] for row in BROKEN], ids=[row[0] for row in BROKEN])
+def test_what_cannot_be_parsed_is_guessed(source: bytes) -> None:
+    """Lines that look like imports count, and their absence is no fault."""
+    facts = facts_of(source)
+    assert facts.syntax_error
+    assert facts.imports == (plain("a", optional=MAYBE), plain("b", "c", "d", optional=MAYBE))
+
+
+def test_a_computed_name_in_a_broken_file_is_seen() -> None:
+    """A guess must not hide that anything may be imported."""
+    facts = facts_of(b"print 'x'\nimport_module(name)\nX = 'a.b'\n")
+    assert (facts.computed, facts.literals) == (("*",), ("x", "a.b"))
+
+
+def test_a_deep_name_is_followed_or_guessed() -> None:
+    """A concatenation of thousands of parts ends in facts, never in a RecursionError."""
+    text = "import a\nimport_module(" + " + ".join(["x"] * 3000) + ")"
+    assert facts_of(text.encode()).computed == ("*",)
+
+
+def test_a_declared_encoding_is_obeyed() -> None:
+    """PEP 263: the names of modules are text, not bytes."""
+    assert facts_of("# coding: latin-1\nimport caf\u00e9\n".encode("latin-1")).imports == (
+        plain("caf\u00e9"),
+    )
+
+
+def test_warnings_of_foreign_code_are_not_ours(recwarn: pytest.WarningsRecorder) -> None:
+    """An invalid escape in the worker's source is no warning of the gate's."""
+    assert facts_of(b"import a\nx = '\\d'\nassert (1, 2)\n").imports == (plain("a"),)
+    assert not recwarn.list

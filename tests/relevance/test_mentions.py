@@ -1,0 +1,125 @@
+"""Which files beside the code matter, and what in a source counts as naming a file."""
+
+from __future__ import annotations
+
+import ast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.deployment.relevance.by_blob import ByBlob
+from shared.deployment.relevance.literals import literals_of
+from shared.deployment.relevance.mentions import named_elsewhere
+
+FILE = "config/registry.yaml"
+
+# what the closure says, what other code says → whether config/registry.yaml stays relevant
+ROWS: list[tuple[str, str, str, bool]] = [
+    ("nobody names it", "", "", True),
+    ("only foreign code names it", "", "open('config/registry.yaml')", False),
+    ("by its name alone", "", "open('registry.yaml')", False),
+    ("by its path in the image", "", "open('/app/config/registry.yaml')", False),
+    ("by a longer path", "", "open('/srv/repo/config/registry.yaml')", False),
+    ("from the folder beside", "", "open('../config/registry.yaml')", False),
+    ("both name it", "open('registry.yaml')", "open('config/registry.yaml')", True),
+    ("the closure alone", "open('config/registry.yaml')", "", True),
+    ("a comment names nothing", "", "# 'config/registry.yaml'", True),
+    ("a path that leads elsewhere", "", "open('other/registry.yaml')", True),
+    ("a longer name", "", "open('my_registry.yaml')", True),
+    ("another case", "", "open('Registry.yaml')", True),
+    ("a name that fits two files", "", "open('twice.yaml')", True),
+    ("foreign code by a pattern is not sure", "", "glob('*.yaml')", True),
+    ("the closure by a pattern", "glob('*.yaml')", "open('registry.yaml')", True),
+    ("the closure by an f-string", "open(f'{name}.yaml')", "open('registry.yaml')", True),
+    ("the closure by the end of the name", "path.suffix == '.yaml'", "open('registry.yaml')", True),
+    ("the closure by a format", "'reg%s.yaml' % x", "open('registry.yaml')", True),
+    ("the closure by a word", "run('load registry.yaml --now')", "open('registry.yaml')", True),
+    ("the closure by the folder", "Path('config').iterdir()", "open('registry.yaml')", True),
+    (
+        "a folder whose file is named is explained",
+        "open(Path('config') / 'twice.yaml')",
+        "open('config/registry.yaml')",
+        False,
+    ),
+    ("unknown names alone say nothing", "print(f'{a}.{b}')", "open('registry.yaml')", False),
+]
+LAYOUT = {
+    "/app/config/registry.yaml": FILE,
+    "/app/config/twice.yaml": "config/twice.yaml",
+    "/app/other/twice.yaml": "other/twice.yaml",
+    "/app/worker.py": "worker.py",
+    "/app/report.py": "report.py",
+}
+
+
+@pytest.mark.parametrize(
+    ("inside", "outside", "relevant"), [row[1:] for row in ROWS], ids=[r[0] for r in ROWS]
+)
+def test_a_file_that_only_foreign_code_names(inside: str, outside: str, relevant: bool) -> None:
+    """It is left out where that is sure, with the module that names it; all else stays."""
+    sources = {"worker.py": inside, "report.py": outside}
+    left_out = named_elsewhere(LAYOUT, {"worker.py"}, lambda path: literals_of(sources[path].encode()))
+    assert left_out == ({} if relevant else {FILE: ("report.py",)})
+
+
+def test_two_files_of_one_name_stay_when_the_name_alone_is_said() -> None:
+    """Foreign code that says ``twice.yaml`` may mean either."""
+    sources = {"worker.py": b"", "report.py": b"open('twice.yaml'); open('other/twice.yaml')"}
+    left_out = named_elsewhere(LAYOUT, {"worker.py"}, lambda path: literals_of(sources[path]))
+    assert left_out == {"other/twice.yaml": ("report.py",)}
+
+
+def test_where_every_module_is_reached_nothing_is_left_out() -> None:
+    """A computed import makes all code the worker's."""
+    assert named_elsewhere(LAYOUT, {"worker.py", "report.py"}, lambda _: {"registry.yaml"}) == {}
+
+
+def test_a_file_copied_twice_is_one_file() -> None:
+    """Two places in the image, one path in the repository: a name fits one file."""
+    layout = {"/a/x.csv": "data/x.csv", "/b/x.csv": "data/x.csv", "/t.py": "t.py"}
+    assert named_elsewhere(layout, (), lambda _: {"x.csv"}) == {"data/x.csv": ("t.py",)}
+
+
+TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\r"), max_size=20)
+VALUE = st.lists(TEXT | st.binary(max_size=10) | st.integers(), max_size=5)
+
+
+@given(values=VALUE, comments=st.lists(st.text("ab'\"#\\ ", max_size=8), max_size=5))
+def test_the_literals_are_those_of_the_syntax_tree(values: list[object], comments: list[str]) -> None:
+    """Whatever is quoted and whatever stands in comments: the same strings as Python reads."""
+    lines = [f"x = {value!r}  # {comment}" for value, comment in zip(values, comments, strict=False)]
+    lines += [f"def f():\n    '''{comment}'''" for comment in comments if _closes_itself(comment)]
+    source = "\n".join(lines).encode()
+    constants = [node.value for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Constant)]
+    wanted = {each for each in constants if isinstance(each, str) and each and "\\" not in repr(each)}
+    assert {each for each in wanted if "\n" not in each} <= literals_of(source)
+
+
+def _closes_itself(comment: str) -> bool:
+    return "'" not in comment and "\\" not in comment
+
+
+def test_words_of_a_long_text() -> None:
+    """A docstring names files by words with a dot or a slash; it is not itself a name."""
+    found = literals_of(b'"""Reads\n`config/a.json` (see b.yaml)."""\nx = "%s"' % (b"y" * 300))
+    assert found == {"config/a.json", "b.yaml", "."}
+
+
+def test_an_unterminated_literal_does_not_stop_the_rest() -> None:
+    """A broken file still names what its whole lines name."""
+    assert {"a.json", "b.json"} <= literals_of(b"x = 'a.json'\ny = 'open\nz = 'b.json'\n")
+
+
+def test_a_blob_is_read_once() -> None:
+    """Equal content is equal for ever; what was not used for longest makes room."""
+    read: list[bytes] = []
+
+    def length(content: bytes) -> int:
+        read.append(content)
+        return len(content)
+
+    lengths = ByBlob(length, most=2)
+    assert [lengths.of(blob, blob.encode) for blob in ("a", "bb", "a", "ccc", "a")] == [1, 2, 1, 3, 1]
+    assert read == [b"a", b"bb", b"ccc"]
+    assert [blob in lengths for blob in ("a", "bb", "ccc")] == [True, False, True]
