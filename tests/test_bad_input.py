@@ -229,6 +229,19 @@ def test_an_odd_ledger(stage: Stage, name: str) -> None:
     assert done.seconds < 2
 
 
+def test_a_git_that_hangs_while_the_libraries_load_ends_the_check(stage: Stage) -> None:
+    """GitPython runs git on the way, before any deadline; the limit is shortened from 30 s for the test."""
+    git = stage.home / "git"
+    git.write_text("#!/bin/sh\nexec sleep 60\n")
+    git.chmod(0o755)
+    stage.environ["PATH"] = f"{stage.home}:{stage.environ['PATH']}"
+    limit = "from shared.deployment import assembly; assembly.LOAD_SECONDS = 0.5"
+    done = stage.spawn("deployment-drift", "check", "--format", "json", before=limit)
+    assert (done.code, verdict(done)["report"]["unknown"]["cause"]) == (3, "timeout")
+    assert "did not load within 0.5 s" in done.out
+    assert done.seconds < 5
+
+
 class TestCtrlC:
     """130, one line, at once, and nothing made; the API hangs, so it comes in the middle of the check."""
 

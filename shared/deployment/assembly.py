@@ -42,6 +42,8 @@ T = TypeVar("T")
 RECORD_SECONDS = 0.4
 #: Seconds by which a check under a bypass ends early, so that what it found out is still heard.
 HAND_OVER_SECONDS = 0.1
+#: Seconds that loading the libraries may take: GitPython runs git on the way, and that or a disk may hang.
+LOAD_SECONDS = 30.0
 
 
 def utc_now() -> datetime:
@@ -67,17 +69,18 @@ def check(
     settings = settings or load()
     chosen = {name: settings.service(name) for name in names} or settings.services
     build = _Builder(settings)
-    build.load(chosen.values())
+    unloaded = _unloaded(build, chosen.values())
     seconds = max(one.deadline for one in chosen.values())
     deadline = Deadline(seconds if within is None else min(seconds, within.remaining()))
     started, now = time.monotonic(), utc_now()
-    verdicts = gate.check(
-        [build.plan(name, one, deadline) for name, one in chosen.items()],
-        deadline=deadline,
-        now=now,
-        memory=_memory(),
-    )
-    if inventory:
+    if unloaded:
+        verdicts = [
+            judge(unknown_report(name, one.kind, unloaded), one.policy) for name, one in chosen.items()
+        ]
+    else:
+        plans = [build.plan(name, one, deadline) for name, one in chosen.items()]
+        verdicts = gate.check(plans, deadline=deadline, now=now, memory=_memory())
+    if inventory and not unloaded:
         verdicts += _undeclared(settings, deadline)
     if record:
         gate.write(verdicts, _sinks(settings))
@@ -272,12 +275,15 @@ class _Builder:
         self._histories: dict[tuple[bool, str, str, float], History] = {}
 
     def load(self, services: Collection[ServiceSettings]) -> None:
-        """Load the libraries that the check needs, before its clock starts."""
-        import shared.deployment.sources.checkout
-        import shared.deployment.sources.mirror
+        """Load the libraries that the check needs, before its clock starts.
 
-        if any(one.live == "cloud-run" for one in services):
-            import shared.deployment.sources.cloud_run  # noqa: F401 (loaded for its side effect: time)
+        Raises ``SourceError`` where they do not come: nothing else bounds that.
+        """
+        cloud_run = any(one.live == "cloud-run" for one in services)
+        loaded = gather({"libraries": partial(_load, cloud_run)}, Deadline(LOAD_SECONDS))["libraries"]
+        if isinstance(loaded, SourceError):
+            message = f"git or a library did not load within {LOAD_SECONDS:g} s; does `git version` end?"
+            raise SourceError(message, "timeout", True)
 
     def plan(self, name: str, service: ServiceSettings, deadline: Deadline) -> gate.Plan:
         """What to check for one service."""
@@ -336,6 +342,23 @@ class _Builder:
             now=utc_now,
             stale_target_limit=service.stale_target_limit,
         )
+
+
+def _unloaded(build: _Builder, services: Collection[ServiceSettings]) -> Unknown | None:
+    """Loads the libraries; why they do not come, else None."""
+    try:
+        build.load(services)
+    except SourceError as error:
+        return Unknown.of(error)
+    return None
+
+
+def _load(cloud_run: bool) -> None:
+    import shared.deployment.sources.checkout
+    import shared.deployment.sources.mirror
+
+    if cloud_run:
+        import shared.deployment.sources.cloud_run  # noqa: F401 (loaded for its side effect: time)
 
 
 @cache

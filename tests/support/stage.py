@@ -145,12 +145,12 @@ class Stage:
             seconds = time.monotonic() - started
         return clean(Done(code, out.getvalue(), err.getvalue(), seconds))
 
-    def spawn(self, program: str, *args: str, after: str = "") -> Done:
-        """The command line as a process of its own, which runs the line ``after`` at its end."""
+    def spawn(self, program: str, *args: str, before: str = "", after: str = "") -> Done:
+        """The command line as a process of its own, between the lines ``before`` and ``after``."""
         self.write_config()
         started = time.monotonic()
         done = subprocess.run(
-            self.argv(program, *args, after=after),
+            self.argv(program, *args, before=before, after=after),
             cwd=self.folder,
             env=self.variables(),
             capture_output=True,
@@ -166,10 +166,10 @@ class Stage:
         return {**self.environ, "PYTHONPATH": os.pathsep.join(first)}
 
     @staticmethod
-    def argv(program: str, *args: str, after: str = "") -> list[str]:
+    def argv(program: str, *args: str, before: str = "", after: str = "") -> list[str]:
         """The command line of a process that runs ``program``."""
         module = PROGRAMS[program].__module__
-        code = f"import sys; from {module} import main; code = main(); {after or 'pass'}; sys.exit(code)"
+        code = f"import sys; {before}\nfrom {module} import main; code = main()\n{after}\nsys.exit(code)"
         return [sys.executable, "-c", code, *args]
 
     @contextlib.contextmanager
