@@ -9,7 +9,7 @@ PYTHON := python3 python3.13 python3.12 python3.11
 PYTEST_ARGS :=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run demo test test-all lint bench lock clean history
+.PHONY: help run demo test test-all lint bench readme lock clean history
 .DEFAULT_GOAL := help
 
 help: ## list the goals
@@ -39,6 +39,9 @@ bench: .venv/test.stamp ## measure; benchmarks/README.md says what
 
 LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" setup.cfg
+
+readme: .venv/run.stamp ## write the generated parts of README.md anew
+	$(BIN)/python scripts/readme.py
 
 lock: .venv/test.stamp ## lock the newest allowed versions of all requirements
 	$(LOCK) --extra all -o requirements/run.txt

@@ -56,7 +56,7 @@ commit "Weigh the last game double" 9
 commit "Leave out games of less than five minutes" 7
 commit "Read the injury report" 4
 commit "Fix the average of a player's first game" 1
-show git log --oneline
+show git --no-pager log --oneline
 
 say "The batch is refused"
 code=0

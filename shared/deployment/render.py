@@ -259,10 +259,10 @@ def _deploy(name: str, report: DriftReport, service: ServiceSettings) -> Iterato
     if service.live == "ledger":
         yield f"deploy   deploy {commit[:12]}, then: deployment-drift record {name} --commit {commit}"
         return
-    what = {"service": "services", "worker-pool": "worker-pools", "job": "jobs"}[report.kind]
-    verb = "deploy" if report.kind == "service" else f"{what} deploy"
+    # Worker pools take labels in the beta commands only (gcloud 528).
+    verb = {"service": "run deploy", "worker-pool": "beta run worker-pools deploy", "job": "run jobs deploy"}
     yield (
-        f"deploy   gcloud run {verb} {name} --project {service.project} --region {service.region} "
+        f"deploy   gcloud {verb[report.kind]} {name} --project {service.project} --region {service.region} "
         f"--image IMAGE:{commit} --labels commit-sha={commit}"
     )
 

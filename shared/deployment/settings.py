@@ -292,7 +292,7 @@ def load(start: Path | None = None, environ: Mapping[str, str] | None = None) ->
     services = {name: _service(file, name, tables, variables) for name in _table(file, tables, "services")}
     if not services:
         raise DriftConfigError(f"{file}: no [services.NAME] table: nothing to check")
-    batch = _validated(Batch, _table(file, tables, "batch"), lambda _: f"{file}: [batch]")
+    batch = _validated(Batch, _table(file, tables, "batch"), lambda key: f"{file}: [batch] {key}")
     for name in batch.requires:
         if name not in services:
             hint = near_misses(name, services)
@@ -301,8 +301,10 @@ def load(start: Path | None = None, environ: Mapping[str, str] | None = None) ->
         file=file,
         services=services,
         batch=batch,
-        sinks=_validated(Sinks, _table(file, tables, "sinks"), lambda _: f"{file}: [sinks]"),
-        inventory=_validated(Inventory, _table(file, tables, "inventory"), lambda _: f"{file}: [inventory]"),
+        sinks=_validated(Sinks, _table(file, tables, "sinks"), lambda key: f"{file}: [sinks] {key}"),
+        inventory=_validated(
+            Inventory, _table(file, tables, "inventory"), lambda key: f"{file}: [inventory] {key}"
+        ),
         emulator=_emulator(environ),
         environ=environ,
     )
@@ -385,7 +387,8 @@ def _service(
             if key not in model.model_fields:
                 hint = near_misses(key, model.model_fields)
                 raise DriftConfigError(f"{where} {key}: unknown key{hint}")
-            merged[key], origin[key] = value, where
+            merged[key] = value
+            origin[key] = f"environment {PREFIX}{key.upper()}" if where == "environment" else f"{where} {key}"
     return _validated(ServiceSettings, merged, lambda key: origin.get(key, f"{file}: [services.{name}]"))
 
 
@@ -399,8 +402,7 @@ def _validated(model: type[Model], values: Mapping[str, Any], where: Callable[[s
         hint = near_misses(key, model.model_fields) if first["type"] == "extra_forbidden" else ""
         what = "unknown key" if hint or first["type"] == "extra_forbidden" else first["msg"]
         what = what.removeprefix("Value error, ")
-        place = " ".join(filter(None, (where(key), ".".join(map(str, first["loc"])))))
-        raise DriftConfigError(f"{place}: {what}{hint}") from error
+        raise DriftConfigError(f"{where(key)}: {what}{hint}") from error
 
 
 def _emulator(environ: Mapping[str, str]) -> str | None:

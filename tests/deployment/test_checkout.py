@@ -180,7 +180,7 @@ except SourceError as error:
         done = subprocess.run(
             [sys.executable, "-c", script], env=environ, capture_output=True, text=True, check=True
         )
-        assert done.stdout.startswith("history-unavailable git cannot be used: ")
+        assert done.stdout.startswith("history-unavailable git is not installed, or not on the PATH")
         assert "Traceback" not in done.stderr
 
 

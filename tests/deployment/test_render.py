@@ -190,11 +190,11 @@ def test_a_refusal_bounds_what_it_names(world: World) -> None:
     assert "… and 3 more" in message
 
 
-@pytest.mark.parametrize(("kind", "verb"), [("worker-pool", "worker-pools deploy"), ("job", "jobs deploy")])
+@pytest.mark.parametrize(("kind", "verb"), [("worker-pool", "beta run worker-pools deploy"), ("job", "run jobs deploy")])
 def test_a_refusal_deploys_with_the_right_command(world: World, kind: Any, verb: str) -> None:
     """Worker pools and jobs have commands of their own."""
     report = DriftReport(
         service=WORKER, kind=kind, status="unknown", unknown=Unknown(cause="timeout", message="x")
     )
     settings = world.settings().service(WORKER)
-    assert f"gcloud run {verb} {WORKER}" in "\n".join(render._deploy(WORKER, report, settings))
+    assert f"gcloud {verb} {WORKER}" in "\n".join(render._deploy(WORKER, report, settings))

@@ -164,7 +164,7 @@ def test_mistakes_in_the_file(tmp_path: Path, text: str, place: str, words: str)
 def test_mistakes_in_known_variables(tmp_path: Path, name: str, value: str, words: str) -> None:
     """A known variable with a bad value stops, and says that it came from the environment."""
     message = mistake(tmp_path, MINIMAL, **{name: value})
-    assert "environment" in message
+    assert f"environment {name}: " in message
     assert words in message
 
 

@@ -220,18 +220,18 @@ USAGE: list[tuple[Any, ...]] = [
     ("max_commits_behind = true", line("policy", "max_commits_behind = true"),
      "[policy] max_commits_behind", "not a boolean"),
     ("max_commits_behind = three, as a variable", variable("DRIFT_MAX_COMMITS_BEHIND", "three"),
-     "environment max_commits_behind", "integer"),
+     "environment DRIFT_MAX_COMMITS_BEHIND", "integer"),
     ("enforcement = flase", line("policy", "enforcement = flase"), "is no valid TOML", "line"),
     ('enforcement = "flase"', line("policy", 'enforcement = "flase"'),
      "[policy] enforcement", "'deny' or 'warn'"),
     ("enforcement = flase, as a variable", variable("DRIFT_ENFORCEMENT", "flase"),
-     "environment enforcement", "'deny' or 'warn'"),
+     "environment DRIFT_ENFORCEMENT", "'deny' or 'warn'"),
     ("failure_policy = false", line("policy", "failure_policy = false"),
      "[policy] failure_policy", "'fail' or 'ignore'"),
     ("a deadline of a million years", variable("DRIFT_DEADLINE", "365000000d"),
-     "environment deadline", "less than"),
+     "environment DRIFT_DEADLINE", "less than"),
     ("a deadline without a unit that exists", variable("DRIFT_DEADLINE", "10 parsecs"),
-     "environment deadline", "is no duration"),
+     "environment DRIFT_DEADLINE", "is no duration"),
     ("an emulator that is no host and port", variable("CLOUD_RUN_EMULATOR_HOST", "http://x"),
      "CLOUD_RUN_EMULATOR_HOST", "is not host:port"),
     ("a batch that requires an unknown service", line("batch", 'requires = ["predction-worker"]'),
@@ -279,7 +279,7 @@ UNKNOWN: list[tuple[Any, ...]] = [
 UNKNOWN_FROM_THE_START: list[tuple[Any, ...]] = [
     ("no credentials", no_credentials, "credentials", "gcloud auth application-default login"),
     ("credentials that are none", broken_credentials, "credentials", "no usable Google credentials"),
-    ("no git on the PATH", no_git, "history-unavailable", "git cannot be used"),
+    ("no git on the PATH", no_git, "history-unavailable", "git is not installed"),
 ]  # fmt: skip
 
 #: The worker is stale: 1.

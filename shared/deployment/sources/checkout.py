@@ -196,7 +196,8 @@ def _name(path: Path) -> str:
     `GIT_OBJECT_DIRECTORY` and its kin in the process, and at settings that git reads in another way.
     """
     if _no_gitpython is not None:
-        raise SourceError(f"git cannot be used: {_no_gitpython}", "history-unavailable")
+        message = f"git is not installed, or not on the PATH (GitPython says: {_no_gitpython})"
+        raise SourceError(message, "history-unavailable")
     if not os.path.exists(path):
         raise SourceError(f"{path} does not exist, or may not be looked at", "history-unavailable")
     try:
