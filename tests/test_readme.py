@@ -98,7 +98,15 @@ class TestWhatTheCodeKnowsBetter:
         assert shown == own | set(coordinator_cli.EXIT_CODES.values())
 
     @pytest.mark.parametrize(
-        "name", ["DRIFT_CONFIG", settings.CACHE_DIR, break_glass.SWITCH, break_glass.UNTIL, settings.EMULATOR, "DRIFT_<KEY>"]
+        "name",
+        [
+            "DRIFT_CONFIG",
+            "DRIFT_<KEY>",
+            settings.CACHE_DIR,
+            break_glass.SWITCH,
+            break_glass.UNTIL,
+            settings.EMULATOR,
+        ],
     )
     def test_every_variable_is_explained(self, name: str) -> None:
         assert [name] in [words(row[0]) for row in rows(TEXT, "variable")]

@@ -190,7 +190,9 @@ def test_a_refusal_bounds_what_it_names(world: World) -> None:
     assert "… and 3 more" in message
 
 
-@pytest.mark.parametrize(("kind", "verb"), [("worker-pool", "beta run worker-pools deploy"), ("job", "run jobs deploy")])
+@pytest.mark.parametrize(
+    ("kind", "verb"), [("worker-pool", "beta run worker-pools deploy"), ("job", "run jobs deploy")]
+)
 def test_a_refusal_deploys_with_the_right_command(world: World, kind: Any, verb: str) -> None:
     """Worker pools and jobs have commands of their own."""
     report = DriftReport(

@@ -114,7 +114,7 @@ MISTAKES = [
     ("an impossible name", MINIMAL + "[services.'../etc']", "../etc", "no valid service name"),
     ("services as a value", "services = 1", "services", "table"),
     ("cloud run without a place", "[services.worker]", "project", "region"),
-    ("an odd address", MINIMAL + 'repository = "git://example.invalid/r"', "repository", "repository is a path"),
+    ("an odd address", MINIMAL + 'repository = "git://example.invalid/r"', "repository", "is a path"),
     ("plain http", MINIMAL + 'repository = "http://example.invalid/r"', "repository", "https://"),
     (
         "an address as a checkout",
