@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -25,14 +25,16 @@ COMMITS, MODULES, ROUNDS = 5_000, 500, 3
 
 @dataclass
 class _Subject:
-    """One way of getting something: what it took, round by round."""
+    """One way of getting something: what it took, round by round. ``before`` is not measured."""
 
     name: str
     work: Callable[[], object]
-    seconds: list[float]
+    before: Callable[[], object] = lambda: None
+    seconds: list[float] = field(default_factory=list)
     remark: str = ""
 
     def run(self, server: GitServer) -> None:
+        self.before()
         server.reset()
         started = time.perf_counter()
         self.work()
@@ -86,8 +88,10 @@ def _subjects(folder: Path, address: str, builder: HistoryBuilder) -> list[_Subj
             fetch_share=1,
         )
 
-    def clone() -> None:
+    def no_clone() -> None:
         shutil.rmtree(folder / "clone", ignore_errors=True)
+
+    def clone() -> None:
         command = ["git", "clone", "--quiet", "--bare", "--single-branch", address, str(folder / "clone")]
         subprocess.run(command, check=True)
 
@@ -98,14 +102,16 @@ def _subjects(folder: Path, address: str, builder: HistoryBuilder) -> list[_Subj
 
     def news() -> None:
         builder.commit({"m1.py": f"value = {time.time_ns()}\n"})
+
+    def refresh() -> None:
         mirror().target()
 
     name = str(folder)
     return [
-        _Subject(f"full clone, {COMMITS:,} commits", clone, []),
-        _Subject("mirror, made for the first time", lambda: mirror().target(), []),
-        _Subject("mirror, nothing new", lambda: mirror().target(), []),
-        _Subject("mirror, one new commit", news, []),
-        _Subject(f"mirror, {MODULES} files, first time", contents, []),
-        _Subject(f"mirror, {MODULES} files, again", contents, []),
+        _Subject(f"full clone, {COMMITS:,} commits", clone, no_clone),
+        _Subject("mirror, made for the first time", refresh),
+        _Subject("mirror, nothing new", refresh),
+        _Subject("mirror, one new commit", refresh, news),
+        _Subject(f"mirror, {MODULES} files, first time", contents),
+        _Subject(f"mirror, {MODULES} files, again", contents),
     ]
