@@ -39,7 +39,8 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "kind": "what runs the predictions",
         "live": "who says what is live: the Cloud Run API, or a local file",
         "ledger": "that file, beside `drift.toml`",
-        "repository": "path of a local repository, a checkout or a bare one, beside `drift.toml`; or its address",
+        "repository": "path of a local repository, a checkout or a bare one, beside `drift.toml`; "
+        "or its address",
         "history": "how the repository is read: as a checkout, or through a mirror of its own; `auto` "
         "takes a path for a checkout and an address for a mirror",
         "clone_timeout": "longest time that the first clone of a mirror may take (`deployment-drift warm`)",

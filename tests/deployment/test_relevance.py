@@ -189,6 +189,17 @@ def test_a_function_without_an_image(image: World) -> None:
     assert set(because(image.verdict().report)) == {"shared/odds.py", "predictions/worker/notes.txt"}
 
 
+def test_a_function_that_imports_from_outside_its_paths(image: World) -> None:
+    """A list of paths is kept by hand; what the entry point imports counts, listed or not."""
+    image.toml = image.toml.partition("dockerfile")[0]
+    image.toml += 'entrypoint = ["predictions/worker/worker.py"]\npaths = ["/predictions/worker/"]\n'
+    image.history.commit({"shared/odds.py": "ODDS = 2\n"})
+    image.history.commit({"shared/grading.py": "GRADES = 2\n"})
+    verdict = image.verdict()
+    assert because(verdict.report) == {"shared/odds.py": CHAIN}
+    assert codes(verdict) == ["behind-within-limit"]
+
+
 def test_links_lead_to_their_target(image: World) -> None:
     """A link in the image and what it points to are both relevant."""
     image.history.commit(

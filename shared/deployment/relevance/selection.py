@@ -58,7 +58,8 @@ class Files:
 
     ``because``: each with its reason. ``layout``: absolute path in the image to repository path, links
     resolved; ``passed``: for such a path the repository paths of the links. ``entries`` and ``roots``
-    begin the import closure; without entries nothing is narrowed.
+    begin the import closure; without entries nothing is narrowed. ``complete``: ``layout`` is the whole
+    tree, so that nothing can have been left out of it.
     """
 
     because: Because
@@ -66,6 +67,7 @@ class Files:
     passed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     entries: tuple[str, ...] = ()
     roots: tuple[str, ...] = ()
+    complete: bool = False
     nothing: str | None = None
     idle: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
@@ -121,7 +123,8 @@ def select(
     ignored = path_rules(None, rules.ignore)
     closed = None
     if files.entries:
-        closed = closure.close(files.entries, files.roots, files.layout, facts, tree, files.passed)
+        beyond = () if files.complete else tree
+        closed = closure.close(files.entries, files.roots, files.layout, facts, beyond, files.passed)
     because = dict(files.because)
     unused: list[str] = []
     if closed is not None and not closed.computed and closed.reached:
@@ -131,7 +134,8 @@ def select(
     if closed is not None:
         because |= {path: chain[1:] or ("entry point",) for path, chain in closed.reached.items()}
         reached = closed.reached.keys() | (files.sources if closed.computed else set())
-        for path in mentions.named_elsewhere(files.layout, reached, literals):
+        held = {at: path for at, path in files.layout.items() if path in files.because}
+        for path in mentions.named_elsewhere(held, reached, literals):
             because.pop(path, None)
     because = {path: why for path, why in because.items() if ignored.relevant(path)}
     return Selection(
@@ -197,13 +201,13 @@ def by_patterns(rules: Rules, tree: Collection[str]) -> Selection:
 
 
 def _without_dockerfile(rules: Rules, tree: Tree, targets: Mapping[str, str]) -> Files:
-    """A function without an image: the declared paths, all of them without any, below their own root."""
+    """A function without an image: the declared paths, and whatever of the tree its entry points import."""
     because = dict(_declared(rules, tree.files))
     everything = {f"/{path}": path for path in tree.files}
-    layout = {f"/{path}": path for path in because}
-    placed, passed = _resolved(layout, everything, targets)
-    for link in [path for path in because if path in targets]:
-        because |= {placed[at]: (f"link {link}",) for at in placed if link in passed.get(at, ())}
+    placed, passed = _resolved(everything, targets)
+    for at, passing in passed.items():
+        if any(link in because for link in passing):
+            because.setdefault(placed[at], (f"link {passing[0]}",))
     roots = [posixpath.normpath(f"/{root}") for root in rules.import_roots]
     entries = tuple(_given(entry, placed, "/") for entry in rules.entrypoint)
     if not roots:
@@ -214,6 +218,7 @@ def _without_dockerfile(rules: Rules, tree: Tree, targets: Mapping[str, str]) ->
         passed=passed,
         entries=entries,
         roots=tuple(roots),
+        complete=True,
         idle=path_rules(rules.paths).idle(tree.files),
     )
 
@@ -221,7 +226,7 @@ def _without_dockerfile(rules: Rules, tree: Tree, targets: Mapping[str, str]) ->
 def _with_dockerfile(rules: Rules, tree: Tree, targets: Mapping[str, str], image: Image) -> Files:
     because: dict[str, tuple[str, ...]] = {path: (reason,) for path, reason in image.sources.items()}
     because |= {path: why for path, why in _declared(rules, tree.files).items() if path not in because}
-    placed, passed = _resolved(image.layout, image.layout, targets)
+    placed, passed = _resolved(image.layout, targets)
     found = entrypoints.found(image, tree.text)
     entries, roots = tuple(entry.path for entry in found.entries), found.roots
     workdir = image.start.workdir if image.start else "/"
@@ -267,18 +272,15 @@ def _pattern(patterns: PathRules, path: str) -> str:
 
 
 def _resolved(
-    layout: Mapping[str, str], everything: Mapping[str, str], targets: Mapping[str, str]
+    layout: Mapping[str, str], targets: Mapping[str, str]
 ) -> tuple[dict[str, str], dict[str, tuple[str, ...]]]:
-    """``layout`` with what its links lead to (somewhere in ``everything``), and the links on each way."""
+    """``layout`` with its links followed, and for each path behind links the links as repository paths."""
     placed = {at: path for at, path in layout.items() if path not in targets}
-    of_image = {at: targets[path] for at, path in everything.items() if path in targets}
+    of_image = {at: targets[path] for at, path in layout.items() if path in targets}
     passed: dict[str, tuple[str, ...]] = {}
-    if of_image:
-        in_layout = {at: target for at, target in of_image.items() if at in layout}
-        for at, real, links_passed in links.below(of_image, everything):
-            if any(link in in_layout for link in links_passed):
-                placed.setdefault(at, everything[real])
-                passed[at] = tuple(everything[link] for link in links_passed)
+    for at, real, passing in links.below(of_image, layout) if of_image else ():
+        placed.setdefault(at, layout[real])
+        passed[at] = tuple(layout[link] for link in passing)
     return placed, passed
 
 
