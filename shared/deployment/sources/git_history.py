@@ -39,6 +39,8 @@ LOG_OPTIONS = (
     "--no-show-signature",
     "--encoding=UTF-8",
 )
+#: The mode that git tells for a path that one side of a difference does not have.
+NO_MODE = "000000"
 #: The last second that a datetime holds (end of 9999, UTC).
 LAST_SECOND = 253_402_300_799
 
@@ -187,15 +189,22 @@ class GitHistory:
         return "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321"
 
     def _listings(self, trees: Sequence[str]) -> list[dict[str, Entry]]:
-        """Every file of each tree, by path: what it holds that the empty tree does not."""
+        """Every file of each tree, by path.
+
+        The first is listed whole (against the empty tree), each of the others by what differs from it:
+        the trees of one history have most files in common, and these are then held once.
+        """
         if not trees:
             return []
-        stdin = "".join(f"{self._empty_tree} {tree}\n" for tree in trees).encode()
+        first = trees[0]
+        pairs = [(self._empty_tree, first), *((first, tree) for tree in trees[1:])]
+        stdin = "".join(f"{old} {new}\n" for old, new in pairs).encode()
         args = ("diff-tree", "--stdin", "-r", "--raw", "--no-abbrev", *DIFF_OPTIONS)
         listings = _raw_listings(self.git.run(*args, stdin=stdin, limit=LISTING_LIMIT))
         if len(listings) != len(trees):
             raise SourceError("`git diff-tree` answered other questions than asked", "invalid-response")
-        return listings
+        whole, *changes = listings
+        return [whole, *(_changed(whole, each) for each in changes)]
 
     def _revisions(self, tips: Sequence[str]) -> list[str]:
         """What is reachable from some of ``tips``, but not from all, in git's words."""
@@ -303,6 +312,15 @@ def _shown(text: bytes, limit: int) -> str:
 
 def _path(path: bytes) -> str:
     return path.decode("utf-8", "surrogateescape")
+
+
+def _changed(listing: Mapping[str, Entry], changes: Mapping[str, Entry]) -> dict[str, Entry]:
+    """``listing`` after ``changes``; a path that is gone has the mode of nothing there."""
+    both = {**listing, **changes}
+    for path, entry in changes.items():
+        if entry.mode == NO_MODE:
+            del both[path]
+    return both
 
 
 def _raw_listings(answer: bytes) -> list[dict[str, Entry]]:
