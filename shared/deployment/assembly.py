@@ -1,35 +1,32 @@
 """Settings into a gate: the only room that names concrete sources and sinks. Imported late.
 
-The doors call ``check`` and ``require``; what they load (grpc, Google's clients, git) loads here.
+What a check needs from outside (grpc, Google's clients, git) loads here, before its clock starts.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
-from fnmatch import fnmatchcase
 from functools import cache, partial
 from typing import TYPE_CHECKING, TypeVar
 
-from shared.deployment import break_glass, evidence, gate, questions, render
+from shared.deployment import evidence, gate, questions
 from shared.deployment.calling import Deadline, gather
 from shared.deployment.errors import (
-    DeploymentDriftError,
     DriftCheckError,
     DriftConfigError,
-    DriftUnknownError,
     SourceError,
 )
-from shared.deployment.facts import Evidence, Finding, History, LiveSource, Target, Unknown
+from shared.deployment.facts import Evidence, History, LiveSource, Target, Unknown
+from shared.deployment.inventory import Known, undeclared
 from shared.deployment.relevance.selection import Selection
 from shared.deployment.report import DriftReport, unknown_report
 from shared.deployment.selecting import Memory
-from shared.deployment.settings import ServiceSettings, Settings, environment, load
-from shared.deployment.settings import actor as process_actor
+from shared.deployment.settings import ServiceSettings, Settings, load
 from shared.deployment.sinks.log import LogSink
-from shared.deployment.verdict import BreakGlass, Outcome, Policy, Verdict, judge
+from shared.deployment.verdict import Outcome, Verdict, judge
 
 if TYPE_CHECKING:
     from shared.deployment.sources.cloud_run_clients import Clients
@@ -38,10 +35,6 @@ log = logging.getLogger("drift_gate")
 
 T = TypeVar("T")
 
-#: Seconds that the record of a bypass may take, beside the 1.5 s of the check: the batch is waiting.
-RECORD_SECONDS = 0.4
-#: Seconds by which a check under a bypass ends early, so that what it found out is still heard.
-HAND_OVER_SECONDS = 0.1
 #: Seconds that loading the libraries may take: GitPython runs git on the way, and that or a disk may hang.
 LOAD_SECONDS = 30.0
 
@@ -83,7 +76,7 @@ def check(
     if inventory and not unloaded:
         verdicts += _undeclared(settings, deadline)
     if record:
-        gate.write(verdicts, _sinks(settings))
+        gate.write(verdicts, sinks_of(settings))
     return Outcome.of(verdicts, now, int((time.monotonic() - started) * 1000))
 
 
@@ -103,28 +96,9 @@ def _undeclared(settings: Settings, deadline: Deadline) -> list[Verdict]:
         },
         deadline,
     )
-    return [verdict for place in listed for verdict in _missed(settings, place, listed[place])]
-
-
-def _missed(settings: Settings, place: str, listed: tuple[str, ...] | SourceError) -> Iterator[Verdict]:
-    project, _, region = place.partition("/")
-    if isinstance(listed, SourceError):
-        yield judge(unknown_report(f"inventory of {place}", "service", Unknown.of(listed)), Policy())
-        return
-    for name in listed:
-        declared = name in settings.services and settings.services[name].kind == "service"
-        if declared or any(fnmatchcase(name, pattern) for pattern in settings.inventory.ignore):
-            continue
-        finding = Finding(code="undeclared-service", message=f"{name} is live in {place} and not declared")
-        report = DriftReport(
-            service=name,
-            kind="service",
-            project=project,
-            region=region,
-            status="unknown",
-            findings=(finding,),
-        )
-        yield judge(report, Policy())
+    declared = {name for name, one in settings.services.items() if one.kind == "service"}
+    known = Known(declared, settings.inventory.ignore)
+    return [verdict for place, names in listed.items() for verdict in undeclared(place, names, known)]
 
 
 def warm(*, settings: Settings | None = None) -> dict[str, Target]:
@@ -186,79 +160,8 @@ def report_on(name: str | None, *, settings: Settings | None) -> DriftReport:
     return report
 
 
-def require(
-    name: str | None, *, skip: bool, reason: str | None, actor: str | None, settings: Settings | None
-) -> Verdict:
-    """The verdict that lets a batch start, or ``DeploymentDriftError``. The bypass is read first."""
-    environ = settings.environ if settings else environment()
-    who = actor or process_actor(environ)
-    asked = break_glass.asked_for(skip, reason, who, environ, utc_now())
-    for complaint in asked.complaints:
-        log.error("%s", complaint)
-    if asked.bypass:
-        return _bypassed(name, asked.bypass, settings)
-    settings = settings or load()
-    name = name or settings.batch_service()
-    verdict = check([name], settings=settings).services[0]
-    if verdict.refuses:
-        error = DriftUnknownError if verdict.refuses_unknown else DeploymentDriftError
-        raise error(render.refusal(verdict, settings.service(name)), verdict)
-    return verdict
-
-
-def _bypassed(name: str | None, bypass: BreakGlass, settings: Settings | None) -> Verdict:
-    """The verdict that the check reaches in the little time it has, overridden. Nothing here may raise."""
-    found: list[Settings] = [settings] if settings else []
-    named = [name or "(the batch's service)"]
-    within = Deadline(break_glass.CHECK_SECONDS)
-
-    def judged() -> Verdict:
-        ours = settings or load()
-        found.append(ours)
-        named.append(name or ours.batch_service())
-        early = within.sooner(HAND_OVER_SECONDS)
-        return check([named[-1]], settings=ours, within=early, record=False).services[0]
-
-    ours = _within(within, judged)
-    verdict = ours if isinstance(ours, Verdict) else _unjudged(named[-1], ours)
-    verdict = verdict.bypassed(bypass)
-    overridden = ", ".join(
-        f"{each.code} ({each.message})" for each in verdict.reasons if each.decision == "deny"
-    )
-    log.warning(
-        "drift gate bypassed for %s by %s via %s; reason: %s; overridden: %s",
-        verdict.service,
-        render.plain(bypass.actor),
-        bypass.via,
-        render.plain(bypass.reason or "none given"),
-        render.plain(overridden or "nothing"),
-    )
-
-    def recorded() -> None:
-        gate.write([verdict], _sinks(found[0]) if found else [LogSink()])
-
-    _within(Deadline(RECORD_SECONDS), recorded)
-    return verdict
-
-
-def _within(deadline: Deadline, job: Callable[[], T]) -> T | Unknown:
-    """``job()``, or why it gave no answer in time. It runs on a thread that nobody waits for."""
-    try:
-        answer = gather({"bypassed check": job}, deadline)["bypassed check"]
-    except DriftCheckError as error:
-        return Unknown.of(error)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # nothing may stop the batch: no library that exits or panics, either
-        return Unknown(cause="gate-error", message=f"{type(error).__name__}: {error}")
-    return Unknown.of(answer) if isinstance(answer, SourceError) else answer
-
-
-def _unjudged(name: str, unknown: Unknown) -> Verdict:
-    return judge(unknown_report(name, "service", unknown), Policy())
-
-
-def _sinks(settings: Settings) -> list[gate.Sink]:
+def sinks_of(settings: Settings) -> list[gate.Sink]:
+    """Where verdicts are written to."""
     sinks: list[gate.Sink] = [LogSink()]
     if settings.sinks.decisions:
         from shared.deployment.sinks.decisions import DecisionsSink

@@ -81,6 +81,6 @@ def require_current_worker(
     Raises ``DeploymentDriftError`` on an enforced denial, its subclass ``DriftUnknownError`` where
     the denial comes from not knowing (``error.verdict`` has it all), and ``DriftConfigError``.
     """
-    from shared.deployment import assembly
+    from shared.deployment import enforcing
 
-    return assembly.require(service, skip=skip, reason=reason, actor=actor, settings=settings)
+    return enforcing.require(service, skip=skip, reason=reason, actor=actor, settings=settings)
