@@ -68,7 +68,7 @@ class GitHistory:
         return {each: self._only([o for o in fitting.get(each, []) if o in commits], each) for each in ids}
 
     def files(self, commits: Collection[str]) -> Mapping[str, Mapping[str, Entry]]:
-        """As ``facts.History.files``; two processes: the trees, then each against the empty tree."""
+        """As ``facts.History.files``; two processes: the trees, then their files."""
         trees = self._trees(commits)
         wanted = list(dict.fromkeys(trees.values()))
         by_tree = dict(zip(wanted, self._listings(wanted), strict=True))
