@@ -13,7 +13,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 DEPLOYMENT = ROOT / "shared" / "deployment"
 
-#: The rooms from the ground up, as CONTRIBUTING.md maps them; a module imports from its own floor and the floors below it.
+#: The rooms from the ground up, as CONTRIBUTING.md maps them; a module imports from its own floor and
+#: the floors below it.
 FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"errors", "facts", "reasons"}),
     frozenset({"evidence", "lineage", "relevance", "report", "watch"}),
