@@ -16,7 +16,9 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
+from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 ROOT = Path(__file__).parents[1]
@@ -59,8 +61,10 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "deny_paths": "gitignore patterns: one missing commit that changes such a relevant path denies",
         "warn_paths": "the same, and warns",
         "deny_subjects": "regular expressions: one missing relevant commit with such a subject denies",
-        "failure_policy": "what an unknown does: `fail` denies, `ignore` warns",
+        "failure_policy": "what an unknown does: `fail` denies, `ignore` warns; or a table by cause, such as "
+        '`{default = "fail", unavailable = "ignore"}`',
         "enforcement": "`warn` judges as ever and refuses nothing: for a soft start",
+        "enforce_from": "nothing is refused before this date or time (UTC where it names no zone)",
         "reasons": 'the decision of single reason codes, such as `{traffic-split = "deny"}`; '
         "`unknown-drift` is the business of `failure_policy`",
     },
@@ -113,9 +117,13 @@ def type_text(annotation: Any) -> str:
     if type(None) in args:
         inner = type_text(Union[tuple(each for each in args if each is not type(None))])  # noqa: UP007 (built)
         return f"{inner} or `off`" if inner == "duration" else inner
+    if origin in (Union, UnionType):
+        return " or ".join(map(type_text, args))
     if origin is tuple:
         return "list"
-    return {str: "text", int: "whole number", float: "duration"}.get(annotation, "table")
+    return {str: "text", int: "whole number", float: "duration", datetime: "date or time"}.get(
+        annotation, "table"
+    )
 
 
 def default_text(value: object) -> str:

@@ -68,19 +68,19 @@ def check(
     started, now = time.monotonic(), utc_now()
     if unloaded:
         verdicts = [
-            judge(unknown_report(name, one.kind, unloaded), one.policy) for name, one in chosen.items()
+            judge(unknown_report(name, one.kind, unloaded), one.policy, now) for name, one in chosen.items()
         ]
     else:
         plans = [build.plan(name, one, deadline) for name, one in chosen.items()]
         verdicts = gate.check(plans, deadline=deadline, now=now, memory=_memory())
     if inventory and not unloaded:
-        verdicts += _undeclared(settings, deadline)
+        verdicts += _undeclared(settings, deadline, now)
     if record:
         gate.write(verdicts, sinks_of(settings))
     return Outcome.of(verdicts, now, int((time.monotonic() - started) * 1000))
 
 
-def _undeclared(settings: Settings, deadline: Deadline) -> list[Verdict]:
+def _undeclared(settings: Settings, deadline: Deadline, now: datetime) -> list[Verdict]:
     """A verdict for each live service that no table names, and for each region that cannot be listed."""
     from shared.deployment.sources import cloud_run
 
@@ -98,7 +98,7 @@ def _undeclared(settings: Settings, deadline: Deadline) -> list[Verdict]:
     )
     declared = {name for name, one in settings.services.items() if one.kind == "service"}
     known = Known(declared, settings.inventory.ignore)
-    return [verdict for place, names in listed.items() for verdict in undeclared(place, names, known)]
+    return [verdict for place, names in listed.items() for verdict in undeclared(place, names, known, now)]
 
 
 def warm(*, settings: Settings | None = None) -> dict[str, Target]:

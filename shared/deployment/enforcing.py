@@ -100,4 +100,4 @@ def _within(deadline: Deadline, job: Callable[[], T]) -> T | Unknown:
 
 
 def _unjudged(name: str, unknown: Unknown) -> Verdict:
-    return judge(unknown_report(name, "service", unknown), Policy())
+    return judge(unknown_report(name, "service", unknown), Policy(), assembly.utc_now())

@@ -85,7 +85,7 @@ def check(
             reports.update(_compare(history, of_history, now, memory or Memory()))
         except SourceError as error:
             reports.update({case.plan.service: case.unknown(Unknown.of(error)) for case in of_history})
-    return [judge(reports[plan.service], plan.policy) for plan in plans]
+    return [judge(reports[plan.service], plan.policy, now) for plan in plans]
 
 
 def write(verdicts: Iterable[Verdict], sinks: Sequence[Sink]) -> None:

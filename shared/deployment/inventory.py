@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from fnmatch import fnmatchcase
 
 from shared.deployment.errors import SourceError
@@ -20,14 +21,17 @@ class Known:
     ignored: Collection[str]
 
 
-def undeclared(place: str, listed: Collection[str] | SourceError, known: Known) -> Iterator[Verdict]:
+def undeclared(
+    place: str, listed: Collection[str] | SourceError, known: Known, now: datetime
+) -> Iterator[Verdict]:
     """A verdict for each of the ``listed`` services of ``place`` (project/region) that is not ``known``.
 
-    A list that could not be had is a verdict about an unknown: no list is no empty list.
+    ``now`` (UTC) is when that is judged. A list that could not be had is a verdict about an unknown: no
+    list is no empty list.
     """
     project, _, region = place.partition("/")
     if isinstance(listed, SourceError):
-        yield judge(unknown_report(f"inventory of {place}", "service", Unknown.of(listed)), Policy())
+        yield judge(unknown_report(f"inventory of {place}", "service", Unknown.of(listed)), Policy(), now)
         return
     for name in listed:
         if name in known.declared or any(fnmatchcase(name, pattern) for pattern in known.ignored):
@@ -41,4 +45,4 @@ def undeclared(place: str, listed: Collection[str] | SourceError, known: Known) 
             status="unknown",
             findings=(finding,),
         )
-        yield judge(report, Policy())
+        yield judge(report, Policy(), now)

@@ -14,6 +14,7 @@ import re
 import tomllib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import fields
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -21,7 +22,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, mo
 
 from shared.deployment import break_glass
 from shared.deployment.errors import DriftConfigError
-from shared.deployment.facts import Fact, Kind
+from shared.deployment.facts import CAUSES, Fact, Kind
 from shared.deployment.reasons import REASONS, Decision
 from shared.deployment.relevance.patterns import PathRules
 from shared.deployment.relevance.rules import Rules
@@ -63,6 +64,32 @@ def seconds(value: object) -> object:
 
 def _seconds_or_off(value: object) -> object:
     return None if value == "off" else seconds(value)
+
+
+def moment(value: object) -> object:
+    """A point in time with its zone, out of a TOML date or time, or ISO text.
+
+    Without a zone it is UTC, and a date alone is its first moment.
+    """
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value.strip())
+        except ValueError as error:
+            raise ValueError(f"{value!r} is no ISO date or time, such as 2026-12-07") from error
+    if isinstance(value, date) and not isinstance(value, datetime):
+        value = datetime(value.year, value.month, value.day)
+    if not isinstance(value, datetime):
+        raise ValueError("a point in time is a date or a time, such as 2026-12-07 or 2026-12-07T09:00:00Z")
+    return value if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+def _by_cause(value: object) -> object:
+    """Refuses a table for causes that do not exist: it would fail where it was meant to ignore."""
+    known = ("default", *CAUSES)
+    for cause in value if isinstance(value, Mapping) else ():
+        if cause not in known:
+            raise ValueError(f"no cause {cause!r}{near_misses(str(cause), known)}")
+    return value
 
 
 def _count(value: object) -> object:
@@ -155,8 +182,11 @@ class PolicyKeys(Fact):
     deny_paths: Patterns = ()
     warn_paths: Patterns = ()
     deny_subjects: Annotated[tuple[str, ...], AfterValidator(_expressions)] = ()
-    failure_policy: FailurePolicy = "fail"
+    failure_policy: Annotated[FailurePolicy | Mapping[str, FailurePolicy], BeforeValidator(_by_cause)] = (
+        "fail"
+    )
     enforcement: Enforcement = "deny"
+    enforce_from: Annotated[datetime | None, BeforeValidator(moment)] = None
     reasons: Annotated[Mapping[str, Decision], AfterValidator(_judged)] = Field(default_factory=dict)
 
 

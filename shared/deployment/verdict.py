@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field, SerializeAsAny
 
-from shared.deployment.facts import Fact, Finding, Text, Unknown
+from shared.deployment.facts import Cause, Fact, Finding, Text, Unknown
 from shared.deployment.reasons import DECISIONS, REASONS, Decision
 from shared.deployment.report import DriftReport, LiveReport
 
@@ -33,8 +33,10 @@ class Policy(Fact):
     shown and count for nothing: a deploy takes minutes. ``deny_paths``, ``warn_paths`` (gitignore
     patterns over relevant paths) and ``deny_subjects`` (regular expressions): one older missing commit
     that matches decides, whatever the count. ``failure_policy``: whether an unknown denies (``fail``)
-    or only warns (``ignore``). ``enforcement``: ``warn`` judges as ever and refuses nothing.
-    ``reasons`` sets the decision of single reason codes.
+    or only warns (``ignore``); by cause where it is a mapping, with ``default`` for the causes that it
+    does not name, which fail where it has no ``default`` either. ``enforcement``: ``warn`` judges as
+    ever and refuses nothing. ``enforce_from`` (with a time zone): nothing is refused before it; None: no
+    such time. ``reasons`` sets the decision of single reason codes.
     """
 
     max_commits_behind: int = 3
@@ -43,9 +45,25 @@ class Policy(Fact):
     deny_paths: tuple[str, ...] = ()
     warn_paths: tuple[str, ...] = ()
     deny_subjects: tuple[str, ...] = ()
-    failure_policy: FailurePolicy = "fail"
+    failure_policy: FailurePolicy | Mapping[str, FailurePolicy] = "fail"
     enforcement: Enforcement = "deny"
+    enforce_from: datetime | None = None
     reasons: Mapping[str, Decision] = Field(default_factory=dict)
+
+    def on_unknown(self, cause: Cause) -> Decision:
+        """What an unknown of this cause decides."""
+        told = self.failure_policy
+        word = told if isinstance(told, str) else told.get(cause, told.get("default", "fail"))
+        return "deny" if word == "fail" else "warn"
+
+    def lenient_because(self, now: datetime) -> str | None:
+        """Why nothing is refused at ``now``: the word for ``not_enforced_because``; None: denials hold.
+
+        ``enforcement = "warn"`` outlasts ``enforce_from``: who softened the gate by hand still means it.
+        """
+        if self.enforcement == "warn":
+            return "enforcement"
+        return "enforce-from" if self.enforce_from is not None and now < self.enforce_from else None
 
 
 class Reason(Fact):
@@ -76,8 +94,8 @@ class Verdict(Fact):
     """The judgement of one report.
 
     ``decision`` is always the policy's true judgement. ``enforced`` says whether it holds, and
-    ``not_enforced_because`` (``break-glass`` or ``enforcement``) why not. ``severity`` grades the
-    drift for people; None when identical.
+    ``not_enforced_because`` (``break-glass``, ``enforcement`` or ``enforce-from``) why not.
+    ``severity`` grades the drift for people; None when identical.
     """
 
     service: str
@@ -137,24 +155,25 @@ class Outcome(Fact):
         return 3 if all(verdict.refuses_unknown for verdict in refused) else 1
 
 
-def judge(report: DriftReport, policy: Policy) -> Verdict:
-    """What ``policy`` says of ``report``.
+def judge(report: DriftReport, policy: Policy, now: datetime) -> Verdict:
+    """What ``policy`` says of ``report`` at ``now`` (UTC).
 
     1. Each live revision is judged by itself, each finding by its code, an unknown by the failure policy.
     2. The policy's own word on a code replaces the default one (never for an unknown).
     3. The worst reason decides.
+    4. Whether that holds is a question of enforcement, and of the time.
     """
     reasons = [*_unknowns(report, policy)]
     for code, message, data in [*_drift(report, policy), *_findings(report.findings)]:
         reasons.append(Reason(code=code, decision=_decide(code, report, policy), message=message, data=data))
     reasons.sort(key=lambda reason: -DECISIONS.index(reason.decision))
     decision: Decision = reasons[0].decision if reasons else "allow"
-    enforced = policy.enforcement == "deny"
+    lenient = policy.lenient_because(now)
     return Verdict(
         service=report.service,
         decision=decision,
-        enforced=enforced,
-        not_enforced_because=None if enforced else "enforcement",
+        enforced=lenient is None,
+        not_enforced_because=lenient,
         severity=_severity(report, decision),
         reasons=tuple(reasons),
         report=report,
@@ -174,7 +193,6 @@ def _decide(code: str, report: DriftReport, policy: Policy) -> Decision:
 
 def _unknowns(report: DriftReport, policy: Policy) -> Iterator[Reason]:
     """One reason per cause and revision; the decision is the failure policy's alone."""
-    decision: Decision = "deny" if policy.failure_policy == "fail" else "warn"
     each = [(live.revision, live.unknown) for live in report.live if live.unknown]
     whole = [(None, report.unknown)] if report.unknown else []
     told: set[Unknown] = set()
@@ -184,7 +202,12 @@ def _unknowns(report: DriftReport, policy: Policy) -> Iterator[Reason]:
         told.add(unknown)
         where = f"{revision}: " if revision else ""
         data = {"cause": unknown.cause, "retryable": unknown.retryable, "revision": revision}
-        yield Reason(code="unknown-drift", decision=decision, message=where + unknown.message, data=data)
+        yield Reason(
+            code="unknown-drift",
+            decision=policy.on_unknown(unknown.cause),
+            message=where + unknown.message,
+            data=data,
+        )
 
 
 def _findings(findings: Iterable[Finding]) -> Iterator[_Finding]:

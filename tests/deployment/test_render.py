@@ -33,7 +33,7 @@ def hostile_verdict() -> Verdict:
     )
     report = report.model_copy(update={"undeployed": (commit,)})
     glass = BreakGlass(actor=HOSTILE, reason=HOSTILE, at=NOW, until=None, via="--skip-drift-check")
-    return judge(report, Policy()).bypassed(glass)
+    return judge(report, Policy(), NOW).bypassed(glass)
 
 
 def outcome(*verdicts: Verdict) -> Outcome:

@@ -134,7 +134,7 @@ def test_the_built_in_policy(
     facts: DriftReport, decision: str, severity: str | None, codes: list[str]
 ) -> None:
     """Each row: what the built-in policy says of a report."""
-    verdict = judge(facts, POLICY)
+    verdict = judge(facts, POLICY, NOW)
     assert (verdict.decision, verdict.severity) == (decision, severity)
     assert [reason.code for reason in verdict.reasons] == codes
     assert verdict.enforced
@@ -145,33 +145,33 @@ def test_the_built_in_policy(
 )
 def test_each_code_decides_as_the_table_says(code: str) -> None:
     """A finding's decision is the one that is published for its code, no other."""
-    verdict = judge(report(live(), codes=(code,)), POLICY)
+    verdict = judge(report(live(), codes=(code,)), POLICY, NOW)
     assert verdict.decision == REASONS[code].decision
 
 
 @pytest.mark.parametrize(("code", "word"), [*product(["traffic-split", "dirty-build", "ahead"], DECISIONS)])
 def test_a_policy_may_decide_on_a_code_itself(code: str, word: Any) -> None:
     """``[policy.reasons]`` replaces the default decision of a code."""
-    assert judge(report(live(), codes=(code,)), Policy(reasons={code: word})).decision == word
+    assert judge(report(live(), codes=(code,)), Policy(reasons={code: word}), NOW).decision == word
 
 
 def test_the_failure_policy_judges_the_unknown() -> None:
     """``ignore`` warns instead of denying; the unknown stays named, and critical."""
-    verdict = judge(report(unread()), Policy(failure_policy="ignore"))
+    verdict = judge(report(unread()), Policy(failure_policy="ignore"), NOW)
     assert (verdict.decision, verdict.severity) == ("warn", "critical")
     assert verdict.reasons[0].data["cause"] == "timeout"
 
 
 def test_a_known_denial_holds_beside_an_ignored_unknown() -> None:
     """One revision that cannot be read does not excuse another that is known to be stale."""
-    verdict = judge(report(live(5, age=60), unread()), Policy(failure_policy="ignore"))
+    verdict = judge(report(live(5, age=60), unread()), Policy(failure_policy="ignore"), NOW)
     assert verdict.decision == "deny"
     assert not verdict.refuses_unknown
 
 
 def test_soft_start_judges_and_refuses_nothing() -> None:
     """``enforcement = "warn"`` leaves the decision and says that it does not hold."""
-    verdict = judge(report(live(9, age=60)), Policy(enforcement="warn"))
+    verdict = judge(report(live(9, age=60)), Policy(enforcement="warn"), NOW)
     assert (verdict.decision, verdict.enforced, verdict.not_enforced_because) == (
         "deny",
         False,
@@ -182,8 +182,8 @@ def test_soft_start_judges_and_refuses_nothing() -> None:
 
 def test_limits_are_the_policys() -> None:
     """Count and age limits come from the policy; without an age limit only the count grades."""
-    assert judge(report(live(1, age=60)), Policy(max_commits_behind=0)).decision == "deny"
-    assert judge(report(live(2, age=99 * HOUR)), Policy(max_drift_age=None)).decision == "warn"
+    assert judge(report(live(1, age=60)), Policy(max_commits_behind=0), NOW).decision == "deny"
+    assert judge(report(live(2, age=99 * HOUR)), Policy(max_drift_age=None), NOW).decision == "warn"
 
 
 @pytest.mark.parametrize(
@@ -192,12 +192,12 @@ def test_limits_are_the_policys() -> None:
 )
 def test_exit_codes_tell_drift_from_not_knowing(lives: tuple[LiveReport, ...], code: int) -> None:
     """1 for known drift, 3 where the only denial is that it could not be determined."""
-    assert Outcome.of([judge(report(*lives), POLICY)], NOW, 1).exit_code == code
+    assert Outcome.of([judge(report(*lives), POLICY, NOW)], NOW, 1).exit_code == code
 
 
 def test_the_worst_service_stands_for_the_whole() -> None:
     """An outcome is as bad as its worst service, in any order, and known drift beats an unknown."""
-    verdicts = [judge(report(each), POLICY) for each in (live(), live(4, age=1), unread())]
+    verdicts = [judge(report(each), POLICY, NOW) for each in (live(), live(4, age=1), unread())]
     assert [Outcome.of(each, NOW, 1).decision for each in (verdicts, verdicts[::-1])] == ["deny", "deny"]
     assert Outcome.of(verdicts, NOW, 1).exit_code == 1
 
@@ -215,21 +215,21 @@ def test_more_commits_behind_never_relax_a_verdict(fewer: int, more: int, age: i
     """Whatever a report says, one commit or one hour more never makes the verdict milder."""
     fewer, more = sorted((fewer, fewer + more))
     age, longer = sorted((age, age + longer))
-    assert loosest(judge(report(live(fewer, age=age)), POLICY)) <= loosest(
-        judge(report(live(more, age=longer)), POLICY)
+    assert loosest(judge(report(live(fewer, age=age)), POLICY, NOW)) <= loosest(
+        judge(report(live(more, age=longer)), POLICY, NOW)
     )
 
 
 @given(counts, counts, ages, st.sampled_from(["timeout", "permission-denied", "shallow-history"]))
 def test_an_unknown_never_allows(behind: int, ahead: int, age: int, cause: str) -> None:
     """Under the built-in policy, a fact that becomes unknown denies."""
-    assert judge(report(live(behind, ahead, age), unread(cause)), POLICY).decision == "deny"
+    assert judge(report(live(behind, ahead, age), unread(cause)), POLICY, NOW).decision == "deny"
 
 
 @given(counts, counts, ages)
 def test_critical_is_never_let_pass(behind: int, ahead: int, age: int) -> None:
     """What is graded critical for people is denied by the built-in policy; a denial is no mere info."""
-    verdict = judge(report(live(behind, ahead, age)), POLICY)
+    verdict = judge(report(live(behind, ahead, age)), POLICY, NOW)
     assert verdict.severity != "critical" or verdict.decision == "deny"
     assert verdict.decision != "deny" or verdict.severity in ("warning", "critical")
 
@@ -239,7 +239,7 @@ def test_a_bypass_changes_nothing_but_that_it_is_one(
     behind: int, ahead: int, age: int, codes: set[str]
 ) -> None:
     """Only ``enforced``, its reason and the event differ; the judgement stays the true one."""
-    verdict = judge(report(live(behind, ahead, age), codes=tuple(codes)), POLICY)
+    verdict = judge(report(live(behind, ahead, age), codes=tuple(codes)), POLICY, NOW)
     bypass = BreakGlass(actor="ann", reason=None, at=NOW, until=None, via="--skip-drift-check")
     after = verdict.bypassed(bypass)
     assert not after.refuses
@@ -252,8 +252,8 @@ def test_a_bypass_changes_nothing_but_that_it_is_one(
 @given(st.permutations([live(), live(2, age=5), live(0, 3), live(6, age=9), live(differs=True)]))
 def test_the_order_of_revisions_does_not_matter(lives: list[LiveReport]) -> None:
     """The decision, the grade and the set of reasons are the same whichever revision comes first."""
-    base = judge(report(live(), live(2, age=5), live(0, 3), live(6, age=9), live(differs=True)), POLICY)
-    other = judge(report(*lives), POLICY)
+    base = judge(report(live(), live(2, age=5), live(0, 3), live(6, age=9), live(differs=True)), POLICY, NOW)
+    other = judge(report(*lives), POLICY, NOW)
     assert (other.decision, other.severity) == (base.decision, base.severity)
     assert {each.code for each in other.reasons} == {each.code for each in base.reasons}
 
