@@ -12,7 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -73,13 +73,9 @@ def left_running(words: str) -> list[str]:
 def running(words: str) -> list[str]:
     found = []
     for each in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            line = each.read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:
-            continue
-        if words in line:
-            found.append(line)
-    return found
+        with suppress(OSError):  # it has ended meanwhile
+            found.append(each.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+    return [line for line in found if words in line]
 
 
 class TestRemoteMisbehaves:
