@@ -77,6 +77,8 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "generated": "gitignore patterns of what the build makes or fetches before it is copied",
         "entrypoint": "where the worker starts (a module or a `.py` file), if not as the Dockerfile says",
         "import_roots": "folders that imports start from, if not as the Dockerfile says",
+        "required_env": "environment variables that each live revision must set, not empty; a secret's name "
+        "counts, a variable of the image's Dockerfile does not; needs `cloud-run`",
     },
     "[batch]": {"requires": "the one service that gates a batch, where several are declared"},
     "[inventory]": {"ignore": "live services that nobody has to declare; `*` and `?` stand for anything"},

@@ -17,7 +17,7 @@ DEPLOYMENT = ROOT / "shared" / "deployment"
 #: the floors below it.
 FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"errors", "facts", "reasons"}),
-    frozenset({"evidence", "lineage", "relevance", "report", "watch"}),
+    frozenset({"declared", "evidence", "lineage", "relevance", "report", "watch"}),
     frozenset({"verdict"}),
     frozenset({"break_glass", "inventory", "render", "settings", "calling", "git_process"}),
     frozenset({"sources", "sinks"}),

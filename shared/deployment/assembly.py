@@ -197,6 +197,7 @@ class _Builder:
             history=self._history(service, deadline),
             rules=service.rules,
             policy=service.policy,
+            required_env=service.required_env,
         )
 
     def _live(self, name: str, service: ServiceSettings, deadline: Deadline) -> LiveSource:

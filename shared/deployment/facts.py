@@ -132,8 +132,10 @@ class LiveRevision:
 
     ``revision`` is the short name; None for a job, whose template is what the next run uses, and for
     a ledger entry. ``percent`` is its share of the traffic. ``evidence`` keeps every claim about its
-    commit, strongest first. ``unknown`` says why the revision could not be read; then ``evidence``
-    is empty and nothing else is known.
+    commit, strongest first. ``env_names`` are the names of the variables that it gives the container
+    which takes the requests, those out of secrets too, those that are empty not: never a value.
+    ``unknown`` says why the revision could not be read; then ``evidence`` is empty and nothing else is
+    known.
     """
 
     revision: str | None
@@ -142,6 +144,7 @@ class LiveRevision:
     image: str | None = None
     created_at: datetime | None = None
     unknown: Unknown | None = None
+    env_names: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from shared.deployment import evidence, lineage, report
+from shared.deployment import declared, evidence, lineage, report
 from shared.deployment.calling import Deadline, gather
 from shared.deployment.errors import SourceError
 from shared.deployment.evidence import Weighed
@@ -45,7 +45,10 @@ class Sink(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What is to be checked for one service. Services of one repository and ref share one ``history``."""
+    """What is to be checked for one service. Services of one repository and ref share one ``history``.
+
+    ``required_env`` are the names of the variables that a live revision must have.
+    """
 
     service: str
     kind: Kind
@@ -53,6 +56,7 @@ class Plan:
     history: History
     rules: Rules
     policy: Policy
+    required_env: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +112,8 @@ def _ask(plans: Sequence[Plan], deadline: Deadline) -> tuple[list[_Case], dict[s
     reports: dict[str, DriftReport] = {}
     for plan in plans:
         live, target = answers[plan.service], answers[id(plan.history)]
+        if isinstance(live, Live):
+            live = declared.held_against(live, plan.required_env)
         if isinstance(live, Live) and isinstance(target, Target):
             cases.append(_Case(plan, live, target))
         else:

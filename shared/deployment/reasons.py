@@ -74,6 +74,12 @@ REASONS: dict[str, Meaning] = {
         "a module that the worker imports is in the repository and not in the image of the Dockerfile",
         "copy the file named in the message in the Dockerfile, then deploy",
     ),
+    "required-env-missing": Meaning(
+        "deny",
+        "the live revision lacks an environment variable that `required_env` names, or has it empty",
+        "set the variable again: `gcloud run services update SERVICE --update-env-vars NAME=VALUE` "
+        "(`--update-secrets` for a secret)",
+    ),
     "rollout-failed": Meaning(
         "deny",
         "the newest revision never became ready and an older one still serves; "

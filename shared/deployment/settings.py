@@ -151,6 +151,8 @@ _Limit = Annotated[float, Field(ge=0, le=3_155_760_000, allow_inf_nan=False)]
 Duration = Annotated[_Limit, BeforeValidator(seconds)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9](?:[a-z0-9.:-]{0,98}[a-z0-9])?$")]
 RepositoryPath = Annotated[str, AfterValidator(_inside)]
+#: A name as the platform takes it: anything but an equals sign, and no white space, which is a slip.
+VariableName = Annotated[str, Field(pattern=r"^[^\s=\x00]+$")]
 Patterns = Annotated[tuple[str, ...], AfterValidator(_gitignore)]
 PathText = Annotated[str, AfterValidator(_path)]
 
@@ -201,12 +203,15 @@ class ServiceSettings(Defaults, PolicyKeys):
     generated: Patterns = ()
     entrypoint: tuple[str, ...] = ()
     import_roots: tuple[str, ...] = ()
+    required_env: tuple[VariableName, ...] = ()
 
     @model_validator(mode="after")
     def _placed(self) -> ServiceSettings:
         missing = [key for key in ("project", "region") if getattr(self, key) is None]
         if self.live == "cloud-run" and missing:
             raise ValueError(f'live = "cloud-run" needs {" and ".join(missing)}')
+        if self.live == "ledger" and self.required_env:
+            raise ValueError('required_env needs live = "cloud-run": a ledger knows no environment')
         if self.history == "checkout" and is_address(self.repository):
             raise ValueError('history = "checkout" needs the path of a repository, not an address')
         return self

@@ -233,7 +233,13 @@ class CloudRun:
             *_image_tag(image),
             *(_variables(container, self._env_keys) if container else ()),
         )
-        return LiveRevision(revision=revision, percent=100, evidence=evidence, image=image or None)
+        return LiveRevision(
+            revision=revision,
+            percent=100,
+            evidence=evidence,
+            image=image or None,
+            env_names=frozenset(_set_names(container)) if container else frozenset(),
+        )
 
     def _claims(self, labels: Any, carrier: Carrier) -> tuple[Evidence, ...]:
         return tuple(
@@ -316,6 +322,13 @@ def _variables(container: run_v2.Container, keys: Sequence[str]) -> Iterator[Evi
         for variable in container.env:
             if variable.name == key and variable.value:
                 yield Evidence(carrier="env", key=key, value=variable.value)
+
+
+def _set_names(container: run_v2.Container) -> Iterator[str]:
+    """The names of the variables that have a value, or a secret that brings it; no value leaves here."""
+    for variable in container.env:
+        if variable.value or "value_source" in variable:
+            yield variable.name
 
 
 def _moment(revision: run_v2.Revision) -> datetime | None:
