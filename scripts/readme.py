@@ -51,6 +51,7 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "deadline": "longest time that a whole check may take",
         "stale_target_limit": "for how long the last confirmed commit of the remote's branch may serve when "
         "the remote cannot be asked",
+        "rollout_timeout": "how long a rollout may be under way before it counts as stalled",
         "commit_labels": "labels of a revision that name its commit",
         "commit_env": "environment variables of a revision that name its commit",
     },

@@ -24,6 +24,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"gate", "selecting"}),
     frozenset({"questions"}),
     frozenset({"assembly"}),
+    frozenset({"waiting"}),
     frozenset({"enforcing"}),
     frozenset({"cli", "testing"}),
 )

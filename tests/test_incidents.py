@@ -124,6 +124,16 @@ def row_30(world: World) -> None:
     world.cloud.deploy(WORKER, commit=world.first)
 
 
+def row_34(hours: float) -> Callable[[World], None]:
+    """The deploy that would bring the fix began so long ago and is not over."""
+
+    def arrange(world: World) -> None:
+        newest = stale(world, 1)
+        world.cloud.roll_out(WORKER, commit=newest, since=datetime.now(UTC) - timedelta(hours=hours))
+
+    return arrange
+
+
 def row_37(world: World) -> None:
     world.cloud.deploy(WORKER, commit=world.first, labels={"commit-sha": f"{world.first}-dirty"})
 
@@ -227,6 +237,8 @@ INCIDENTS = [
              milder="seen where the tag names the build; behind `:latest` it takes the image's own label"),
     Incident(28, "the watched folder does not exist", row_28, "deny", UNKNOWN, "nothing-relevant"),
     Incident(30, "looked up as a job, and it is a service", row_30, "deny", UNKNOWN, "not-found"),
+    Incident(34, "a deploy that began a minute ago", row_34(1 / 60), "warn", ("rollout-in-progress",)),
+    Incident(34, "a deploy that hung for hours", row_34(3), "deny", ("rollout-stalled",)),
     Incident(37, "built from a work tree with changes", row_37, "deny", ("dirty-build",)),
     Incident(38, "a deliberate rollback", row_38, "deny", ("traffic-pinned",)),
     Incident(40, "a commit that git cannot resolve", row_40, "deny", UNKNOWN, "commit-not-in-history"),

@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self, assert_never
@@ -29,9 +30,9 @@ from predictions.coordinator.exceptions import (
 from predictions.coordinator.slate import Slate
 from predictions.coordinator.state import BatchRow, open_state
 from shared.deployment import render
-from shared.deployment.cli import draw, talk_on_stderr
+from shared.deployment.cli import add_wait, draw, talk_on_stderr
 from shared.deployment.verdict import Outcome
-from shared.utils.deployment_checker import Verdict
+from shared.utils.deployment_checker import Verdict, require_current_worker
 
 PROGRAM = "prediction-coordinator"
 
@@ -113,6 +114,7 @@ def _add_start(start: argparse.ArgumentParser) -> None:
         metavar="N",
         help="players per call of the worker (default: %(default)s)",
     )
+    add_wait(start)
     _add_state(start)
     bypass = start.add_argument_group("emergency bypass")
     bypass.add_argument(
@@ -160,7 +162,8 @@ def _start(arguments: argparse.Namespace) -> int:
         actor=arguments.actor,
     )
     with _Talk(Console(stderr=True, highlight=False)) as talk:
-        finished = coordinator.start(order, tell=talk.tell)
+        gate = partial(require_current_worker, wait=arguments.wait)
+        finished = coordinator.start(order, gate=gate, tell=talk.tell)
     for line in _summary(finished):
         print(line)
     return 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache, partial
 from typing import TYPE_CHECKING, TypeVar
@@ -19,7 +20,7 @@ from shared.deployment.errors import (
     DriftConfigError,
     SourceError,
 )
-from shared.deployment.facts import Evidence, History, LiveSource, Target, Unknown
+from shared.deployment.facts import Evidence, History, Live, LiveSource, Target, Unknown
 from shared.deployment.inventory import Known, undeclared
 from shared.deployment.relevance.selection import Selection
 from shared.deployment.report import DriftReport, unknown_report
@@ -51,12 +52,14 @@ def check(
     within: Deadline | None = None,
     record: bool = True,
     inventory: bool = False,
+    after_rollout: bool = False,
 ) -> Outcome:
     """The verdicts on the services ``names`` (none: all that are declared), each by its own policy.
 
     ``within`` ends the check early; None leaves the deadline as set. ``record`` False keeps the
     verdicts out of the sinks, for a caller that has something to add to them first. ``inventory``
-    also reports the live services of each project and region that nothing declares. Raises
+    also reports the live services of each project and region that nothing declares. ``after_rollout``
+    judges what would be live once each rollout that is under way has landed. Raises
     ``DriftConfigError``; what could not be found out is a verdict about an unknown.
     """
     settings = settings or load()
@@ -72,6 +75,8 @@ def check(
         ]
     else:
         plans = [build.plan(name, one, deadline) for name, one in chosen.items()]
+        if after_rollout:
+            plans = [replace(plan, live=_Landed(plan.live)) for plan in plans]
         verdicts = gate.check(plans, deadline=deadline, now=now, memory=_memory())
     if inventory and not unloaded:
         verdicts += _undeclared(settings, deadline, now)
@@ -170,6 +175,22 @@ def sinks_of(settings: Settings) -> list[gate.Sink]:
     return sinks
 
 
+@dataclass(frozen=True, slots=True)
+class _Landed:
+    """A ``facts.LiveSource``: what would serve if the rollout that is under way had landed just now.
+
+    Without one, or where nobody can say what it brings, what serves now.
+    """
+
+    source: LiveSource
+
+    def read(self) -> Live:
+        live = self.source.read()
+        if live.coming is None:
+            return live
+        return replace(live, revisions=(live.coming,), findings=(), coming=None)
+
+
 class _Builder:
     """Makes the plans of one check; services of one repository and ref share one history."""
 
@@ -216,6 +237,8 @@ class _Builder:
             clients=_clients(self._settings.emulator),
             label_keys=service.commit_labels,
             env_keys=service.commit_env,
+            rollout_timeout=service.rollout_timeout,
+            now=utc_now,
         )
 
     def _history(self, service: ServiceSettings, deadline: Deadline) -> History:

@@ -15,7 +15,7 @@ from rich.console import Console, RenderableType
 from shared.deployment import evidence, render
 from shared.deployment.errors import DriftConfigError, DriftGateError
 from shared.deployment.reasons import CAUSE_MEANINGS, REASONS
-from shared.deployment.settings import load, near_misses
+from shared.deployment.settings import load, near_misses, seconds
 from shared.deployment.verdict import Outcome
 
 OK, USAGE, UNEXPECTED, INTERRUPTED = 0, 2, 3, 130
@@ -109,6 +109,7 @@ def parser() -> argparse.ArgumentParser:
     check.add_argument(
         "--verbose", action="store_true", help="list each undeployed commit with its relevant paths"
     )
+    add_wait(check)
     check.add_argument(
         "--inventory",
         action="store_true",
@@ -171,10 +172,29 @@ def parser() -> argparse.ArgumentParser:
     return root
 
 
-def _check(arguments: argparse.Namespace) -> int:
-    from shared.deployment import assembly
+def add_wait(command: argparse.ArgumentParser) -> None:
+    """``--wait DURATION``, for each command that judges."""
+    command.add_argument(
+        "--wait",
+        type=_seconds,
+        default=0.0,
+        metavar="DURATION",
+        help="let a rollout that is under way be over first, for at most so long (90, 90s, 10m, 2h); drift "
+        "that the rollout would not cure is judged at once",
+    )
 
-    outcome = assembly.check(arguments.services, inventory=arguments.inventory)
+
+def _seconds(text: str) -> float:
+    try:
+        return float(str(seconds(text)))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from shared.deployment import waiting
+
+    outcome = waiting.check(arguments.services, wait=arguments.wait, inventory=arguments.inventory)
     show(outcome, render.Format(arguments.format), verbose=arguments.verbose)
     return outcome.exit_code
 

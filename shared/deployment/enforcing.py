@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import TypeVar
 
-from shared.deployment import assembly, break_glass, gate, render
+from shared.deployment import assembly, break_glass, gate, render, waiting
 from shared.deployment.calling import Deadline, gather
 from shared.deployment.errors import (
     DeploymentDriftError,
@@ -32,9 +32,18 @@ HAND_OVER_SECONDS = 0.1
 
 
 def require(
-    name: str | None, *, skip: bool, reason: str | None, actor: str | None, settings: Settings | None
+    name: str | None,
+    *,
+    skip: bool,
+    reason: str | None,
+    actor: str | None,
+    settings: Settings | None,
+    wait: float = 0.0,
 ) -> Verdict:
-    """The verdict that lets a batch start, or ``DeploymentDriftError``. The bypass is read first."""
+    """The verdict that lets a batch start, or ``DeploymentDriftError``.
+
+    The bypass is read first, and waits for nothing; else a rollout gets ``wait`` seconds to be over.
+    """
     environ = settings.environ if settings else environment()
     who = actor or process_actor(environ)
     asked = break_glass.asked_for(skip, reason, who, environ, assembly.utc_now())
@@ -44,7 +53,7 @@ def require(
         return _bypassed(name, asked.bypass, settings)
     settings = settings or load()
     name = name or settings.batch_service()
-    verdict = assembly.check([name], settings=settings).services[0]
+    verdict = waiting.check([name], wait=wait, settings=settings).services[0]
     if verdict.refuses:
         error = DriftUnknownError if verdict.refuses_unknown else DeploymentDriftError
         raise error(render.refusal(verdict, settings.service(name)), verdict)

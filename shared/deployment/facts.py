@@ -153,7 +153,8 @@ class Live:
 
     ``revisions`` are those with traffic and never empty (nothing that serves is
     ``no-serving-revision``). ``service_claims`` are the service's own labels: hints, no evidence,
-    since they name the newest deploy while the traffic may go elsewhere.
+    since they name the newest deploy while the traffic may go elsewhere. ``coming`` is what would serve
+    after a rollout that is not over; None: there is none, it would move no traffic, or nobody can say.
     """
 
     kind: Kind
@@ -163,6 +164,7 @@ class Live:
     tagged: tuple[Tagged, ...] = ()
     service_claims: tuple[Evidence, ...] = ()
     findings: tuple[Finding, ...] = ()
+    coming: LiveRevision | None = None
 
 
 class Target(Fact):

@@ -86,6 +86,11 @@ REASONS: dict[str, Meaning] = {
         "warns while nothing relevant is missing",
         "read the platform's message, mend the revision and deploy again",
     ),
+    "rollout-stalled": Meaning(
+        "deny",
+        "a rollout has been under way for longer than `rollout_timeout`; nobody knows how it will end",
+        "read the newest revision's log, then deploy again or send the traffic to a revision that serves",
+    ),
     "traffic-pinned": Meaning(
         "deny",
         "traffic is pinned by name to a revision that is not the newest ready one; "
@@ -105,7 +110,7 @@ REASONS: dict[str, Meaning] = {
     "rollout-in-progress": Meaning(
         "warn",
         "a rollout is under way; what serves may change during the batch",
-        "wait for the rollout to land and check again",
+        "wait for the rollout to land: `deployment-drift check --wait 10m`",
     ),
     "traffic-split": Meaning(
         "warn",

@@ -171,6 +171,7 @@ class Defaults(Fact):
     target_ref: Annotated[str, Field(min_length=1)] = "origin/main"
     deadline: Annotated[Duration, Field(gt=0)] = 10.0
     stale_target_limit: Duration = 3600.0
+    rollout_timeout: Annotated[Duration, Field(gt=0)] = 1800.0
     commit_labels: tuple[str, ...] = ("commit-sha", "commit_sha", "git-sha", "git-commit")
     commit_env: tuple[str, ...] = ("BUILD_COMMIT", "GIT_SHA", "COMMIT_SHA", "GIT_COMMIT")
 

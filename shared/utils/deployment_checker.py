@@ -64,6 +64,7 @@ def require_current_worker(
     skip: bool = False,
     reason: str | None = None,
     actor: str | None = None,
+    wait: float = 0.0,
     settings: Settings | None = None,
 ) -> Verdict:
     """Refuse, by raising, unless the policy lets a batch start on the worker as it is.
@@ -73,7 +74,9 @@ def require_current_worker(
     WARNING is logged; it works with a broken configuration, without git, credentials or network.
     ``reason`` and ``actor``: why and who, for that log; None is recorded as missing, or as the user
     of the process. ``DRIFT_SKIP_CHECK`` (bounded by ``DRIFT_SKIP_CHECK_UNTIL``) bypasses for the
-    whole process.
+    whole process. ``wait``: seconds for which a rollout that is under way may take to be over before
+    the verdict falls; 0 judges at once, a bypass never waits, and neither does drift that the rollout
+    would not cure.
 
     Returns the verdict: ``allow``, ``warn``, or a ``deny`` that is not enforced. Every verdict, a
     refusal too, is one structured log line and one row of the decisions store where there is one.
@@ -83,4 +86,4 @@ def require_current_worker(
     """
     from shared.deployment import enforcing
 
-    return enforcing.require(service, skip=skip, reason=reason, actor=actor, settings=settings)
+    return enforcing.require(service, skip=skip, reason=reason, actor=actor, settings=settings, wait=wait)

@@ -8,7 +8,7 @@ pinned workload goes on serving an old revision through any number of successful
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -21,7 +21,7 @@ from shared.deployment.errors import SourceError
 from shared.deployment.facts import Carrier, Evidence, Kind, Live, LiveRevision, Unknown
 from shared.deployment.sources.cloud_run_clients import Call, Clients, Connected, ask
 from shared.deployment.sources.cloud_run_errors import FOREIGN, Asked, plain, translate
-from shared.deployment.sources.cloud_run_states import Entry, Workload, findings, shares, tagged
+from shared.deployment.sources.cloud_run_states import Entry, Newest, Workload, findings, shares, tagged
 
 #: Labels that carry a commit: Cloud Build's and GitHub's deploy action write the first, people the
 #: others. ``firebase-functions-hash`` has 40 hex digits, too, and is no commit.
@@ -29,12 +29,16 @@ LABEL_KEYS = ("commit-sha", "commit_sha", "git-sha", "git-commit")
 #: Environment variables that carry a commit; they outlive deploys even more easily than labels.
 ENV_KEYS = ("BUILD_COMMIT", "GIT_SHA", "COMMIT_SHA", "GIT_COMMIT")
 
+#: Seconds after which a rollout counts as stalled: Cloud Run's own start-up probes give up after minutes.
+ROLLOUT_TIMEOUT_S = 1800.0
 #: Seconds before the end of the deadline at which the reading ends, so that what it learned by then
 #: still reaches a caller that waits no longer than the deadline.
 HANDOVER_S = 0.1
 #: Seconds that the search for similar names may take: the true answer is known by then.
 NEAR_NAMES_S = 1.0
 
+#: The states of a condition on its way to another one.
+_UNSETTLED = (run_v2.Condition.State.CONDITION_PENDING, run_v2.Condition.State.CONDITION_RECONCILING)
 #: The number of "follows the latest ready revision" in both enums (traffic, instance splits).
 _LATEST = int(run_v2.TrafficTargetAllocationType.TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST)
 
@@ -75,12 +79,25 @@ _WAYS: dict[Kind, _Way] = {
 }
 
 
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A revision as it was read, and the link to its log ("" for none)."""
+
+    revision: LiveRevision
+    log_uri: str
+
+
 class CloudRun:
     """A ``facts.LiveSource`` for one workload.
 
     ``service`` is the workload's name whatever its ``kind``. ``deadline`` is the check's: every call
     gets what is left of it. ``clients`` may be shared by the sources of many workloads. ``label_keys``
-    and ``env_keys`` are what may carry a commit, strongest first.
+    and ``env_keys`` are what may carry a commit, strongest first. ``rollout_timeout`` is in seconds;
+    ``now`` (UTC) tells how old a rollout is.
     """
 
     def __init__(
@@ -94,6 +111,8 @@ class CloudRun:
         kind: Kind = "service",
         label_keys: Sequence[str] = LABEL_KEYS,
         env_keys: Sequence[str] = ENV_KEYS,
+        rollout_timeout: float = ROLLOUT_TIMEOUT_S,
+        now: Callable[[], datetime] = _utc_now,
     ) -> None:
         self._service = service
         self._kind: Kind = kind
@@ -103,6 +122,8 @@ class CloudRun:
         self._clients = clients
         self._label_keys = label_keys
         self._env_keys = env_keys
+        self._rollout_timeout = rollout_timeout
+        self._now = now
 
     def read(self) -> Live:
         """What serves now.
@@ -163,14 +184,18 @@ class CloudRun:
     def _of_workload(self, google: Connected, message: Any, within: Deadline) -> Live:
         workload = self._workload(message)
         serving = shares(workload)
+        wanted = [*serving] if workload.rollout == "settled" else [*serving, workload.created]
+        read = self._read_all(google, wanted, within)
+        newest = self._newest(message, workload, read)
         return Live(
             kind=self._kind,
             project=self._project,
             region=self._region,
-            revisions=self._revisions(google, serving, within),
+            revisions=_revisions(serving, read),
             tagged=tagged(workload, serving),
             service_claims=self._claims(message.labels, "service-label"),
-            findings=findings(workload, serving),
+            findings=findings(workload, serving, newest),
+            coming=newest.revision if workload.rollout == "in-progress" and workload.follows else None,
         )
 
     def _workload(self, message: Any) -> Workload:
@@ -185,21 +210,43 @@ class CloudRun:
             created=_short(getattr(message, "latest_created_revision", "")),
             changing=_changing(message),
             failure=_failure(message),
+            follows=_follows(message),
         )
 
-    def _revisions(
-        self, google: Connected, serving: dict[str, int], within: Deadline
-    ) -> tuple[LiveRevision, ...]:
-        read = gather({name: partial(self._revision, google, name, within) for name in serving}, within)
-        return tuple(
-            LiveRevision(revision=name, percent=percent, unknown=Unknown.of(answer))
-            if isinstance(answer := read[name], SourceError)
-            else replace(answer, percent=percent)
-            for name, percent in serving.items()
-        )
+    def _read_all(
+        self, google: Connected, names: Iterable[str], within: Deadline
+    ) -> dict[str, _Read | SourceError]:
+        """The revisions of those names, side by side; "" is nobody's name."""
+        jobs = {name: partial(self._revision, google, name, within) for name in names if name}
+        return gather(jobs, within)
 
-    def _revision(self, google: Connected, name: str, within: Deadline) -> LiveRevision:
-        """One revision; its percent is not its own and is filled in by the caller."""
+    def _newest(self, message: Any, workload: Workload, read: Mapping[str, _Read | SourceError]) -> Newest:
+        """What a rollout that is not over, or failed, brings; that it cannot be read harms no verdict."""
+        if workload.rollout == "settled":
+            return Newest()
+        since = _since(message)
+        answer = read.get(workload.created)
+        found: LiveRevision | None = None
+        log_uri = ""
+        if workload.created in ("", workload.ready):
+            # No revision was made yet: what is to come stands in the template alone.
+            found = self._of_template(message)
+        elif isinstance(answer, _Read):
+            found, log_uri = answer.revision, answer.log_uri
+            # A condition keeps its time when one rollout overtakes another that was not over yet.
+            since = max(since, found.created_at) if since and found.created_at else since
+        return self._aged(since, Newest(revision=found, log_uri=log_uri))
+
+    def _aged(self, since: datetime | None, newest: Newest) -> Newest:
+        age = None if since is None else (self._now() - since).total_seconds()
+        return replace(newest, under_way_s=age, timeout_s=self._rollout_timeout)
+
+    def _of_template(self, message: Any) -> LiveRevision | None:
+        template = message.template
+        return self._facts(None, template.labels, template.containers) if template.containers else None
+
+    def _revision(self, google: Connected, name: str, within: Deadline) -> _Read:
+        """One revision; its percent is not its own and is filled in by whoever knows it."""
         way = _WAYS[self._kind]
         full = f"{self._parent}/{way.folder}/{self._service}/revisions/{name}"
         asked = replace(self._asked(google), what=f"the revision {name}", permission="run.revisions.get")
@@ -209,7 +256,8 @@ class CloudRun:
             created = _moment(message)
         except FOREIGN as error:
             raise translate(error, asked) from error
-        return replace(self._facts(name, message.labels, message.containers), created_at=created)
+        facts = self._facts(name, message.labels, message.containers)
+        return _Read(replace(facts, created_at=created), message.log_uri)
 
     def _of_job(self, message: run_v2.Job) -> Live:
         """A job has no revisions: its template is what the next run uses."""
@@ -220,7 +268,11 @@ class CloudRun:
             region=self._region,
             revisions=(self._facts(None, template.labels, template.template.containers),),
             service_claims=self._claims(message.labels, "service-label"),
-            findings=findings(self._workload(message), {self._service: 100}),
+            findings=findings(
+                self._workload(message),
+                {self._service: 100},
+                self._aged(_since(message), Newest()),
+            ),
         )
 
     def _facts(
@@ -291,9 +343,8 @@ def _entries(message: Any) -> Iterator[Entry]:
 def _changing(message: Any) -> bool:
     """While this holds, the platform calls its own traffic statuses and ready revision transient."""
     state = message.terminal_condition.state
-    unsettled = (run_v2.Condition.State.CONDITION_PENDING, run_v2.Condition.State.CONDITION_RECONCILING)
     behind = message.observed_generation != message.generation
-    return bool(message.reconciling or behind or state in unsettled)
+    return bool(message.reconciling or behind or state in _UNSETTLED)
 
 
 def _failure(message: Any) -> str | None:
@@ -302,6 +353,47 @@ def _failure(message: Any) -> str | None:
         if condition.state == run_v2.Condition.State.CONDITION_FAILED:
             return condition.message or f"the condition {condition.type_} failed"
     return None
+
+
+def _since(message: Any) -> datetime | None:
+    """Since when the rollout is under way; None where no condition says so.
+
+    Only a condition that is not settled tells: the time of one that succeeded is that of the rollout
+    before. The one that sums up counts, else the one that has been waiting for longest.
+    """
+    whole, *parts = (_unsettled_since(each) for each in (message.terminal_condition, *message.conditions))
+    return whole or min(filter(None, parts), default=None)
+
+
+def _unsettled_since(condition: run_v2.Condition) -> datetime | None:
+    if condition.state not in _UNSETTLED or "last_transition_time" not in condition:
+        return None
+    try:
+        return datetime.fromtimestamp(int(condition.last_transition_time.timestamp()), tz=UTC)
+    except (ValueError, OverflowError, OSError):  # out of the range of a time: as good as none
+        return None
+
+
+def _follows(message: Any) -> bool:
+    """Whether all traffic is asked to go to the latest ready revision; asking for nothing means that."""
+    field = "traffic" if isinstance(message, run_v2.Service) else "instance_splits"
+    created = _short(getattr(message, "latest_created_revision", ""))
+    return all(
+        int(target.type_) == _LATEST or _short(target.revision) == created
+        for target in getattr(message, field, ())
+        if target.percent
+    )
+
+
+def _revisions(
+    serving: Mapping[str, int], read: Mapping[str, _Read | SourceError]
+) -> tuple[LiveRevision, ...]:
+    return tuple(
+        LiveRevision(revision=name, percent=percent, unknown=Unknown.of(answer))
+        if isinstance(answer := read[name], SourceError)
+        else replace(answer.revision, percent=percent)
+        for name, percent in serving.items()
+    )
 
 
 def _serving(containers: Sequence[run_v2.Container]) -> run_v2.Container | None:

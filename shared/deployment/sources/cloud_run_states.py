@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from shared.deployment import evidence
 from shared.deployment.errors import SourceError
-from shared.deployment.facts import Finding, Kind, Tagged
+from shared.deployment.facts import Finding, Kind, LiveRevision, Tagged
 from shared.deployment.sources.cloud_run_errors import plain
 
 #: A link longer than this is not shown: cut, it would lead nowhere.
@@ -41,7 +42,8 @@ class Workload:
     """A service or worker pool at the moment of reading; all revisions by short name, "" for none.
 
     ``changing`` says that the platform itself calls its answer transient; ``failure`` is its message
-    about a condition that failed for good, None while there is none.
+    about a condition that failed for good, None while there is none. ``follows`` says whether all of the
+    traffic is asked to go to the latest ready revision.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Workload:
     created: str
     changing: bool
     failure: str | None
+    follows: bool = True
 
     def named(self, entry: Entry) -> str:
         """The revision that ``entry`` stands for; "" where the platform does not say."""
@@ -66,6 +69,36 @@ class Workload:
         if self.created == self.ready:
             return "settled"
         return "in-progress" if self.failure is None else "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Newest:
+    """What a rollout brings, and for how long it has been at it.
+
+    ``revision`` is the newest revision as it was read (None: it could not be), ``log_uri`` the link that
+    it carries, "" for none. ``under_way_s`` is in seconds, None where the platform gives no time; over
+    ``timeout_s`` the rollout counts as stalled.
+    """
+
+    revision: LiveRevision | None = None
+    log_uri: str = ""
+    under_way_s: float | None = None
+    timeout_s: float = 0.0
+
+    @property
+    def stalled(self) -> bool:
+        """Never without a time: what is not known to be old is still in progress."""
+        return self.under_way_s is not None and self.under_way_s > self.timeout_s
+
+    @property
+    def claim(self) -> evidence.Claim | None:
+        """The strongest claim that names a commit; whether the history knows it is not asked here."""
+        claims = evidence.read(self.revision.evidence) if self.revision else ()
+        return next((claim for claim in claims if claim.id), None)
+
+
+#: Nothing is known beside the workload itself.
+UNREAD = Newest()
 
 
 def shares(workload: Workload) -> dict[str, int]:
@@ -98,23 +131,51 @@ def tagged(workload: Workload, serving: Mapping[str, int]) -> tuple[Tagged, ...]
     )
 
 
-def findings(workload: Workload, serving: Mapping[str, int]) -> tuple[Finding, ...]:
+def findings(workload: Workload, serving: Mapping[str, int], newest: Newest = UNREAD) -> tuple[Finding, ...]:
     """What the policy may want to judge about the rollout and about the ``serving`` split."""
-    return (*_rollout(workload), *_pinned(workload, serving), *_split(serving))
+    return (*_rollout(workload, newest), *_pinned(workload, serving), *_split(serving))
 
 
-def _rollout(workload: Workload) -> Iterator[Finding]:
-    names: dict[str, str | None] = {"created": workload.created or None, "ready": workload.ready or None}
+def _rollout(workload: Workload, newest: Newest) -> Iterator[Finding]:
+    """The rollout that is not over or failed: how it stands, and which commit would be live after it."""
+    claim = newest.claim
+    data: dict[str, str | int | None] = {
+        "created": workload.created or None,
+        "ready": workload.ready or None,
+        "commit": claim.id if claim else None,
+        "log_uri": _link(newest.log_uri),
+    }
     if workload.rollout == "in-progress":
-        newest = f"; its newest revision is {workload.created}" if workload.created else ""
-        sentence = f"a rollout of {workload.name} is under way{newest}"
-        yield Finding(code="rollout-in-progress", message=sentence, data={**names})
+        age = None if newest.under_way_s is None else max(0, int(newest.under_way_s))
+        code = "rollout-stalled" if newest.stalled else "rollout-in-progress"
+        sentence = f"a rollout of {workload.name} is under way{_for(age)}{_outlook(workload, newest)}"
+        yield Finding(code=code, message=sentence, data={**data, "under_way_s": age})
     if workload.rollout == "failed" and workload.failure is not None:
         words = plain(workload.failure)
         still = f"; {workload.ready} is the newest that did" if workload.ready else ""
-        sentence = f"the revision {workload.created} never became ready{still}: {words}"
-        data = {**names, "platform_message": words, "log_uri": _log_uri(workload.failure)}
-        yield Finding(code="rollout-failed", message=sentence, data={**data})
+        sentence = (
+            f"the revision {workload.created} never became ready{still}{_outlook(workload, newest)}: {words}"
+        )
+        link = _log_uri(workload.failure) or data["log_uri"]
+        yield Finding(
+            code="rollout-failed", message=sentence, data={**data, "platform_message": words, "log_uri": link}
+        )
+
+
+def _for(age_s: int | None) -> str:
+    return "" if age_s is None else f" for {age_s // 60} min" if age_s >= 60 else f" for {age_s} s"
+
+
+def _outlook(workload: Workload, newest: Newest) -> str:
+    """Which revision and commit would serve after the rollout, as far as anything says so."""
+    failed = workload.rollout == "failed"
+    name = f"; its newest revision is {workload.created}" if workload.created and not failed else ""
+    if not workload.follows:
+        return f"{name}; the traffic is pinned by name and would stay where it is"
+    if claim := newest.claim:
+        would = "would have made" if failed else "would make"
+        return f"{name}; it {would} the commit {str(claim.id)[:12]} live (says {claim})"
+    return name
 
 
 def _pinned(workload: Workload, serving: Mapping[str, int]) -> Iterator[Finding]:
@@ -155,9 +216,15 @@ def _free_line(workload: Workload) -> str:
 
 
 def _log_uri(message: str) -> str | None:
-    """The platform writes the link to the logs into its message, and into no field of the workload."""
+    """The platform writes the link to the logs into its message; the workload has no field for it."""
     link = re.search(r"https://console\.cloud\.google\.com/logs/[!-~]+", message)
-    return link[0] if link and len(link[0]) <= LINK_LIMIT else None
+    return _link(link[0]) if link else None
+
+
+def _link(uri: str) -> str | None:
+    """``uri`` if it is a whole link to Google's console; anything else is not shown."""
+    fits = re.fullmatch(r"https://console\.cloud\.google\.com/[!-~]+", uri)
+    return uri if fits and len(uri) <= LINK_LIMIT else None
 
 
 def _nothing_serves(workload: Workload) -> SourceError:

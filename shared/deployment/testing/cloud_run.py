@@ -209,11 +209,19 @@ class FakeCloudRun:
         """
         shares = {"latest": 100} if split == "latest" else dict(split)
         if kind == "worker-pool":
+            self.worker_pools[name].instance_splits = [
+                run_v2.InstanceSplit(type_=_type_of(key), revision=_name_of(key), percent=percent)
+                for key, percent in shares.items()
+            ]
             self.worker_pools[name].instance_split_statuses = [
                 run_v2.InstanceSplitStatus(type_=_type_of(key), revision=_name_of(key), percent=percent)
                 for key, percent in shares.items()
             ]
             return
+        self.services[name].traffic = [
+            run_v2.TrafficTarget(type_=_type_of(key), revision=_name_of(key), percent=percent)
+            for key, percent in shares.items()
+        ]
         self.services[name].traffic_statuses = [
             run_v2.TrafficTargetStatus(type_=_type_of(key), revision=_name_of(key), percent=percent)
             for key, percent in shares.items()
@@ -227,6 +235,35 @@ class FakeCloudRun:
     def pin(self, name: str, revision: str, *, kind: Kind = "service") -> None:
         """Send everything to ``revision`` by name, as a rollback does; later deploys keep it so."""
         self.set_traffic(name, {revision: 100}, kind=kind)
+
+    # How a rollout goes
+
+    def roll_out(
+        self, name: str, *, since: datetime | None = None, kind: Kind = "service", **more: Any
+    ) -> str:
+        """Begin a deploy that is not over: the new revision is made, what served goes on serving.
+
+        ``since`` is the time of the condition that says so (None: it bears none); ``more`` is for
+        ``deploy``. Returns the new revision's short name. ``land`` or ``fail`` ends it.
+        """
+        if kind == "job":
+            raise ValueError("a job has no rollout: its template is what the next run uses")
+        short = self.deploy(name, kind=kind, ready=False, **more)
+        workload = self._workload(name, kind)
+        workload.reconciling = True
+        workload.observed_generation -= 1
+        workload.terminal_condition = run_v2.Condition(
+            type_="Ready", state=run_v2.Condition.State.CONDITION_RECONCILING, last_transition_time=since
+        )
+        return short
+
+    def land(self, name: str, *, kind: Kind = "service") -> None:
+        """End a rollout well: its revision is ready, and serves where the traffic follows the latest."""
+        self._end(name, kind, ready=True)
+
+    def fail(self, name: str, *, kind: Kind = "service") -> None:
+        """End a rollout badly: its revision never gets ready, and what served goes on serving."""
+        self._end(name, kind, ready=False)
 
     # What goes wrong
 
@@ -288,8 +325,16 @@ class FakeCloudRun:
             self.set_traffic(name, "latest")
         return self.services[name]
 
+    def _end(self, name: str, kind: Kind, *, ready: bool) -> None:
+        """All of it becomes seen in one step, since a request may come in between."""
+        held: dict[str, Any] = self.worker_pools if kind == "worker-pool" else self.services
+        ended = type(held[name])(held[name])
+        self._settle(ended, ended.latest_created_revision, ready)
+        held[name] = ended
+
     def _settle(self, workload: run_v2.Service | run_v2.WorkerPool, full: str, ready: bool) -> None:
-        workload.generation += 1
+        workload.generation += workload.latest_created_revision != full
+        workload.reconciling = False
         workload.observed_generation = workload.generation
         workload.latest_created_revision = full
         if ready:
