@@ -9,20 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 from shared.deployment.facts import Carrier, Evidence, Finding, LiveRevision, Unknown
 
-#: Strongest first. A revision label that agrees with the image tag needs no place of its own: the
-#: label decides either way, and a tag that disagrees is a conflict.
-STRENGTH: tuple[Carrier, ...] = (
-    "fingerprint",
-    "image-label",
-    "revision-label",
-    "image-tag",
-    "env",
-    "ledger",
-    "health",
-)
+#: Strongest first, as ``facts.Carrier`` lists them. A revision label that agrees with the image tag needs
+#: no place of its own: the label decides either way, and a tag that disagrees is a conflict.
+STRENGTH: tuple[Carrier, ...] = get_args(Carrier)
 #: Carriers written anew by each deploy that does its job; if two of them disagree, one of them lies.
 _STRONG: frozenset[Carrier] = frozenset({"image-label", "revision-label", "image-tag"})
 #: A full-length id from one of these is meant as a commit even if no repository has it. An image
@@ -70,7 +63,7 @@ def read(evidence: Iterable[Evidence]) -> tuple[Claim, ...]:
     for item in evidence:
         match = _COMMIT_ID.fullmatch(item.value.strip().lower())
         claims.append(Claim(item, match[1] if match else None, bool(match and match[2])))
-    return tuple(sorted(claims, key=lambda claim: _strength(claim.evidence.carrier)))
+    return tuple(sorted(claims, key=lambda claim: STRENGTH.index(claim.evidence.carrier)))
 
 
 def ids(evidence: Iterable[Evidence]) -> set[str]:
@@ -109,10 +102,6 @@ def disagreeing_service_claims(
         for claim, commit in named
         if live and commit and commit not in live
     )
-
-
-def _strength(carrier: Carrier) -> int:
-    return STRENGTH.index(carrier) if carrier in STRENGTH else len(STRENGTH)
 
 
 def _decide(claims: Sequence[Claim], resolved: Mapping[str, str | Unknown]) -> str | Unknown | None:

@@ -119,3 +119,10 @@ def test_the_services_own_label_is_a_hint_only() -> None:
     assert finding.code == "service-label-disagrees"
     assert evidence.disagreeing_service_claims(claims, [A, B], HISTORY) == ()
     assert evidence.disagreeing_service_claims(claims, [], HISTORY) == ()
+
+
+def test_a_service_label_of_a_commit_that_nobody_has_disagrees_too() -> None:
+    """Its full id is another one than that of what serves, whether or not it can be resolved."""
+    claims = [Evidence(carrier="service-label", key="commit-sha", value=GONE)]
+    (finding,) = evidence.disagreeing_service_claims(claims, [A], {GONE: NOWHERE})
+    assert finding.code == "service-label-disagrees"
