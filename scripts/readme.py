@@ -26,6 +26,7 @@ sys.path.insert(0, str(ROOT))
 
 from predictions.coordinator import cli as coordinator_cli  # noqa: E402 (needs the path above)
 from shared.deployment import cli, settings  # noqa: E402
+from shared.deployment.acknowledging import Acknowledgement  # noqa: E402
 from shared.deployment.facts import Fact  # noqa: E402
 from shared.deployment.reasons import CAUSE_MEANINGS, DECISIONS, REASONS  # noqa: E402
 
@@ -83,6 +84,13 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
     },
     "[batch]": {"requires": "the one service that gates a batch, where several are declared"},
     "[inventory]": {"ignore": "live services that nobody has to declare; `*` and `?` stand for anything"},
+    "[[acknowledged]]": {
+        "service": "the service whose denial somebody takes on",
+        "live_commit": "its live commit, the full id; the acknowledgement ends with another one",
+        "codes": "the reason codes that are taken on; `unknown-drift` cannot be",
+        "reason": "why, for those who read the verdict",
+        "until": "when it ends (UTC where it names no zone; a date is its first moment)",
+    },
     "[sinks]": {"decisions": "SQLite file that keeps every verdict, beside `drift.toml`"},
 }
 
@@ -93,7 +101,8 @@ def settings_table() -> str:
     for table, model, keys in _tables():
         for key in keys:
             info = model.model_fields[key]
-            default = default_text(info.get_default(call_default_factory=True))
+            default = info.get_default(call_default_factory=True)
+            default = "required" if info.is_required() else default_text(default)
             rows.append((table, f"`{key}`", type_text(info.annotation), default, MEANINGS[table][key]))
     return _markdown(("table", "key", "type", "default", "meaning"), rows)
 
@@ -108,6 +117,7 @@ def _tables() -> Iterator[tuple[str, type[Fact], list[str]]]:
     for name, info in settings.Settings.model_fields.items():
         if isinstance(info.annotation, type) and issubclass(info.annotation, Fact):
             yield f"[{name}]", info.annotation, list(info.annotation.model_fields)
+    yield "[[acknowledged]]", Acknowledgement, list(Acknowledgement.model_fields)
 
 
 def type_text(annotation: Any) -> str:

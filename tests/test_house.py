@@ -17,9 +17,9 @@ DEPLOYMENT = ROOT / "shared" / "deployment"
 #: the floors below it.
 FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"errors", "facts", "reasons"}),
-    frozenset({"declared", "evidence", "lineage", "relevance", "report", "watch"}),
+    frozenset({"declared", "evidence", "lineage", "relevance", "report", "values", "watch"}),
     frozenset({"verdict"}),
-    frozenset({"break_glass", "inventory", "render", "settings", "calling", "git_process"}),
+    frozenset({"acknowledging", "break_glass", "inventory", "render", "settings", "calling", "git_process"}),
     frozenset({"sources", "sinks"}),
     frozenset({"gate", "selecting"}),
     frozenset({"questions"}),

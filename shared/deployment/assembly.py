@@ -6,11 +6,13 @@ What a check needs from outside (grpc, Google's clients, git) loads here, before
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache, partial
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from shared.deployment import evidence, gate, questions
@@ -25,7 +27,7 @@ from shared.deployment.inventory import Known, undeclared
 from shared.deployment.relevance.selection import Selection
 from shared.deployment.report import DriftReport, unknown_report
 from shared.deployment.selecting import Memory
-from shared.deployment.settings import ServiceSettings, Settings, load
+from shared.deployment.settings import FILE_NAME, ServiceSettings, Settings, is_address, load
 from shared.deployment.sinks.log import LogSink
 from shared.deployment.verdict import Outcome, Verdict, judge
 
@@ -219,6 +221,8 @@ class _Builder:
             rules=service.rules,
             policy=service.policy,
             required_env=service.required_env,
+            acknowledged=self._settings.acknowledged,
+            config_path=_config_path(self._settings, service),
         )
 
     def _live(self, name: str, service: ServiceSettings, deadline: Deadline) -> LiveSource:
@@ -269,6 +273,24 @@ class _Builder:
             now=utc_now,
             stale_target_limit=service.stale_target_limit,
         )
+
+
+def _config_path(settings: Settings, service: ServiceSettings) -> str:
+    """Where the service's repository keeps the file at hand: in the same place, or at its root.
+
+    At its root where the file at hand stands outside of the repository, in a container for instance.
+    """
+    root = _work_tree(settings.file.parent)
+    elsewhere = not is_address(service.repository) and root != _work_tree(settings.beside(service.repository))
+    if root is None or elsewhere:
+        return FILE_NAME
+    return Path(os.path.realpath(settings.file)).relative_to(root).as_posix()
+
+
+def _work_tree(folder: Path) -> Path | None:
+    """The nearest folder from ``folder`` upwards that has a ``.git``; None: there is none."""
+    real = Path(os.path.realpath(folder))
+    return next((each for each in (real, *real.parents) if (each / ".git").exists()), None)
 
 
 def _unloaded(build: _Builder, services: Collection[ServiceSettings]) -> Unknown | None:

@@ -133,6 +133,23 @@ def parser() -> argparse.ArgumentParser:
     )
     explain.add_argument("code", metavar="CODE", help="such as too-many-commits-behind or shallow-history")
     explain.set_defaults(run=_explain)
+    acknowledge = commands.add_parser(
+        "acknowledge",
+        help="print the table that takes on what is denied now, until a time",
+        description="Print the [[acknowledged]] table that takes on what is denied now for SERVICE. Put it "
+        "into drift.toml, or merge it into the target ref. Writes nothing. It ends at its time, when another "
+        "commit is live, or when something else denies too. Exit code: 0 printed, or nothing is denied; 3 "
+        "something could not be determined, which nobody can take on.",
+    )
+    acknowledge.add_argument("service", metavar="SERVICE")
+    acknowledge.add_argument(
+        "--until",
+        required=True,
+        metavar="TIME",
+        help="its end: a date (its first moment, UTC) or an ISO time",
+    )
+    acknowledge.add_argument("--reason", required=True, metavar="WHY", help="why this is as it should be")
+    acknowledge.set_defaults(run=_acknowledge)
     warm = commands.add_parser(
         "warm",
         help="clone or refresh the mirrors of declared addresses",
@@ -240,6 +257,21 @@ def _explain(arguments: argparse.Namespace) -> int:
         known = ", ".join([*REASONS, *CAUSE_MEANINGS])
         raise DriftConfigError(f"no reason code and no cause {code!r}{hint} (known: {known})")
     draw(render.explained(code, meaning))
+    return OK
+
+
+def _acknowledge(arguments: argparse.Namespace) -> int:
+    from shared.deployment import acknowledging, assembly
+
+    until = acknowledging.ending(arguments.until, assembly.utc_now())
+    if not arguments.reason.strip():
+        raise DriftConfigError("--reason: say why this is as it should be")
+    verdict = assembly.check([arguments.service], record=False).services[0]
+    tables = acknowledging.tables(verdict, until, arguments.reason)
+    if tables:
+        sys.stdout.write(tables)
+    else:
+        print(f"{verdict.service}: nothing is denied, there is nothing to acknowledge", file=sys.stderr)
     return OK
 
 

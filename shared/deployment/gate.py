@@ -6,6 +6,7 @@
     4. walk the history once, counting for every live commit as it passes by
     5. put each service's report together
     6. let each policy judge
+    7. let what somebody has acknowledged refuse nothing
 
 What fails on the way makes the services that depend on it `unknown`, with the cause, and no other.
 """
@@ -19,7 +20,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from shared.deployment import declared, evidence, lineage, report
+from shared.deployment import acknowledging, declared, evidence, lineage, report
+from shared.deployment.acknowledging import Acknowledgement
 from shared.deployment.calling import Deadline, gather
 from shared.deployment.errors import SourceError
 from shared.deployment.evidence import Weighed
@@ -47,7 +49,9 @@ class Sink(Protocol):
 class Plan:
     """What is to be checked for one service. Services of one repository and ref share one ``history``.
 
-    ``required_env`` are the names of the variables that a live revision must have.
+    ``required_env`` are the names of the variables that a live revision must have. ``acknowledged`` is
+    what the settings at hand acknowledge; ``config_path`` is the file of the repository that may
+    acknowledge more, at the target commit.
     """
 
     service: str
@@ -57,6 +61,8 @@ class Plan:
     rules: Rules
     policy: Policy
     required_env: tuple[str, ...] = ()
+    acknowledged: tuple[Acknowledgement, ...] = ()
+    config_path: str = "drift.toml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +88,16 @@ def check(
 
     Never raises for a source that failed: that is a verdict about an unknown.
     """
+    memory = memory or Memory()
     cases, reports = _ask(plans, deadline)
     for history in {id(case.plan.history): case.plan.history for case in cases}.values():
         of_history = [case for case in cases if case.plan.history is history]
         try:
-            reports.update(_compare(history, of_history, now, memory or Memory()))
+            reports.update(_compare(history, of_history, now, memory))
         except SourceError as error:
             reports.update({case.plan.service: case.unknown(Unknown.of(error)) for case in of_history})
-    return [judge(reports[plan.service], plan.policy, now) for plan in plans]
+    verdicts = [judge(reports[plan.service], plan.policy, now) for plan in plans]
+    return _acknowledged(plans, verdicts, now, memory)
 
 
 def write(verdicts: Iterable[Verdict], sinks: Sequence[Sink]) -> None:
@@ -233,6 +241,40 @@ def _count(
         return dict(zip(keys, report.fold(walked, pairs), strict=True))
     except SourceError as error:
         return dict.fromkeys(keys, Unknown.of(error))
+
+
+def _acknowledged(
+    plans: Sequence[Plan], verdicts: Iterable[Verdict], now: datetime, memory: Memory
+) -> list[Verdict]:
+    """7. The verdicts with what is acknowledged, at hand or at the target; only a refusal asks for it."""
+    told: dict[tuple[int, str, str], tuple[Acknowledgement, ...]] = {}
+    answers = []
+    for plan, judged in zip(plans, verdicts, strict=True):
+        verdict = acknowledging.applied(judged, plan.acknowledged, now)
+        target = verdict.report.target
+        if target and acknowledging.may_cover(verdict):
+            place = (id(plan.history), target.commit, plan.config_path)
+            if place not in told:
+                told[place] = _told_at(plan.history, target.commit, plan.config_path, memory)
+            verdict = acknowledging.applied(judged, (*plan.acknowledged, *told[place]), now)
+        answers.append(verdict)
+    return answers
+
+
+def _told_at(history: History, commit: str, path: str, memory: Memory) -> tuple[Acknowledgement, ...]:
+    """What the file ``path`` of ``commit`` acknowledges; nothing where it cannot be read, which is logged."""
+    where = f"{path} at {commit[:12]}"
+    try:
+        listing = memory.listings.get(commit) or history.files([commit])[commit]
+        blob = listing[path].blob if path in listing else None
+        content = history.contents([blob]).get(blob) if blob else None
+    except SourceError as error:
+        log.warning("%s: what it acknowledges could not be read: %s", where, error)
+        return ()
+    read = acknowledging.read(content or b"")
+    for complaint in read.complaints:
+        log.warning("%s: %s", where, complaint)
+    return read.acknowledged
 
 
 def _watch(policy: Policy, now: datetime) -> Watch:

@@ -15,6 +15,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from shared.deployment.acknowledging import may_cover
 from shared.deployment.report import DriftReport, LiveReport, Undeployed
 from shared.deployment.settings import ServiceSettings
 from shared.deployment.verdict import Outcome, Verdict, duration
@@ -250,6 +251,8 @@ def _next_steps(verdict: Verdict, service: ServiceSettings) -> Iterator[str]:
     yield f"check    deployment-drift check {shlex.quote(name)} --verbose"
     if report.undeployed:
         yield f"why      deployment-drift why {shlex.quote(name)} {report.undeployed[0].sha[:12]}"
+    if may_cover(verdict):
+        yield f'accept   deployment-drift acknowledge {shlex.quote(name)} --until DATE --reason "WHY"'
     yield "again    prediction-coordinator start --game-date DATE"
     yield 'bypass   prediction-coordinator start --game-date DATE --skip-drift-check --reason "WHY"'
 

@@ -6,7 +6,6 @@ what is built in.
 
 from __future__ import annotations
 
-import difflib
 import logging
 import os
 import posixpath
@@ -14,18 +13,21 @@ import re
 import tomllib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import fields
-from datetime import UTC, date, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 
 from shared.deployment import break_glass
+from shared.deployment.acknowledging import Acknowledgement
 from shared.deployment.errors import DriftConfigError
 from shared.deployment.facts import CAUSES, Fact, Kind
 from shared.deployment.reasons import REASONS, Decision
 from shared.deployment.relevance.patterns import PathRules
 from shared.deployment.relevance.rules import Rules
+from shared.deployment.values import moment
+from shared.deployment.values import near_misses as near_misses
 from shared.deployment.verdict import Enforcement, FailurePolicy, Policy
 
 log = logging.getLogger("drift_gate")
@@ -64,23 +66,6 @@ def seconds(value: object) -> object:
 
 def _seconds_or_off(value: object) -> object:
     return None if value == "off" else seconds(value)
-
-
-def moment(value: object) -> object:
-    """A point in time with its zone, out of a TOML date or time, or ISO text.
-
-    Without a zone it is UTC, and a date alone is its first moment.
-    """
-    if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(value.strip())
-        except ValueError as error:
-            raise ValueError(f"{value!r} is no ISO date or time, such as 2026-12-07") from error
-    if isinstance(value, date) and not isinstance(value, datetime):
-        value = datetime(value.year, value.month, value.day)
-    if not isinstance(value, datetime):
-        raise ValueError("a point in time is a date or a time, such as 2026-12-07 or 2026-12-07T09:00:00Z")
-    return value if value.tzinfo else value.replace(tzinfo=UTC)
 
 
 def _by_cause(value: object) -> object:
@@ -259,6 +244,7 @@ class Settings(Fact):
     batch: Batch
     sinks: Sinks
     inventory: Inventory
+    acknowledged: tuple[Acknowledgement, ...] = ()
     emulator: str | None = None
     environ: Mapping[str, str] = Field(repr=False)
 
@@ -341,15 +327,10 @@ def load(start: Path | None = None, environ: Mapping[str, str] | None = None) ->
         inventory=_validated(
             Inventory, _table(file, tables, "inventory"), lambda key: f"{file}: [inventory] {key}"
         ),
+        acknowledged=_acknowledged(file, tables, services),
         emulator=_emulator(environ),
         environ=environ,
     )
-
-
-def near_misses(name: str, known: Collection[str]) -> str:
-    """`; did you mean …?` for the names that ``name`` may have meant, or nothing."""
-    near = difflib.get_close_matches(name, known, n=3)
-    return f"; did you mean {' or '.join(near)}?" if near else ""
 
 
 def _find(start: Path | None, environ: Mapping[str, str]) -> Path:
@@ -377,7 +358,7 @@ def _tables(file: Path) -> dict[str, Any]:
         raise DriftConfigError(f"{file}: cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:  # a number or a nesting beyond Python's limits, too
         raise DriftConfigError(f"{file}: is no valid TOML: {error}") from error
-    known = ("defaults", "policy", "services", "batch", "sinks", "inventory")
+    known = ("defaults", "policy", "services", "batch", "sinks", "inventory", "acknowledged")
     for key in tables:
         if key not in known:
             raise DriftConfigError(f"{file}: unknown key {key!r}{near_misses(key, known)}")
@@ -389,6 +370,26 @@ def _table(file: Path, tables: Mapping[str, Any], name: str) -> dict[str, Any]:
     if not isinstance(table, dict):
         raise DriftConfigError(f"{file}: {name} must be a table, [{name}]")
     return table
+
+
+def _acknowledged(
+    file: Path, tables: Mapping[str, Any], services: Collection[str]
+) -> tuple[Acknowledgement, ...]:
+    listed = tables.get("acknowledged", [])
+    if not isinstance(listed, list) or not all(isinstance(each, dict) for each in listed):
+        raise DriftConfigError(f"{file}: acknowledged must be a list of tables, [[acknowledged]]")
+    return tuple(
+        _acknowledgement(f"{file}: [[acknowledged]] {number}", table, services)
+        for number, table in enumerate(listed, 1)
+    )
+
+
+def _acknowledgement(place: str, table: Mapping[str, Any], services: Collection[str]) -> Acknowledgement:
+    one = _validated(Acknowledgement, table, lambda key: f"{place} {key}")
+    if one.service not in services:
+        hint = near_misses(one.service, services)
+        raise DriftConfigError(f"{place} service: no service {one.service!r}{hint}")
+    return one
 
 
 def _variables(environ: Mapping[str, str]) -> dict[str, str]:

@@ -1,0 +1,30 @@
+"""What a person wrote, as a value: points in time, and the names that they may have meant. Pure."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection
+from datetime import UTC, date, datetime
+
+
+def moment(value: object) -> object:
+    """A point in time with its zone, out of a TOML date or time, or ISO text.
+
+    Without a zone it is UTC, and a date alone is its first moment. Raises ``ValueError``.
+    """
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value.strip())
+        except ValueError as error:
+            raise ValueError(f"{value!r} is no ISO date or time, such as 2026-12-07") from error
+    if isinstance(value, date) and not isinstance(value, datetime):
+        value = datetime(value.year, value.month, value.day)
+    if not isinstance(value, datetime):
+        raise ValueError("a point in time is a date or a time, such as 2026-12-07 or 2026-12-07T09:00:00Z")
+    return value if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+def near_misses(name: str, known: Collection[str]) -> str:
+    """`; did you mean …?` for the names that ``name`` may have meant, or nothing."""
+    near = difflib.get_close_matches(name, known, n=3)
+    return f"; did you mean {' or '.join(near)}?" if near else ""
