@@ -69,6 +69,13 @@ class _Talk:
         return getattr(self._stream, name)
 
 
+class _OneLine(logging.Formatter):
+    """A record on one line (its traceback aside): nobody forges a line by a name with a line break."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        return render.plain(super().formatMessage(record))
+
+
 def talk_on_stderr() -> None:
     """Log to stderr: sentences for people, and each verdict as one line of JSON alone.
 
@@ -79,7 +86,7 @@ def talk_on_stderr() -> None:
     talk, lines = logging.getLogger("drift_gate"), logging.getLogger("drift_gate.verdict")
     for logger, form in ((talk, "%(levelname)s %(message)s"), (lines, "%(message)s")):
         handler = logging.StreamHandler(sys.stderr)
-        handler.setFormatter(logging.Formatter(form))
+        handler.setFormatter(_OneLine(form))
         logger.handlers[:] = [handler]
         logger.propagate = False
     talk.setLevel(logging.INFO)
@@ -280,7 +287,7 @@ def _warm(arguments: argparse.Namespace) -> int:
 
     warmed = assembly.warm()
     for address, target in warmed.items():
-        print(f"{render.plain(address)}: {target.ref} is at {target.commit[:12]}")
+        print(render.plain(f"{address}: {target.ref} is at {target.commit[:12]}"))
     if not warmed:
         print("no service has a repository address: there is nothing to mirror", file=sys.stderr)
     return OK
@@ -294,7 +301,8 @@ def _why(arguments: argparse.Namespace) -> int:
     if evidence.is_commit_id(arguments.what) and not known.union.relevant(arguments.what):
         answers = questions.why_commit(known, arguments.what)
     if answers is None:
-        print(f"{arguments.what} is not between what is live and {known.target.ref}: no count holds it")
+        target = render.plain(known.target.ref)
+        print(f"{arguments.what} is not between what is live and {target}: no count holds it")
         return OK
     for answer in answers:
         print(render.reason_chain(answer.path, answer.because, answer.why_not))

@@ -6,6 +6,7 @@ character, no markup of the terminal or of Markdown gets through.
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
@@ -191,9 +192,17 @@ def _escaped(text: str) -> str:
     return "".join(f"\\{char}" if char in r"\`*_{}[]<>()#+!|~" else char for char in plain(text))
 
 
+#: Valid inside JSON as they are, and yet what a terminal or a reader of lines obeys.
+_STEERING = re.compile("[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]")
+
+
 def json(outcome: Outcome, *, verbose: bool = False) -> str:
-    """The verdicts for a program; everything is in it, so ``verbose`` adds nothing."""
-    return outcome.model_dump_json(indent=2) + "\n"
+    """The verdicts for a program; everything is in it, so ``verbose`` adds nothing.
+
+    A character that steers is written by its number: the same text for a program, harmless elsewhere.
+    """
+    text = outcome.model_dump_json(indent=2) + "\n"
+    return _STEERING.sub(lambda char: f"\\u{ord(char[0]):04x}", text)
 
 
 class Format(Enum):

@@ -31,6 +31,8 @@ ENV_KEYS = ("BUILD_COMMIT", "GIT_SHA", "COMMIT_SHA", "GIT_COMMIT")
 
 #: Seconds after which a rollout counts as stalled: Cloud Run's own start-up probes give up after minutes.
 ROLLOUT_TIMEOUT_S = 1800.0
+#: Longest value that is kept whole. No commit id is longer; a variable may hold kilobytes of anything.
+VALUE_LIMIT = 1000
 #: Seconds before the end of the deadline at which the reading ends, so that what it learned by then
 #: still reaches a caller that waits no longer than the deadline.
 HANDOVER_S = 0.1
@@ -279,7 +281,7 @@ class CloudRun:
         self, revision: str | None, labels: Any, containers: Sequence[run_v2.Container]
     ) -> LiveRevision:
         container = _serving(containers)
-        image = container.image if container else ""
+        image = _bounded(container.image) if container else ""
         evidence = (
             *self._claims(labels, "revision-label"),
             *_image_tag(image),
@@ -295,7 +297,9 @@ class CloudRun:
 
     def _claims(self, labels: Any, carrier: Carrier) -> tuple[Evidence, ...]:
         return tuple(
-            Evidence(carrier=carrier, key=key, value=labels[key]) for key in self._label_keys if key in labels
+            Evidence(carrier=carrier, key=key, value=_bounded(labels[key]))
+            for key in self._label_keys
+            if key in labels
         )
 
     # The names
@@ -335,8 +339,8 @@ def _entries(message: Any) -> Iterator[Entry]:
             latest=int(status.type_) == _LATEST,
             revision=_short(status.revision),
             percent=status.percent,
-            tag=getattr(status, "tag", ""),
-            url=getattr(status, "uri", ""),
+            tag=_bounded(getattr(status, "tag", "")),
+            url=_bounded(getattr(status, "uri", "")),
         )
 
 
@@ -413,7 +417,7 @@ def _variables(container: run_v2.Container, keys: Sequence[str]) -> Iterator[Evi
     for key in keys:
         for variable in container.env:
             if variable.name == key and variable.value:
-                yield Evidence(carrier="env", key=key, value=variable.value)
+                yield Evidence(carrier="env", key=key, value=_bounded(variable.value))
 
 
 def _set_names(container: run_v2.Container) -> Iterator[str]:
@@ -445,6 +449,11 @@ def _same_name(message: Any, name: str, asked: Asked) -> None:
 def _short(name: str) -> str:
     """The last part of a resource name: Google mixes short and full names."""
     return name.rsplit("/", 1)[-1]
+
+
+def _bounded(text: str) -> str:
+    """``text``, or the beginning of one that is too long to mean anything here."""
+    return text if len(text) <= VALUE_LIMIT else text[: VALUE_LIMIT - 1] + "…"
 
 
 def _count(number: int, noun: str) -> str:
