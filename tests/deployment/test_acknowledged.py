@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
 import logging
-import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import Console
-from support.stage import TOML, Stage
 from support.world import WORKER, World, codes
 
 from shared.deployment import assembly, render
-from shared.deployment.acknowledging import Acknowledgement, applied, read, tables
+from shared.deployment.acknowledging import Acknowledgement, applied, ending, read, tables
 from shared.deployment.errors import DriftCheckError, DriftConfigError
 from shared.deployment.facts import Finding, Target, Unknown
 from shared.deployment.report import DriftReport, LiveReport, Status
@@ -125,6 +122,7 @@ TABLE: list[tuple[str, Verdict, list[Acknowledgement], bool]] = [
         [told(MANY, *ROLLED_BACK)],
         False,
     ),
+    ("the other is within its limits", verdict(STALE, live(OTHER, 1, "w-2")), [told()], True),
     ("nothing that serves", verdict(found=("dirty-build",)), [told("dirty-build")], False),
     (
         "current code from a dirty tree",
@@ -184,6 +182,12 @@ def test_what_refuses_nothing_is_left_as_it_is(judged: Verdict, because: str | N
 @pytest.mark.parametrize("until", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
 def test_the_ends_of_time_are_times(until: str) -> None:
     assert applied(verdict(STALE), [told(until=until)], NOW).refuses is until.startswith("0001")
+
+
+def test_its_end_lies_in_the_future() -> None:
+    assert ending("2026-02-06", NOW) == datetime(2026, 2, 6, tzinfo=UTC)
+    with pytest.raises(DriftConfigError, match="past"):
+        ending(NOW.isoformat(), NOW)
 
 
 class TestTheTableToCommit:
@@ -399,6 +403,42 @@ class TestWhereItIsRead:
         assembly.warm(settings=settings)
         assert assembly.check(settings=settings).exit_code == 0
 
+    def test_at_the_root_of_another_repository(self, world: World, tmp_path: Path) -> None:
+        """The file has a repository of its own; where it stands there means nothing in the worker's."""
+        rolled_back(world)
+        deploy = tmp_path / "infra" / "deploy"
+        deploy.mkdir(parents=True)
+        (deploy.parent / ".git").mkdir()
+        (deploy / "drift.toml").write_text(
+            world.toml.replace("[defaults]", f'[defaults]\nrepository = "{world.folder}"')
+        )
+        settings = load(deploy, world.settings().environ)
+        world.history.commit({"deploy/drift.toml": acknowledged(world)})
+        assert assembly.check(settings=settings).exit_code == 1
+        world.history.commit({"drift.toml": acknowledged(world)})
+        assert assembly.check(settings=settings).exit_code == 0
+
+    def test_one_code_at_hand_and_another_merged(self, world: World) -> None:
+        """Both files count together."""
+        rolled_back(world)
+        for _ in range(4):
+            world.change()
+        world.toml += acknowledged(world)
+        assert world.verdict().refuses
+        world.history.commit({"drift.toml": acknowledged(world, MANY)})
+        assert world.verdict().not_enforced_because == "acknowledged"
+
+    def test_it_is_read_once_for_all_services(self, world: World, caplog: pytest.LogCaptureFixture) -> None:
+        """The number of git processes does not grow with the services: one complaint, not three."""
+        rolled_back(world)
+        for name in ("grader", "ranker"):
+            world.toml += f'[services.{name}]\nrequired_env = ["MODEL_PATH"]\n'
+            world.cloud.deploy(name, commit=world.first)
+        world.history.commit({"drift.toml": "[["})
+        with caplog.at_level(logging.WARNING):
+            assert [each.refuses for each in world.outcome().services] == [True, True, True]
+        assert caplog.text.count("no valid TOML") == 1
+
     def test_a_broken_one_at_the_target_is_said_and_holds_nothing(
         self, world: World, caplog: pytest.LogCaptureFixture
     ) -> None:
@@ -417,58 +457,3 @@ class TestWhereItIsRead:
         with caplog.at_level(logging.WARNING):
             assert world.outcome().exit_code == 0
         assert caplog.text == ""
-
-
-@pytest.fixture
-def stage(world: World) -> Iterator[Stage]:
-    with contextlib.closing(Stage(world)) as ready:
-        yield ready
-
-
-class TestTheCommand:
-    ARGS = (WORKER, "--until", "2999-02-06", "--reason", WHY)
-
-    def acknowledge(self, stage: Stage, *args: str) -> Any:
-        return stage.run("deployment-drift", "acknowledge", *(args or self.ARGS))
-
-    def test_what_it_prints_lifts_the_refusal_and_nothing_was_written(self, stage: Stage) -> None:
-        for _ in range(4):
-            stage.world.change()
-        refused = stage.start()
-        assert refused.code == 1
-        assert f'accept   deployment-drift acknowledge {WORKER} --until DATE --reason "WHY"' in refused.err
-        before = stage.config.read_bytes()
-        printed = self.acknowledge(stage)
-        assert (printed.code, printed.talk, stage.config.read_bytes()) == (0, "", before)
-        (made,) = tomllib.loads(printed.out)["acknowledged"]
-        assert made["until"] == datetime(2999, 2, 6, tzinfo=UTC)
-        stage.toml = TOML + printed.out
-        assert stage.check().code == 0
-        started = stage.start()
-        assert started.code == 0
-        assert self.acknowledge(stage).out == printed.out
-
-    def test_nothing_denied_prints_nothing(self, stage: Stage) -> None:
-        done = self.acknowledge(stage)
-        assert (done.code, done.out) == (0, "")
-        assert "nothing to acknowledge" in done.talk
-
-    def test_an_unknown_is_refused(self, stage: Stage) -> None:
-        stage.cloud.fault("GetService", code="PERMISSION_DENIED")
-        done = self.acknowledge(stage)
-        assert (done.code, done.out) == (3, "")
-        assert "unknown-drift cannot be acknowledged" in done.talk
-        assert "acknowledge" not in stage.start().err
-
-    @pytest.mark.parametrize(
-        ("until", "reason", "said"),
-        [
-            ("2020-01-01", WHY, "is past"),
-            ("friday", WHY, "no ISO date or time"),
-            ("2999-01-01", " ", "--reason"),
-        ],
-    )
-    def test_an_end_and_a_reason_are_needed(self, stage: Stage, until: str, reason: str, said: str) -> None:
-        done = self.acknowledge(stage, WORKER, "--until", until, "--reason", reason)
-        assert (done.code, done.out) == (2, "")
-        assert said in done.talk
