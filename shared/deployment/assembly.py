@@ -146,6 +146,30 @@ def learn(names: Sequence[str] = (), *, settings: Settings | None = None) -> lis
     return [questions.learn(plan, _memory()) for plan in plans]
 
 
+def plan(name: str, *, settings: Settings) -> gate.Plan:
+    """What a check would ask for the service ``name``; its deadline begins now.
+
+    Raises ``SourceError`` where a library does not load.
+    """
+    service = settings.service(name)
+    build = _Builder(settings)
+    build.load([service])
+    return build.plan(name, service, Deadline(service.deadline))
+
+
+def caller(settings: Settings) -> tuple[str | None, datetime | None]:
+    """Who asks Google, as IAM writes it, and when the token ends (UTC); None each: not known.
+
+    Both are known after the first answer only. Raises ``SourceError`` where there are no credentials.
+    """
+    from shared.deployment.sources.cloud_run_errors import Asked
+
+    asked = Asked("Cloud Run", "run.services.get", "any project", "any region")
+    google = _clients(settings.emulator).connect(Deadline(LOAD_SECONDS), asked)
+    ends = getattr(google.credentials, "expiry", None)
+    return google.principal, ends.replace(tzinfo=UTC) if isinstance(ends, datetime) else None
+
+
 def selection_at(name: str, ref: str | None, *, settings: Settings | None = None) -> tuple[str, Selection]:
     """What is relevant for the service ``name`` at ``ref`` (None: its target ref), and that commit."""
     settings = settings or load()

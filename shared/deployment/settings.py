@@ -372,6 +372,19 @@ def _table(file: Path, tables: Mapping[str, Any], name: str) -> dict[str, Any]:
     return table
 
 
+def unknown_variables(environ: Mapping[str, str]) -> dict[str, str]:
+    """Variables with our prefix that set nothing, each with its near misses."""
+    known = [*_variable_names(), *_OTHER_VARIABLES]
+    unknown = sorted(name for name in environ if name.startswith(PREFIX) and name not in known)
+    return {name: near_misses(name, known) for name in unknown}
+
+
+def _variable_names() -> dict[str, str]:
+    """Keys set by ``DRIFT_<KEY>``: the scalars of ``[defaults]`` and ``[policy]``."""
+    keys = {**Defaults.model_fields, **PolicyKeys.model_fields}
+    return {PREFIX + key.upper(): key for key in keys if key not in _NO_SCALARS}
+
+
 def _acknowledged(
     file: Path, tables: Mapping[str, Any], services: Collection[str]
 ) -> tuple[Acknowledgement, ...]:
@@ -393,16 +406,9 @@ def _acknowledgement(place: str, table: Mapping[str, Any], services: Collection[
 
 
 def _variables(environ: Mapping[str, str]) -> dict[str, str]:
-    """Keys set by ``DRIFT_<KEY>``: the scalars of ``[defaults]`` and ``[policy]``."""
-    names = {
-        PREFIX + key.upper(): key
-        for key, info in {**Defaults.model_fields, **PolicyKeys.model_fields}.items()
-        if key not in _NO_SCALARS
-    }
-    for name in sorted(environ):
-        if name.startswith(PREFIX) and name not in names and name not in _OTHER_VARIABLES:
-            log.warning("unknown variable %s%s", name, near_misses(name, [*names, *_OTHER_VARIABLES]))
-    return {key: environ[name] for name, key in names.items() if name in environ}
+    for name, hint in unknown_variables(environ).items():
+        log.warning("unknown variable %s%s", name, hint)
+    return {key: environ[name] for name, key in _variable_names().items() if name in environ}
 
 
 def _service(
