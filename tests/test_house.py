@@ -24,9 +24,9 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"gate", "selecting"}),
     frozenset({"questions"}),
     frozenset({"assembly"}),
-    frozenset({"waiting"}),
+    frozenset({"doctor", "doctor_service", "doctor_steps", "waiting"}),
     frozenset({"enforcing"}),
-    frozenset({"cli", "testing"}),
+    frozenset({"cli", "selftest", "testing"}),
 )
 CLOUD_RUN = {
     f"sources/{name}.py"

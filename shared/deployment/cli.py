@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TextIO, cast
 
 from rich.console import Console, RenderableType
+from rich.text import Text
 
 from shared.deployment import evidence, render
 from shared.deployment.errors import DriftConfigError, DriftGateError
@@ -150,10 +151,7 @@ def parser() -> argparse.ArgumentParser:
     )
     acknowledge.add_argument("service", metavar="SERVICE")
     acknowledge.add_argument(
-        "--until",
-        required=True,
-        metavar="TIME",
-        help="its end: a date (its first moment, UTC) or an ISO time",
+        "--until", required=True, metavar="TIME", help="its end: a date (its first moment, UTC) or an ISO time"
     )
     acknowledge.add_argument("--reason", required=True, metavar="WHY", help="why this is as it should be")
     acknowledge.set_defaults(run=_acknowledge)
@@ -193,6 +191,25 @@ def parser() -> argparse.ArgumentParser:
     is_live.add_argument("commit", metavar="COMMIT", help="7 to 64 hex digits")
     is_live.add_argument("services", nargs="*", metavar="SERVICE", help="a declared service; none means all")
     is_live.set_defaults(run=_is_live)
+
+    doctor = commands.add_parser(
+        "doctor",
+        help="look at the set-up step by step and say what to fix",
+        description="Look at the real set-up step by step and say what to fix, in order, each with the line "
+        "to paste. Changes nothing but what every check refreshes. Exit code: 0 all ok, or warnings; "
+        "1 something fails; 2 no valid configuration.",
+    )
+    doctor.set_defaults(run=_doctor)
+
+    selftest = commands.add_parser(
+        "selftest",
+        help="prove that this gate, with this policy, allows, warns and denies",
+        description="Judge a throw-away repository and a loopback Cloud Run by each service's own policy. "
+        "Asks and changes nothing of yours. Exit code: 0 allow, warn, deny and unknown came as "
+        "the policy says and drift can be denied; 1 not; 2 no valid configuration; 3 could not be run.",
+    )
+    selftest.add_argument("services", nargs="*", metavar="SERVICE", help="a declared service; none means all")
+    selftest.set_defaults(run=_selftest)
     return root
 
 
@@ -328,3 +345,28 @@ def _is_live(arguments: argparse.Namespace) -> int:
                 print(line)
             code = max(code, {True: OK, False: 1, None: UNEXPECTED}[each.live])
     return code
+
+
+def _doctor(_: argparse.Namespace) -> int:
+    from shared.deployment import doctor, doctor_steps
+
+    steps = []
+    for step in doctor.examine():
+        steps.append(step)
+        draw_unfolded(step.drawn())
+    return doctor_steps.exit_code(steps)
+
+
+def _selftest(arguments: argparse.Namespace) -> int:
+    from shared.deployment import selftest
+
+    code = OK
+    for each in selftest.run(arguments.services, settings=load()):
+        draw_unfolded(each.drawn())
+        code = code if each.passed else 1
+    return code
+
+
+def draw_unfolded(text: Text) -> None:
+    """Print on stdout without folding: a line that is to be pasted stays one line."""
+    Console(highlight=False).print(text, soft_wrap=True)

@@ -1,0 +1,427 @@
+"""The doctor names the first thing that is wrong, and the line that mends it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from grpc import StatusCode
+from support.world import WORKER, World
+
+from shared.deployment import cli, doctor
+from shared.deployment.doctor_steps import Step, exit_code
+
+
+def steps(world: World, **environ: str) -> list[Step]:
+    """What the doctor finds; the configuration may be invalid, so nothing reads it before."""
+    (world.folder / "drift.toml").write_text(world.toml)
+    usual = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(world.folder),
+        "CLOUD_RUN_EMULATOR_HOST": world.cloud.host,
+    }
+    return list(doctor.examine(start=world.folder, environ={**usual, **environ}))
+
+
+def of(found: list[Step], name: str) -> Step:
+    """The worst step of that name."""
+    order = ("skipped", "ok", "warn", "fail")
+    return max((step for step in found if step.name == name), key=lambda step: order.index(step.state))
+
+
+def replaced(world: World, old: str, new: str) -> None:
+    assert old in world.toml
+    world.toml = world.toml.replace(old, new)
+
+
+def test_a_healthy_set_up(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every step is ok, nothing to paste, exit 0, one line per step, and nothing was changed."""
+    world.cloud.deploy(WORKER, commit=world.first)
+    replaced(world, "[services.", '[sinks]\ndecisions = "kept/decisions.sqlite"\n[services.')
+    found = steps(world)
+    assert [(step.name, step.state, step.line) for step in found] == [
+        (name, "ok", "")
+        for name in (
+            "configuration",
+            "git",
+            "repository",
+            "target ref",
+            "credentials",
+            "Cloud Run",
+            "service",
+            "evidence",
+            "paths",
+            "decisions",
+            "clock",
+        )
+    ]
+    assert "label and tag agree" in of(found, "evidence").says
+    assert "/predictions/worker/ 1, /shared/ 1" in of(found, "paths").says
+    before = sorted((path, path.stat().st_mtime_ns) for path in world.folder.rglob("*"))
+    monkeypatch.chdir(world.folder)
+    monkeypatch.setenv("CLOUD_RUN_EMULATOR_HOST", world.cloud.host)
+    assert cli.main(["doctor"]) == 0
+    shown = capsys.readouterr().out
+    assert len(shown.splitlines()) == len(found)
+    assert "\x1b" not in shown
+    assert sorted((path, path.stat().st_mtime_ns) for path in world.folder.rglob("*")) == before
+    assert {call.method for call in world.cloud.calls} == {"GetService", "GetRevision"}
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A way to break the set-up, the step that has to tell, its state, and words of sentence and line."""
+
+    name: str
+    by: Callable[[World], object]
+    step: str
+    state: str
+    says: str
+    line: str
+    skips: tuple[str, ...] = ()
+
+
+def shallow(world: World) -> None:
+    world.change()
+    clone = world.history.clone(world.folder.parent / "cut", depth=1)
+    replaced(world, "[defaults]", f'[defaults]\nrepository = "{clone.path}"')
+
+
+def incomplete(world: World) -> None:
+    files: dict[str, str | bytes | None] = {
+        "Dockerfile": "FROM python:3.11\nWORKDIR /app\nCOPY predictions/ predictions/\n"
+        'CMD ["python", "predictions/worker/worker.py"]\n',
+        "predictions/worker/worker.py": "import shared.odds\n",
+    }
+    world.cloud.deploy(WORKER, commit=world.history.commit(dict(files)))
+    replaced(world, "paths = [", "dockerfile = 'Dockerfile'\nimport_roots = ['/app']\n#")
+
+
+def no_dockerfile(world: World) -> None:
+    replaced(world, "paths = [", "dockerfile = 'Dockerfle'\n#")
+
+
+def in_the_future(world: World) -> None:
+    world.cloud.deploy(WORKER, commit=world.first, created_at=datetime.now(UTC) + timedelta(hours=2))
+
+
+def committed_ahead(world: World) -> None:
+    ahead = datetime.now(UTC) + timedelta(hours=2)
+    world.history.commit({"docs/readme.md": "x"}, when=ahead)
+
+
+def no_sqlite(world: World) -> None:
+    (world.folder / "kept").write_text("this is no store")
+    world.toml += '\n[sinks]\ndecisions = "kept"\n'
+
+
+def a_file_for_a_folder(world: World) -> None:
+    (world.folder / "kept").write_text("")
+    world.toml += '\n[sinks]\ndecisions = "kept/decisions.sqlite"\n'
+
+
+def behind_upstream(world: World) -> None:
+    world.change()
+    clone = world.history.clone(world.folder.parent / "mine")
+    clone.check_out("main")
+    clone.git("reset", "-q", "--hard", "HEAD~1")
+    replaced(world, "[defaults]", f'[defaults]\nrepository = "{clone.path}"')
+
+
+def deployed(**how: object) -> Callable[[World], object]:
+    return lambda world: world.cloud.deploy(WORKER, **how)  # type: ignore[arg-type]  # as the case says
+
+
+def fault(method: str, **how: object) -> Callable[[World], object]:
+    return lambda world: world.cloud.fault(method, **how)  # type: ignore[arg-type]  # as the case says
+
+
+def toml(old: str, new: str) -> Callable[[World], object]:
+    return lambda world: replaced(world, old, new)
+
+
+HIDES = ("service", "evidence")
+CASES = [
+    Broken("invalid", toml("5s", "soon"), "configuration", "fail", "deadline", '"${EDITOR:-vi}" '),
+    Broken("unknown key", toml("ignore", "ignroe"), "configuration", "fail", "did you mean", "drift.toml"),
+    Broken(
+        "no repository",
+        toml("[defaults]", '[defaults]\nrepository = "/nowhere/at/all"'),
+        "repository",
+        "fail",
+        "does not exist",
+        "git -C /nowhere/at/all status",
+        ("target ref", "evidence", "paths"),
+    ),
+    Broken("shallow", shallow, "repository", "fail", "shallow", "fetch --unshallow", ("evidence", "paths")),
+    Broken(
+        "no such ref",
+        toml('"main"', '"mian"'),
+        "target ref",
+        "fail",
+        "did you mean main?",
+        "for-each-ref",
+        ("evidence", "paths"),
+    ),
+    Broken(
+        "HEAD", toml('"main"', '"HEAD"'), "target ref", "warn", "checked out", 'target_ref = "origin/main"'
+    ),
+    Broken("behind its upstream", behind_upstream, "target ref", "warn", "lacks 1 commits", "pull --ff-only"),
+    Broken(
+        "gone",
+        lambda world: world.cloud.services.clear(),
+        "service",
+        "fail",
+        "does not exist",
+        "gcloud run services list --project=test-project --region=us-west2",
+        ("evidence",),
+    ),
+    Broken(
+        "denied",
+        fault("GetService", code=StatusCode.PERMISSION_DENIED),
+        "service",
+        "fail",
+        "run.services.get",
+        "gcloud projects add-iam-policy-binding test-project",
+        ("evidence",),
+    ),
+    Broken(
+        "revision denied",
+        fault("GetRevision", code=StatusCode.PERMISSION_DENIED),
+        "service",
+        "fail",
+        "run.revisions.get",
+        "gcloud projects add-iam-policy-binding test-project",
+    ),
+    Broken(
+        "refused by Google",
+        fault("GetService", code=StatusCode.UNAUTHENTICATED),
+        "credentials",
+        "fail",
+        "credentials",
+        "gcloud auth application-default login",
+        ("Cloud Run", *HIDES),
+    ),
+    Broken(
+        "out of order",
+        fault("GetService", code=StatusCode.INTERNAL),
+        "Cloud Run",
+        "fail",
+        "could not be asked",
+        "unset CLOUD_RUN_EMULATOR_HOST",
+        HIDES,
+    ),
+    Broken(
+        "no evidence", deployed(labels={}), "evidence", "fail", "names a commit", '--labels="commit-sha=$SHA"'
+    ),
+    Broken("unknown commit", deployed(commit="a" * 40), "evidence", "fail", "a" * 12, "fetch --all"),
+    Broken(
+        "tag alone",
+        lambda world: world.cloud.deploy(WORKER, commit=world.first, labels={}),
+        "evidence",
+        "warn",
+        "a tag can be moved",
+        '--image="$IMAGE"',
+    ),
+    Broken(
+        "variable alone",
+        lambda world: world.cloud.deploy(WORKER, env={"GIT_SHA": world.first}),
+        "evidence",
+        "warn",
+        "a variable outlives deploys",
+        "gcloud run deploy",
+    ),
+    Broken(
+        "dirty",
+        lambda world: world.cloud.deploy(
+            WORKER, commit=world.first, labels={"commit-sha": f"{world.first}-dirty"}
+        ),
+        "evidence",
+        "fail",
+        "dirty-build",
+        "gcloud run deploy",
+    ),
+    Broken(
+        "conflict",
+        lambda world: world.cloud.deploy(WORKER, commit=world.first, labels={"commit-sha": world.change()}),
+        "evidence",
+        "fail",
+        "evidence-conflict",
+        "gcloud run deploy",
+    ),
+    Broken(
+        "one idle pattern",
+        toml('"/shared/"', '"/sharde/"'),
+        "paths",
+        "warn",
+        "did you mean shared?",
+        "grep sharde",
+    ),
+    Broken(
+        "idle patterns",
+        toml('["/predictions/worker/", "/shared/"]', '["/wroker/"]'),
+        "paths",
+        "fail",
+        "'/wroker/' matches no file",
+        "ls-tree -r --name-only",
+    ),
+    Broken(
+        "no Dockerfile",
+        no_dockerfile,
+        "image",
+        "fail",
+        "there is no Dockerfle",
+        f"deployment-drift files {WORKER}",
+    ),
+    Broken(
+        "image incomplete",
+        incomplete,
+        "image",
+        "fail",
+        "image-incomplete: the image lacks shared/odds.py",
+        "COPY shared/odds.py shared/odds.py",
+    ),
+    Broken("no store", no_sqlite, "decisions", "fail", "is no SQLite file", "decisions = "),
+    Broken(
+        "no folder for the store",
+        a_file_for_a_folder,
+        "decisions",
+        "fail",
+        "kept is no folder",
+        "decisions = ",
+    ),
+    Broken(
+        "clock behind Google's",
+        in_the_future,
+        "clock",
+        "fail",
+        "lies ahead of this machine's",
+        "timedatectl set-ntp true",
+    ),
+    Broken("clock behind a commit's", committed_ahead, "clock", "warn", "was committed at", "timedatectl"),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_what_is_broken_is_named_with_its_line(world: World, case: Broken) -> None:
+    """The step, its state, the sentence and the line; what it hides is skipped, and no other step fails."""
+    world.cloud.deploy(WORKER, commit=world.first)
+    case.by(world)
+    found = steps(world)
+    step = of(found, case.step)
+    assert step.state == case.state, found
+    assert case.says in step.says
+    assert case.line in step.line
+    assert {one.name for one in found if one.state == "skipped"} == set(case.skips)
+    assert {one.name for one in found if one.state in ("warn", "fail")} == {case.step}, found
+    assert exit_code(found) == {"warn": 0, "fail": 2 if case.step == "configuration" else 1}[case.state]
+    assert all(bool(one.line) == (one.state in ("warn", "fail")) for one in found)
+
+
+def test_no_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """2, and a file to begin with."""
+    (tmp_path / ".git").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["doctor"]) == 2
+    shown = capsys.readouterr().out
+    assert "no drift.toml in" in shown
+    assert "→ printf '[defaults]" in shown
+
+
+def test_a_variable_that_sets_nothing(world: World) -> None:
+    """A slip in a variable's name is a warning with its near miss; a bad value is named by its variable."""
+    world.cloud.deploy(WORKER, commit=world.first)
+    step = of(steps(world, DRIFT_MAX_COMMIT_BEHIND="0"), "variable")
+    assert (step.state, step.line) == ("warn", "unset DRIFT_MAX_COMMIT_BEHIND")
+    assert "did you mean DRIFT_MAX_COMMITS_BEHIND" in step.says
+    (bad,) = steps(world, DRIFT_MAX_COMMITS_BEHIND="many")
+    assert (bad.state, bad.line) == ("fail", "unset DRIFT_MAX_COMMITS_BEHIND")
+
+
+def test_without_git(world: World) -> None:
+    """What serves is still looked at; everything of the repository is skipped."""
+    world.cloud.deploy(WORKER, commit=world.first)
+    found = steps(world, PATH=str(world.folder / "empty"))
+    assert of(found, "git").line == "sudo apt-get install git"
+    assert {one.name: one.state for one in found if one.state != "ok"} == {
+        "git": "fail",
+        "repository": "skipped",
+        "target ref": "skipped",
+        "evidence": "skipped",
+        "paths": "skipped",
+    }
+
+
+def test_no_credentials(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without an emulator Google's library is asked; it finds none, and says how to get some."""
+    settings = world.settings()
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(world.folder / "missing.json"))
+    environ = {name: value for name, value in settings.environ.items() if "EMULATOR" not in name}
+    found = list(doctor.examine(start=world.folder, environ=environ))
+    step = of(found, "credentials")
+    assert (step.state, step.line) == ("fail", "gcloud auth application-default login")
+    assert {one.name for one in found if one.state == "skipped"} == {"Cloud Run", *HIDES}
+
+
+def test_when_the_token_ends() -> None:
+    """Known: said, and a warning when it is over or almost; not known: said too."""
+    now = datetime(2026, 2, 5, 12, tzinfo=UTC)
+    later = doctor._token("user:ann@example.com", now + timedelta(hours=1), now)
+    assert (later.state, "ends 2026-02-05 13:00:00 UTC" in later.says) == ("ok", True)
+    soon = doctor._token("user:ann@example.com", now + timedelta(minutes=1), now)
+    assert (soon.state, bool(soon.line)) == ("warn", True)
+    assert "not known" in doctor._token("user:ann@example.com", None, now).says
+
+
+def test_a_hanging_service_ends_with_its_deadline(world: World) -> None:
+    """One service hangs: its step fails in time, the other service is looked at all the same."""
+    world.cloud.deploy(WORKER, commit=world.first)
+    replaced(world, "5s", "1s")
+    world.cloud.fault("GetService", hang=True)
+    started = time.monotonic()
+    found = steps(world)
+    assert time.monotonic() - started < 3
+    assert of(found, "Cloud Run").state == "fail"
+    assert of(found, "paths").state == "ok"
+
+
+def test_a_ledger_needs_no_google(world: World) -> None:
+    """No step speaks of Google; a service that was never recorded fails with the line that records it."""
+    world.toml = f'[defaults]\nlive = "ledger"\ntarget_ref = "main"\n[services.{WORKER}]\n'
+    found = steps(world)
+    assert not {"credentials", "Cloud Run"} & {step.name for step in found}
+    assert of(found, "service").line == f'deployment-drift record {WORKER} --commit "$SHA"'
+
+
+def test_a_mirror_and_its_folder(world: World) -> None:
+    """The cache folder is looked at before it is used; a repository that does not answer names a line."""
+    world.cloud.deploy(WORKER, commit=world.first)
+    served = world.folder.as_uri()
+    replaced(world, "[defaults]", f'[defaults]\nrepository = "{served}"')
+    found = steps(world)
+    assert (of(found, "mirror folder").state, of(found, "target ref").state) == ("ok", "ok")
+    assert exit_code(found) == 0
+    blocked = world.folder / "cache"
+    blocked.write_text("")
+    found = steps(world, DRIFT_CACHE_DIR=str(blocked))
+    assert "is no folder" in of(found, "mirror folder").says
+    assert of(found, "mirror folder").line.startswith("export DRIFT_CACHE_DIR=")
+    replaced(world, served, (world.folder.parent / "nowhere").as_uri())
+    assert of(steps(world), "target ref").line.startswith("git ls-remote file://")
+
+
+def test_what_a_stranger_wrote_steers_no_terminal() -> None:
+    """Escape sequences and Rich markup of a message stay text."""
+    step = Step("service", "x", "fail", "\x1b[2J[bold]gone[/bold]", "line\x1b]0;x")
+    drawn = step.drawn().plain
+    assert "\x1b" not in drawn
+    assert "[bold]gone[/bold]" in drawn
