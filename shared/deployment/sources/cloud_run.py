@@ -31,6 +31,8 @@ ENV_KEYS = ("BUILD_COMMIT", "GIT_SHA", "COMMIT_SHA", "GIT_COMMIT")
 
 #: Seconds after which a rollout counts as stalled: Cloud Run's own start-up probes give up after minutes.
 ROLLOUT_TIMEOUT_S = 1800.0
+#: Seconds that reading a newest revision without traffic may take: it only says what is to come.
+NEWEST_S = 1.0
 #: Longest value that is kept whole. No commit id is longer; a variable may hold kilobytes of anything.
 VALUE_LIMIT = 1000
 #: Seconds before the end of the deadline at which the reading ends, so that what it learned by then
@@ -186,8 +188,8 @@ class CloudRun:
     def _of_workload(self, google: Connected, message: Any, within: Deadline) -> Live:
         workload = self._workload(message)
         serving = shares(workload)
-        wanted = [*serving] if workload.rollout == "settled" else [*serving, workload.created]
-        read = self._read_all(google, wanted, within)
+        extra = "" if workload.rollout == "settled" else workload.created
+        read = self._read_all(google, serving, extra, within)
         newest = self._newest(message, workload, read)
         return Live(
             kind=self._kind,
@@ -216,10 +218,17 @@ class CloudRun:
         )
 
     def _read_all(
-        self, google: Connected, names: Iterable[str], within: Deadline
+        self, google: Connected, serving: Iterable[str], extra: str, within: Deadline
     ) -> dict[str, _Read | SourceError]:
-        """The revisions of those names, side by side; "" is nobody's name."""
-        jobs = {name: partial(self._revision, google, name, within) for name in names if name}
+        """The revisions that serve and the ``extra`` one ("" for none), side by side.
+
+        The extra one is worth little time: what decides has to be compared within the same deadline.
+        """
+        jobs = {name: partial(self._revision, google, name, within) for name in serving}
+        if extra:
+            left = within.remaining()
+            patience = within.sooner(left - min(NEWEST_S, left / 4))
+            jobs.setdefault(extra, partial(self._revision, google, extra, patience))
         return gather(jobs, within)
 
     def _newest(self, message: Any, workload: Workload, read: Mapping[str, _Read | SourceError]) -> Newest:
