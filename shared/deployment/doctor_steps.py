@@ -83,7 +83,8 @@ def live_line(unknown: Unknown, name: str, service: ServiceSettings, settings: S
         case "not-found":
             return f"gcloud run {_folder_word(service)} list {where}"
         case "no-serving-revision":
-            return f"gcloud run {_folder_word(service)} update-traffic {name} {where} --to-latest"
+            split = "update-instance-split" if service.kind == "worker-pool" else "update-traffic"
+            return f"gcloud run {_folder_word(service)} {split} {name} {where} --to-latest"
         case _ if settings.emulator:
             return "unset CLOUD_RUN_EMULATOR_HOST"
         case _:

@@ -14,7 +14,8 @@ from grpc import StatusCode
 from support.world import WORKER, World
 
 from shared.deployment import cli, doctor
-from shared.deployment.doctor_steps import Step, exit_code
+from shared.deployment.doctor_steps import Step, evidence_line, exit_code, history_line, live_line
+from shared.deployment.facts import Cause, Unknown
 
 
 def steps(world: World, **environ: str) -> list[Step]:
@@ -425,3 +426,57 @@ def test_what_a_stranger_wrote_steers_no_terminal() -> None:
     drawn = step.drawn().plain
     assert "\x1b" not in drawn
     assert "[bold]gone[/bold]" in drawn
+
+
+SAFE = "git config --global --add safe.directory /somebody/elses"
+LINES = [
+    ("", "live", "unavailable", "", "curl --max-time 10 --head https://run.googleapis.com/"),
+    (
+        "",
+        "live",
+        "no-serving-revision",
+        "",
+        "gcloud run services update-traffic prediction-worker --project=",
+    ),
+    (
+        'kind = "worker-pool"',
+        "live",
+        "no-serving-revision",
+        "",
+        "gcloud run worker-pools update-instance-split",
+    ),
+    ('kind = "job"', "live", "not-found", "`gcloud evil`", "gcloud run jobs list"),
+    ("", "live", "permission-denied", "no line in it", "gcloud run services get-iam-policy"),
+    ("", "history", "history-unavailable", f"if you trust it, run `{SAFE}`", SAFE),
+    ("", "history", "history-unavailable", "fatal: bad object", "git -C "),
+    ("", "history", "commit-not-in-history", f"`{SAFE}`", "git -C "),
+    ("", "history", "credentials", "", "git -C "),
+    (
+        'repository = "https://ann:secret@git.example/x.git"',
+        "history",
+        "timeout",
+        "",
+        "deployment-drift warm",
+    ),
+    ('repository = "https://ann:secret@git.example/x.git"', "history", "credentials", "", "git ls-remote "),
+    ('live = "ledger"', "evidence", "no-commit-evidence", "", "deployment-drift record prediction-worker"),
+    ('kind = "job"\ncommit_labels = []', "evidence", "no-commit-evidence", "", "gcloud run jobs deploy"),
+]
+
+
+@pytest.mark.parametrize(("declared", "side", "cause", "message", "line"), LINES)
+def test_the_line_for_each_cause(
+    world: World, declared: str, side: str, cause: Cause, message: str, line: str
+) -> None:
+    """A stranger's command in a message is never passed on, and no line holds a password."""
+    world.toml += declared
+    settings = world.settings().model_copy(update={"emulator": None})
+    service, unknown = settings.service(WORKER), Unknown(cause=cause, message=message)
+    given = {
+        "live": lambda: live_line(unknown, WORKER, service, settings),
+        "history": lambda: history_line(unknown, service, settings),
+        "evidence": lambda: evidence_line(WORKER, service),
+    }[side]()
+    assert given.startswith(line)
+    assert "evil" not in given
+    assert "secret" not in given
