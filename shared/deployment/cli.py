@@ -151,7 +151,10 @@ def parser() -> argparse.ArgumentParser:
     )
     acknowledge.add_argument("service", metavar="SERVICE")
     acknowledge.add_argument(
-        "--until", required=True, metavar="TIME", help="its end: a date (its first moment, UTC) or an ISO time"
+        "--until",
+        required=True,
+        metavar="TIME",
+        help="its end: a date (its first moment, UTC) or an ISO time",
     )
     acknowledge.add_argument("--reason", required=True, metavar="WHY", help="why this is as it should be")
     acknowledge.set_defaults(run=_acknowledge)
