@@ -143,9 +143,12 @@ class FakeCloudRun:
         self.stop()
 
     def stop(self) -> None:
-        """Stop answering at once, also what hangs; the port is dead afterwards."""
+        """Stop answering at once, also what hangs; the port is dead afterwards.
+
+        The clients get a moment to hear of it, else gRPC prints its surprise on their stderr.
+        """
         self._closing.set()
-        self._server.stop(None).wait()
+        self._server.stop(0.05).wait()
         self._threads.shutdown(wait=True)
 
     # What is deployed
