@@ -334,15 +334,25 @@ def _load(cloud_run: bool) -> None:
         import shared.deployment.sources.cloud_run  # noqa: F401 (loaded for its side effect: time)
 
 
-@cache
 def _memory() -> Memory:
     """What this process knows of trees and contents; never out of date, so that one serves every check."""
+    return _memory_of(os.getpid())
+
+
+def _clients(emulator: str | None) -> Clients:
+    """Google's clients, once per process and endpoint: a channel and a token serve every check."""
+    return _clients_of(emulator, os.getpid())
+
+
+# By process id: a channel does not survive a fork, and a lock that another thread held stays held. What
+# the parent made is left alone in the child, since closing it there would be using it.
+@cache
+def _memory_of(process: int) -> Memory:
     return Memory()
 
 
 @cache
-def _clients(emulator: str | None) -> Clients:
-    """Google's clients, once per process and endpoint: a channel and a token serve every check."""
+def _clients_of(emulator: str | None, process: int) -> Clients:
     from shared.deployment.sources.cloud_run_clients import Clients
 
     return Clients(emulator)

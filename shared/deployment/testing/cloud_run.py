@@ -143,12 +143,9 @@ class FakeCloudRun:
         self.stop()
 
     def stop(self) -> None:
-        """Stop answering at once, also what hangs; the port is dead afterwards.
-
-        The clients get a moment to hear of it, else gRPC prints its surprise on their stderr.
-        """
+        """Stop answering at once, also what hangs; the port is dead afterwards."""
         self._closing.set()
-        self._server.stop(0.05).wait()
+        self._server.stop(0.05).wait()  # told nothing, gRPC prints its surprise on the clients' stderr
         self._threads.shutdown(wait=True)
 
     # What is deployed
