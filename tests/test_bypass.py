@@ -159,8 +159,9 @@ class TestTheGatesPart:
             raise RuntimeError("can't start new thread")
 
         found = loaded(stage)
-        monkeypatch.setattr(threading.Thread, "start", refuse)  # the limit itself would be the tester's
-        verdict = require_current_worker(skip=True, reason="fire", settings=found)
+        with monkeypatch.context() as limit:
+            limit.setattr(threading.Thread, "start", refuse)  # the limit itself would be the tester's
+            verdict = require_current_worker(skip=True, reason="fire", settings=found)
         assert [reason.code for reason in verdict.reasons] == ["unknown-drift"]
 
 
