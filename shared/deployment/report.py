@@ -281,6 +281,8 @@ def _live_report(revision: LiveRevision, compared: Compared, target: Target, now
         return _unknown_live(revision, commit)
     if isinstance(compared.tally, Unknown):
         return _unknown_live(revision, compared.tally, commit)
+    if compared.tally is None and commit != target.commit:
+        raise ValueError(f"{commit} was not counted against {target.commit}: it must not pass for identical")
     tally = compared.tally or Tally(Pair(0, bool, lambda _: ()))
     differs = bool(tally.pair.net)
     status = _status(tally.behind, tally.ahead, differs)

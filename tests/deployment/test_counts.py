@@ -7,6 +7,7 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.histories import RandomHistory, histories
@@ -14,10 +15,11 @@ from support.oracle import Oracle
 
 from shared.deployment import gate
 from shared.deployment.calling import Deadline
-from shared.deployment.facts import Evidence, Live, LiveRevision
+from shared.deployment.evidence import Weighed
+from shared.deployment.facts import Evidence, Live, LiveRevision, Target
 from shared.deployment.relevance.patterns import PathRules
 from shared.deployment.relevance.rules import Rules
-from shared.deployment.report import DriftReport
+from shared.deployment.report import Compared, DriftReport, compare
 from shared.deployment.sources.checkout import Checkout
 from shared.deployment.testing import HistoryBuilder
 from shared.deployment.verdict import Policy
@@ -103,6 +105,16 @@ def expected_age(status: str, landed: int | None) -> int | None:
     if status == "identical":
         return 0
     return None if landed is None else int(NOW.timestamp()) - landed
+
+
+def test_another_commit_that_nobody_counted_is_never_identical() -> None:
+    """A slip in the gate must end in an error, not in a verdict that all is well."""
+    target = Target(ref="refs/heads/main", commit="a" * 40, confirmed_at=NOW)
+    live = Live(
+        kind="service", project=None, region=None, revisions=(LiveRevision(revision="r", percent=100),)
+    )
+    with pytest.raises(ValueError, match="was not counted"):
+        compare("s", live, target, [Compared(Weighed("b" * 40))], {}, (), NOW)
 
 
 def test_the_age_never_turns_negative(tmp_path: Path) -> None:
