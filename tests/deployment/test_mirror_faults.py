@@ -12,13 +12,14 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from support.github import BASIC, TOKEN, Hosts, hosts, response
 from support.mirrors import Remoted, serving
+from support.processes import left_running
 
 from shared.deployment.errors import SourceError
 from shared.deployment.sources.mirror_store import RETIRED_S
@@ -57,25 +58,6 @@ def usable(w: Remoted) -> bool:
         == w.remote.git("rev-list", f"{base}..{tip}").split()
         and len(mirror.contents(blobs)) == len(blobs)
     )
-
-
-def left_running(words: str) -> list[str]:
-    """The processes, of any parent, whose command line holds ``words``, a second after they were killed.
-
-    The system ends them when it gets to it; on a busy machine that is not at once.
-    """
-    deadline = time.monotonic() + 1
-    while (found := running(words)) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return found
-
-
-def running(words: str) -> list[str]:
-    found = []
-    for each in Path("/proc").glob("[0-9]*/cmdline"):
-        with suppress(OSError):  # it has ended meanwhile
-            found.append(each.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
-    return [line for line in found if words in line]
 
 
 class TestRemoteMisbehaves:
