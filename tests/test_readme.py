@@ -55,7 +55,8 @@ class TestWhatTheCodeKnowsBetter:
     @pytest.mark.parametrize("name", sorted(set(readme.PARTS) - {"demo"}))
     def test_a_generated_part_is_what_the_code_says_now(self, name: str) -> None:
         """Otherwise: python scripts/readme.py."""
-        assert readme.part(name, TEXT) == readme.PARTS[name]()
+        shown, made = readme.part(name, TEXT), readme.PARTS[name]()
+        assert readme.same(name, shown, made), f"shown:\n{shown}\nmade:\n{made}"
 
     def test_the_demo_prints_what_is_shown(self, tmp_path: Path) -> None:
         """The whole demo, run on a terminal; only ids and times may differ."""
@@ -65,7 +66,7 @@ class TestWhatTheCodeKnowsBetter:
             (tmp_path / program).write_text(script)
             (tmp_path / program).chmod(0o755)
         shown, printed = readme.part("demo", TEXT), readme.demo(str(tmp_path))
-        assert readme.timeless(shown) == readme.timeless(printed)
+        assert readme.same("demo", shown, printed), f"shown:\n{shown}\nprinted:\n{printed}"
 
     def test_running_the_generator_again_changes_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(readme, "PARTS", {n: make for n, make in readme.PARTS.items() if n != "demo"})
