@@ -250,7 +250,9 @@ def _drift_of(live: LiveReport, policy: Policy, target: str) -> Iterator[_Findin
 def _behind(behind: int, young: int, age: int | None, policy: Policy) -> Iterator[_Finding]:
     counted = behind - young
     too_many = counted > policy.max_commits_behind
-    too_old = age is not None and policy.max_drift_age is not None and age > policy.max_drift_age
+    # The age is that of the oldest commit: where all are within the grace period, it is too.
+    dated = counted > 0 and age is not None
+    too_old = dated and policy.max_drift_age is not None and (age or 0) > policy.max_drift_age
     if too_many:
         yield (
             "too-many-commits-behind",

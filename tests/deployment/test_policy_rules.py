@@ -114,3 +114,10 @@ def test_a_service_overrides_the_policy(world: World) -> None:
     world.cloud.deploy(WORKER, commit=world.first)
     world.history.commit({CODE: "1"}, subject="fix it")
     assert codes(world.verdict()) == ["behind-within-limit"]
+
+
+def test_the_grace_period_wins_over_the_age_limit_too(world: World) -> None:
+    """An age limit shorter than the grace period denies nothing that the grace covers."""
+    rules = 'grace_period = "2h"\nmax_drift_age = "30m"\n'
+    verdict, _ = judged(world, [(50, "tidy", CODE)], rules)
+    assert (verdict.decision, codes(verdict)) == ("warn", ["behind-within-limit", "within-grace"])
