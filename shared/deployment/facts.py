@@ -127,6 +127,25 @@ class Tagged(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """What a running worker says that its own files hold.
+
+    ``files`` maps each path, as the repository writes it, to the id that git would give the content.
+    ``covers`` are the files and folders (ending in ``/``, ``""`` for everything) that were looked
+    through: what they do not list is not there. ``digest`` sums ``files`` up. ``commit`` is the worker's own
+    bare claim (None: it makes none), ``dirty`` that it was built from a changed work tree,
+    ``started_at`` (UTC) when it looked.
+    """
+
+    files: Mapping[str, str]
+    covers: tuple[str, ...]
+    digest: str
+    commit: str | None = None
+    dirty: bool = False
+    started_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LiveRevision:
     """A revision that gets traffic now.
 
@@ -134,8 +153,9 @@ class LiveRevision:
     a ledger entry. ``percent`` is its share of the traffic. ``evidence`` keeps every claim about its
     commit, strongest first. ``env_names`` are the names of the variables that it gives the container
     which takes the requests, those out of secrets too, those that are empty not: never a value.
-    ``unknown`` says why the revision could not be read; then ``evidence`` is empty and nothing else is
-    known.
+    ``url`` is its own tag URL, None where it has none. ``content`` is what an instance of it says of its
+    files, None where nobody asked or nobody answered. ``unknown`` says why the revision could not be
+    read; then ``evidence`` is empty and nothing else is known.
     """
 
     revision: str | None
@@ -145,6 +165,8 @@ class LiveRevision:
     created_at: datetime | None = None
     unknown: Unknown | None = None
     env_names: frozenset[str] = frozenset()
+    url: str | None = None
+    content: Content | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,6 +177,7 @@ class Live:
     ``no-serving-revision``). ``service_claims`` are the service's own labels: hints, no evidence,
     since they name the newest deploy while the traffic may go elsewhere. ``coming`` is what would serve
     after a rollout that is not over; None: there is none, it would move no traffic, or nobody can say.
+    ``url`` is the service's own address, None for what has none.
     """
 
     kind: Kind
@@ -165,6 +188,7 @@ class Live:
     service_claims: tuple[Evidence, ...] = ()
     findings: tuple[Finding, ...] = ()
     coming: LiveRevision | None = None
+    url: str | None = None
 
 
 class Target(Fact):
@@ -210,6 +234,18 @@ class LiveSource(Protocol):
 
     def read(self) -> Live:
         """What serves now. Raises ``SourceError`` when that cannot be known."""
+        ...
+
+
+class Witness(Protocol):
+    """Knows more of what the live revisions run than the platform does: their image, or their files."""
+
+    def testify(self, live: Live) -> Live:
+        """``live`` with what was learned added to it.
+
+        Never raises ``SourceError``: what it could not ask is a finding ``evidence-unreachable``, so
+        that no answer is never worse than not asking.
+        """
         ...
 
 

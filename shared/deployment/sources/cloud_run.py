@@ -195,11 +195,13 @@ class CloudRun:
             kind=self._kind,
             project=self._project,
             region=self._region,
-            revisions=_revisions(serving, read),
+            revisions=_revisions(serving, read, _tag_urls(workload)),
             tagged=tagged(workload, serving),
             service_claims=self._claims(message.labels, "service-label"),
             findings=findings(workload, serving, newest),
             coming=newest.revision if workload.rollout == "in-progress" and workload.follows else None,
+            # A worker pool has none.
+            url=_bounded(getattr(message, "uri", "")) or None,
         )
 
     def _workload(self, message: Any) -> Workload:
@@ -398,13 +400,18 @@ def _follows(message: Any) -> bool:
     )
 
 
+def _tag_urls(workload: Workload) -> dict[str, str]:
+    """For each revision with a tag the address at which it alone answers."""
+    return {workload.named(entry): entry.url for entry in workload.entries if entry.tag and entry.url}
+
+
 def _revisions(
-    serving: Mapping[str, int], read: Mapping[str, _Read | SourceError]
+    serving: Mapping[str, int], read: Mapping[str, _Read | SourceError], urls: Mapping[str, str]
 ) -> tuple[LiveRevision, ...]:
     return tuple(
         LiveRevision(revision=name, percent=percent, unknown=Unknown.of(answer))
         if isinstance(answer := read[name], SourceError)
-        else replace(answer.revision, percent=percent)
+        else replace(answer.revision, percent=percent, url=urls.get(name))
         for name, percent in serving.items()
     )
 
