@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Hashable, Mapping
-from typing import TypeVar
+from concurrent.futures import Future
+from typing import Generic, TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
 
@@ -58,8 +59,9 @@ def retrying(call: Callable[[], T], deadline: Deadline) -> T:
 
     ``call`` raises ``SourceError``; only a retryable one is tried again. A timeout is no exception:
     an attempt that had all the time there was leaves no room for another, and one that the other side
-    gave up early does. The last error is raised as it came, so that an early `rate-limited` never
-    turns into a late `timeout`.
+    gave up early does. Whoever asks to be left alone for a while (``retry_after``) is, and where the
+    deadline is sooner than that, nobody waits for it. The last error is raised as it came, so that an
+    early `rate-limited` never turns into a late `timeout`.
     """
 
     def heals(error: BaseException) -> bool:
@@ -70,10 +72,67 @@ def retrying(call: Callable[[], T], deadline: Deadline) -> T:
 
     return Retrying(
         retry=retry_if_exception(heals),
-        wait=wait_random_exponential(multiplier=FIRST_PAUSE_S, max=LONGEST_PAUSE_S),
+        wait=_pause,
         stop=no_room,
         reraise=True,
     )(call)
+
+
+_jitter = wait_random_exponential(multiplier=FIRST_PAUSE_S, max=LONGEST_PAUSE_S)
+
+
+def _pause(state: RetryCallState) -> float:
+    """Seconds to the next attempt: the jitter comes on top of what was asked for, never instead of it."""
+    error = state.outcome.exception() if state.outcome else None
+    asked = error.retry_after if isinstance(error, SourceError) else None
+    return _jitter(state) + (asked or 0.0)
+
+
+class Lookup(Generic[T]):
+    """A question that nothing can interrupt, asked on a daemon thread: at most one, whoever waits for it.
+
+    ``ask`` is called anew only after the time before has failed, or has answered and the answer is not
+    for keeping (``keep``). ``name`` names the thread. One per process: a thread does not survive a fork.
+    """
+
+    def __init__(self, ask: Callable[[], T], name: str, *, keep: bool = True) -> None:
+        self._ask = ask
+        self._name = f"drift-gate {name}"
+        self._keep = keep
+        self._lock = threading.Lock()
+        self._pending: Future[T] | None = None
+
+    def result(self, deadline: Deadline) -> T:
+        """The answer. Raises what ``ask`` raised, and ``TimeoutError`` at the deadline.
+
+        The thread is left behind then. The next caller waits for the same answer; it starts no second
+        thread.
+        """
+        return self._begun().result(deadline.remaining())
+
+    @property
+    def busy(self) -> bool:
+        """Whether it holds a thread now."""
+        with self._lock:
+            return self._pending is not None and not self._pending.done()
+
+    def _begun(self) -> Future[T]:
+        with self._lock:
+            if self._pending is None or self._over(self._pending):
+                self._pending = Future()
+                work = (self._pending, self._ask)
+                threading.Thread(target=_fulfil, args=work, name=self._name, daemon=True).start()
+            return self._pending
+
+    def _over(self, pending: Future[T]) -> bool:
+        return pending.done() and not (self._keep and pending.exception() is None)
+
+
+def _fulfil(pending: Future[T], ask: Callable[[], T]) -> None:
+    try:
+        pending.set_result(ask())
+    except BaseException as error:  # handed to whoever waits for it
+        pending.set_exception(error)
 
 
 def gather(jobs: Mapping[K, Callable[[], T]], deadline: Deadline) -> dict[K, T | SourceError]:

@@ -54,7 +54,22 @@ class DriftCheckError(DriftGateError):
 
 
 class SourceError(DriftCheckError):
-    """An outside system (Cloud Run, git, the ledger) could not be asked or answered nonsense."""
+    """An outside system (Cloud Run, git, the ledger) could not be asked or answered nonsense.
+
+    ``retry_after`` is how many seconds it asks to be left alone, None where it does not say.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        cause: Cause,
+        retryable: bool = False,
+        report: DriftReport | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message, cause, retryable, report)
+        self.args = (*self.args, retry_after)
+        self.retry_after = retry_after
 
     @classmethod
     def of(cls, unknown: Unknown) -> SourceError:

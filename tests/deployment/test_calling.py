@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import pickle
 import threading
 import time
 from collections.abc import Callable
 
 import pytest
 
-from shared.deployment.calling import AT_ONCE, LAST_ATTEMPT_S, Deadline, gather, retrying
+from shared.deployment.calling import AT_ONCE, LAST_ATTEMPT_S, Deadline, Lookup, gather, retrying
 from shared.deployment.errors import SourceError
 
 
@@ -106,6 +107,63 @@ class TestRetrying:
         call, called = failing(SourceError("gave up", "timeout", True))
         assert retrying(call, Deadline(5)) == "answer"
         assert len(called) == 2
+
+    def test_whoever_asks_for_a_pause_gets_it(self) -> None:
+        call, called = failing(SourceError("slow down", "rate-limited", True, None, 0.3))
+        assert retrying(call, Deadline(5)) == "answer"
+        assert called[1] - called[0] >= 0.3
+
+    def test_a_pause_beyond_the_deadline_is_not_waited_for(self) -> None:
+        slow = SourceError("slow down", "rate-limited", True, None, 60)
+        call, called = failing(slow)
+        deadline = Deadline(5)
+        with pytest.raises(SourceError) as caught:
+            retrying(call, deadline)
+        assert caught.value is slow
+        assert len(called) == 1
+        assert deadline.remaining() > 4
+
+    def test_the_pause_survives_the_way_between_processes(self) -> None:
+        error = pickle.loads(pickle.dumps(SourceError("slow", "rate-limited", True, None, 2.5)))  # noqa: S301 - our own bytes
+        assert (str(error), error.cause, error.retryable) == ("slow", "rate-limited", True)
+        assert error.retry_after == 2.5
+
+
+class TestLookup:
+    def test_what_hangs_holds_one_thread_whoever_waits_for_it(self) -> None:
+        """A name server that never answers must not cost a thread with every check."""
+        release, asked = threading.Event(), []
+
+        def ask() -> str:
+            asked.append(1)
+            release.wait(5)
+            return "answer"
+
+        lookup = Lookup(ask, "test")
+        for _ in range(3):
+            deadline = Deadline(0.1)
+            with pytest.raises(TimeoutError):
+                lookup.result(deadline)
+            assert deadline.remaining() == 0
+        release.set()
+        assert lookup.result(Deadline(5)) == "answer"
+        assert lookup.result(Deadline(5)) == "answer"
+        assert asked == [1]
+
+    def test_what_failed_is_asked_anew(self) -> None:
+        call, called = failing(DOWN)
+        lookup = Lookup(call, "test")
+        with pytest.raises(SourceError) as caught:
+            lookup.result(Deadline(5))
+        assert caught.value is DOWN
+        assert lookup.result(Deadline(5)) == "answer"
+        assert len(called) == 2
+
+    def test_an_answer_that_is_not_for_keeping_is_asked_for_anew(self) -> None:
+        call, called = failing()
+        lookup = Lookup(call, "test", keep=False)
+        assert [lookup.result(Deadline(5)) for _ in range(3)] == ["answer"] * 3
+        assert len(called) == 3
 
 
 class TestGather:

@@ -6,6 +6,7 @@ import inspect
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -27,12 +28,11 @@ from shared.deployment.sources.cloud_run import CloudRun
 from shared.deployment.sources.cloud_run_clients import Clients, Connected
 from shared.deployment.sources.cloud_run_errors import (
     FOREIGN,
-    MESSAGE_LIMIT,
     Asked,
     classify,
-    plain,
     translate,
 )
+from shared.deployment.sources.texts import MESSAGE_LIMIT, plain
 from shared.deployment.testing.cloud_run import FakeCloudRun
 
 ASKED = Asked("the service w", "run.services.get", "p", "r")
@@ -106,6 +106,15 @@ def test_an_error_of_grpc_itself_is_classified_by_its_status() -> None:
         with pytest.raises(grpc.RpcError) as caught:
             call(b"", timeout=2)
     assert classify(caught.value) == ("rate-limited", True)
+
+
+def test_the_pause_that_google_asks_for_is_kept_with_the_error() -> None:
+    """A quota says in the details of its status when it is open again."""
+    details: Any = import_module("google.rpc.error_details_pb2")  # it comes without types
+    info = details.RetryInfo(retry_delay={"seconds": 2, "nanos": 500_000_000})
+    error = translate(made(api.ResourceExhausted, "slow down", details=[info]), ASKED)
+    assert (error.cause, error.retry_after) == ("rate-limited", 2.5)
+    assert translate(made(api.ResourceExhausted, "slow down"), ASKED).retry_after is None
 
 
 class TestTokens:

@@ -20,8 +20,9 @@ from shared.deployment.calling import Deadline, gather
 from shared.deployment.errors import SourceError
 from shared.deployment.facts import Carrier, Evidence, Kind, Live, LiveRevision, Unknown
 from shared.deployment.sources.cloud_run_clients import Call, Clients, Connected, ask
-from shared.deployment.sources.cloud_run_errors import FOREIGN, Asked, plain, translate
+from shared.deployment.sources.cloud_run_errors import FOREIGN, Asked, translate
 from shared.deployment.sources.cloud_run_states import Entry, Newest, Workload, findings, shares, tagged
+from shared.deployment.sources.texts import plain
 
 #: Labels that carry a commit: Cloud Build's and GitHub's deploy action write the first, people the
 #: others. ``firebase-functions-hash`` has 40 hex digits, too, and is no commit.

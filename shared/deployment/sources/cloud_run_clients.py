@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -16,7 +13,7 @@ from google.cloud.run_v2.services.revisions.transports import RevisionsGrpcTrans
 from google.cloud.run_v2.services.services.transports import ServicesGrpcTransport
 from google.cloud.run_v2.services.worker_pools.transports import WorkerPoolsGrpcTransport
 
-from shared.deployment.calling import Deadline, retrying
+from shared.deployment.calling import Deadline, Lookup, retrying
 from shared.deployment.errors import SourceError
 from shared.deployment.sources.cloud_run_errors import CREDENTIALS_HINT, FOREIGN, Asked, translate
 
@@ -71,8 +68,7 @@ class Clients:
 
     def __init__(self, emulator: str | None = None) -> None:
         self._emulator = emulator
-        self._lock = threading.Lock()
-        self._pending: Future[Connected] | None = None
+        self._connected = Lookup(self._connect, "Google")
 
     def connect(self, deadline: Deadline, asked: Asked) -> Connected:
         """The connected clients. Raises ``SourceError`` where no credentials turn up in time.
@@ -82,7 +78,8 @@ class Clients:
         same look-up, or starts a new one after it failed.
         """
         try:
-            return self._connecting().result(deadline.require("Google credentials"))
+            deadline.require("Google credentials")
+            return self._connected.result(deadline)
         except TimeoutError as error:
             sentence = (
                 f"no Google credentials were found within {deadline.seconds:.3g} s to read {asked.place}. "
@@ -91,14 +88,6 @@ class Clients:
             raise SourceError(sentence, "credentials", True) from error
         except FOREIGN as error:
             raise translate(error, asked) from error
-
-    def _connecting(self) -> Future[Connected]:
-        with self._lock:
-            if self._pending is None or (self._pending.done() and self._pending.exception()):
-                self._pending = Future()
-                work = (self._pending, self._connect)
-                threading.Thread(target=_fulfil, args=work, name="drift-gate Google", daemon=True).start()
-            return self._pending
 
     def _connect(self) -> Connected:
         credentials = None
@@ -133,10 +122,3 @@ def ask(call: Call[A], deadline: Deadline, asked: Asked) -> A:
             raise translate(error, asked) from error
 
     return retrying(once, deadline)
-
-
-def _fulfil(pending: Future[A], job: Callable[[], A]) -> None:
-    try:
-        pending.set_result(job())
-    except BaseException as error:  # handed to whoever waits for it
-        pending.set_exception(error)

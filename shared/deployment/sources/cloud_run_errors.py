@@ -13,9 +13,7 @@ from google.auth import exceptions as auth
 
 from shared.deployment.errors import SourceError
 from shared.deployment.facts import Cause
-
-#: How much of a platform's message is shown; its longest ones repeat themselves after the first lines.
-MESSAGE_LIMIT = 300
+from shared.deployment.sources.texts import plain
 
 #: Foreign exception → (cause, may it heal). The entry nearest to the exception's own class counts.
 TABLE: dict[type[Exception], tuple[Cause, bool]] = {
@@ -102,13 +100,16 @@ def classify(error: Exception) -> tuple[Cause, bool]:
 def translate(error: Exception, asked: Asked) -> SourceError:
     """``error``, one of ``FOREIGN``, as the gate's own; raise it ``from error``."""
     cause, retryable = classify(error)
-    return SourceError(_sentence(cause, plain(_words(error)), error, asked), cause, retryable)
+    sentence = _sentence(cause, plain(_words(error)), error, asked)
+    return SourceError(sentence, cause, retryable, None, _retry_after(error))
 
 
-def plain(text: str, limit: int = MESSAGE_LIMIT) -> str:
-    """``text`` from outside on one line: no control characters, at most ``limit`` characters."""
-    line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
-    return line if len(line) <= limit else line[: limit - 1] + "…"
+def _retry_after(error: Exception) -> float | None:
+    """The seconds that Google asks to be left alone: the ``RetryInfo`` in the details of its status."""
+    details = error.details if isinstance(error, api.GoogleAPICallError) else ()
+    for delay in (detail.retry_delay for detail in details if hasattr(detail, "retry_delay")):
+        return max(0.0, float(delay.seconds + delay.nanos / 1e9))
+    return None
 
 
 def _sentence(cause: Cause, words: str, error: Exception, asked: Asked) -> str:

@@ -14,7 +14,7 @@ from typing import Literal
 from shared.deployment import evidence
 from shared.deployment.errors import SourceError
 from shared.deployment.facts import Finding, Kind, LiveRevision, Tagged
-from shared.deployment.sources.cloud_run_errors import plain
+from shared.deployment.sources.texts import plain
 
 #: A link longer than this is not shown: cut, it would lead nowhere.
 LINK_LIMIT = 2000
