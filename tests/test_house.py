@@ -32,12 +32,15 @@ CLOUD_RUN = {
     f"sources/{name}.py"
     for name in ("cloud_run", "cloud_run_clients", "cloud_run_errors", "cloud_run_states")
 }
+HTTP = {f"sources/{name}.py" for name in ("http", "http_errors", "http_network")}
 #: Who may import what from outside; everybody else may not.
 BOUNDED = {
     "google": {*CLOUD_RUN, "testing/cloud_run.py"},
     "grpc": {*CLOUD_RUN, "testing/cloud_run.py"},
     "git": {"sources/checkout.py"},
     "tenacity": {"calling.py"},
+    "httpx": HTTP,
+    "httpcore": HTTP,
 }
 FILES = sorted(DEPLOYMENT.rglob("*.py"))
 
@@ -84,7 +87,7 @@ def test_a_room_imports_only_from_its_floor_and_below(file: Path) -> None:
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(DEPLOYMENT)))
 def test_a_foreign_library_has_one_place(file: Path) -> None:
-    """Google, git and tenacity are imported where they are spoken to and nowhere else."""
+    """Google, git, httpx and tenacity are imported where they are spoken to and nowhere else."""
     relative = str(file.relative_to(DEPLOYMENT))
     for module, _ in imports(file):
         library = module.split(".")[0]
@@ -121,9 +124,18 @@ def loaded_by(statement: str) -> set[str]:
 
 
 def test_the_front_door_loads_no_adapter() -> None:
-    """Importing it costs pydantic and our models: no grpc, no google, no git, no rich, no tenacity."""
+    """Importing it costs pydantic and our models: no grpc, no google, no git, no httpx, no rich."""
     statement = "from shared.utils.deployment_checker import check_worker_drift, DeploymentDriftError"
-    assert not loaded_by(statement) & {"grpc", "google", "git", "rich", "tenacity", "pathspec", "sqlite3"}
+    assert not loaded_by(statement) & {
+        "grpc",
+        "google",
+        "git",
+        "rich",
+        "tenacity",
+        "pathspec",
+        "sqlite3",
+        "httpx",
+    }
 
 
 def test_the_error_is_one_object_through_every_door() -> None:
