@@ -20,11 +20,14 @@ from predictions.coordinator import coordinator
 from predictions.coordinator.coordinator import DEFAULT_BATCH_SIZE, DEFAULT_STATE, Finished, Order
 from predictions.coordinator.exceptions import (
     BatchError,
+    BatchNotFoundError,
+    ConfigError,
     CoordinatorError,
     DeploymentDriftError,
     DriftConfigError,
     DriftUnknownError,
     EmptySlateError,
+    KeyReusedError,
     SlateError,
 )
 from predictions.coordinator.slate import Slate
@@ -41,6 +44,9 @@ EXIT_CODES: dict[type[BaseException], int] = {
     DeploymentDriftError: 1,
     DriftUnknownError: 3,
     DriftConfigError: 2,
+    ConfigError: 2,
+    BatchNotFoundError: 2,
+    KeyReusedError: 2,
     SlateError: 2,
     EmptySlateError: 4,
     BatchError: 4,

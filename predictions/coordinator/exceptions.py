@@ -1,10 +1,15 @@
 """Every error that the coordinator raises on purpose, and the gate's, which are its own as well.
 
     CoordinatorError
+    ├── ConfigError             a variable of the coordinator's environment is wrong
     ├── SlateError              the slate cannot be used
     │   └── EmptySlateError     … because nobody on it can be predicted
+    ├── BatchNotFoundError      there is no such batch
+    ├── KeyReusedError          an idempotency key came again with another order
     └── BatchError              the batch did not come to its end
         ├── BatchRunningError   … because another start is at work on the same date
+        ├── TransitionError     … because its state does not allow what was asked
+        ├── DispatchError       … because its requests could not be handed to a worker
         └── StateError          … because its storage failed
 
 ``DeploymentDriftError`` is the very object that ``shared.utils.deployment_checker`` offers.
@@ -12,23 +17,37 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from shared.utils.deployment_checker import DeploymentDriftError, DriftConfigError, DriftUnknownError
+
+if TYPE_CHECKING:
+    from predictions.coordinator.batches import Batch
 
 __all__ = [
     "BatchError",
+    "BatchNotFoundError",
     "BatchRunningError",
+    "ConfigError",
     "CoordinatorError",
     "DeploymentDriftError",
+    "DispatchError",
     "DriftConfigError",
     "DriftUnknownError",
     "EmptySlateError",
+    "KeyReusedError",
     "SlateError",
     "StateError",
+    "TransitionError",
 ]
 
 
 class CoordinatorError(Exception):
     """The root of what the coordinator itself says no with."""
+
+
+class ConfigError(CoordinatorError):
+    """A variable of the environment is wrong; the sentence names it and not its value."""
 
 
 class SlateError(CoordinatorError):
@@ -39,13 +58,36 @@ class EmptySlateError(SlateError):
     """The slate was read and holds nobody to predict for; the sentence says what was set aside."""
 
 
+class BatchNotFoundError(CoordinatorError):
+    """No batch has this id."""
+
+
+class KeyReusedError(CoordinatorError):
+    """The idempotency key belongs to a batch of another order; nothing was started."""
+
+
 class BatchError(CoordinatorError):
     """The batch did not come to its end."""
 
 
 class BatchRunningError(BatchError):
-    """Another start is at work on the same date and the same state file."""
+    """Another start is at work on the same date; ``batch`` is what it works on, None before that exists."""
+
+    def __init__(self, message: str, batch: Batch | None = None) -> None:
+        super().__init__(message, batch)
+        self.batch = batch
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class TransitionError(BatchError):
+    """The batch is in a state from which it cannot go where it was asked to."""
+
+
+class DispatchError(BatchError):
+    """Requests could not be handed to a worker; those that were stay handed out."""
 
 
 class StateError(BatchError):
-    """The file that keeps the batches cannot be opened, read or written."""
+    """What keeps the batches cannot be opened, read or written."""

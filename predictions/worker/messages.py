@@ -1,0 +1,153 @@
+"""What the coordinator and a worker say to each other: a task, and the completion that answers it. Pure.
+
+Both are JSON objects, the same over HTTP and Pub/Sub. The worker owns the format, since its image holds
+nothing of the coordinator.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from predictions.worker.worker import Prediction, PredictionRequest
+
+
+class MessageError(ValueError):
+    """The message is not what its format says; the sentence names what is wrong."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One request of a batch, as it is handed to a worker.
+
+    ``attempt`` counts from 1: which time the request is handed out. ``stamp`` is the verdict that the
+    batch started on, as text: the worker hands it on and reads nothing into it.
+    """
+
+    batch_id: str
+    request: PredictionRequest
+    attempt: int = 1
+    stamp: Mapping[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> bytes:
+        """The task without its stamp, which travels as the attributes of the message."""
+        told = {"batch_id": self.batch_id, "attempt": self.attempt, "request": asdict(self.request)}
+        return json.dumps(told, separators=(",", ":")).encode()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completion:
+    """What became of one request: its ``prediction``, or the ``error`` that stood in the way; one is None.
+
+    ``request_id``: the player, who is on a slate once. ``revision`` and ``commit``: what the worker
+    says it runs; None: it does not know. ``attempt``: of the task that it answers. ``message_id``: of
+    the Pub/Sub message that brought the task; None: another way did.
+    """
+
+    batch_id: str
+    request_id: str
+    prediction: Prediction | None
+    error: str | None = None
+    revision: str | None = None
+    commit: str | None = None
+    attempt: int = 1
+    message_id: str | None = None
+
+    def to_json(self) -> bytes:
+        """The completion as ``completion_from`` reads it."""
+        return json.dumps(asdict(self), separators=(",", ":")).encode()
+
+
+def task_from(data: bytes | str, stamp: Mapping[str, str] | None = None) -> Task:
+    """The task in ``data``. Raises ``MessageError``."""
+    told = _object(data)
+    request = _mapping(told, "request")
+    recent = request.get("recent_points")
+    if not isinstance(recent, list):
+        raise MessageError("recent_points is no list of numbers")
+    return Task(
+        batch_id=_text(told, "batch_id"),
+        attempt=_count(told, "attempt"),
+        stamp=dict(stamp or {}),
+        request=PredictionRequest(
+            player_id=_text(request, "player_id"),
+            player_name=_text(request, "player_name"),
+            game_id=_text(request, "game_id"),
+            recent_points=tuple(_number(value, "recent_points") for value in recent),
+        ),
+    )
+
+
+def completion_from(data: bytes | str) -> Completion:
+    """The completion in ``data``. Raises ``MessageError``, for one without prediction and error too."""
+    told = _object(data)
+    answer = told.get("prediction")
+    prediction = None if answer is None else _prediction(_mapping(told, "prediction"))
+    error = _optional(told, "error")
+    if (prediction is None) == (error is None):
+        raise MessageError("a completion has either a prediction or an error")
+    request_id = _text(told, "request_id")
+    if prediction is not None and prediction.player_id != request_id:
+        raise MessageError(f"the prediction is for {prediction.player_id!r}, the request for {request_id!r}")
+    return Completion(
+        batch_id=_text(told, "batch_id"),
+        request_id=request_id,
+        prediction=prediction,
+        error=error,
+        revision=_optional(told, "revision"),
+        commit=_optional(told, "commit"),
+        attempt=_count(told, "attempt"),
+        message_id=_optional(told, "message_id"),
+    )
+
+
+def _prediction(told: Mapping[str, Any]) -> Prediction:
+    return Prediction(
+        player_id=_text(told, "player_id"),
+        game_id=_text(told, "game_id"),
+        points=_number(told.get("points"), "points"),
+    )
+
+
+def _object(data: bytes | str) -> Mapping[str, Any]:
+    try:
+        told = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise MessageError(f"no JSON: {error}") from error
+    if not isinstance(told, dict):
+        raise MessageError("no JSON object")
+    return told
+
+
+def _mapping(told: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = told.get(key)
+    if not isinstance(value, dict):
+        raise MessageError(f"{key} is no object")
+    return value
+
+
+def _text(told: Mapping[str, Any], key: str) -> str:
+    value = told.get(key)
+    if not isinstance(value, str) or not value:
+        raise MessageError(f"{key} is no text, or empty")
+    return value
+
+
+def _optional(told: Mapping[str, Any], key: str) -> str | None:
+    return None if told.get(key) is None else _text(told, key)
+
+
+def _count(told: Mapping[str, Any], key: str) -> int:
+    value = told.get(key, 1)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise MessageError(f"{key} is no number from 1 upwards")
+    return value
+
+
+def _number(value: object, key: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise MessageError(f"{key} holds {value!r}, which is no finite number")
+    return float(value)
