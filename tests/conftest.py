@@ -8,16 +8,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.emulators import firestore_emulator, pubsub_emulator
 from support.world import World
 
 from shared.deployment.testing import FakeCloudRun
+
+__all__ = ["firestore_emulator", "pubsub_emulator"]  # fixtures for every test
 
 
 @pytest.fixture(autouse=True)
 def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No ``DRIFT_…``, no emulator, no git variable of the tester's leaks into a test."""
     for name in list(os.environ):
-        if name.startswith(("DRIFT_", "GIT_", "CLOUD_RUN_")):
+        if name.startswith(("DRIFT_", "GIT_", "CLOUD_RUN_", "COORDINATOR_", "PUBSUB_", "FIRESTORE_")):
             monkeypatch.delenv(name)
 
 
