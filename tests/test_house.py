@@ -16,7 +16,7 @@ DEPLOYMENT = ROOT / "shared" / "deployment"
 #: The rooms from the ground up, as CONTRIBUTING.md maps them; a module imports from its own floor and
 #: the floors below it.
 FLOORS: tuple[frozenset[str], ...] = (
-    frozenset({"errors", "facts", "reasons"}),
+    frozenset({"errors", "facts", "fingerprint", "reasons"}),
     frozenset({"declared", "evidence", "lineage", "relevance", "report", "values", "watch"}),
     frozenset({"verdict"}),
     frozenset({"acknowledging", "break_glass", "inventory", "render", "settings", "calling", "git_process"}),
@@ -37,6 +37,8 @@ HTTP = {f"sources/{name}.py" for name in ("http", "http_errors", "http_network")
 BOUNDED = {
     "google": {*CLOUD_RUN, "testing/cloud_run.py"},
     "grpc": {*CLOUD_RUN, "testing/cloud_run.py"},
+    "fastapi": {"fingerprint.py"},
+    "flask": {"fingerprint.py"},
     "git": {"sources/checkout.py"},
     "tenacity": {"calling.py"},
     "httpx": HTTP,

@@ -132,9 +132,10 @@ class Content:
 
     ``files`` maps each path, as the repository writes it, to the id that git would give the content.
     ``covers`` are the files and folders (ending in ``/``, ``""`` for everything) that were looked
-    through: what they do not list is not there. ``digest`` sums ``files`` up. ``commit`` is the worker's own
-    bare claim (None: it makes none), ``dirty`` that it was built from a changed work tree,
-    ``started_at`` (UTC) when it looked.
+    through: what they do not list is not there, unless ``ignored`` (patterns) or ``unread`` (paths, and
+    folders ending in ``/``) name it; ``fingerprint.in_view`` decides that. ``digest`` sums ``files`` up.
+    ``commit`` is the worker's own bare claim (None: it makes none), ``dirty`` that it was built from a
+    changed work tree, ``started_at`` (UTC) when it looked.
     """
 
     files: Mapping[str, str]
@@ -143,6 +144,8 @@ class Content:
     commit: str | None = None
     dirty: bool = False
     started_at: datetime | None = None
+    ignored: tuple[str, ...] = ()
+    unread: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
