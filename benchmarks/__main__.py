@@ -7,7 +7,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks import closure, history, image, mirror
+from benchmarks import closure, fingerprint, history, image, mirror
 from benchmarks.measuring import Row, cpu_of, in_turn, machine, python, table, wall
 from benchmarks.worlds import CLOUD_RUN, PATHS, WORKER, world
 from shared.deployment import assembly
@@ -70,6 +70,7 @@ TABLES = {
     "Import closure of 500 modules, computed in memory": closures,
     "One check of an image of 500 modules": image.rows,
     "A mirror against a full clone, over loopback HTTP": mirror.rows,
+    "The fingerprint of a worker's files (6 kB each)": fingerprint.rows,
 }
 
 
