@@ -1,0 +1,506 @@
+"""The rules put together over small trees: what is relevant, why, and what is said about the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from shared.deployment.facts import Entry, Finding
+from shared.deployment.relevance.imports import facts_of
+from shared.deployment.relevance.literals import literals_of
+from shared.deployment.relevance.rules import Rules
+from shared.deployment.relevance.selection import (
+    Files,
+    Selection,
+    Tree,
+    Union,
+    by_patterns,
+    deciding,
+    image_of,
+    select,
+)
+
+DOCKERFILE = "FROM python\nWORKDIR /app\nCOPY worker/ ./\nCOPY shared/ ./shared/\nCMD python main.py\n"
+FILES: Mapping[str, str] = {
+    "Dockerfile": DOCKERFILE,
+    "worker/main.py": "import features\n",
+    "worker/features.py": "from shared import odds\n",
+    "worker/notes.txt": "read at run time, perhaps\n",
+    "worker/tool.py": "open('shared/grades.json')\n",
+    "shared/odds.py": "ODDS = 1\n",
+    "shared/grades.json": "{}\n",
+    "docs/readme.md": "words\n",
+}
+IMAGE = Rules(dockerfile="Dockerfile")
+COMPUTED = "from importlib import import_module\nimport os\nimport_module(os.environ['X'])\n"
+
+
+class Link(str):
+    """The text of a symbolic link: what it points to."""
+
+
+def tree_of(files: Mapping[str, str | None]) -> Tree:
+    """A tree of these texts; None stands for a file whose content is not to be had."""
+    modes = {path: "120000" if isinstance(text, Link) else "100644" for path, text in files.items()}
+    return Tree({path: Entry(mode, path) for path, mode in modes.items()}, files.get)
+
+
+def selected(rules: Rules, files: Mapping[str, str | None]) -> Selection:
+    """What ``rules`` select of ``files``."""
+    tree = tree_of(files)
+
+    def source(path: str) -> bytes:
+        return (files[path] or "").encode()
+
+    found = image_of(rules, tree)
+    return select(
+        rules, found, tree.files, lambda path: facts_of(source(path)), lambda path: literals_of(source(path))
+    )
+
+
+def changed(**texts: str | None) -> dict[str, str | None]:
+    """``FILES`` with other texts; ``__`` stands for a slash and ``_`` for a dot, None takes a file away."""
+    named = {name.replace("__", "/").replace("_", "."): text for name, text in texts.items()}
+    return {path: text for path, text in {**FILES, **named}.items() if text is not None}
+
+
+def starting(command: str, **texts: str | None) -> dict[str, str | None]:
+    """``FILES`` with another last line of the Dockerfile."""
+    return changed(Dockerfile=DOCKERFILE.replace("CMD python main.py", command), **texts)
+
+
+class TestAnImage:
+    def test_what_counts_and_why(self) -> None:
+        """What the worker imports, with the chain; what else is copied, with the COPY; the Dockerfile."""
+        selection = selected(IMAGE, FILES)
+        assert selection == Selection(
+            because={
+                "Dockerfile": ("Dockerfile: the image is built from it",),
+                "worker/main.py": ("entry point",),
+                "worker/features.py": ("worker/main.py",),
+                "shared/odds.py": ("worker/features.py", "worker/main.py"),
+                "worker/notes.txt": ("Dockerfile: COPY worker/",),
+            },
+            unused=("worker/tool.py",),
+            entries=("/app/main.py",),
+            remarks=("entry point: /app/main.py (python main.py)",),
+        )
+
+    def test_ignore_wins_over_everything(self) -> None:
+        """Over the closure and over the COPY."""
+        because = selected(Rules(dockerfile="Dockerfile", ignore=("odds.py", "*.txt")), FILES).because
+        assert set(because) == {"Dockerfile", "worker/main.py", "worker/features.py"}
+
+    def test_paths_and_build_files_count_beside_it(self) -> None:
+        """Declared by hand, they need not be copied; the image's own reason is the nearer one."""
+        rules = Rules(
+            dockerfile="Dockerfile", paths=("/docs/", "/worker/notes.txt"), build_files=("setup.cfg", "gone")
+        )
+        because = selected(rules, changed(setup_cfg="")).because
+        assert because["docs/readme.md"] == ("paths: /docs/",)
+        assert because["setup.cfg"] == ("build_files",)
+        assert because["worker/notes.txt"] == ("Dockerfile: COPY worker/",)
+        assert "gone" not in because
+
+    def test_a_pattern_that_matches_nothing_is_idle(self) -> None:
+        """A folder that moved; the others do their work."""
+        rules = Rules(dockerfile="Dockerfile", paths=("/docs/", "/dcos/"))
+        assert selected(rules, FILES).idle == ("/dcos/",)
+
+    def test_a_file_that_only_unreached_code_names_is_left_out(self) -> None:
+        """Until the worker names it as well."""
+        assert "shared/grades.json" not in selected(IMAGE, FILES).because
+        both = selected(IMAGE, changed(worker__main_py="import features\nopen('shared/grades.json')\n"))
+        assert both.because["shared/grades.json"] == ("Dockerfile: COPY shared/",)
+
+    def test_the_dockerfile_is_not_there(self) -> None:
+        """The whole build context counts, and nothing that is selected can be trusted."""
+        rules = Rules(dockerfile="image/Dockerfile", build_files=("docs/readme.md",))
+        selection = selected(rules, FILES)
+        why = "there is no image/Dockerfile"
+        assert selection.nothing == why
+        assert set(selection.because) == set(FILES)
+        assert selection.because["shared/odds.py"] == (f"the whole build context: {why}",)
+        assert selection.because["docs/readme.md"] == ("build_files",)
+        assert (selection.unused, selection.entries, selection.findings) == ((), (), ())
+
+    def test_the_context_of_a_dockerfile_that_is_not_there(self) -> None:
+        """Files outside of it could not be copied; a folder whose name begins alike is another one."""
+        rules = Rules(dockerfile="worker/Dockerfile", context="worker")
+        files = changed(workers__x_py="")
+        assert set(selected(rules, files).because) == {path for path in FILES if path.startswith("worker/")}
+
+    def test_the_context_can_be_a_folder(self) -> None:
+        """Sources are seen from there."""
+        rules = Rules(dockerfile="worker/Dockerfile", context="worker")
+        text = "FROM python\nWORKDIR /app\nCOPY *.py ./\nCMD python main.py\n"
+        selection = selected(rules, changed(worker__Dockerfile=text))
+        assert set(selection.because) == {"worker/Dockerfile", "worker/main.py", "worker/features.py"}
+
+    def test_a_link_brings_its_target(self) -> None:
+        """The link and the file are relevant; the file is read as a module where the link stands."""
+        files = changed(shared__odds_py=Link("real_odds.py"), shared__real_odds_py=None)
+        files["shared/real_odds.py"] = "ODDS = 1\n"
+        because = selected(IMAGE, files).because
+        chain = ("worker/features.py", "worker/main.py")
+        assert (because["shared/odds.py"], because["shared/real_odds.py"]) == (chain, chain)
+
+    def test_a_link_whose_text_is_not_to_be_had(self) -> None:
+        """It leads nowhere, and stops nothing."""
+        tree = Tree({**tree_of(FILES).files, "worker/link.py": Entry("120000", "x")}, FILES.get)
+        files = image_of(IMAGE, tree)
+        assert files.because["worker/link.py"] == ("Dockerfile: COPY worker/",)
+        assert "/app/link.py" not in files.layout
+
+
+class TestEntryPoints:
+    @pytest.mark.parametrize(
+        "given", ["main.py", "/app/main.py", "./x/../main.py", "worker/main.py", "./worker/main.py"]
+    )
+    def test_a_given_one_is_a_path_of_the_image_or_of_the_repository(self, given: str) -> None:
+        """Seen from the working folder; all mean the same file, and the Dockerfile agrees."""
+        selection = selected(Rules(dockerfile="Dockerfile", entrypoint=(given,)), starting("CMD ./run"))
+        assert selection.entries == ("/app/main.py",)
+        assert selection.because["shared/odds.py"] == ("worker/features.py", "worker/main.py")
+        assert selection.findings == ()
+
+    def test_a_given_one_wins_and_says_so(self) -> None:
+        """Over what the Dockerfile starts."""
+        selection = selected(Rules(dockerfile="Dockerfile", entrypoint=("tool.py", "main.py")), FILES)
+        assert selection.entries == ("/app/tool.py", "/app/main.py")
+        assert selection.because["worker/tool.py"] == ("entry point",)
+        assert selection.remarks == (
+            "entry point: /app/main.py (python main.py)",
+            "the given entry points win: /app/tool.py, /app/main.py; the Dockerfile starts /app/main.py",
+        )
+
+    def test_the_same_ones_in_another_order_need_no_remark(self) -> None:
+        rules = Rules(dockerfile="Dockerfile", entrypoint=("main.py", "tool.py"))
+        remarks = selected(rules, starting("CMD python tool.py & python main.py")).remarks
+        assert [each for each in remarks if "win" in each] == []
+
+    def test_a_module_is_left_as_it_is(self) -> None:
+        """A dotted name is no path; it is looked for under the import roots."""
+        selection = selected(Rules(dockerfile="Dockerfile", entrypoint=("shared.odds",)), FILES)
+        assert selection.entries == ("shared.odds",)
+        assert selection.because["shared/odds.py"] == ("entry point",)
+
+    def test_without_a_start_that_is_understood_nothing_is_narrowed(self) -> None:
+        """Every copied file counts, and the policy hears why."""
+        selection = selected(IMAGE, starting("CMD ./run"))
+        assert {"worker/tool.py", "shared/grades.json"} <= set(selection.because)
+        assert (selection.entries, selection.unused, selection.nothing) == ((), (), None)
+        (finding,) = selection.findings
+        assert finding.code == "computed-import"
+        said = "what the worker can reach is not known, so more counts than need be: "
+        assert finding.message == said + str(finding.data["why"])
+        assert "./run" in str(finding.data["why"])
+
+    def test_a_build_that_cannot_be_told_narrows_nothing(self) -> None:
+        """A source that only the build knows: both doubts are told, and a given entry point is no cure."""
+        files = starting("COPY $WHAT ./\nCMD ./run")
+        doubts = [str(each.data["why"]) for each in selected(IMAGE, files).findings]
+        assert [("./run" in each, "only the build knows WHAT" in each) for each in doubts] == [
+            (True, False),
+            (False, True),
+        ]
+        given = selected(Rules(dockerfile="Dockerfile", entrypoint=("main.py",)), files)
+        assert given.entries == ()
+        assert "docs/readme.md" in given.because
+        assert len(given.findings) == 1
+
+    def test_entry_points_that_are_nowhere(self) -> None:
+        """Nothing is reached, so nothing can be trusted; the copied files stay relevant all the same."""
+        selection = selected(Rules(dockerfile="Dockerfile", entrypoint=("gone.py", "lost.py")), FILES)
+        assert selection.nothing == "the entry points (gone.py, lost.py) are not there"
+        assert {"worker/tool.py", "worker/main.py"} <= set(selection.because)
+        assert (selection.unused, selection.remarks[-1]) == (
+            (),
+            "lost.py: this entry point is not in the image",
+        )
+
+    def test_import_roots_are_seen_from_the_working_folder(self) -> None:
+        """And absolute ones from the root; without any, from where the entry point lies."""
+        files = changed(worker__main_py="import odds\n")
+        assert "shared/odds.py" not in selected(IMAGE, files).because
+        for root in ("shared", "./shared/", "/app/shared", "lib/../shared"):
+            rules = Rules(dockerfile="Dockerfile", import_roots=(root,))
+            assert image_of(rules, tree_of(files)).roots == ("/app/shared",)
+            assert selected(rules, files).because["shared/odds.py"] == ("worker/main.py",)
+
+
+class TestFindings:
+    def test_a_computed_import(self) -> None:
+        """Every copied module counts, a file that any of them names too, and the module is named."""
+        selection = selected(IMAGE, changed(worker__features_py=COMPUTED))
+        assert {"worker/tool.py", "shared/grades.json", "shared/odds.py"} <= set(selection.because)
+        assert selection.unused == ()
+        (finding,) = selection.findings
+        why = "worker/features.py imports by a name that is computed"
+        assert finding == Finding(
+            code="computed-import",
+            message=f"what the worker can reach is not known, so more counts than need be: {why}",
+            data={"why": why},
+        )
+
+    def test_a_module_that_the_image_lacks(self) -> None:
+        """With the chain that leads there."""
+        (finding,) = selected(
+            IMAGE, changed(shared__odds_py="import tools.extra\n", tools__extra_py="")
+        ).findings
+        assert finding == Finding(
+            code="image-incomplete",
+            message="the image lacks tools/extra.py, which is imported as tools.extra: "
+            "tools/extra.py ← shared/odds.py ← worker/features.py ← worker/main.py",
+            data={
+                "module": "tools.extra",
+                "path": "tools/extra.py",
+                "chain": ["shared/odds.py", "worker/features.py", "worker/main.py"],
+            },
+        )
+
+    def test_a_source_that_git_does_not_hold(self) -> None:
+        """Told once per source, as it is written."""
+        (finding,) = selected(IMAGE, starting("COPY /models/ ./models/\nCMD python main.py")).findings
+        assert finding == Finding(
+            code="copy-not-in-git",
+            message="Dockerfile copies /models/, which git does not hold; "
+            "if the build makes it, name it in generated",
+            data={"source": "/models/"},
+        )
+
+    @pytest.mark.parametrize("pattern", ["/models/", "models", "/models/*", "/models/**", "mod*"])
+    @pytest.mark.parametrize("source", ["models/", "/models", "./models/x/.."])
+    def test_what_the_build_makes_is_no_finding(self, pattern: str, source: str) -> None:
+        """``generated`` names the folder, or what lies in it."""
+        files = starting(f"COPY {source} ./models/\nCMD python main.py")
+        assert selected(Rules(dockerfile="Dockerfile", generated=(pattern,)), files).findings == ()
+
+    def test_another_generated_folder_is_no_excuse(self) -> None:
+        files = starting("COPY models/ ./models/\nCMD python main.py")
+        rules = Rules(dockerfile="Dockerfile", generated=("/build/", "/data/"))
+        assert [each.code for each in selected(rules, files).findings] == ["copy-not-in-git"]
+
+    def test_remarks(self) -> None:
+        """What may interest a person who asks, and no policy."""
+        guarded = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import tool\nimport features\n"
+        broken = "def broken(:\n"
+        remarks = selected(IMAGE, changed(worker__main_py=guarded, shared__odds_py=broken)).remarks
+        assert remarks[1:] == (
+            "shared/odds.py: a syntax error; its imports are a guess",
+            "worker/tool.py: reached by TYPE_CHECKING only, not counted",
+        )
+
+
+class TestAFunctionWithoutAnImage:
+    RULES = Rules(paths=("/worker/",), entrypoint=("worker/main.py",))
+
+    def test_what_counts_and_why(self) -> None:
+        """Its paths without the code that is not reached, and what it imports, listed or not."""
+        selection = selected(self.RULES, changed(worker__main_py="from shared import odds\n"))
+        assert selection.because == {
+            "worker/main.py": ("entry point",),
+            "shared/odds.py": ("worker/main.py",),
+            "worker/notes.txt": ("paths: /worker/",),
+        }
+        assert selection.unused == ("worker/features.py", "worker/tool.py")
+        assert (selection.entries, selection.idle) == (("/worker/main.py",), ())
+
+    def test_nothing_can_be_missing_from_it(self) -> None:
+        """The whole tree is there: a module that is nowhere is somebody else's package."""
+        files = changed(worker__main_py="import shared.gone\nimport numpy\n")
+        found = image_of(self.RULES, tree_of(files))
+        assert (found.complete, found.layout["/docs/readme.md"]) == (True, "docs/readme.md")
+        assert selected(self.RULES, files).findings == ()
+
+    def test_a_module_outside_of_the_import_roots_is_not_missing(self) -> None:
+        """``import odds`` finds no file under the roots, and the tree holds one elsewhere."""
+        rules = Rules(paths=("/worker/",), entrypoint=("worker/main.py",), import_roots=("worker",))
+        files = changed(worker__main_py="import shared.odds\n")
+        assert selected(rules, files).findings == ()
+
+    def test_its_roots(self) -> None:
+        """The folder of each entry point that is a file, each once, then the root; or those given."""
+        entries = ("worker/main.py", "worker/tool.py", "shared.odds", "gone/x.py")
+        rules = Rules(paths=("/worker/",), entrypoint=entries)
+        assert image_of(rules, tree_of(FILES)).roots == ("/worker", "/")
+        given = Rules(paths=("/worker/",), entrypoint=entries, import_roots=("shared/", ".", "./worker"))
+        assert image_of(given, tree_of(FILES)).roots == ("/shared", "/", "/worker")
+
+    def test_without_paths_everything_counts_but_unreached_code(self) -> None:
+        """The reason says that nothing was declared."""
+        because = selected(Rules(entrypoint=("worker/main.py",)), FILES).because
+        assert because["docs/readme.md"] == ("everything is relevant",)
+        assert "worker/tool.py" not in because
+
+    def test_a_link_among_the_paths_brings_its_target(self) -> None:
+        """The file behind it counts because of the link, unless a pattern names it itself."""
+        files = changed(worker__table_csv=Link("../data/table.csv"), data__table_csv="1\n", data__x_csv="")
+        because = selected(self.RULES, files).because
+        assert because["data/table.csv"] == ("link worker/table.csv",)
+        assert "data/x.csv" not in because
+        both = Rules(paths=("/worker/", "/data/table.csv"), entrypoint=("worker/main.py",))
+        assert selected(both, files).because["data/table.csv"] == ("paths: /data/table.csv",)
+
+    def test_a_link_elsewhere_brings_nothing(self) -> None:
+        files = changed(docs__table_csv=Link("../data/table.csv"), data__table_csv="1\n")
+        assert "data/table.csv" not in selected(self.RULES, files).because
+
+    def test_a_linked_folder_brings_its_files(self) -> None:
+        """By the first link on the way to them."""
+        files = changed(worker__data=Link("../data"), data__table_csv="1\n")
+        assert selected(self.RULES, files).because["data/table.csv"] == ("link worker/data",)
+
+    def test_patterns_that_match_nothing(self) -> None:
+        rules = Rules(paths=("/worker/", "/wroker/"), entrypoint=("worker/main.py",))
+        assert selected(rules, FILES).idle == ("/wroker/",)
+
+    def test_everything_ignored_leaves_nothing(self) -> None:
+        """Reached or not."""
+        rules = Rules(paths=("/worker/",), entrypoint=("worker/main.py",), ignore=("*",))
+        assert (selected(rules, FILES).because, selected(rules, FILES).nothing) == ({}, "no file is left")
+
+
+class TestWhichTextsDecide:
+    def test_patterns_alone_need_none(self) -> None:
+        """Not even links."""
+        files = tree_of(changed(link=Link("worker"))).files
+        assert deciding(Rules(paths=("/worker/",)), files) == set()
+
+    def test_an_image_needs_its_dockerfile_and_ignore_files(self) -> None:
+        """Those that exist, and every link."""
+        files = {
+            "image/Dockerfile": "",
+            "image/Dockerfile.dockerignore": "",
+            "worker/.dockerignore": "",
+            ".dockerignore": "",
+            "link": Link("worker"),
+            "x.py": "",
+        }
+        wanted = {"image/Dockerfile", "image/Dockerfile.dockerignore", "link"}
+        rules = Rules(dockerfile="image/Dockerfile")
+        assert deciding(rules, tree_of(files).files) == {*wanted, ".dockerignore"}
+        inside = Rules(dockerfile="image/Dockerfile", context="worker")
+        assert deciding(inside, tree_of(files).files) == {*wanted, "worker/.dockerignore"}
+        gone = Rules(dockerfile="gone/Dockerfile")
+        assert deciding(gone, tree_of(files).files) == {"link", ".dockerignore"}
+
+    def test_a_function_needs_the_links(self) -> None:
+        files = tree_of(changed(link=Link("worker"))).files
+        assert deciding(Rules(entrypoint=("worker/main.py",)), files) == {"link"}
+
+    def test_sources_are_asked_for_only_where_something_is_narrowed(self) -> None:
+        """The ``.py`` files of the image, by their path in the repository."""
+        narrowed = image_of(IMAGE, tree_of(FILES))
+        assert narrowed.sources == {path for path in FILES if path.endswith(".py")}
+        assert image_of(IMAGE, tree_of(starting("CMD ./run"))).sources == set()
+
+
+class TestPatternsAlone:
+    @pytest.mark.parametrize(
+        ("rules", "nothing", "idle"),
+        [
+            (Rules(paths=("/worker/",)), None, ()),
+            (Rules(paths=("/worker/", "/gone/")), None, ("/gone/",)),
+            (
+                Rules(paths=("/lost/", "/gone/")),
+                "paths (/lost/, /gone/) select no file",
+                ("/lost/", "/gone/"),
+            ),
+            (Rules(paths=("/worker/",), ignore=("*",)), "paths (/worker/) select no file", ()),
+            (Rules(), None, ()),
+            (Rules(ignore=("*",)), "paths (everything) select no file", ()),
+        ],
+    )
+    def test_whether_they_match_anything(
+        self, rules: Rules, nothing: str | None, idle: tuple[str, ...]
+    ) -> None:
+        """A gate that watches a folder which does not exist would be silent for ever."""
+        assert by_patterns(rules, FILES) == Selection(nothing=nothing, idle=idle)
+
+    def test_each_path_is_judged_by_itself(self) -> None:
+        """Also one that neither end has any more."""
+        union = Union(Rules(paths=("/worker/", "!*.md"), ignore=("*.txt",)), (Selection(), Selection()))
+        assert [union.relevant(path) for path in ("worker/gone.py", "worker/a.txt", "docs/a.py")] == [
+            True,
+            False,
+            False,
+        ]
+        assert union.because("worker/gone.py") == ("paths: /worker/",)
+        assert union.because("worker/a.txt") == ()
+        assert Union(Rules(), (Selection(),)).because("any") == ("everything is relevant",)
+
+
+def idle(pattern: str) -> Finding:
+    said = f"the pattern '{pattern}' in paths matches no file"
+    return Finding(code="path-matches-nothing", message=said, data={"pattern": pattern})
+
+
+class TestBothEnds:
+    OLD = Selection(because={"a": ("old",), "both": ("old",)}, findings=(Finding(code="x", message="one"),))
+    NEW = Selection(
+        because={"b": ("new",), "both": ("new",)},
+        findings=(
+            Finding(code="x", message="one"),
+            Finding(code="x", message="two"),
+            Finding(code="y", message="two"),
+        ),
+    )
+
+    def test_what_any_end_selects_is_relevant(self) -> None:
+        """With the reason of the first end that has it."""
+        union = Union(IMAGE, (self.OLD, self.NEW))
+        assert [union.relevant(path) for path in ("a", "b", "both", "c")] == [True, True, True, False]
+        assert [union.because(path) for path in ("a", "b", "both", "c")] == [("old",), ("new",), ("old",), ()]
+
+    def test_each_finding_is_told_once(self) -> None:
+        """The same code with another sentence is another finding."""
+        findings = Union(IMAGE, (self.OLD, self.NEW)).findings()
+        assert [(each.code, each.message) for each in findings] == [("x", "one"), ("x", "two"), ("y", "two")]
+
+    @pytest.mark.parametrize(
+        ("ends", "told"),
+        [
+            ([("b", "a"), ("a", "b")], ["a", "b"]),
+            ([("a", "b"), ("b",)], ["b"]),
+            ([("a",), ()], []),
+            ([("a",)], ["a"]),
+        ],
+    )
+    def test_a_pattern_is_idle_only_where_no_end_has_a_file_for_it(
+        self, ends: list[tuple[str, ...]], told: list[str]
+    ) -> None:
+        union = Union(Rules(paths=("a", "b")), tuple(Selection(idle=each) for each in ends))
+        assert union.findings() == tuple(idle(each) for each in told)
+
+    @pytest.mark.parametrize(
+        ("old", "new", "nothing"),
+        [("no file", "none", "no file"), ("no file", None, None), (None, "none", None), (None, None, None)],
+    )
+    def test_it_selects_nothing_only_where_no_end_does(
+        self, old: str | None, new: str | None, nothing: str | None
+    ) -> None:
+        assert Union(IMAGE, (Selection(nothing=old), Selection(nothing=new))).nothing == nothing
+
+    def test_an_end_that_cannot_be_trusted_is_told(self) -> None:
+        """Beside one that can; patterns alone say it by their idle ones."""
+        ends = (Selection(nothing="there is no Dockerfile"), Selection())
+        said = Finding(
+            code="path-matches-nothing",
+            message="at one end there is no Dockerfile",
+            data={"pattern": "there is no Dockerfile"},
+        )
+        assert Union(IMAGE, ends).findings() == (said,)
+        assert Union(Rules(paths=("a",)), ends).findings() == ()
+
+
+def test_files_without_entry_points_are_taken_as_they_are() -> None:
+    """No source is read."""
+    files = Files(because={"a.py": ("why",)}, layout={"/a.py": "a.py"})
+
+    def never(path: str) -> Any:
+        raise AssertionError(path)
+
+    assert select(IMAGE, files, ["a.py"], never, never) == Selection(because={"a.py": ("why",)})
