@@ -230,6 +230,18 @@ class TestEntryPoints:
             assert image_of(rules, tree_of(files)).roots == ("/app/shared",)
             assert selected(rules, files).because["shared/odds.py"] == ("worker/main.py",)
 
+    def test_the_roots_of_given_entry_points(self) -> None:
+        """Where the Dockerfile says nothing: each file's folder once, then the working folder."""
+        entries = ("main.py", "tool.py", "shared/odds.py", "shared.odds")
+        files = image_of(Rules(dockerfile="Dockerfile", entrypoint=entries), tree_of(starting("USER me")))
+        assert files.roots == ("/app", "/app/shared")
+
+    def test_a_dockerfile_that_starts_nothing_has_a_working_folder(self) -> None:
+        """Whoever declares the start there writes paths as the image's own command would."""
+        rules = Rules(dockerfile="Dockerfile", entrypoint=("main.py",), import_roots=("shared",))
+        files = image_of(rules, tree_of(starting("USER me")))
+        assert (files.entries, files.roots) == (("/app/main.py",), ("/app/shared",))
+
 
 class TestFindings:
     def test_a_computed_import(self) -> None:

@@ -21,6 +21,7 @@ class Image:
     ``sources``: each repository file that can influence the image, with the reason
     (``Dockerfile: COPY predictions/shared/``); the Dockerfile and the ignore file are among them.
     ``layout``: absolute path in the image to repository path, for files that are in the final image.
+    ``workdir``: its working folder, absolute.
     ``start``: how the image starts, None where the Dockerfile does not say.
     ``missing``: sources, as written, that name nothing in the tree.
     ``unresolved``: why the whole build context had to be taken, or None; ``layout`` then lacks
@@ -29,6 +30,7 @@ class Image:
 
     sources: Mapping[str, str]
     layout: Mapping[str, str]
+    workdir: str
     start: Start | None
     missing: tuple[str, ...]
     unresolved: str | None
@@ -104,4 +106,5 @@ def _image(own: Mapping[str, str], tree: Tree, stage: Stage, doubt: str | None) 
     if unresolved is not None:
         for path in tree.files.values():
             sources.setdefault(path, f"the whole build context: {unresolved}")
-    return Image(sources, stage.layout, stage.start(), tuple(dict.fromkeys(stage.missing)), unresolved)
+    missing = tuple(dict.fromkeys(stage.missing))
+    return Image(sources, stage.layout, stage.workdir, stage.start(), missing, unresolved)

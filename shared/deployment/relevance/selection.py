@@ -229,7 +229,7 @@ def _with_dockerfile(rules: Rules, tree: Tree, targets: Mapping[str, str], image
     placed, passed = _resolved(image.layout, targets)
     found = entrypoints.found(image, tree.text)
     entries, roots = tuple(entry.path for entry in found.entries), found.roots
-    workdir = image.start.workdir if image.start else "/"
+    workdir = image.workdir
     remarks = [f"entry point: {entry.path} ({entry.because})" for entry in found.entries]
     doubt = found.unresolved
     if rules.entrypoint:
