@@ -28,9 +28,10 @@ from predictions.coordinator.exceptions import (
     DriftUnknownError,
     EmptySlateError,
     KeyReusedError,
+    MissingExtraError,
     SlateError,
 )
-from predictions.coordinator.slate import Slate
+from predictions.coordinator.slate import NAMES, Slate
 from predictions.coordinator.state import BatchRow, open_state
 from shared.deployment import render
 from shared.deployment.cli import add_wait, draw, talk_on_stderr
@@ -47,6 +48,7 @@ EXIT_CODES: dict[type[BaseException], int] = {
     ConfigError: 2,
     BatchNotFoundError: 2,
     KeyReusedError: 2,
+    MissingExtraError: 2,
     SlateError: 2,
     EmptySlateError: 4,
     BatchError: 4,
@@ -112,7 +114,11 @@ _START = (
 
 def _add_start(start: argparse.ArgumentParser) -> None:
     start.add_argument("--game-date", type=_date, required=True, metavar="DATE", help="such as 2026-02-05")
-    start.add_argument("--slate", type=Path, metavar="FILE", help="a CSV file; without it the shipped one")
+    start.add_argument(
+        "--slate",
+        metavar="SLATE",
+        help=f"{', '.join(NAMES[:-1])} or {NAMES[-1]}; without it the shipped one",
+    )
     start.add_argument(
         "--batch-size",
         type=_count,

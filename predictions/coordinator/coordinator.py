@@ -28,7 +28,7 @@ DEFAULT_BATCH_SIZE = 50
 class Order:
     """What is asked for.
 
-    ``slate``: a CSV file; None: the one that comes with the package. ``state``: the SQLite file that
+    ``slate``: for ``read_slate``; None: the one that comes with the package. ``state``: the SQLite file that
     keeps the batch; the predictions are written beside it. ``batch_size``: players per call of the
     worker. ``skip_drift_check``: the emergency bypass of the gate, with ``reason`` and ``actor`` for
     its log (None: not given; the gate then finds the actor itself). ``wait``: seconds that a rollout may
@@ -38,7 +38,7 @@ class Order:
     """
 
     game_date: date
-    slate: Path | None = None
+    slate: str | Path | None = None
     state: Path = DEFAULT_STATE
     batch_size: int = DEFAULT_BATCH_SIZE
     skip_drift_check: bool = False

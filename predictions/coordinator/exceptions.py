@@ -2,6 +2,7 @@
 
     CoordinatorError
     ├── ConfigError             a variable of the coordinator's environment is wrong
+    ├── MissingExtraError       a library that is only installed where it is wanted is not
     ├── SlateError              the slate cannot be used
     │   └── EmptySlateError     … because nobody on it can be predicted
     ├── BatchNotFoundError      there is no such batch
@@ -17,7 +18,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from shared.utils.deployment_checker import DeploymentDriftError, DriftConfigError, DriftUnknownError
 
@@ -36,6 +37,7 @@ __all__ = [
     "DriftUnknownError",
     "EmptySlateError",
     "KeyReusedError",
+    "MissingExtraError",
     "SlateError",
     "StateError",
     "TransitionError",
@@ -48,6 +50,15 @@ class CoordinatorError(Exception):
 
 class ConfigError(CoordinatorError):
     """A variable of the environment is wrong; the sentence names it and not its value."""
+
+
+class MissingExtraError(CoordinatorError):
+    """A library is not installed, as its extra was not asked for; the sentence says how to install it."""
+
+    @classmethod
+    def of(cls, what: str, extra: str) -> Self:
+        """The error that says that ``what`` needs ``extra``."""
+        return cls(f"{what} needs the extra {extra!r}: run pip install prediction-drift-gate[{extra}]")
 
 
 class SlateError(CoordinatorError):

@@ -11,7 +11,7 @@ from coordinator.worlds import HEADER
 from hypothesis import given
 from hypothesis import strategies as st
 
-from predictions.coordinator import slate as slate_module
+from predictions import coordinator
 from predictions.coordinator.exceptions import EmptySlateError, SlateError
 from predictions.coordinator.slate import read_slate, shipped_slates
 
@@ -31,7 +31,7 @@ class TestTheShippedSlate:
         assert (slate.games, len(slate.requests), slate.set_aside) == (8, 273, ())
 
     def test_it_says_in_its_own_header_that_it_is_synthetic(self) -> None:
-        folder = Path(slate_module.__file__).parent / "slates"
+        folder = Path(str(coordinator.__file__)).parent / "slates"
         assert (folder / "2026-02-05.csv").read_text(encoding="utf-8").startswith("# SYNTHETIC DATA.")
 
     def test_it_is_what_the_committed_script_writes(self) -> None:
@@ -64,7 +64,7 @@ class TestTheShippedSlate:
 def test_a_bad_row_is_set_aside_with_its_line_and_reason(tmp_path: Path, row: str, reason: str) -> None:
     slate = read_slate(DAY, write(tmp_path, "# header", HEADER, GOOD, row))
     assert [request.player_id for request in slate.requests] == ["P1"]
-    assert [(each.line, each.reason) for each in slate.set_aside] == [(4, reason)]
+    assert [(each.where, each.reason) for each in slate.set_aside] == [("line 4", reason)]
 
 
 def test_a_row_that_is_set_aside_prints_as_one_sentence(tmp_path: Path) -> None:

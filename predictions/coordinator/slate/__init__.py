@@ -1,0 +1,18 @@
+"""What to predict: a slate read from a file, a database or BigQuery, each row of it validated."""
+
+from __future__ import annotations
+
+from predictions.coordinator.slate.reading import NAMES, read_slate, shipped_slates
+from predictions.coordinator.slate.rows import COLUMNS, MOST_POINTS, Row, SetAside, Slate, Source
+
+__all__ = [
+    "COLUMNS",
+    "MOST_POINTS",
+    "NAMES",
+    "Row",
+    "SetAside",
+    "Slate",
+    "Source",
+    "read_slate",
+    "shipped_slates",
+]
