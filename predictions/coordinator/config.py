@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from predictions.coordinator import access
 from predictions.coordinator.exceptions import ConfigError
 from shared.deployment.values import near_misses
 
@@ -43,8 +44,9 @@ class Config(BaseModel):
     reach the worker. ``processes``: for ``local``, how many predict at once; 1 is this process.
     ``topic``: for ``pubsub``, ``projects/PROJECT/topics/TOPIC``. ``worker_url``: for ``http``, the
     worker or the tag of one revision. ``audience``: whose ID token the worker wants; None: its URL
-    where that is https, no token elsewhere. ``stall_after`` and ``worker_timeout``: seconds. The
-    emulators: ``host:port`` in clear text, None: Google itself.
+    where that is https, no token elsewhere. ``stall_after`` and ``worker_timeout``: seconds.
+    ``request_timeout``: seconds after which the platform gives up on a request (300 is Cloud Run's
+    default); ours is answered before. The emulators: ``host:port`` in clear text, None: Google itself.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=False, validate_by_alias=True)
@@ -62,6 +64,7 @@ class Config(BaseModel):
     audience: str | None = Field(default=None, min_length=1, alias="COORDINATOR_WORKER_AUDIENCE")
     worker_timeout: float = Field(default=60.0, gt=0, le=3600, alias="COORDINATOR_WORKER_TIMEOUT")
     stall_after: float = Field(default=DEFAULT_STALL_AFTER, gt=0, alias="COORDINATOR_STALL_AFTER")
+    request_timeout: float = Field(default=300.0, ge=5, le=3600, alias="COORDINATOR_REQUEST_TIMEOUT")
     firestore_emulator: str | None = Field(default=None, alias="FIRESTORE_EMULATOR_HOST")
     pubsub_emulator: str | None = Field(default=None, alias="PUBSUB_EMULATOR_HOST")
 
@@ -69,14 +72,15 @@ class Config(BaseModel):
     def of(cls, environ: Mapping[str, str]) -> Config:
         """The settings in ``environ``; an empty variable is one that is not set.
 
-        Raises ``ConfigError`` naming the variable, for one that begins with ``COORDINATOR_`` and is
-        unknown too.
+        Who may what is read by ``access``, from variables of the same prefix. Raises ``ConfigError``
+        naming the variable, for one that begins with ``COORDINATOR_`` and is unknown too.
         """
         known = {str(field.alias) for field in cls.model_fields.values()}
         told = {name: value for name, value in environ.items() if value and name in known}
+        every = known | set(access.VARIABLES)
         for name in environ:
-            if name.startswith(_PREFIX) and name not in known:
-                raise ConfigError(f"{name}: there is no such setting{near_misses(name, known)}")
+            if name.startswith(_PREFIX) and name not in every:
+                raise ConfigError(f"{name}: there is no such setting{near_misses(name, every)}")
         try:
             return cls.model_validate(told)
         except ValidationError as error:

@@ -2,23 +2,27 @@
 
     CoordinatorError
     ├── ConfigError             a variable of the coordinator's environment is wrong
-    ├── MissingExtraError       a library that is only installed where it is wanted is not
     ├── SlateError              the slate cannot be used
     │   └── EmptySlateError     … because nobody on it can be predicted
     ├── BatchNotFoundError      there is no such batch
     ├── KeyReusedError          an idempotency key came again with another order
-    └── BatchError              the batch did not come to its end
-        ├── BatchRunningError   … because another start is at work on the same date
-        ├── TransitionError     … because its state does not allow what was asked
-        ├── DispatchError       … because its requests could not be handed to a worker
-        └── StateError          … because its storage failed
+    ├── BatchError              the batch did not come to its end
+    │   ├── BatchRunningError   … because another start is at work on the same date
+    │   ├── TransitionError     … because its state does not allow what was asked
+    │   ├── DispatchError       … because its requests could not be handed to a worker
+    │   └── StateError          … because its storage failed
+    └── AccessError             the caller is not let in
+        ├── UnauthenticatedError        … because nobody knows who it is
+        ├── IdentityUnavailableError    … because that cannot be found out for now
+        └── ForbiddenError              … because it may not do this
+            └── BypassForbiddenError    … past a check
 
 ``DeploymentDriftError`` is the very object that ``shared.utils.deployment_checker`` offers.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from shared.utils.deployment_checker import DeploymentDriftError, DriftConfigError, DriftUnknownError
 
@@ -26,9 +30,11 @@ if TYPE_CHECKING:
     from predictions.coordinator.batches import Batch
 
 __all__ = [
+    "AccessError",
     "BatchError",
     "BatchNotFoundError",
     "BatchRunningError",
+    "BypassForbiddenError",
     "ConfigError",
     "CoordinatorError",
     "DeploymentDriftError",
@@ -36,11 +42,13 @@ __all__ = [
     "DriftConfigError",
     "DriftUnknownError",
     "EmptySlateError",
+    "ForbiddenError",
+    "IdentityUnavailableError",
     "KeyReusedError",
-    "MissingExtraError",
     "SlateError",
     "StateError",
     "TransitionError",
+    "UnauthenticatedError",
 ]
 
 
@@ -50,15 +58,6 @@ class CoordinatorError(Exception):
 
 class ConfigError(CoordinatorError):
     """A variable of the environment is wrong; the sentence names it and not its value."""
-
-
-class MissingExtraError(CoordinatorError):
-    """A library is not installed, as its extra was not asked for; the sentence says how to install it."""
-
-    @classmethod
-    def of(cls, what: str, extra: str) -> Self:
-        """The error that says that ``what`` needs ``extra``."""
-        return cls(f"{what} needs the extra {extra!r}: run pip install prediction-drift-gate[{extra}]")
 
 
 class SlateError(CoordinatorError):
@@ -102,3 +101,23 @@ class DispatchError(BatchError):
 
 class StateError(BatchError):
     """What keeps the batches cannot be opened, read or written."""
+
+
+class AccessError(CoordinatorError):
+    """The caller is not let in; the sentence holds no secret."""
+
+
+class UnauthenticatedError(AccessError):
+    """The request does not say who sends it, or what it says does not hold."""
+
+
+class IdentityUnavailableError(AccessError):
+    """Who sends the request cannot be found out for now; asking again later may help."""
+
+
+class ForbiddenError(AccessError):
+    """The caller is known and may not do this."""
+
+
+class BypassForbiddenError(ForbiddenError):
+    """The caller may start a batch, and not past a check."""
