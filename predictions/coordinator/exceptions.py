@@ -6,6 +6,7 @@
     │   └── EmptySlateError     … because nobody on it can be predicted
     ├── BatchNotFoundError      there is no such batch
     ├── KeyReusedError          an idempotency key came again with another order
+    ├── MissingExtraError       a library that is only installed where it is wanted is not
     ├── BatchError              the batch did not come to its end
     │   ├── BatchRunningError   … because another start is at work on the same date
     │   ├── TransitionError     … because its state does not allow what was asked
@@ -22,7 +23,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from shared.utils.deployment_checker import DeploymentDriftError, DriftConfigError, DriftUnknownError
 
@@ -45,6 +46,7 @@ __all__ = [
     "ForbiddenError",
     "IdentityUnavailableError",
     "KeyReusedError",
+    "MissingExtraError",
     "SlateError",
     "StateError",
     "TransitionError",
@@ -74,6 +76,15 @@ class BatchNotFoundError(CoordinatorError):
 
 class KeyReusedError(CoordinatorError):
     """The idempotency key belongs to a batch of another order; nothing was started."""
+
+
+class MissingExtraError(CoordinatorError):
+    """A library is not installed, as its extra was not asked for; the sentence says how to install it."""
+
+    @classmethod
+    def of(cls, what: str, extra: str) -> Self:
+        """The error that says that ``what`` needs ``extra``."""
+        return cls(f"{what} needs the extra {extra!r}: run pip install prediction-drift-gate[{extra}]")
 
 
 class BatchError(CoordinatorError):
