@@ -115,7 +115,7 @@ def start(
     tell(verdict)
 
     # 2. What is there to predict?
-    slate = read_slate(order.game_date, order.slate)
+    slate = _slate_of(order)
     tell(slate)
 
     with open_state(order.state) as state, state.claim(order.game_date, clock()):
@@ -135,6 +135,10 @@ def start(
     return Finished(
         batch_id=batch_id, verdict=verdict, slate=slate, predictions=order.predictions, state=order.state
     )
+
+
+def _slate_of(order: Order) -> Slate:
+    return read_slate(order.game_date, order.slate, order.min_minutes)
 
 
 def _new_batch(slate: Slate, verdict: Verdict) -> NewBatch:
@@ -196,7 +200,7 @@ class Coordinator:
         dispatcher: Dispatcher,
         *,
         gate: Waits = require_current_worker,
-        read: Callable[[Order], Slate] = lambda order: read_slate(order.game_date, order.slate),
+        read: Callable[[Order], Slate] = _slate_of,
         ready: Callable[[Order, Slate], object] | None = None,
         clock: Callable[[], datetime] = _utc_now,
     ) -> None:

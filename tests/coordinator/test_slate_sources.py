@@ -48,6 +48,20 @@ def sqlite_file(folder: Path, rows: Sequence[Sequence[Any]], extra: str = "") ->
     return file
 
 
+def with_minutes(folder: Path) -> str:
+    """A SQLite file with a column of expected minutes, by its name."""
+    rows = [(*GOOD[:2], f"P{each}", *GOOD[3:]) for each in range(5)]
+    file = sqlite_file(folder, rows)
+    minutes = {"P0": 31.5, "P1": "12", "P2": 0, "P3": None, "P4": "much"}
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("ALTER TABLE players ADD COLUMN expected_minutes")
+        connection.executemany(
+            "UPDATE players SET expected_minutes = ? WHERE player_id = ?",
+            [(value, player) for player, value in minutes.items()],
+        )
+    return f"sqlite:{file}?table=players"
+
+
 def parquet_file(file: Path, select: str) -> Path:
     """What DuckDB's ``select`` gives, as a Parquet file."""
     with duckdb.connect(":memory:") as connection:
@@ -279,6 +293,39 @@ def read(source: BigQueryTable) -> Slate:
     return slate_of(DAY, source.name, source.rows(DAY))
 
 
+class TestMinutes:
+    """``min_minutes``: who is expected to play less is left out and counted; who knows is set aside."""
+
+    def test_fewer_leave_a_player_out(self, tmp_path: Path) -> None:
+        slate = read_slate(DAY, with_minutes(tmp_path), 12)
+        assert ([each.player_id for each in slate.requests], slate.left_out) == (["P0", "P1"], 1)
+        assert reasons(slate) == [
+            "row 4 (P3): expected_minutes is empty",
+            "row 5 (P4): expected_minutes is 'much', which is no number",
+        ]
+
+    def test_are_not_looked_at_unless_asked_for(self, tmp_path: Path) -> None:
+        slate = read_slate(DAY, with_minutes(tmp_path))
+        assert (len(slate.requests), slate.left_out, slate.set_aside) == (5, 0, ())
+
+    def test_that_nobody_reaches_are_an_empty_slate(self, tmp_path: Path) -> None:
+        with pytest.raises(EmptySlateError, match="expected to play that long: 3 left out, 2 set aside"):
+            read_slate(DAY, with_minutes(tmp_path), 48)
+
+    def test_need_the_column(self, tmp_path: Path) -> None:
+        """Leaving nobody out would pass for having looked."""
+        with pytest.raises(SlateError, match="has no column expected_minutes"):
+            read_slate(DAY, f"sqlite:{sqlite_file(tmp_path, [GOOD])}?table=players", 10)
+        with pytest.raises(SlateError, match=r"must have the columns .*, expected_minutes; found game_id"):
+            read_slate(DAY, None, 10)
+
+    def test_may_stand_in_a_csv_file(self, tmp_path: Path) -> None:
+        file = tmp_path / "day.csv"
+        file.write_text(f"{HEADER},expected_minutes\n{','.join(GOOD)},30\n{','.join(GOOD)},3\n")
+        assert read_slate(DAY, file, 10).left_out == 1
+        assert len(read_slate(DAY, file).set_aside) == 1
+
+
 class TestBigQuery:
     def test_asks_for_one_date_by_a_parameter_and_within_its_guard(self, bigquery: FakeBigQuery) -> None:
         bigquery.rows = [["G1", "2026-02-05", 7, "Seven", "T1", "T2", [10.5, 20]]]
@@ -405,7 +452,7 @@ cells = st.one_of(
 @given(st.lists(st.tuples(*[cells] * len(COLUMNS)), max_size=8))
 def test_every_row_is_used_or_set_aside(rows: list[tuple[Any, ...]]) -> None:
     """Whatever types a source has: no row is dropped in silence, and none raises."""
-    slate = slate_of(DAY, "s", numbered([GOOD, *rows]))
+    slate = slate_of(DAY, "s", numbered([GOOD, *rows], COLUMNS))
     assert len(slate.requests) + len(slate.set_aside) == 1 + len(rows)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import date
@@ -60,25 +60,25 @@ class BigQueryTable:
         """The table as people write it."""
         return f"BigQuery {self.project}.{self.dataset}.{self.table}"
 
-    def rows(self, game_date: date) -> Iterator[Row]:
+    def rows(self, game_date: date, columns: Sequence[str] = COLUMNS) -> Iterator[Row]:
         """The rows of ``game_date`` and those without a date, by game and player, from row 1."""
         try:
             import google.cloud.bigquery  # noqa: F401 (loaded before the clock starts: about a second)
         except ImportError as error:
             raise MissingExtraError.of("a BigQuery slate", "bigquery") from error
         deadline = Deadline(self.deadline_s)
-        pages = self._in_time(lambda: self._pages(game_date, deadline), deadline)
-        yield from numbered(chain.from_iterable(pages))
+        pages = self._in_time(lambda: self._pages(self._query(columns), game_date, deadline), deadline)
+        yield from numbered(chain.from_iterable(pages), columns)
 
-    def _query(self) -> str:
+    def _query(self, columns: Sequence[str]) -> str:
         """A row without a date may be one of any day; both conditions leave two partitions to read."""
         return (
-            f"SELECT {', '.join(COLUMNS)} "  # noqa: S608 (checked names, in backticks)
+            f"SELECT {', '.join(columns)} "  # noqa: S608 (checked names, in backticks)
             f"FROM `{self.project}`.`{self.dataset}`.`{self.table}` "
             "WHERE game_date = @game_date OR game_date IS NULL ORDER BY game_id, player_id"
         )
 
-    def _pages(self, game_date: date, deadline: Deadline) -> Iterator[list[tuple[object, ...]]]:
+    def _pages(self, query: str, game_date: date, deadline: Deadline) -> Iterator[list[tuple[object, ...]]]:
         """The answer, a page at a time. Raises ``SlateError``."""
         from google.api_core.exceptions import GoogleAPIError
         from google.auth.exceptions import GoogleAuthError
@@ -94,7 +94,7 @@ class BigQueryTable:
         try:
             with closing(self.connect(self.project)) as client:
                 found = client.query_and_wait(
-                    self._query(),
+                    query,
                     job_config=config,
                     api_timeout=left,
                     wait_timeout=left,

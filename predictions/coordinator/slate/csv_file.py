@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from predictions.coordinator.exceptions import SlateError
-from predictions.coordinator.slate.rows import COLUMNS, Row
+from predictions.coordinator.slate.rows import COLUMNS, EXPECTED_MINUTES, Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,17 +23,17 @@ class CsvFile:
     name: str
     open: Callable[[], AbstractContextManager[IO[str]]]
 
-    def rows(self, game_date: date) -> Iterator[Row]:
+    def rows(self, game_date: date, columns: Sequence[str] = COLUMNS) -> Iterator[Row]:
         """Each row with the line that it ends on; empty lines are no rows."""
         try:
             with self.open() as stream:
-                yield from self._rows(stream)
+                yield from self._rows(stream, columns)
         except OSError as error:
             raise SlateError(f"the slate {self.name} cannot be read: {error.strerror}") from error
         except UnicodeDecodeError as error:
             raise SlateError(f"the slate {self.name} is not UTF-8 text: {error.reason}") from error
 
-    def _rows(self, stream: IO[str]) -> Iterator[Row]:
+    def _rows(self, stream: IO[str], columns: Sequence[str]) -> Iterator[Row]:
         skipped, first = 0, ""
         for first in stream:
             if not first.startswith("#") and first.strip():
@@ -41,10 +41,11 @@ class CsvFile:
             skipped, first = skipped + 1, ""
         reader = csv.reader(chain([first], stream), strict=True)
         try:
-            _check_columns(next(reader, []), self.name)
+            names = next(reader, [])
+            _check_columns(names, columns, self.name)
             for values in reader:
                 if values:
-                    yield _row(skipped + reader.line_num, values)
+                    yield _row(skipped + reader.line_num, names, values)
         except csv.Error as error:
             where = f"{self.name}, line {skipped + reader.line_num}"
             raise SlateError(f"{where}: no valid CSV: {error}") from error
@@ -74,12 +75,13 @@ def shipped(game_date: date) -> CsvFile:
     return CsvFile(f"the shipped slate {day}.csv", lambda: file.open(encoding="utf-8"))
 
 
-def _check_columns(names: list[str], source: str) -> None:
-    if tuple(names) != COLUMNS:
+def _check_columns(names: Sequence[str], columns: Sequence[str], source: str) -> None:
+    """The columns in their order; the last one may be there unasked."""
+    if tuple(names) not in (tuple(columns), (*COLUMNS, EXPECTED_MINUTES)):
         found = ", ".join(names) or "nothing"
-        raise SlateError(f"{source} must have the columns {', '.join(COLUMNS)}; found {found}")
+        raise SlateError(f"{source} must have the columns {', '.join(columns)}; found {found}")
 
 
-def _row(line: int, values: list[str]) -> Row:
-    problem = None if len(values) == len(COLUMNS) else f"{len(values)} values for {len(COLUMNS)} columns"
-    return Row(f"line {line}", dict(zip(COLUMNS, values, strict=False)), problem)
+def _row(line: int, names: Sequence[str], values: Sequence[str]) -> Row:
+    problem = None if len(values) == len(names) else f"{len(values)} values for {len(names)} columns"
+    return Row(f"line {line}", dict(zip(names, values, strict=False)), problem)

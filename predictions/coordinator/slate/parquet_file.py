@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import chain
@@ -33,7 +33,7 @@ class ParquetFile:
         """The path as it was given."""
         return str(self.file)
 
-    def rows(self, game_date: date) -> Iterator[Row]:
+    def rows(self, game_date: date, columns: Sequence[str] = COLUMNS) -> Iterator[Row]:
         """Each row with its number in the file, from 1."""
         try:
             import duckdb
@@ -44,14 +44,13 @@ class ParquetFile:
         try:
             with duckdb.connect(":memory:", config=_SETTINGS) as connection:
                 found = connection.execute("SELECT * FROM read_parquet(?) LIMIT 0", [_literal(self.file)])
-                require_columns([column[0] for column in found.description or ()], self.name)
-                columns = ", ".join(COLUMNS)
+                require_columns([column[0] for column in found.description or ()], self.name, columns)
                 result = connection.execute(
-                    f"SELECT {columns} FROM read_parquet(?)",  # noqa: S608 (our own column names)
+                    f"SELECT {', '.join(columns)} FROM read_parquet(?)",  # noqa: S608 (our own column names)
                     [_literal(self.file)],
                 )
                 batches = iter(lambda: result.fetchmany(_AT_A_TIME), [])
-                yield from numbered(chain.from_iterable(batches))
+                yield from numbered(chain.from_iterable(batches), columns)
         except duckdb.Error as error:
             raise SlateError(f"the slate {self.name} cannot be read: {_first_line(error)}") from error
 

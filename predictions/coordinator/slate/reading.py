@@ -13,7 +13,7 @@ from predictions.coordinator.slate.bigquery_table import MAXIMUM_BYTES_BILLED, B
 from predictions.coordinator.slate.csv_file import csv_file, shipped
 from predictions.coordinator.slate.csv_file import shipped_slates as shipped_slates
 from predictions.coordinator.slate.parquet_file import ParquetFile
-from predictions.coordinator.slate.rows import Slate, Source, slate_of
+from predictions.coordinator.slate.rows import COLUMNS, EXPECTED_MINUTES, Slate, Source, slate_of
 from predictions.coordinator.slate.sqlite_table import SqliteTable
 from shared.deployment.values import near_misses
 
@@ -36,15 +36,17 @@ _TABLE = re.compile(
 )
 
 
-def read_slate(game_date: date, slate: str | Path | None = None) -> Slate:
+def read_slate(game_date: date, slate: str | Path | None = None, min_minutes: float | None = None) -> Slate:
     """The slate of ``game_date`` that ``slate`` names; None: the one that comes with the package.
 
-    ``slate`` is a path or one of ``NAMES``. Raises ``SlateError`` when there is none or it is no slate,
-    ``EmptySlateError`` when no row of it can be used, and ``MissingExtraError`` when the library that
-    reads it is not installed.
+    ``slate`` is a path or one of ``NAMES``. ``min_minutes`` leaves out players who are expected to play
+    less, which takes the column ``expected_minutes``; None: nobody is left out. Raises ``SlateError``
+    when there is no slate or it is none, ``EmptySlateError`` when no row of it can be used, and
+    ``MissingExtraError`` when the library that reads it is not installed.
     """
     source = shipped(game_date) if slate is None else named(slate)
-    return slate_of(game_date, source.name, source.rows(game_date))
+    columns = COLUMNS if min_minutes is None else (*COLUMNS, EXPECTED_MINUTES)
+    return slate_of(game_date, source.name, source.rows(game_date, columns), min_minutes)
 
 
 def named(slate: str | Path) -> Source:

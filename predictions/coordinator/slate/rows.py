@@ -18,6 +18,8 @@ from predictions.worker.worker import PredictionRequest
 from shared.deployment.values import near_misses
 
 COLUMNS = ("game_id", "game_date", "player_id", "player_name", "team", "opponent", "recent_points")
+#: The column that only an order with ``min_minutes`` needs.
+EXPECTED_MINUTES = "expected_minutes"
 #: A single game's points beyond this are a slip of the pen (100 is the most that one player ever scored).
 MOST_POINTS = 200
 #: How many set-aside rows an error names; all of them are counted.
@@ -36,10 +38,10 @@ class Row:
     problem: str | None = None
 
 
-def numbered(table: Iterable[Sequence[object]]) -> Iterator[Row]:
-    """The rows of a ``table`` that was asked for ``COLUMNS`` in their order: row 1, row 2, …"""
+def numbered(table: Iterable[Sequence[object]], columns: Sequence[str]) -> Iterator[Row]:
+    """The rows of a ``table`` that was asked for ``columns`` in their order: row 1, row 2, …"""
     for number, values in enumerate(table, start=1):
-        yield Row(f"row {number}", dict(zip(COLUMNS, values, strict=True)))
+        yield Row(f"row {number}", dict(zip(columns, values, strict=True)))
 
 
 class Source(Protocol):
@@ -50,8 +52,8 @@ class Source(Protocol):
         """How people call it: in the batch's record, and at the start of each error."""
         ...
 
-    def rows(self, game_date: date) -> Iterator[Row]:
-        """The rows of the file, or of ``game_date`` where the place holds many dates.
+    def rows(self, game_date: date, columns: Sequence[str] = COLUMNS) -> Iterator[Row]:
+        """The rows of the file, or of ``game_date`` where the place holds many dates, with ``columns``.
 
         Read as they are asked for. Raises ``SlateError`` where the place cannot be read or has other
         columns, and ``MissingExtraError`` where the library for it is not installed.
@@ -73,12 +75,16 @@ class SetAside:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slate:
-    """Everybody to predict for on one date, in the source's order, and the rows that were set aside."""
+    """Everybody to predict for on one date, in the source's order, and the rows that were set aside.
+
+    ``left_out`` counts the players who are expected to play less than was asked for.
+    """
 
     game_date: date
     source: str
     requests: tuple[PredictionRequest, ...]
     set_aside: tuple[SetAside, ...] = ()
+    left_out: int = 0
 
     @property
     def games(self) -> int:
@@ -86,38 +92,44 @@ class Slate:
         return len({request.game_id for request in self.requests})
 
 
-def slate_of(game_date: date, source: str, rows: Iterable[Row]) -> Slate:
+def slate_of(game_date: date, source: str, rows: Iterable[Row], min_minutes: float | None = None) -> Slate:
     """The slate of ``game_date`` that ``rows`` make; ``source`` names them.
 
-    Raises ``EmptySlateError`` when no row can be used, and whatever ``rows`` raises.
+    Players who are expected to play less than ``min_minutes`` are left out; None: nobody is. Raises
+    ``EmptySlateError`` when no row can be used, and whatever ``rows`` raises.
     """
     requests: dict[str, PredictionRequest] = {}
     set_aside: list[SetAside] = []
+    left_out = 0
     for row in rows:
         try:
             request = _request(row, game_date)
+            if min_minutes is not None and _minutes(row.values.get(EXPECTED_MINUTES)) < min_minutes:
+                left_out += 1
+                continue
             _once(request, requests)
         except ValueError as problem:
             set_aside.append(SetAside(row.where, _player(row.values), str(problem)))
         else:
             requests[request.player_id] = request
     if not requests:
-        raise EmptySlateError(_nobody(game_date, source, set_aside))
+        raise EmptySlateError(_nobody(game_date, source, set_aside, left_out))
     return Slate(
         game_date=game_date,
         source=source,
         requests=tuple(requests.values()),
         set_aside=tuple(set_aside),
+        left_out=left_out,
     )
 
 
-def require_columns(found: Sequence[str], source: str) -> None:
-    """Raises ``SlateError`` for the first column that a table lacks, with its near misses.
+def require_columns(found: Sequence[str], source: str, columns: Sequence[str]) -> None:
+    """Raises ``SlateError`` for the first of ``columns`` that a table lacks, with its near misses.
 
     More columns, and another order, are no matter: a table is asked for its columns by name.
     """
     names = {name.lower() for name in found}
-    missing = next((name for name in COLUMNS if name not in names), None)
+    missing = next((name for name in columns if name not in names), None)
     if missing:
         raise SlateError(f"{source} has no column {missing}{near_misses(missing, found)}")
 
@@ -178,15 +190,30 @@ def _recent(value: object) -> tuple[float, ...]:
 
 
 def _points(value: object) -> float:
-    try:
-        if isinstance(value, bool) or not isinstance(value, (str, int, float, Decimal)):
-            raise TypeError
-        points = float(value)
-    except (TypeError, ValueError, OverflowError):
-        raise ValueError(f"recent_points holds {shortened(value)}, which is no number") from None
+    points = _number("recent_points holds", value)
     if not (math.isfinite(points) and 0 <= points <= MOST_POINTS):
         raise ValueError(f"recent_points holds {_shown(value)}, which is not between 0 and {MOST_POINTS}")
     return points
+
+
+def _minutes(value: object) -> float:
+    """How long the player is expected to play. An unknown is no 0: the row is set aside, and named."""
+    if value is None or value == "":
+        raise ValueError(f"{EXPECTED_MINUTES} is empty")
+    minutes = _number(f"{EXPECTED_MINUTES} is", value)
+    if math.isnan(minutes):
+        raise ValueError(f"{EXPECTED_MINUTES} is {_shown(value)}, which is no number")
+    return minutes
+
+
+def _number(what: str, value: object) -> float:
+    """``value`` as a number; raises ``ValueError``, which begins with ``what``."""
+    try:
+        if isinstance(value, bool) or not isinstance(value, (str, int, float, Decimal)):
+            raise TypeError
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(f"{what} {shortened(value)}, which is no number") from None
 
 
 def _once(request: PredictionRequest, seen: Mapping[str, PredictionRequest]) -> None:
@@ -195,7 +222,12 @@ def _once(request: PredictionRequest, seen: Mapping[str, PredictionRequest]) -> 
         raise ValueError(f"the player is on the slate already, in game {seen[request.player_id].game_id}")
 
 
-def _nobody(game_date: date, source: str, set_aside: Sequence[SetAside]) -> str:
+def _nobody(game_date: date, source: str, set_aside: Sequence[SetAside], left_out: int) -> str:
+    if left_out:
+        return (
+            f"{source} has nobody for {game_date} who is expected to play that long: "
+            f"{left_out} left out, {len(set_aside)} set aside"
+        )
     if not set_aside:
         return f"{source} has no rows: nobody to predict for on {game_date}"
     named = "; ".join(str(row) for row in set_aside[:_NAMED])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
@@ -35,7 +35,7 @@ class SqliteTable:
         """The file and the table."""
         return f"{self.file}, table {self.table}"
 
-    def rows(self, game_date: date) -> Iterator[Row]:
+    def rows(self, game_date: date, columns: Sequence[str] = COLUMNS) -> Iterator[Row]:
         """The rows of ``game_date`` and those whose date cannot be read, by game and player, from row 1."""
         # SQLite would make the file that is not there, and says only "unable to open" of one it may not.
         if not self.file.is_file():
@@ -44,13 +44,13 @@ class SqliteTable:
         try:
             with closing(sqlite3.connect(address, timeout=BUSY_SECONDS, uri=True)) as connection:
                 connection.text_factory = _text
-                self._check(connection)
-                found = connection.execute(self._query(), {"day": game_date.isoformat(), "iso": _ISO})
-                yield from numbered(found)
+                self._check(connection, columns)
+                found = connection.execute(self._query(columns), {"day": game_date.isoformat(), "iso": _ISO})
+                yield from numbered(found, columns)
         except sqlite3.Error as error:
             raise SlateError(f"the slate {self.name} cannot be read: {error}") from error
 
-    def _check(self, connection: sqlite3.Connection) -> None:
+    def _check(self, connection: sqlite3.Connection, columns: Sequence[str]) -> None:
         """Names are looked up first: SQLite takes an unknown name in quotes for a text."""
         listed = connection.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")
         tables = [str(name) for (name,) in listed]
@@ -58,13 +58,13 @@ class SqliteTable:
             known = ", ".join(tables) or "none"
             hint = near_misses(self.table, tables)
             raise SlateError(f"the slate {self.file} has no table {self.table!r}{hint} (there: {known})")
-        columns = connection.execute("SELECT name FROM pragma_table_xinfo(?)", (self.table,))
-        require_columns([str(name) for (name,) in columns], self.name)
+        found = connection.execute("SELECT name FROM pragma_table_xinfo(?)", (self.table,))
+        require_columns([str(name) for (name,) in found], self.name, columns)
 
-    def _query(self) -> str:
-        columns = ", ".join(f'"{name}"' for name in COLUMNS)
+    def _query(self, columns: Sequence[str]) -> str:
+        wanted = ", ".join(f'"{name}"' for name in columns)
         return (
-            f'SELECT {columns} FROM "{self.table}" '  # noqa: S608 (a plain identifier that is there)
+            f'SELECT {wanted} FROM "{self.table}" '  # noqa: S608 (a plain identifier that is there)
             'WHERE substr("game_date", 1, 10) = :day '
             'OR "game_date" IS NULL OR "game_date" NOT GLOB :iso '
             'ORDER BY "game_id", "player_id"'
