@@ -9,7 +9,7 @@ PYTHON := python3 python3.13 python3.12 python3.11
 PYTEST_ARGS :=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run demo test test-all agree lint bench readme lock clean history
+.PHONY: help run demo test test-all agree fuzz lint bench readme lock clean history
 .DEFAULT_GOAL := help
 
 help: ## list the goals
@@ -31,6 +31,9 @@ test-all: .venv/test.stamp ## run the tests on each Python, 3.11 to 3.13, that i
 
 agree: .venv/test.stamp ## compare a mirror and a checkout over 200 histories
 	MIRROR_HISTORIES=200 $(BIN)/python -m pytest tests/deployment/test_mirror.py -k agree
+
+fuzz: .venv/test.stamp ## try 10,000 odd messages of Cloud Run and answers of git
+	FUZZ_CASES=10000 $(BIN)/python -m pytest $(PYTEST_ARGS) tests/deployment/test_fuzz_*.py
 
 lint: .venv/test.stamp ## check style (ruff) and types (mypy)
 	$(BIN)/ruff check .

@@ -348,7 +348,7 @@ def _entries(message: Any) -> Iterator[Entry]:
     field = "traffic_statuses" if isinstance(message, run_v2.Service) else "instance_split_statuses"
     for status in getattr(message, field, ()):
         yield Entry(
-            latest=int(status.type_) == _LATEST,
+            latest=_number(status, "type_") == _LATEST,
             revision=_short(status.revision),
             percent=status.percent,
             tag=_bounded(getattr(status, "tag", "")),
@@ -358,7 +358,7 @@ def _entries(message: Any) -> Iterator[Entry]:
 
 def _changing(message: Any) -> bool:
     """While this holds, the platform calls its own traffic statuses and ready revision transient."""
-    state = message.terminal_condition.state
+    state = _number(message.terminal_condition, "state")
     behind = message.observed_generation != message.generation
     return bool(message.reconciling or behind or state in _UNSETTLED)
 
@@ -366,7 +366,7 @@ def _changing(message: Any) -> bool:
 def _failure(message: Any) -> str | None:
     """What the platform says about the first condition that failed; the one that sums up comes first."""
     for condition in (message.terminal_condition, *message.conditions):
-        if condition.state == run_v2.Condition.State.CONDITION_FAILED:
+        if _number(condition, "state") == run_v2.Condition.State.CONDITION_FAILED:
             return condition.message or f"the condition {condition.type_} failed"
     return None
 
@@ -382,7 +382,7 @@ def _since(message: Any) -> datetime | None:
 
 
 def _unsettled_since(condition: run_v2.Condition) -> datetime | None:
-    if condition.state not in _UNSETTLED or "last_transition_time" not in condition:
+    if _number(condition, "state") not in _UNSETTLED or "last_transition_time" not in condition:
         return None
     try:
         return datetime.fromtimestamp(int(condition.last_transition_time.timestamp()), tz=UTC)
@@ -395,7 +395,7 @@ def _follows(message: Any) -> bool:
     field = "traffic" if isinstance(message, run_v2.Service) else "instance_splits"
     created = _short(getattr(message, "latest_created_revision", ""))
     return all(
-        int(target.type_) == _LATEST or _short(target.revision) == created
+        _number(target, "type_") == _LATEST or _short(target.revision) == created
         for target in getattr(message, field, ())
         if target.percent
     )
@@ -461,6 +461,11 @@ def _same_name(message: Any, name: str, asked: Asked) -> None:
         found = plain(message.name) or "nothing"
         sentence = f"Cloud Run's answer about {asked.place} makes no sense: it describes {found}"
         raise SourceError(sentence, "invalid-response", False)
+
+
+def _number(message: Any, field: str) -> int:
+    """The enum ``field`` as its number: a value that Google adds one day is no reason for a warning."""
+    return int(getattr(type(message).pb(message), field))
 
 
 def _short(name: str) -> str:

@@ -98,13 +98,18 @@ class Clients:
         else:
             credentials, _ = google.auth.default(scopes=SCOPES)
             channel = ServicesGrpcTransport.create_channel(credentials=credentials, options=CHANNEL_OPTIONS)
-        return Connected(
-            run_v2.ServicesClient(transport=ServicesGrpcTransport(channel=channel)),
-            run_v2.RevisionsClient(transport=RevisionsGrpcTransport(channel=channel)),
-            run_v2.WorkerPoolsClient(transport=WorkerPoolsGrpcTransport(channel=channel)),
-            run_v2.JobsClient(transport=JobsGrpcTransport(channel=channel)),
-            credentials,
-        )
+        return connected(channel, credentials)
+
+
+def connected(channel: grpc.Channel, credentials: Any = None) -> Connected:
+    """The clients over one ``channel``, for which ``credentials`` were found (None: it asks for none)."""
+    return Connected(
+        run_v2.ServicesClient(transport=ServicesGrpcTransport(channel=channel)),
+        run_v2.RevisionsClient(transport=RevisionsGrpcTransport(channel=channel)),
+        run_v2.WorkerPoolsClient(transport=WorkerPoolsGrpcTransport(channel=channel)),
+        run_v2.JobsClient(transport=JobsGrpcTransport(channel=channel)),
+        credentials,
+    )
 
 
 def ask(call: Call[A], deadline: Deadline, asked: Asked) -> A:
