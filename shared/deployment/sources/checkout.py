@@ -20,7 +20,7 @@ from shared.deployment.errors import SourceError
 from shared.deployment.facts import Commit, Entry, Finding, Target, Unknown
 from shared.deployment.git_process import Git, own_words
 from shared.deployment.sources.confirmed import Records
-from shared.deployment.sources.git_history import GitHistory
+from shared.deployment.sources.git_history import GitHistory, nonsense
 from shared.deployment.sources.once import Once
 from shared.deployment.sources.ref_names import REF_NAME
 from shared.deployment.sources.remote import ask, fetch_failed
@@ -35,6 +35,7 @@ else:
 #: Of the time that is left, what asking the remote (retries included) and fetching may take each: an
 #: answer that never comes must leave time for the rest of the check.
 REMOTE_SHARE, FETCH_SHARE = 0.5, 0.8
+_OBJECT_ID = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
 #: How many refs are searched for near misses.
 NEAR_MISS_REFS = 5000
 
@@ -150,6 +151,8 @@ class _Repository:
         """Those of ``names`` that exist, in that order: name, object id, how it stands to its upstream."""
         form = "--format=%(refname)%00%(objectname)%00%(upstream:track,nobracket)"
         lines = [line.split("\0") for line in _lines(self.git.run("for-each-ref", form, *names))]
+        if not all(len(line) == 3 and _OBJECT_ID.fullmatch(line[1]) for line in lines):
+            raise nonsense("for-each-ref")
         found = {name: (name, oid, track) for name, oid, track in lines}
         return [found[name] for name in names if name in found]
 
@@ -157,7 +160,7 @@ class _Repository:
         """The error for a target ref that does not exist, with the names that come close."""
         args = (f"--count={NEAR_MISS_REFS}", "refs/heads", "refs/tags", "refs/remotes")
         full = _lines(self.git.run("for-each-ref", "--format=%(refname)", *args))
-        shown = full if ref.startswith("refs/") else [name.split("/", 2)[2] for name in full]
+        shown = full if ref.startswith("refs/") else [name.split("/", 2)[-1] for name in full]
         near = [name for name in difflib.get_close_matches(ref, shown, n=4) if name != ref][:3]
         hint = f"; did you mean {' or '.join(near)}?" if near else ""
         known = [remote for remote, _ in self.remotes()]
@@ -182,6 +185,8 @@ def _open_repository(path: Path, environ: Mapping[str, str], deadline: Deadline)
     if not len(asked) <= len(lines) <= len(asked) + 1:
         raise SourceError(f"{name} has a line break in its path", "history-unavailable")
     shallow, algorithm, git_dir, common_dir = lines[:4]
+    if shallow not in ("true", "false") or algorithm not in ("sha1", "sha256") or b"\0" in answer:
+        raise nonsense("rev-parse")
     # A bare repository has no top folder. Git runs in it, as remotes may be relative paths.
     top = os.path.join(folder, lines[4]) if len(lines) > 4 else git_dir
     git = Git(cwd=top, git_dir=git_dir, environ=environ, deadline=deadline)

@@ -13,6 +13,10 @@ from shared.deployment.git_process import Git
 from shared.deployment.sources.blobs import blobs_of
 
 COMMIT_ID = re.compile(r"[0-9a-f]{7,64}")
+_FULL_ID = re.compile(rb"[0-9a-f]{40}|[0-9a-f]{64}")
+#: What `git cat-file --batch-check` says of a name: the type of its object, or that there is none.
+_TYPES = frozenset({"commit", "tree", "blob", "tag"})
+_NO_TYPES = frozenset({"missing", "ambiguous"})
 
 #: Bytes of everything that a commit says of itself (ids, time, author, subject), after which the rest is
 #: cut while it is read: subjects of megabytes exist. Paths are never cut.
@@ -134,8 +138,15 @@ class GitHistory:
         if not shorts:
             return {}
         answer = self.git.run("rev-parse", *(f"--disambiguate={short}" for short in shorts))
-        oids = sorted(set(answer.decode().split()))
+        oids = sorted(self._ids(answer, "rev-parse"))
         return {short: [oid for oid in oids if oid.startswith(short)] for short in shorts}
+
+    def _ids(self, answer: bytes, command: str) -> set[str]:
+        """The full ids, a line each, that ``command`` answered."""
+        oids = set(answer.decode("ascii", "replace").split())
+        if not all(map(self._is_full, oids)):
+            raise nonsense(command)
+        return oids
 
     def _only(self, commits: Sequence[str], asked: str) -> str | Unknown:
         """The one commit that was ``asked`` for, or why there is not just one."""
@@ -178,8 +189,13 @@ class GitHistory:
         answer = self.git.run(
             "cat-file", "--batch-check=%(objectname) %(objecttype)", stdin=stdin, limit=LISTING_LIMIT
         )
-        lines = [line.rpartition(" ") for line in answer.decode().splitlines()]
+        lines = [line.rpartition(" ") for line in answer.decode("utf-8", "replace").split("\n")[:-1]]
+        if len(lines) != len(names) or not all(self._is_told(oid, kind) for oid, _, kind in lines):
+            raise nonsense("cat-file")
         return [(oid, kind) for oid, _, kind in lines]
+
+    def _is_told(self, oid: str, kind: str) -> bool:
+        return kind in _NO_TYPES or (kind in _TYPES and self._is_full(oid))
 
     @property
     def _empty_tree(self) -> str:
@@ -196,14 +212,13 @@ class GitHistory:
         """
         if not trees:
             return []
-        first = trees[0]
-        pairs = [(self._empty_tree, first), *((first, tree) for tree in trees[1:])]
-        stdin = "".join(f"{old} {new}\n" for old, new in pairs).encode()
+        first, nothing = trees[0], self._empty_tree
+        # The last question has an empty answer: an answer that was cut off has lost at least that.
+        pairs = [(nothing, first), *((first, tree) for tree in trees[1:]), (nothing, nothing)]
+        asked = [f"{old} {new}".encode() for old, new in pairs]
         args = ("diff-tree", "--stdin", "-r", "--raw", "--no-abbrev", *DIFF_OPTIONS)
-        listings = _raw_listings(self.git.run(*args, stdin=stdin, limit=LISTING_LIMIT))
-        if len(listings) != len(trees):
-            raise SourceError("`git diff-tree` answered other questions than asked", "invalid-response")
-        whole, *changes = listings
+        answer = self.git.run(*args, stdin=b"".join(pair + b"\n" for pair in asked), limit=LISTING_LIMIT)
+        whole, *changes, _ = _raw_listings(answer, asked)
         return [whole, *(_changed(whole, each) for each in changes)]
 
     def _revisions(self, tips: Sequence[str]) -> list[str]:
@@ -212,7 +227,12 @@ class GitHistory:
             return [f"{tips[0]}...{tips[1]}"]
         # Exit status 1 says that they have no ancestor in common.
         answer = self.git.run("merge-base", "--octopus", "--all", *tips, accept=(0, 1))
-        return [*tips, *(f"^{base}" for base in answer.decode().split())]
+        return [*tips, *(f"^{base}" for base in sorted(self._ids(answer, "merge-base")))]
+
+
+def nonsense(command: str) -> SourceError:
+    """The error for a ``command`` of git whose answer is none to what was asked."""
+    return SourceError(f"`git {command}` answered something that makes no sense", "invalid-response")
 
 
 def between(chunks: Iterable[bytes], mark: bytes) -> Iterator[bytes]:
@@ -262,9 +282,13 @@ class _Piece:
 
 def _commits(pieces: Iterator[bytes]) -> Iterator[Commit]:
     """The commits of ``git log``: after an empty piece header and paths take turns."""
-    next(pieces)
+    if next(pieces, None):
+        raise nonsense("log")
     for header in pieces:
-        yield _commit(header, next(pieces))
+        paths = next(pieces, b"")
+        if not paths.startswith(b"\0") or not paths.endswith(b"\0"):  # cut off in the middle of a commit
+            raise nonsense("log")
+        yield _commit(header, paths)
 
 
 def _commit(header: bytes, paths: bytes) -> Commit:
@@ -275,6 +299,8 @@ def _commit(header: bytes, paths: bytes) -> Commit:
     if len(fields) < 5:
         fields = _cut_fields(fields)
     sha, parents, seconds, author, subject = fields
+    if not all(map(_FULL_ID.fullmatch, [sha, *parents.split()])):
+        raise nonsense("log")
     return Commit(
         sha=sha.decode(),
         parents=parents.decode().split(),
@@ -288,7 +314,7 @@ def _commit(header: bytes, paths: bytes) -> Commit:
 def _cut_fields(fields: list[bytes]) -> list[bytes]:
     """The fields of a header that was cut: an author may be, the parents must not."""
     if len(fields) < 4:
-        raise SourceError("`git log` told a commit that cannot be read", "invalid-response")
+        raise nonsense("log")
     return [*fields, b""]
 
 
@@ -323,16 +349,26 @@ def _changed(listing: Mapping[str, Entry], changes: Mapping[str, Entry]) -> dict
     return both
 
 
-def _raw_listings(answer: bytes) -> list[dict[str, Entry]]:
-    """``git diff-tree --stdin --raw -z``: a line per pair, then for each path ``:MODES IDS STATUS``, NUL,
-    the path, NUL. Only the parts at even places can hold a pair's line, so a path cannot pass for one.
+_RAW = re.compile(rb":[0-7]{6} ([0-7]{6}) (?:[0-9a-f]{40,64}) ([0-9a-f]{40,64}) [A-Z]")
+
+
+def _raw_listings(answer: bytes, asked: Sequence[bytes]) -> list[dict[str, Entry]]:
+    """``git diff-tree --stdin --raw -z``: a line per pair that was ``asked`` for, then for each path
+    ``:MODES IDS STATUS``, NUL, the path, NUL. Only the parts at even places can hold a pair's line, so a
+    path cannot pass for one.
     """
     listings: list[dict[str, Entry]] = []
+    told: list[bytes] = []
     parts = answer.split(b"\0")
     for place in range(0, len(parts), 2):
-        *pairs, entry = parts[place].split(b"\n")
+        *pairs, line = parts[place].split(b"\n")
+        told += pairs
         listings.extend({} for _ in pairs)
-        if entry:
-            _, mode, _, blob, _ = entry.decode().split(" ")
-            listings[-1][_path(parts[place + 1])] = Entry(mode, blob)
+        if line:
+            entry = _RAW.fullmatch(line)
+            if not entry or not listings or place + 2 >= len(parts):
+                raise nonsense("diff-tree")
+            listings[-1][_path(parts[place + 1])] = Entry(entry[1].decode(), entry[2].decode())
+    if told != list(asked):
+        raise nonsense("diff-tree")
     return listings

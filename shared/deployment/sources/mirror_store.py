@@ -26,7 +26,7 @@ from filelock import FileLock, Timeout
 from shared.deployment.calling import Deadline
 from shared.deployment.errors import SourceError
 from shared.deployment.git_process import Git
-from shared.deployment.sources.git_history import GitHistory
+from shared.deployment.sources.git_history import GitHistory, nonsense
 from shared.deployment.sources.remote import Remote, shown
 
 #: Seconds for which a copy that was replaced is kept: whoever reads it has long reached its deadline.
@@ -118,8 +118,11 @@ class Store:
 
     def _open(self, path: Path) -> Copy:
         git = replace(self.git, git_dir=str(path))
-        answer = git.run("rev-parse", "--is-shallow-repository", "--show-object-format").decode().split()
-        history = GitHistory(git=git, shallow=answer[0] == "true", id_length=_ID_LENGTH[answer[1]])
+        answer = git.run("rev-parse", "--is-shallow-repository", "--show-object-format")
+        told = re.fullmatch(rb"(true|false)\n(sha1|sha256)\n", answer)
+        if not told:
+            raise nonsense("rev-parse")
+        history = GitHistory(git=git, shallow=told[1] == b"true", id_length=_ID_LENGTH[told[2].decode()])
         return Copy(path, history)
 
     def _fetched(self, copy: Copy, oid: str, theirs: str, deadline: Deadline) -> Copy:
