@@ -6,10 +6,8 @@ meets known commits parses nothing and lists nothing.
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
-from typing import Generic, TypeVar
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import TypeVar
 
 from shared.deployment.facts import Entry, History
 from shared.deployment.relevance import selection
@@ -19,8 +17,8 @@ from shared.deployment.relevance.literals import literals_of
 from shared.deployment.relevance.rules import Rules
 from shared.deployment.relevance.selection import LINK, SUBMODULE, Files, Selection, Tree
 from shared.deployment.relevance.syntax import meaning
+from shared.deployment.remembering import Recent
 
-K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 Listing = Mapping[str, Entry]
@@ -31,35 +29,12 @@ _LISTINGS, _SELECTIONS = 16, 256
 _UNREADABLE = ImportFacts(computed=("*",), syntax_error=True)
 
 
-class _Recent(Generic[K, V]):
-    """The values that were used last, by key; safe across threads."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._lock = threading.Lock()
-        self._values: OrderedDict[K, V] = OrderedDict()
-
-    def get(self, key: K) -> V | None:
-        """The value of ``key``, which counts as used now; None where there is none."""
-        with self._lock:
-            if key in self._values:
-                self._values.move_to_end(key)
-            return self._values.get(key)
-
-    def put(self, key: K, value: V) -> None:
-        """Remember; the one unused for longest makes room."""
-        with self._lock:
-            self._values[key] = value
-            while len(self._values) > self._most:
-                self._values.popitem(last=False)
-
-
 class Memory:
     """What one process knows of trees and contents. One per process serves every check."""
 
     def __init__(self) -> None:
-        self.listings: _Recent[str, Listing] = _Recent(_LISTINGS)
-        self.selections: _Recent[tuple[Rules, str], Selection] = _Recent(_SELECTIONS)
+        self.listings: Recent[str, Listing] = Recent(_LISTINGS)
+        self.selections: Recent[tuple[Rules, str], Selection] = Recent(_SELECTIONS)
         self.facts = ByBlob(facts_of)
         self.literals = ByBlob(literals_of)
         self.meanings = ByBlob(meaning)

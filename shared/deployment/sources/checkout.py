@@ -19,7 +19,8 @@ from shared.deployment.calling import Deadline, retrying
 from shared.deployment.errors import SourceError
 from shared.deployment.facts import Commit, Entry, Finding, Target, Unknown
 from shared.deployment.git_process import Git, own_words
-from shared.deployment.sources.confirmed import Records
+from shared.deployment.remembering import Kept
+from shared.deployment.sources.confirmed import KeptAnswers, Records
 from shared.deployment.sources.git_history import GitHistory, nonsense
 from shared.deployment.sources.once import Once
 from shared.deployment.sources.ref_names import REF_NAME
@@ -47,7 +48,8 @@ class Checkout:
     ``refs/remotes/origin/main``) is the remote's branch, asked for now; ``main`` the local branch, or
     else the tag; ``HEAD`` and full names are themselves. ``environ`` is what git inherits, cleaned;
     ``now`` the clock (UTC). ``stale_target_limit``: for how many seconds the last commit that the
-    remote confirmed may serve when the remote cannot be asked.
+    remote confirmed may serve when the remote cannot be asked. What the remote answers may be ``kept`` for
+    later checks (None: it is asked each time).
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class Checkout:
         environ: Mapping[str, str],
         now: Callable[[], datetime],
         stale_target_limit: float,
+        kept: KeptAnswers | None = None,
     ) -> None:
         self._path = Path(os.path.abspath(path))
         self._ref = target_ref
@@ -66,6 +69,7 @@ class Checkout:
         self._environ = environ
         self._now = now
         self._limit = timedelta(seconds=stale_target_limit)
+        self._kept = kept or Kept()
         self._opened = Once(self._open)
         self._target = Once(self._find_target)
 
@@ -90,6 +94,10 @@ class Checkout:
         """As ``facts.History.walk``."""
         return self._history.walk(tips)
 
+    def line(self, tip: str, most: int) -> Sequence[str]:
+        """As ``facts.History.line``."""
+        return self._history.line(tip, most)
+
     def contents(self, blobs: Collection[str]) -> Mapping[str, bytes]:
         """As ``facts.History.contents``."""
         return self._history.contents(blobs)
@@ -110,7 +118,9 @@ class Checkout:
             for remote, address in repository.remotes():
                 if name.startswith(f"{remote}/"):
                     branch = name.removeprefix(f"{remote}/")
-                    return _RemoteBranch(repository, remote, branch, address, self._now, self._limit).target()
+                    return _RemoteBranch(
+                        repository, remote, branch, address, self._now, self._limit, self._kept
+                    ).target()
         return self._local_target(repository)
 
     def _local_target(self, repository: _Repository) -> Target:
@@ -247,17 +257,21 @@ class _RemoteBranch:
     address: str
     now: Callable[[], datetime]
     limit: timedelta
+    kept: KeptAnswers
 
     def target(self) -> Target:
         """Its commit: as the remote says now, else as it last said, within the limit."""
         git = self.repository.git.within(REMOTE_SHARE)
         try:
-            commit = retrying(lambda: self._ask(git), git.deadline)
+            commit, confirmed_at = self.kept.get(
+                (f"{self.repository.common_dir} {self.address}", self._theirs),
+                lambda: (retrying(lambda: self._ask(git), git.deadline), self.now()),
+            )
         except SourceError as error:
             if error.cause == "target-not-found":
                 raise
             return self._last_confirmed(error)
-        commit, confirmed_at = self._obtain(commit), self.now()
+        commit = self._obtain(commit)
         self._records.write(commit, confirmed_at)
         return Target(ref=self._ref, commit=commit, confirmed_at=confirmed_at)
 

@@ -8,7 +8,7 @@ pinned workload goes on serving an old revision through any number of successful
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -101,7 +101,8 @@ class CloudRun:
 
     ``service`` is the workload's name whatever its ``kind``. ``deadline`` is the check's: every call
     gets what is left of it. ``clients`` may be shared by the sources of many workloads. ``label_keys``
-    and ``env_keys`` are what may carry a commit, strongest first. ``rollout_timeout`` is in seconds;
+    and ``env_keys`` are what may carry a commit, strongest first. ``kept_env`` and ``kept_labels`` name the
+    variables and labels whose values are told, no others are. ``rollout_timeout`` is in seconds;
     ``now`` (UTC) tells how old a rollout is.
     """
 
@@ -116,6 +117,8 @@ class CloudRun:
         kind: Kind = "service",
         label_keys: Sequence[str] = LABEL_KEYS,
         env_keys: Sequence[str] = ENV_KEYS,
+        kept_env: Collection[str] = (),
+        kept_labels: Collection[str] = (),
         rollout_timeout: float = ROLLOUT_TIMEOUT_S,
         now: Callable[[], datetime] = _utc_now,
     ) -> None:
@@ -127,6 +130,8 @@ class CloudRun:
         self._clients = clients
         self._label_keys = label_keys
         self._env_keys = env_keys
+        self._kept_env = kept_env
+        self._kept_labels = kept_labels
         self._rollout_timeout = rollout_timeout
         self._now = now
 
@@ -305,6 +310,8 @@ class CloudRun:
             evidence=evidence,
             image=image or None,
             env_names=frozenset(_set_names(container)) if container else frozenset(),
+            env=_values(container, self._kept_env) if container else {},
+            labels={name: _bounded(labels[name]) for name in self._kept_labels if name in labels},
         )
 
     def _claims(self, labels: Any, carrier: Carrier) -> tuple[Evidence, ...]:
@@ -442,6 +449,15 @@ def _set_names(container: run_v2.Container) -> Iterator[str]:
     for variable in container.env:
         if variable.value or "value_source" in variable:
             yield variable.name
+
+
+def _values(container: run_v2.Container, names: Collection[str]) -> dict[str, str]:
+    """The values of the variables ``names``; one that a secret brings is not in the message at all."""
+    return {
+        variable.name: _bounded(variable.value)
+        for variable in container.env
+        if variable.name in names and "value_source" not in variable
+    }
 
 
 def _moment(revision: run_v2.Revision) -> datetime | None:

@@ -13,6 +13,10 @@ from pathlib import Path
 
 from shared.deployment.errors import SourceError
 from shared.deployment.facts import Finding, Target
+from shared.deployment.remembering import Kept
+
+#: What remotes answered to this process: by address and ref the object, and when it was said.
+KeptAnswers = Kept[tuple[str, str], tuple[str, datetime]]
 
 
 @dataclass(frozen=True, slots=True)

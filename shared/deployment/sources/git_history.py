@@ -93,6 +93,14 @@ class GitHistory:
         with self.git.stream(*args) as chunks:
             yield from _commits(between(chunks, mark.encode()))
 
+    def line(self, tip: str, most: int) -> Sequence[str]:
+        """As ``facts.History.line``; one process."""
+        self._require_full([tip])
+        if self.shallow:
+            raise SourceError.of(self._cut())
+        args = ("rev-list", "--first-parent", f"--max-count={most}", "--end-of-options", tip, "--")
+        return self.git.run(*args).decode().split()
+
     def contents(self, blobs: Collection[str]) -> Mapping[str, bytes]:
         """As ``facts.History.contents``; one process. Absent is what is not in this repository."""
         stdin = self._listed(blobs)

@@ -16,7 +16,8 @@ from shared.deployment.calling import Deadline, retrying
 from shared.deployment.errors import SourceError
 from shared.deployment.facts import Commit, Entry, Target, Unknown
 from shared.deployment.git_process import Git
-from shared.deployment.sources.confirmed import Records
+from shared.deployment.remembering import Kept
+from shared.deployment.sources.confirmed import KeptAnswers, Records
 from shared.deployment.sources.git_history import GitHistory
 from shared.deployment.sources.mirror_store import Copy, Store
 from shared.deployment.sources.once import Once
@@ -43,7 +44,8 @@ class Mirror:
     where it is missing. ``environ`` is what git inherits, cleaned; ``GITHUB_TOKEN`` in it is told to
     https://github.com and to nobody else. ``now`` is the clock (UTC). ``stale_target_limit``: for how
     many seconds the last commit that the remote confirmed may serve when it cannot be asked.
-    ``fetch_share`` is the part of the remaining time that making or refreshing the mirror may take.
+    ``fetch_share`` is the part of the remaining time that making or refreshing the mirror may take. What
+    the remote answers may be ``kept`` for later checks (None: it is asked each time).
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Mirror:
         now: Callable[[], datetime],
         stale_target_limit: float,
         fetch_share: float = FETCH_SHARE,
+        kept: KeptAnswers | None = None,
     ) -> None:
         self._address = repository
         self._ref = target_ref
@@ -66,6 +69,7 @@ class Mirror:
         self._now = now
         self._limit = timedelta(seconds=stale_target_limit)
         self._share = fetch_share
+        self._kept = kept or Kept()
         self._store = Once(self._open_store)
         self._found = Once(self._find_target)
         self._replaced = False
@@ -114,6 +118,10 @@ class Mirror:
             healed = self._replace(copy, error, tips)
         yield from healed.walk(tips)
 
+    def line(self, tip: str, most: int) -> Sequence[str]:
+        """As ``facts.History.line``."""
+        return self._read(lambda history: history.line(tip, most), [tip])
+
     def contents(self, blobs: Collection[str]) -> Mapping[str, bytes]:
         """As ``facts.History.contents``. All that the mirror lacks is fetched in one request."""
 
@@ -139,12 +147,14 @@ class Mirror:
             raise SourceError(f"target_ref {self._ref!r} is no name of a ref", "target-not-found")
         store = self._store.get()
         try:
-            copy, commit = self._obtain(store, self._asked(store))
+            oid, confirmed_at = self._kept.get(
+                (self._address, self._theirs), lambda: (self._asked(store), self._now())
+            )
+            copy, commit = self._obtain(store, oid)
         except SourceError as error:
             if error.cause == "target-not-found":
                 raise
             return self._stand_in(store, error)
-        confirmed_at = self._now()
         self._records(store).write(commit, confirmed_at)
         return Target(ref=_our_name(self._theirs), commit=commit, confirmed_at=confirmed_at), copy
 

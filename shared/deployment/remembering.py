@@ -1,0 +1,72 @@
+"""What one process remembers from check to check: a bounded number of values, some for a time only."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+#: Answers that are kept at once: a few services of a few repositories.
+_ANSWERS = 256
+
+
+class Recent(Generic[K, V]):
+    """The values that were used last, by key; safe across threads."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._lock = threading.Lock()
+        self._values: OrderedDict[K, V] = OrderedDict()
+
+    def get(self, key: K) -> V | None:
+        """The value of ``key``, which counts as used now; None where there is none."""
+        with self._lock:
+            if key in self._values:
+                self._values.move_to_end(key)
+            return self._values.get(key)
+
+    def put(self, key: K, value: V) -> None:
+        """Remember; the one unused for longest makes room."""
+        with self._lock:
+            self._values[key] = value
+            while len(self._values) > self._most:
+                self._values.popitem(last=False)
+
+
+class Kept(Generic[K, V]):
+    """Answers that serve for ``seconds`` (on ``clock``, monotonic) before they are asked for anew.
+
+    0 keeps nothing. An error is never kept.
+    """
+
+    def __init__(self, seconds: float = 0.0, clock: Callable[[], float] = time.monotonic) -> None:
+        self._seconds = seconds
+        self._clock = clock
+        self._answers: Recent[K, tuple[float, V]] = Recent(_ANSWERS)
+
+    def get(
+        self,
+        key: K,
+        ask: Callable[[], V],
+        worth: Callable[[V], bool] = lambda _: True,
+        *,
+        fresh: bool = False,
+    ) -> V:
+        """The answer to ``key``: what is kept, or ``ask()``, kept from now on if it is ``worth`` it.
+
+        ``fresh`` asks whatever is kept.
+
+        Two callers at the same time may both ask; what ``ask`` raises is raised.
+        """
+        known = self._answers.get(key)
+        if not fresh and known is not None and self._clock() < known[0]:
+            return known[1]
+        answer = ask()
+        if self._seconds > 0 and worth(answer):
+            self._answers.put(key, (self._clock() + self._seconds, answer))
+        return answer
