@@ -17,11 +17,23 @@ DEPLOYMENT = ROOT / "shared" / "deployment"
 #: the floors below it.
 FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"errors", "facts", "fingerprint", "reasons"}),
-    frozenset({"declared", "evidence", "lineage", "relevance", "report", "values", "watch"}),
+    frozenset(
+        {
+            "content",
+            "declared",
+            "evidence",
+            "lineage",
+            "relevance",
+            "remembering",
+            "report",
+            "values",
+            "watch",
+        }
+    ),
     frozenset({"verdict"}),
     frozenset({"acknowledging", "break_glass", "inventory", "render", "settings", "calling", "git_process"}),
     frozenset({"sources", "sinks"}),
-    frozenset({"gate", "selecting"}),
+    frozenset({"gate", "proving", "selecting", "witnessing"}),
     frozenset({"questions"}),
     frozenset({"assembly"}),
     frozenset({"doctor", "doctor_service", "doctor_steps", "waiting"}),

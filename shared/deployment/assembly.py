@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache, partial
@@ -25,14 +25,17 @@ from shared.deployment.errors import (
 from shared.deployment.facts import Evidence, History, Live, LiveSource, Target, Unknown
 from shared.deployment.inventory import Known, undeclared
 from shared.deployment.relevance.selection import Selection
+from shared.deployment.remembering import Kept
 from shared.deployment.report import DriftReport, unknown_report
 from shared.deployment.selecting import Memory
 from shared.deployment.settings import FILE_NAME, ServiceSettings, Settings, is_address, load
 from shared.deployment.sinks.log import LogSink
 from shared.deployment.verdict import Outcome, Verdict, judge
+from shared.deployment.witnessing import Remembered
 
 if TYPE_CHECKING:
     from shared.deployment.sources.cloud_run_clients import Clients
+    from shared.deployment.sources.confirmed import KeptAnswers
 
 log = logging.getLogger("drift_gate")
 
@@ -76,15 +79,28 @@ def check(
             judge(unknown_report(name, one.kind, unloaded), one.policy, now) for name, one in chosen.items()
         ]
     else:
-        plans = [build.plan(name, one, deadline) for name, one in chosen.items()]
-        if after_rollout:
-            plans = [replace(plan, live=_Landed(plan.live)) for plan in plans]
-        verdicts = gate.check(plans, deadline=deadline, now=now, memory=_memory())
+        verdicts = _judged(build, chosen, deadline, now, after_rollout)
+        if any(one.cache_ttl for one in chosen.values()) and any(each.refuses for each in verdicts):
+            # What was kept may be older than the fix, and nobody is to wait for it to expire.
+            verdicts = _judged(_Builder(settings, fresh=True), chosen, deadline, now, after_rollout)
     if inventory and not unloaded:
         verdicts += _undeclared(settings, deadline, now)
     if record:
         gate.write(verdicts, sinks_of(settings))
     return Outcome.of(verdicts, now, int((time.monotonic() - started) * 1000))
+
+
+def _judged(
+    build: _Builder,
+    chosen: Mapping[str, ServiceSettings],
+    deadline: Deadline,
+    now: datetime,
+    after_rollout: bool,
+) -> list[Verdict]:
+    plans = [build.plan(name, one, deadline) for name, one in chosen.items()]
+    if after_rollout:
+        plans = [replace(plan, live=_Landed(plan.live)) for plan in plans]
+    return gate.check(plans, deadline=deadline, now=now, memory=_memory())
 
 
 def _undeclared(settings: Settings, deadline: Deadline, now: datetime) -> list[Verdict]:
@@ -218,11 +234,15 @@ class _Landed:
 
 
 class _Builder:
-    """Makes the plans of one check; services of one repository and ref share one history."""
+    """Makes the plans of one check; services of one repository and ref share one history.
 
-    def __init__(self, settings: Settings) -> None:
+    ``fresh`` asks anew what is kept from earlier checks.
+    """
+
+    def __init__(self, settings: Settings, *, fresh: bool = False) -> None:
         self._settings = settings
-        self._histories: dict[tuple[bool, str, str, float], History] = {}
+        self._fresh = fresh
+        self._histories: dict[tuple[bool, str, str, float, float], History] = {}
 
     def load(self, services: Collection[ServiceSettings]) -> None:
         """Load the libraries that the check needs, before its clock starts.
@@ -245,6 +265,7 @@ class _Builder:
             rules=service.rules,
             policy=service.policy,
             required_env=service.required_env,
+            pins=service.pins,
             acknowledged=self._settings.acknowledged,
             config_path=_config_path(self._settings, service),
         )
@@ -254,6 +275,14 @@ class _Builder:
             from shared.deployment.sources.ledger import Ledger
 
             return Ledger(path=self._settings.beside(service.ledger), service=name)
+        source: LiveSource = self._cloud_run(name, service, deadline)
+        if not service.cache_ttl:
+            return source
+        key = (self._settings.emulator, name, service.model_dump_json())
+        kept = _kept_lives(service.cache_ttl, os.getpid())
+        return Remembered(source=source, key=key, kept=kept, fresh=self._fresh)
+
+    def _cloud_run(self, name: str, service: ServiceSettings, deadline: Deadline) -> LiveSource:
         from shared.deployment.sources.cloud_run import CloudRun
 
         return CloudRun(
@@ -265,12 +294,20 @@ class _Builder:
             clients=_clients(self._settings.emulator),
             label_keys=service.commit_labels,
             env_keys=service.commit_env,
+            kept_env=frozenset(pin.env for pin in service.pins if pin.env is not None),
+            kept_labels=frozenset(pin.label for pin in service.pins if pin.label is not None),
             rollout_timeout=service.rollout_timeout,
             now=utc_now,
         )
 
     def _history(self, service: ServiceSettings, deadline: Deadline) -> History:
-        key = (service.mirrored, service.repository, service.target_ref, service.stale_target_limit)
+        key = (
+            service.mirrored,
+            service.repository,
+            service.target_ref,
+            service.stale_target_limit,
+            service.cache_ttl,
+        )
         if key not in self._histories:
             self._histories[key] = self._new_history(service, deadline)
         return self._histories[key]
@@ -279,6 +316,7 @@ class _Builder:
         from shared.deployment.sources.checkout import Checkout
         from shared.deployment.sources.mirror import Mirror
 
+        kept = None if self._fresh else _kept_targets(service.cache_ttl, os.getpid())
         if service.mirrored:
             return Mirror(
                 repository=self._settings.address(service.repository),
@@ -288,6 +326,7 @@ class _Builder:
                 environ=self._settings.environ,
                 now=utc_now,
                 stale_target_limit=service.stale_target_limit,
+                kept=kept,
             )
         return Checkout(
             path=self._settings.beside(service.repository),
@@ -296,6 +335,7 @@ class _Builder:
             environ=self._settings.environ,
             now=utc_now,
             stale_target_limit=service.stale_target_limit,
+            kept=kept,
         )
 
 
@@ -349,6 +389,16 @@ def _clients(emulator: str | None) -> Clients:
 @cache
 def _memory_of(process: int) -> Memory:
     return Memory()
+
+
+@cache
+def _kept_lives(seconds: float, process: int) -> Kept[Hashable, Live]:
+    return Kept(seconds)
+
+
+@cache
+def _kept_targets(seconds: float, process: int) -> KeptAnswers:
+    return Kept(seconds)
 
 
 @cache

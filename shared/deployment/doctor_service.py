@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from shared.deployment import evidence
+from shared.deployment import evidence, proving
 from shared.deployment.calling import Deadline, gather
 from shared.deployment.doctor_steps import (
     State,
@@ -23,6 +23,7 @@ from shared.deployment.evidence import Weighed
 from shared.deployment.facts import Entry, Finding, Live, LiveRevision, Target, Unknown
 from shared.deployment.gate import Plan
 from shared.deployment.git_process import Git
+from shared.deployment.proving import Settled
 from shared.deployment.reasons import REASONS, Decision
 from shared.deployment.relevance.patterns import PathRules
 from shared.deployment.relevance.selection import Selection, Union
@@ -115,9 +116,13 @@ def _opened(plan: Plan, service: ServiceSettings, settings: Settings, deadline: 
 
 @dataclass(frozen=True, slots=True)
 class _Learned:
-    """What the repository says of the service: its ids resolved, its target's files and selection."""
+    """What the repository says of the service: its ids resolved, its target's files and selection.
+
+    ``settled`` is what the evidence of its live revisions comes to; None where these are not known.
+    """
 
     resolved: Mapping[str, str | Unknown]
+    settled: Settled | None
     files: Mapping[str, Entry]
     selection: Selection
     union: Union
@@ -147,8 +152,13 @@ def _learn(patient: Patient) -> _Learned | SourceError:
         relevance = Relevance(plan.history, Memory())
         relevance.prepare([(plan.rules, target.commit)])
         selection = relevance.of(plan.rules, target.commit)
+        settled = (
+            proving.settled(plan.history, relevance, plan.rules, target.commit, live, resolved)
+            if isinstance(live, Live)
+            else None
+        )
         union = Union(plan.rules, (selection,))
-        return _Learned(resolved, relevance.files(target.commit), selection, union)
+        return _Learned(resolved, settled, relevance.files(target.commit), selection, union)
 
     return gather({"the repository": ask}, patient.deadline)["the repository"]
 
@@ -187,16 +197,21 @@ def _evidence(patient: Patient, learned: _Learned | SourceError) -> Iterator[Ste
         yield Step("evidence", patient.name, "skipped", "because the service could not be read")
     elif isinstance(learned, SourceError):
         yield _not_learned("evidence", patient, learned)
-    else:
-        for one in patient.live.revisions:
+    elif learned.settled is not None:
+        line = evidence_line(patient.name, patient.service)
+        for one, weighed in zip(learned.settled.live.revisions, learned.settled.weighed, strict=True):
             if one.unknown is None:
-                yield from _evidence_of(patient, one, learned)
+                yield from _evidence_of(patient, one, weighed, learned, line)
+        for finding in patient.live.findings:
+            if finding.code in ("evidence-unreachable", "evidence-conflict"):
+                yield _finding("evidence", patient, finding, line)
 
 
-def _evidence_of(patient: Patient, one: LiveRevision, learned: _Learned) -> Iterator[Step]:
-    """Which commit the revision names, by which carrier, and what speaks against it."""
-    weighed = evidence.weigh(one, learned.resolved)
-    where, line = one.revision or patient.name, evidence_line(patient.name, patient.service)
+def _evidence_of(
+    patient: Patient, one: LiveRevision, weighed: Weighed, learned: _Learned, line: str
+) -> Iterator[Step]:
+    """Which commit the revision runs, by which carrier, and what speaks against it."""
+    where = one.revision or patient.name
     if isinstance(weighed.commit, Unknown):
         own = weighed.commit.cause in ("no-commit-evidence", "ambiguous-commit")
         fix = line if own else history_line(weighed.commit, patient.service, patient.settings)
@@ -212,7 +227,8 @@ def _strength(
 ) -> Step:
     """How good the evidence is: two that agree, one alone, or a weak one."""
     claims = [claim for claim in evidence.read(one.evidence) if claim.id]
-    agreeing = [claim for claim in claims if learned.resolved[str(claim.id)] == weighed.commit]
+    # What the files prove names a whole commit, which nobody had to resolve.
+    agreeing = [claim for claim in claims if learned.resolved.get(str(claim.id), claim.id) == weighed.commit]
     carriers = list(dict.fromkeys(claim.evidence.carrier for claim in agreeing))
     told = f"{where} runs {str(weighed.commit)[:12]}; {agreeing[0]} decides"
     if {"revision-label", "image-tag"} <= set(carriers):

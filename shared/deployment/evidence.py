@@ -18,6 +18,8 @@ from shared.deployment.facts import Carrier, Evidence, Finding, LiveRevision, Un
 STRENGTH: tuple[Carrier, ...] = get_args(Carrier)
 #: Carriers written anew by each deploy that does its job; if two of them disagree, one of them lies.
 _STRONG: frozenset[Carrier] = frozenset({"image-label", "revision-label", "image-tag"})
+#: Carriers that outlive deploys or that nobody checks: where they disagree, the others are believed.
+_WEAK: dict[Carrier, str] = {"env": "the variable", "health": "the worker's own answer under"}
 #: A full-length id from one of these is meant as a commit even if no repository has it. An image
 #: label may be inherited from the base image and name a commit of somebody else's repository.
 _BINDING: frozenset[Carrier] = frozenset(STRENGTH) - {"image-label"}
@@ -45,10 +47,14 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Weighed:
-    """What the evidence comes to: a commit of the history or the cause why not, and what contradicts."""
+    """What the evidence comes to: a commit of the history or the cause why not, and what contradicts.
+
+    ``claim`` is the one that decided; None where none did.
+    """
 
     commit: str | Unknown
     findings: tuple[Finding, ...] = ()
+    claim: Claim | None = None
 
 
 def is_commit_id(text: str) -> bool:
@@ -83,7 +89,9 @@ def weigh(revision: LiveRevision, resolved: Mapping[str, str | Unknown]) -> Weig
         return Weighed(revision.unknown)
     claims = [claim for claim in read(revision.evidence) if claim.id]
     commit = _decide(claims, resolved) or _nothing(revision.evidence)
-    return Weighed(commit, (*_conflicts(claims, resolved, commit), *_dirty(claims, resolved, commit)))
+    deciding = next((claim for claim in claims if resolved[str(claim.id)] == commit), None)
+    findings = (*_conflicts(claims, resolved, commit), *_dirty(claims, resolved, commit))
+    return Weighed(commit, findings, deciding)
 
 
 def disagreeing_service_claims(
@@ -160,10 +168,11 @@ def _conflicts(
         )
     for claim in claims:
         claimed = _named(claim, resolved)
-        if claim.evidence.carrier == "env" and isinstance(commit, str) and claimed not in (None, commit):
+        weak = _WEAK.get(claim.evidence.carrier)
+        if weak and isinstance(commit, str) and claimed not in (None, commit):
             yield Finding(
                 code="weak-evidence-disagrees",
-                message=f"the variable {claim.evidence.key} says {claim.evidence.value}, "
+                message=f"{weak} {claim.evidence.key} says {claim.evidence.value}, "
                 f"stronger evidence says {commit[:12]}",
                 data={"key": claim.evidence.key, "value": claim.evidence.value},
             )
@@ -173,7 +182,7 @@ def _dirty(
     claims: Sequence[Claim], resolved: Mapping[str, str | Unknown], commit: str | Unknown
 ) -> Iterable[Finding]:
     for claim in claims:
-        weak = claim.evidence.carrier == "env" and _named(claim, resolved) != commit
+        weak = claim.evidence.carrier in _WEAK and _named(claim, resolved) != commit
         if claim.dirty and not weak:
             yield Finding(
                 code="dirty-build",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Any, Literal, NamedTuple, Protocol, get_args
 
@@ -155,7 +155,8 @@ class LiveRevision:
     ``revision`` is the short name; None for a job, whose template is what the next run uses, and for
     a ledger entry. ``percent`` is its share of the traffic. ``evidence`` keeps every claim about its
     commit, strongest first. ``env_names`` are the names of the variables that it gives the container
-    which takes the requests, those out of secrets too, those that are empty not: never a value.
+    which takes the requests, those out of secrets too, those that are empty not. ``env`` and ``labels``
+    hold the values of those alone that the caller asked for by name, and never one that a secret brings.
     ``url`` is its own tag URL, None where it has none. ``content`` is what an instance of it says of its
     files, None where nobody asked or nobody answered. ``unknown`` says why the revision could not be
     read; then ``evidence`` is empty and nothing else is known.
@@ -168,6 +169,8 @@ class LiveRevision:
     created_at: datetime | None = None
     unknown: Unknown | None = None
     env_names: frozenset[str] = frozenset()
+    env: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
     url: str | None = None
     content: Content | None = None
 
@@ -280,6 +283,13 @@ class History(Protocol):
 
         Raises ``shallow-history`` before the first commit where the history is cut: a count over it
         would be wrong, not just short.
+        """
+        ...
+
+    def line(self, tip: str, most: int) -> Sequence[str]:
+        """``tip`` and its first parents, newest first, at most ``most`` of them.
+
+        Raises ``shallow-history`` where the history is cut: it would end too early.
         """
         ...
 

@@ -2,11 +2,12 @@
 
     1. ask, side by side, what is live and what should be
     2. let the history say which commits the evidence means
-    3. find what is relevant, and what of it differs
-    4. walk the history once, counting for every live commit as it passes by
-    5. put each service's report together
-    6. let each policy judge
-    7. let what somebody has acknowledged refuse nothing
+    3. find what is relevant
+    4. hold what the live images really contain against the commits that their marks name
+    5. walk the history once, counting for every live commit what differs as it passes by
+    6. put each service's report together
+    7. let each policy judge
+    8. let what somebody has acknowledged refuse nothing
 
 What fails on the way makes the services that depend on it `unknown`, with the cause, and no other.
 """
@@ -15,17 +16,18 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from shared.deployment import acknowledging, declared, evidence, lineage, report
+from shared.deployment import acknowledging, declared, evidence, lineage, proving, report
 from shared.deployment.acknowledging import Acknowledgement
 from shared.deployment.calling import Deadline, gather
+from shared.deployment.declared import Due, Pin
 from shared.deployment.errors import SourceError
-from shared.deployment.evidence import Weighed
 from shared.deployment.facts import History, Kind, Live, LiveSource, Target, Unknown
+from shared.deployment.proving import Settled
 from shared.deployment.relevance.patterns import PathRules
 from shared.deployment.relevance.rules import Rules
 from shared.deployment.relevance.selection import Union
@@ -49,7 +51,8 @@ class Sink(Protocol):
 class Plan:
     """What is to be checked for one service. Services of one repository and ref share one ``history``.
 
-    ``required_env`` are the names of the variables that a live revision must have. ``acknowledged`` is
+    ``required_env`` are the names of the variables that a live revision must have, ``pins`` the values
+    that it must have. ``acknowledged`` is
     what the settings at hand acknowledge; ``config_path`` is the file of the repository that may
     acknowledge more, at the target commit.
     """
@@ -61,6 +64,7 @@ class Plan:
     rules: Rules
     policy: Policy
     required_env: tuple[str, ...] = ()
+    pins: tuple[Pin, ...] = ()
     acknowledged: tuple[Acknowledgement, ...] = ()
     config_path: str = "drift.toml"
 
@@ -121,7 +125,7 @@ def _ask(plans: Sequence[Plan], deadline: Deadline) -> tuple[list[_Case], dict[s
     for plan in plans:
         live, target = answers[plan.service], answers[id(plan.history)]
         if isinstance(live, Live):
-            live = declared.held_against(live, plan.required_env)
+            live = declared.with_required(live, plan.required_env)
         if isinstance(live, Live) and isinstance(target, Target):
             cases.append(_Case(plan, live, target))
         else:
@@ -144,32 +148,46 @@ def _one_sided(plan: Plan, live: object, target: object) -> DriftReport:
 def _compare(
     history: History, cases: Sequence[_Case], now: datetime, memory: Memory
 ) -> dict[str, DriftReport]:
-    """2. to 5. for the services of one history."""
-    resolved = history.resolve(_ids(cases))
-    weighed = {
-        case.plan.service: [evidence.weigh(revision, resolved) for revision in case.live.revisions]
-        for case in cases
-    }
+    """2. to 6. for the services of one history."""
     target = cases[0].target.commit
+    resolved = history.resolve(_ids(cases))
     relevance = Relevance(history, memory)
-    unions = _select(relevance, cases, weighed, target)
-    wanted = [
-        _Wanted(case.plan, live, unions[case.plan.service])
+    # All at once: the number of git processes does not grow with the services.
+    relevance.prepare(
+        [(case.plan.rules, end) for case in cases for end in proving.ends(case.live, target, resolved)]
+    )
+    known = [
+        (case, proving.settled(history, relevance, case.plan.rules, target, case.live, resolved))
         for case in cases
-        for live in _other_commits(weighed[case.plan.service], target)
+    ]
+    wanted = [
+        _Wanted(case.plan, live, settled.union)
+        for case, settled in known
+        for live in settled.commits
+        if live != target
     ]
     counted = _count(history, relevance, wanted, target, now)
-    reports = {}
-    for case in cases:
-        service, union = case.plan.service, unions[case.plan.service]
-        if union.nothing is not None:
-            reports[service] = case.unknown(_nothing_relevant(service, union.nothing))
-            continue
-        compared = [Compared(one, counted.get((service, str(one.commit)))) for one in weighed[service]]
-        reports[service] = report.compare(
-            service, case.live, case.target, compared, resolved, union.findings(), now
-        )
-    return reports
+    return {
+        case.plan.service: _report(case, settled, counted, resolved, _due(history, case, memory), now)
+        for case, settled in known
+    }
+
+
+def _report(
+    case: _Case,
+    settled: Settled,
+    counted: Mapping[tuple[str, str], Tally | Unknown],
+    resolved: Mapping[str, str | Unknown],
+    due: Sequence[Due],
+    now: datetime,
+) -> DriftReport:
+    """6. The report on one service."""
+    service, union = case.plan.service, settled.union
+    if union.nothing is not None:
+        return case.unknown(_nothing_relevant(service, union.nothing))
+    live = declared.with_pins(settled.live, due)
+    compared = [Compared(one, counted.get((service, str(one.commit)))) for one in settled.weighed]
+    return report.compare(service, live, case.target, compared, resolved, union.findings(), now)
 
 
 def _ids(cases: Iterable[_Case]) -> set[str]:
@@ -179,25 +197,12 @@ def _ids(cases: Iterable[_Case]) -> set[str]:
     return evidence.ids(claim for each in claims for claim in each)
 
 
-def _other_commits(weighed: Sequence[Weighed], target: str) -> list[str]:
-    """The live commits that differ from the target; equal ids need no history."""
-    commits = {one.commit for one in weighed if isinstance(one.commit, str)}
-    return sorted(commits - {target})
-
-
-def _select(
-    relevance: Relevance, cases: Sequence[_Case], weighed: Mapping[str, Sequence[Weighed]], target: str
-) -> dict[str, Union]:
-    """3. What is relevant for each service: whatever its rules select at any end."""
-    ends = {
-        case.plan.service: [target, *_other_commits(weighed[case.plan.service], target)] for case in cases
-    }
-    rules = {case.plan.service: case.plan.rules for case in cases}
-    relevance.prepare([(rules[service], commit) for service, commits in ends.items() for commit in commits])
-    return {
-        service: Union(rules[service], tuple(relevance.of(rules[service], commit) for commit in commits))
-        for service, commits in ends.items()
-    }
+def _due(history: History, case: _Case, memory: Memory) -> list[Due]:
+    """What the service pins, with the values that the target's files say."""
+    paths = sorted({pin.path for pin in case.plan.pins if pin.path is not None})
+    contents = _contents_at(history, case.target.commit, paths, memory) if paths else {}
+    texts = {path: content.decode("utf-8", "replace") for path, content in contents.items()}
+    return [Due.of(pin, texts) for pin in case.plan.pins]
 
 
 def _nothing_relevant(service: str, why: str) -> Unknown:
@@ -220,7 +225,7 @@ class _Wanted:
 def _count(
     history: History, relevance: Relevance, wanted: Sequence[_Wanted], target: str, now: datetime
 ) -> Mapping[tuple[str, str], Tally | Unknown]:
-    """4. For each service and live commit what stands between it and the target, from one walk."""
+    """5. For each service and live commit what stands between it and the target, from one walk."""
     keys = [(each.plan.service, each.live) for each in wanted]
     if not wanted:
         return {}
@@ -246,7 +251,7 @@ def _count(
 def _acknowledged(
     plans: Sequence[Plan], verdicts: Iterable[Verdict], now: datetime, memory: Memory
 ) -> list[Verdict]:
-    """7. The verdicts with what is acknowledged, at hand or at the target; only a refusal asks for it."""
+    """8. The verdicts with what is acknowledged, at hand or at the target; only a refusal asks for it."""
     told: dict[tuple[int, str, str], tuple[Acknowledgement, ...]] = {}
     answers = []
     for plan, judged in zip(plans, verdicts, strict=True):
@@ -265,9 +270,7 @@ def _told_at(history: History, commit: str, path: str, memory: Memory) -> tuple[
     """What the file ``path`` of ``commit`` acknowledges; nothing where it cannot be read, which is logged."""
     where = f"{path} at {commit[:12]}"
     try:
-        listing = memory.listings.get(commit) or history.files([commit])[commit]
-        blob = listing[path].blob if path in listing else None
-        content = history.contents([blob]).get(blob) if blob else None
+        content = _contents_at(history, commit, [path], memory).get(path)
     except SourceError as error:
         log.warning("%s: what it acknowledges could not be read: %s", where, error)
         return ()
@@ -275,6 +278,14 @@ def _told_at(history: History, commit: str, path: str, memory: Memory) -> tuple[
     for complaint in read.complaints:
         log.warning("%s: %s", where, complaint)
     return read.acknowledged
+
+
+def _contents_at(history: History, commit: str, paths: Collection[str], memory: Memory) -> dict[str, bytes]:
+    """What those of ``paths`` hold that ``commit`` has and that can be read."""
+    listing = memory.listings.get(commit) or history.files([commit])[commit]
+    blobs = {path: listing[path].blob for path in paths if path in listing}
+    contents = history.contents(blobs.values())
+    return {path: contents[blob] for path, blob in blobs.items() if blob in contents}
 
 
 def _watch(policy: Policy, now: datetime) -> Watch:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from shared.deployment import evidence, lineage
+from shared.deployment import evidence, lineage, proving
 from shared.deployment.errors import DriftConfigError, SourceError
 from shared.deployment.facts import Commit, Live, Target, Unknown
 from shared.deployment.gate import Plan
@@ -44,14 +44,13 @@ def learn(plan: Plan, memory: Memory) -> Known:
     """Ask for both sides of ``plan``. Raises ``SourceError`` where one cannot be known."""
     live, target = plan.live.read(), plan.history.target()
     resolved = plan.history.resolve(evidence.ids(e for each in live.revisions for e in each.evidence))
-    shares = tuple(
-        Share(each.revision, each.percent, evidence.weigh(each, resolved).commit) for each in live.revisions
-    )
-    ends = sorted({share.commit for share in shares if isinstance(share.commit, str)} | {target.commit})
     relevance = Relevance(plan.history, memory)
-    relevance.prepare([(plan.rules, commit) for commit in ends])
-    union = Union(plan.rules, tuple(relevance.of(plan.rules, commit) for commit in ends))
-    return Known(plan, live, target, shares, relevance, union)
+    settled = proving.settled(plan.history, relevance, plan.rules, target.commit, live, resolved)
+    shares = tuple(
+        Share(each.revision, each.percent, one.commit)
+        for each, one in zip(live.revisions, settled.weighed, strict=True)
+    )
+    return Known(plan, settled.live, target, shares, relevance, settled.union)
 
 
 @dataclass(frozen=True, slots=True)

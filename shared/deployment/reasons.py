@@ -65,9 +65,15 @@ REASONS: dict[str, Meaning] = {
     ),
     "evidence-conflict": Meaning(
         "deny",
-        "strong evidence about the live revision disagrees: "
-        "a label and the image tag, say, name different commits",
+        "strong evidence about the live revision disagrees: a label and the image tag, say, name different "
+        "commits, or one commit stands for two images",
         "deploy again with one commit in the image tag and the revision label",
+    ),
+    "content-mismatch": Meaning(
+        "deny",
+        "the worker's own fingerprint of its files is not that of the commit which the revision names: old "
+        "layers under a new label, a changed work tree, or another application",
+        "build the image anew, without the cache and from a clean tree, and deploy it",
     ),
     "image-incomplete": Meaning(
         "deny",
@@ -79,6 +85,12 @@ REASONS: dict[str, Meaning] = {
         "the live revision lacks an environment variable that `required_env` names, or has it empty",
         "set the variable again: `gcloud run services update SERVICE --update-env-vars NAME=VALUE` "
         "(`--update-secrets` for a secret)",
+    ),
+    "pin-mismatch": Meaning(
+        "deny",
+        "a variable or label of the live revision does not have the value that `pins` declares, or cannot be "
+        "compared with it",
+        "set the value named in the message on the service, or correct what declares it",
     ),
     "rollout-failed": Meaning(
         "deny",
@@ -124,9 +136,14 @@ REASONS: dict[str, Meaning] = {
     ),
     "weak-evidence-disagrees": Meaning(
         "warn",
-        "only an environment variable names another commit than the stronger evidence; "
-        "variables outlive deploys",
+        "only an environment variable or the worker's bare word names another commit than the stronger "
+        "evidence; variables outlive deploys",
         "set the variable anew on each deploy or drop it",
+    ),
+    "evidence-unreachable": Meaning(
+        "warn",
+        "a registry or worker that `evidence` names could not be asked, so that only weaker evidence decides",
+        "read the message: it names the carrier, the cause and the permission that is needed",
     ),
     "service-label-disagrees": Meaning(
         "warn",

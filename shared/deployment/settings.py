@@ -21,6 +21,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, mo
 
 from shared.deployment import break_glass
 from shared.deployment.acknowledging import Acknowledgement
+from shared.deployment.declared import Pin, VariableName
 from shared.deployment.errors import DriftConfigError
 from shared.deployment.facts import CAUSES, Fact, Kind
 from shared.deployment.reasons import REASONS, Decision
@@ -43,7 +44,16 @@ _OTHER_VARIABLES = frozenset({"DRIFT_CONFIG", CACHE_DIR, break_glass.SWITCH, bre
 
 #: Lists and tables cannot be set by a variable.
 _NO_SCALARS = frozenset(
-    {"commit_labels", "commit_env", "reasons", "deny_paths", "warn_paths", "deny_subjects"}
+    {
+        "commit_labels",
+        "commit_env",
+        "evidence",
+        "image_labels",
+        "reasons",
+        "deny_paths",
+        "warn_paths",
+        "deny_subjects",
+    }
 )
 
 _ADDRESS = re.compile(r"[a-zA-Z][\w+.-]*://\S+|[\w.-]+@[\w.-]+:(?!/?/)\S+")
@@ -136,8 +146,6 @@ _Limit = Annotated[float, Field(ge=0, le=3_155_760_000, allow_inf_nan=False)]
 Duration = Annotated[_Limit, BeforeValidator(seconds)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9](?:[a-z0-9.:-]{0,98}[a-z0-9])?$")]
 RepositoryPath = Annotated[str, AfterValidator(_inside)]
-#: A name as the platform takes it: anything but an equals sign, and no white space, which is a slip.
-VariableName = Annotated[str, Field(pattern=r"^[^\s=\x00]+$")]
 Patterns = Annotated[tuple[str, ...], AfterValidator(_gitignore)]
 PathText = Annotated[str, AfterValidator(_path)]
 
@@ -159,6 +167,7 @@ class Defaults(Fact):
     rollout_timeout: Annotated[Duration, Field(gt=0)] = 1800.0
     commit_labels: tuple[str, ...] = ("commit-sha", "commit_sha", "git-sha", "git-commit")
     commit_env: tuple[str, ...] = ("BUILD_COMMIT", "GIT_SHA", "COMMIT_SHA", "GIT_COMMIT")
+    cache_ttl: Duration = 0.0
 
 
 class PolicyKeys(Fact):
@@ -190,14 +199,16 @@ class ServiceSettings(Defaults, PolicyKeys):
     entrypoint: tuple[str, ...] = ()
     import_roots: tuple[str, ...] = ()
     required_env: tuple[VariableName, ...] = ()
+    pins: tuple[Pin, ...] = ()
 
     @model_validator(mode="after")
     def _placed(self) -> ServiceSettings:
         missing = [key for key in ("project", "region") if getattr(self, key) is None]
         if self.live == "cloud-run" and missing:
             raise ValueError(f'live = "cloud-run" needs {" and ".join(missing)}')
-        if self.live == "ledger" and self.required_env:
-            raise ValueError('required_env needs live = "cloud-run": a ledger knows no environment')
+        for key in ("required_env", "pins"):
+            if self.live == "ledger" and getattr(self, key):
+                raise ValueError(f'{key} needs live = "cloud-run": a ledger knows nothing but commits')
         if self.history == "checkout" and is_address(self.repository):
             raise ValueError('history = "checkout" needs the path of a repository, not an address')
         return self

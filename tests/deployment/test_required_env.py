@@ -138,7 +138,7 @@ def test_a_history_that_fails_hides_no_lack(world: World) -> None:
 def test_a_revision_that_cannot_be_read_is_not_said_to_lack_anything() -> None:
     unread = LiveRevision(revision="w-1", percent=100, unknown=Unknown(cause="timeout", message="no answer"))
     live = Live(kind="service", project="p", region="r", revisions=(unread,))
-    assert declared.held_against(live, ["MODEL_PATH"]).findings == ()
+    assert declared.with_required(live, ["MODEL_PATH"]).findings == ()
 
 
 def test_no_value_comes_out_anywhere(world: World, caplog: pytest.LogCaptureFixture) -> None:
@@ -165,7 +165,7 @@ def test_no_value_comes_out_anywhere(world: World, caplog: pytest.LogCaptureFixt
         ('required_env = ["MODEL_PATH=x"]', "pattern"),
         ('required_env = [""]', "pattern"),
         ('require_env = ["MODEL_PATH"]', "did you mean required_env"),
-        ('live = "ledger"\nrequired_env = ["MODEL_PATH"]', "a ledger knows no environment"),
+        ('live = "ledger"\nrequired_env = ["MODEL_PATH"]', "a ledger knows nothing but commits"),
     ],
 )
 def test_a_wrong_declaration_stops(tmp_path: Path, line: str, said: str) -> None:

@@ -1,0 +1,92 @@
+"""What a running image really holds, against the tree of a commit. Pure.
+
+A label says what somebody meant to deploy; the ids of the files say what runs. That alone tells old layers
+under a new label, an image from a changed work tree, and another application under the service's name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from shared.deployment.facts import Content, Entry
+from shared.deployment.relevance.patterns import path_rules
+from shared.deployment.relevance.selection import SUBMODULE, Union
+
+#: Paths of each kind that a message names, and that the data lists: what a person reads before `git diff`.
+NAMED, LISTED = 3, 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """What an image holds of the relevant files of one commit.
+
+    ``same`` counts those with the commit's content. ``changed`` have another one, ``missing`` should be
+    there and are not, ``extra`` are in the image and neither in the commit nor declared as ``generated``
+    or ``ignore``. ``unseen`` are relevant files where the worker did not look: nothing is known of them.
+    """
+
+    same: int = 0
+    changed: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    extra: tuple[str, ...] = ()
+    unseen: tuple[str, ...] = ()
+
+    @property
+    def differs(self) -> bool:
+        """Whether the image is not what the commit would make of it."""
+        return bool(self.changed or self.missing or self.extra)
+
+    @property
+    def proves(self) -> bool:
+        """Whether every relevant file was looked at and is as the commit has it; no file proves nothing."""
+        return bool(self.same and not self.differs and not self.unseen)
+
+    def data(self) -> dict[str, list[str]]:
+        """The differing paths, for those who read the JSON; at most ``LISTED`` of each kind."""
+        kinds = {"changed": self.changed, "missing": self.missing, "extra": self.extra}
+        return {name: list(paths[:LISTED]) for name, paths in kinds.items() if paths}
+
+    def __str__(self) -> str:
+        told = (("differing", self.changed), ("missing", self.missing), ("unknown to it", self.extra))
+        return ", ".join(f"{len(paths):,} {what} ({_some(paths)})" for what, paths in told if paths)
+
+
+def held(content: Content, listing: Mapping[str, Entry], union: Union) -> Held:
+    """``content`` against ``listing``, the files of a commit; ``union`` says which of them count.
+
+    A file that the image holds and the commit does not have counts wherever it lies, since any file may be
+    imported, unless it is declared as ``generated`` or ``ignore``. What a submodule holds is not known.
+    """
+    relevant = [path for path, entry in listing.items() if entry.mode != SUBMODULE and union.relevant(path)]
+    there = [path for path in relevant if path in content.files]
+    absent = [path for path in relevant if path not in content.files]
+    changed = [path for path in there if content.files[path] != listing[path].blob]
+    return Held(
+        same=len(there) - len(changed),
+        changed=tuple(sorted(changed)),
+        missing=tuple(sorted(path for path in absent if _looked(content, path))),
+        extra=tuple(sorted(_extra(content, listing, union))),
+        unseen=tuple(sorted(path for path in absent if not _looked(content, path))),
+    )
+
+
+def _extra(content: Content, listing: Mapping[str, Entry], union: Union) -> Iterator[str]:
+    declared = path_rules((*union.rules.generated, *union.rules.ignore))
+    modules = tuple(f"{path}/" for path, entry in listing.items() if entry.mode == SUBMODULE)
+    for path in content.files:
+        if path not in listing and not declared.relevant(path) and not path.startswith(modules):
+            yield path
+
+
+def _looked(content: Content, path: str) -> bool:
+    """Whether the worker looked at the place where ``path`` would be."""
+    return any(
+        path == each or each == "" or (each.endswith("/") and path.startswith(each))
+        for each in content.covers
+    )
+
+
+def _some(paths: tuple[str, ...]) -> str:
+    more = f" and {len(paths) - NAMED:,} more" if len(paths) > NAMED else ""
+    return ", ".join(paths[:NAMED]) + more

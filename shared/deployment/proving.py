@@ -1,0 +1,210 @@
+"""Holds what the live images contain against the commits that their marks name, through one history.
+
+What the files say outweighs every mark: where they are not those of the commit that is claimed, the
+revision runs whatever commit of the target's line they are those of, or nobody knows which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+
+from shared.deployment import content, evidence
+from shared.deployment.content import Held
+from shared.deployment.errors import SourceError
+from shared.deployment.evidence import Weighed
+from shared.deployment.facts import Content, Evidence, Finding, History, Live, LiveRevision, Unknown
+from shared.deployment.relevance.rules import Rules
+from shared.deployment.relevance.selection import Union
+from shared.deployment.selecting import Relevance
+
+#: Commits of the target's line, newest first, that are searched for the one whose files run: an image
+#: that is older than the last two hundred merges is somebody else's.
+SEARCHED = 200
+#: How many trees of that search are held at once: a tree of 100,000 files takes tens of megabytes.
+_AT_ONCE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What the evidence of each live revision of one service comes to, with what counts for the service.
+
+    ``live`` has what the files prove among its evidence; ``weighed[i]`` belongs to ``live.revisions[i]``.
+    """
+
+    live: Live
+    weighed: tuple[Weighed, ...]
+    union: Union
+
+    @property
+    def commits(self) -> list[str]:
+        """The live commits that are known, each once."""
+        return sorted({one.commit for one in self.weighed if isinstance(one.commit, str)})
+
+
+def ends(live: Live, target: str, resolved: Mapping[str, str | Unknown]) -> list[str]:
+    """The commits whose trees say what is relevant, as far as the marks of ``live`` name them."""
+    return _ends(target, [evidence.weigh(revision, resolved) for revision in live.revisions])
+
+
+def settled(
+    history: History,
+    relevance: Relevance,
+    rules: Rules,
+    target: str,
+    live: Live,
+    resolved: Mapping[str, str | Unknown],
+) -> Settled:
+    """The evidence of ``live``, weighed: first its marks, then what the files say of these.
+
+    ``resolved`` are the ids that the marks name. ``relevance`` has prepared ``rules`` at ``ends(…)``, or
+    does it now. Raises ``SourceError`` where it cannot.
+    """
+    weighed = [evidence.weigh(revision, resolved) for revision in live.revisions]
+    union = _union(relevance, rules, _ends(target, weighed))
+    if all(revision.content is None for revision in live.revisions):
+        return Settled(live, tuple(weighed), union)
+    prover = Prover(history, relevance, rules, target, union)
+    proven = [prover.prove(*pair) for pair in zip(live.revisions, weighed, strict=True)]
+    live = replace(live, revisions=tuple(revision for revision, _ in proven))
+    weighed = [one for _, one in proven]
+    return Settled(live, tuple(weighed), _union(relevance, rules, _ends(target, weighed)))
+
+
+def _ends(target: str, weighed: Iterable[Weighed]) -> list[str]:
+    commits = {one.commit for one in weighed if isinstance(one.commit, str)}
+    return [target, *sorted(commits - {target})]
+
+
+def _union(relevance: Relevance, rules: Rules, commits: Sequence[str]) -> Union:
+    relevance.prepare([(rules, commit) for commit in commits])
+    return Union(rules, tuple(relevance.of(rules, commit) for commit in commits))
+
+
+@dataclass(frozen=True, slots=True)
+class Prover:
+    """The proofs of one service against one target commit; ``union`` knows the ends that the marks name."""
+
+    history: History
+    relevance: Relevance
+    rules: Rules
+    target: str
+    union: Union
+
+    def prove(self, revision: LiveRevision, weighed: Weighed) -> tuple[LiveRevision, Weighed]:
+        """``revision`` with what its files prove among its evidence, and what all of it comes to now.
+
+        ``weighed`` is what its marks come to. Without content nothing changes. Nothing is raised: a
+        history that cannot be searched leaves the commit unknown.
+        """
+        said = revision.content
+        if said is None or revision.unknown is not None:
+            return revision, weighed
+        if isinstance(weighed.commit, Unknown):
+            return self._unclaimed(revision, weighed, said, weighed.commit)
+        held = content.held(said, self.relevance.files(weighed.commit), self.union)
+        if held.differs:
+            return self._contradicted(revision, weighed, said, weighed.commit, held)
+        return self._confirmed(revision, weighed, said, weighed.commit, held)
+
+    def _unclaimed(
+        self, revision: LiveRevision, weighed: Weighed, said: Content, why: Unknown
+    ) -> tuple[LiveRevision, Weighed]:
+        """No mark names a commit of this history; the files may."""
+        equal = self._equal(said)
+        findings = (*weighed.findings, *_dirty(said))
+        if isinstance(equal, Unknown):
+            return revision, replace(weighed, findings=findings)
+        return _marked(revision, said, equal), Weighed(equal, (*findings, *_overruled(why, equal)))
+
+    def _confirmed(
+        self, revision: LiveRevision, weighed: Weighed, said: Content, commit: str, held: Held
+    ) -> tuple[LiveRevision, Weighed]:
+        """The files are those of ``commit``, as far as the worker looked."""
+        if not held.same:
+            return revision, replace(weighed, findings=(*weighed.findings, _blind(said)))
+        proven = replace(weighed, findings=(*weighed.findings, *_dirty(said)))
+        return (_marked(revision, said, commit) if held.proves else revision), proven
+
+    def _contradicted(
+        self, revision: LiveRevision, weighed: Weighed, said: Content, claimed: str, held: Held
+    ) -> tuple[LiveRevision, Weighed]:
+        """The files are not those of the ``claimed`` commit: whatever names it does not count."""
+        equal = self._equal(said)
+        finding = _mismatch(weighed, claimed, held, equal)
+        proven = Weighed(equal, (*weighed.findings, finding, *_dirty(said)))
+        return (revision if isinstance(equal, Unknown) else _marked(revision, said, equal)), proven
+
+    def _equal(self, said: Content) -> str | Unknown:
+        """The newest commit of the target's line whose relevant files are those that run."""
+        try:
+            return next(self._equals(said), None) or Unknown(
+                cause="commit-not-in-history",
+                message="the files that run are those of none of the target's last "
+                f"{SEARCHED} first-parent commits",
+            )
+        except SourceError as error:
+            return Unknown.of(error)
+
+    def _equals(self, said: Content) -> Iterator[str]:
+        line = iter(self.history.line(self.target, SEARCHED))
+        while some := list(islice(line, _AT_ONCE)):
+            for commit, listing in self.history.files(some).items():
+                if content.held(said, listing, self.union).proves and self._proves(said, commit):
+                    yield commit
+
+    def _proves(self, said: Content, commit: str) -> bool:
+        """Whether that holds by the commit's own idea of what is relevant, too."""
+        self.relevance.prepare([(self.rules, commit)])
+        union = replace(self.union, ends=(*self.union.ends, self.relevance.of(self.rules, commit)))
+        return content.held(said, self.relevance.files(commit), union).proves
+
+
+def _marked(revision: LiveRevision, said: Content, commit: str) -> LiveRevision:
+    mark = Evidence(carrier="fingerprint", key=said.digest, value=commit)
+    return replace(revision, evidence=(mark, *revision.evidence))
+
+
+def _mismatch(weighed: Weighed, claimed: str, held: Held, equal: str | Unknown) -> Finding:
+    what = equal.message if isinstance(equal, Unknown) else f"they are those of {equal[:12]}"
+    data: dict[str, str | int | float | bool | list[str] | None] = {
+        "claimed": claimed,
+        "equals": None if isinstance(equal, Unknown) else equal,
+        **held.data(),
+    }
+    return Finding(
+        code="content-mismatch",
+        message=f"the files that run are not those of {claimed[:12]}, which {weighed.claim} says: {held}; "
+        f"{what}",
+        data=data,
+    )
+
+
+def _overruled(why: Unknown, equal: str) -> Iterator[Finding]:
+    """A mark that names a commit which nobody has, while the files are those of one that all have."""
+    if why.cause == "commit-not-in-history":
+        yield Finding(
+            code="weak-evidence-disagrees",
+            message=f"{why.message}; the files that run are those of {equal[:12]}",
+            data={"equals": equal},
+        )
+
+
+def _dirty(said: Content) -> Iterator[Finding]:
+    if said.dirty:
+        yield Finding(
+            code="dirty-build",
+            message="built from a work tree with uncommitted changes, says the worker itself",
+            data={"commit": said.commit},
+        )
+
+
+def _blind(said: Content) -> Finding:
+    places = ", ".join(each or "everything" for each in said.covers[:3])
+    return Finding(
+        code="evidence-unreachable",
+        message=f"the worker's fingerprint covers {places} and none of the relevant files, and so proves "
+        "nothing; correct `root`, `prefix` and `covers` where the worker takes it",
+        data={"carrier": "fingerprint", "cause": "nothing-relevant"},
+    )

@@ -1,0 +1,83 @@
+"""What an image holds against a commit's tree, case by case: same, changed, missing, extra, unseen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from shared.deployment.content import LISTED, Held, held
+from shared.deployment.facts import Content, Entry
+from shared.deployment.relevance.rules import Rules
+from shared.deployment.relevance.selection import Selection, Union
+
+A, B, C = "a" * 40, "b" * 40, "c" * 40
+LISTING = {"w/a.py": A, "w/b.py": B, "docs/x.md": C}
+
+
+def content(files: Mapping[str, str], *covers: str) -> Content:
+    return Content(files=files, covers=covers or ("w/",), digest="sha256:0")
+
+
+def compared(said: Content, listing: Mapping[str, str] = LISTING, rules: Rules | None = None) -> Held:
+    union = Union(rules or Rules(paths=("/w/",)), (Selection(),))
+    return held(said, {path: Entry("100644", blob) for path, blob in listing.items()}, union)
+
+
+class TestWhatTheImageHolds:
+    def test_the_same_files_prove_the_commit(self) -> None:
+        found = compared(content({"w/a.py": A, "w/b.py": B}))
+        assert (found, found.differs, found.proves) == (Held(same=2), False, True)
+
+    def test_a_file_with_another_content_is_changed(self) -> None:
+        found = compared(content({"w/a.py": C, "w/b.py": B}))
+        assert (found.changed, found.differs, found.proves) == (("w/a.py",), True, False)
+
+    def test_a_relevant_file_that_is_not_there_is_missing(self) -> None:
+        found = compared(content({"w/a.py": A}))
+        assert (found.missing, found.differs, found.proves) == (("w/b.py",), True, False)
+
+    def test_a_file_that_no_commit_has_is_extra(self) -> None:
+        found = compared(content({"w/a.py": A, "w/b.py": B, "w/new.py": C}))
+        assert (found.extra, found.differs, found.proves) == (("w/new.py",), True, False)
+
+    def test_a_file_that_does_not_count_may_differ_and_be_missing(self) -> None:
+        """The image leaves out documents, or has those of another commit: nothing of it runs."""
+        assert compared(content({"w/a.py": A, "w/b.py": B, "docs/x.md": A}, "")).proves
+        assert compared(content({"w/a.py": A, "w/b.py": B}, "")).proves
+
+    def test_where_nobody_looked_nothing_is_known(self) -> None:
+        found = compared(content({"w/a.py": A}, "w/a.py"))
+        assert (found.unseen, found.differs, found.proves) == (("w/b.py",), False, False)
+
+    def test_no_file_at_all_proves_nothing(self) -> None:
+        """An empty answer agrees with everything."""
+        found = compared(content({}, "elsewhere/"))
+        assert (found.same, found.proves) == (0, False)
+
+    @pytest.mark.parametrize("rules", [Rules(paths=("/w/",), generated=("*.bin",)), Rules(ignore=("*.bin",))])
+    def test_what_the_build_makes_is_declared(self, rules: Rules) -> None:
+        found = compared(
+            content({"w/a.py": A, "w/b.py": B, "docs/x.md": C, "w/model.bin": C}, ""), rules=rules
+        )
+        assert (found.extra, found.proves) == ((), True)
+
+    def test_what_lies_in_a_submodule_is_not_known(self) -> None:
+        union = Union(Rules(), (Selection(),))
+        listing = {"lib": Entry("160000", A), "a.py": Entry("100644", A)}
+        assert held(content({"a.py": A, "lib/x.py": B}, ""), listing, union) == Held(same=1)
+
+    def test_a_folder_is_no_prefix_of_its_neighbour(self) -> None:
+        """``w/`` covers nothing of ``w2/``, and a file named ``w`` covers no folder."""
+        assert compared(content({}, "w/"), {"w2/a.py": A}, Rules()).unseen == ("w2/a.py",)
+        assert compared(content({}, "w"), {"w/a.py": A}, Rules()).unseen == ("w/a.py",)
+
+
+class TestWhatIsSaid:
+    def test_each_kind_with_its_count_and_some_names(self) -> None:
+        found = Held(changed=("a", "b", "c", "d"), missing=("e",), extra=("f", "g"))
+        assert str(found) == "4 differing (a, b, c and 1 more), 1 missing (e), 2 unknown to it (f, g)"
+
+    def test_the_data_lists_so_many_and_no_more(self) -> None:
+        many = tuple(f"f{number}" for number in range(LISTED + 1))
+        assert Held(changed=many, same=1).data() == {"changed": list(many[:LISTED])}

@@ -1,0 +1,185 @@
+"""Evidence from the files that run, through whole checks: a real history, a loopback Cloud Run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import pytest
+from support.world import WORKER, World, codes
+
+from shared.deployment import assembly, gate, questions
+from shared.deployment.calling import Deadline
+from shared.deployment.facts import Content, Live, LiveSource
+from shared.deployment.gate import Plan
+from shared.deployment.selecting import Memory
+from shared.deployment.verdict import Reason, Verdict
+
+FILE = "predictions/worker/worker.py"
+COVERS = ("predictions/worker/", "shared/")
+
+
+@dataclass(frozen=True)
+class Telling:
+    """What ``source`` says, with an answer of each revision about its own files."""
+
+    source: LiveSource
+    content: Content
+
+    def read(self) -> Live:
+        live = self.source.read()
+        return replace(live, revisions=tuple(replace(each, content=self.content) for each in live.revisions))
+
+
+def files_of(world: World, commit: str) -> dict[str, str]:
+    """What an image of ``commit`` holds: the ids that git itself tells."""
+    lines = world.history.git("ls-tree", "-r", commit).splitlines()
+    entries = [line.partition("\t") for line in lines]
+    return {path: meta.split()[2] for meta, _, path in entries if path.startswith(COVERS)}
+
+
+def plan(world: World, files: Mapping[str, str], *covers: str, dirty: bool = False) -> Plan:
+    content = Content(files=files, covers=covers or COVERS, digest="sha256:1", commit=None, dirty=dirty)
+    ours = assembly.plan(WORKER, settings=world.settings())
+    return replace(ours, live=Telling(ours.live, content))
+
+
+def judged(world: World, files: Mapping[str, str], *covers: str, dirty: bool = False) -> Verdict:
+    ours = plan(world, files, *covers, dirty=dirty)
+    return gate.check([ours], deadline=Deadline(10), now=assembly.utc_now())[0]
+
+
+def reason(verdict: Verdict, code: str) -> Reason:
+    (found,) = [each for each in verdict.reasons if each.code == code]
+    return found
+
+
+def carriers(verdict: Verdict) -> list[str]:
+    return [each.carrier for each in verdict.report.live[0].evidence]
+
+
+def test_files_that_agree_with_the_label_are_the_strongest_evidence(world: World) -> None:
+    world.cloud.deploy(WORKER, commit=world.first)
+    verdict = judged(world, files_of(world, world.first))
+    assert (verdict.decision, codes(verdict)) == ("allow", [])
+    assert carriers(verdict)[0] == "fingerprint"
+    assert verdict.report.live[0].evidence[0].value == world.first
+
+
+def test_25_old_layers_under_a_fresh_label(world: World) -> None:
+    """Right label, right tag, old files: the revision runs the commit that its files are of."""
+    shas = [world.first, *(world.change() for _ in range(5))]
+    world.cloud.deploy(WORKER, commit=shas[-1])
+    assert world.verdict().decision == "allow"  # without the files the label is believed
+    verdict = judged(world, files_of(world, shas[0]))
+    assert verdict.decision == "deny"
+    assert {"content-mismatch", "too-many-commits-behind"} <= set(codes(verdict))
+    assert (verdict.report.live[0].commit, verdict.report.commits_behind) == (shas[0], 5)
+    found = reason(verdict, "content-mismatch")
+    assert found.data["claimed"] == shas[-1]
+    assert found.data["equals"] == shas[0]
+    assert found.data["changed"] == [FILE]
+    assert f"which revision-label commit-sha={shas[-1]} says: 1 differing ({FILE})" in found.message
+    assert f"they are those of {shas[0][:12]}" in found.message
+
+
+def test_37_an_image_from_a_changed_work_tree(world: World) -> None:
+    """Files that no commit has: nobody knows what runs, and the label does not count."""
+    world.cloud.deploy(WORKER, commit=world.first)
+    verdict = judged(world, files_of(world, world.first) | {FILE: "d" * 40})
+    assert (verdict.decision, codes(verdict)) == ("deny", ["unknown-drift", "content-mismatch"])
+    assert verdict.report.status == "unknown"
+    assert verdict.report.live[0].commit is None
+    assert verdict.report.unknown is not None
+    assert verdict.report.unknown.cause == "commit-not-in-history"
+
+
+def test_37_the_worker_itself_says_that_it_is_dirty(world: World) -> None:
+    world.cloud.deploy(WORKER, commit=world.first)
+    verdict = judged(world, files_of(world, world.first), dirty=True)
+    assert (verdict.decision, codes(verdict)) == ("deny", ["dirty-build"])
+
+
+def test_32_another_application_under_the_service_s_name(world: World) -> None:
+    world.cloud.deploy(WORKER, commit=world.first)
+    verdict = judged(world, {"main.py": "e" * 40}, "")
+    assert verdict.decision == "deny"
+    found = reason(verdict, "content-mismatch")
+    assert found.data["extra"] == ["main.py"]
+    assert FILE in found.data["missing"]
+
+
+def test_an_uncommitted_module_beside_the_right_files_is_told(world: World) -> None:
+    world.cloud.deploy(WORKER, commit=world.first)
+    verdict = judged(world, files_of(world, world.first) | {"shared/patched.py": "f" * 40})
+    assert verdict.decision == "deny"
+    assert reason(verdict, "content-mismatch").data["extra"] == ["shared/patched.py"]
+
+
+def test_where_no_label_names_a_commit_the_files_do(world: World) -> None:
+    middle = world.change()
+    world.change()
+    world.cloud.deploy(WORKER, image="worker:latest")
+    assert world.verdict().report.status == "unknown"
+    verdict = judged(world, files_of(world, middle))
+    assert (verdict.report.live[0].commit, verdict.report.commits_behind) == (middle, 1)
+    assert codes(verdict) == ["behind-within-limit"]
+
+
+def test_a_label_of_a_commit_that_was_pushed_away_is_overruled_and_told(world: World) -> None:
+    world.cloud.deploy(WORKER, commit="0" * 39 + "1")
+    assert world.verdict().report.status == "unknown"
+    verdict = judged(world, files_of(world, world.first))
+    assert (verdict.decision, codes(verdict)[0]) == ("warn", "weak-evidence-disagrees")
+    assert verdict.report.live[0].commit == world.first
+
+
+def test_of_several_commits_with_these_files_the_claimed_one_counts(world: World) -> None:
+    """Documents changed, nothing else: the label may be right about which of them it was."""
+    document = world.history.commit({"docs/readme.md": "more\n"}, subject="a document")
+    world.change()
+    world.cloud.deploy(WORKER, commit=world.first)
+    verdict = judged(world, files_of(world, document))
+    assert verdict.report.live[0].commit == world.first
+
+
+def test_a_fingerprint_of_part_of_the_files_confirms_no_more_than_it_saw(world: World) -> None:
+    """It may contradict a label; that it names the commit takes all of the relevant files."""
+    newer = world.change()
+    world.cloud.deploy(WORKER, commit=newer)
+    part = {FILE: files_of(world, newer)[FILE]}
+    agreed = judged(world, part, FILE)
+    assert (agreed.decision, "fingerprint" in carriers(agreed)) == ("allow", False)
+    older = judged(world, {FILE: files_of(world, world.first)[FILE]}, FILE)
+    assert (older.decision, older.report.status) == ("deny", "unknown")
+    assert reason(older, "content-mismatch").data["equals"] is None
+
+
+def test_a_fingerprint_beside_the_point_is_no_evidence(world: World) -> None:
+    """A wrong root covers none of the worker's files: that must not look like agreement."""
+    world.cloud.deploy(WORKER, commit=world.first)
+    verdict = judged(world, {}, "app/")
+    assert (verdict.decision, codes(verdict)) == ("warn", ["evidence-unreachable"])
+
+
+def test_is_live_goes_by_the_files_too(world: World) -> None:
+    """The label says that the fix is live; the files say that it is not."""
+    fix = world.change()
+    world.cloud.deploy(WORKER, commit=fix)
+    known = questions.learn(plan(world, files_of(world, world.first)), Memory())
+    (answer,) = questions.is_live(known, fix)
+    assert (answer.live, answer.count) == (False, 1)
+
+
+@pytest.mark.parametrize("cause", ["shallow"])
+def test_a_history_that_cannot_be_searched_leaves_it_unknown(world: World, cause: str) -> None:
+    """The label is refuted by what is there; which commit runs would take the whole history."""
+    newer = world.change()
+    world.cloud.deploy(WORKER, commit=newer)
+    shallow = world.folder.parent / cause
+    world.history.clone(shallow, depth=1)
+    files = files_of(world, world.first)
+    world.toml = world.toml.replace("[defaults]", f'[defaults]\nrepository = "{shallow}"')
+    verdict = judged(world, files)
+    assert (verdict.decision, verdict.report.status) == ("deny", "unknown")
+    assert {"content-mismatch", "unknown-drift"} == set(codes(verdict))
