@@ -27,6 +27,7 @@ sys.path.insert(0, str(ROOT))
 from predictions.coordinator import cli as coordinator_cli  # noqa: E402 (needs the path above)
 from shared.deployment import cli, settings  # noqa: E402
 from shared.deployment.acknowledging import Acknowledgement  # noqa: E402
+from shared.deployment.declared import Pin  # noqa: E402
 from shared.deployment.facts import Fact  # noqa: E402
 from shared.deployment.reasons import CAUSE_MEANINGS, DECISIONS, REASONS  # noqa: E402
 
@@ -55,6 +56,8 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "rollout_timeout": "how long a rollout may be under way before it counts as stalled",
         "commit_labels": "labels of a revision that name its commit",
         "commit_env": "environment variables of a revision that name its commit",
+        "cache_ttl": "for how long one process may go by what Cloud Run and the remote said before; a "
+        "rollout, an unknown and a refusal are never taken from there",
     },
     "[policy]": {
         "max_commits_behind": "how many relevant commits may be missing",
@@ -81,6 +84,15 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "import_roots": "folders that imports start from, if not as the Dockerfile says",
         "required_env": "environment variables that each live revision must set, not empty; a secret's name "
         "counts, a variable of the image's Dockerfile does not; needs `cloud-run`",
+        "pins": "variables and labels that each live revision must have with a value, see below; needs "
+        "`cloud-run`",
+    },
+    "[[services.NAME.pins]]": {
+        "env": "the variable that is pinned; a secret's value cannot be compared and denies",
+        "label": "or the label",
+        "equals": "the value that it must have",
+        "file": "or the file of the target commit that says the value: "
+        "`models/manifest.json#production.path` (JSON or TOML, keys after `#`), or the whole text of a file",
     },
     "[batch]": {"requires": "the one service that gates a batch, where several are declared"},
     "[inventory]": {"ignore": "live services that nobody has to declare; `*` and `?` stand for anything"},
@@ -114,6 +126,7 @@ def _tables() -> Iterator[tuple[str, type[Fact], list[str]]]:
     yield "[defaults]", defaults, list(defaults.model_fields)
     yield "[policy]", policy, list(policy.model_fields)
     yield "[services.NAME]", service, [key for key in service.model_fields if key not in shared]
+    yield "[[services.NAME.pins]]", Pin, list(Pin.model_fields)
     for name, info in settings.Settings.model_fields.items():
         if isinstance(info.annotation, type) and issubclass(info.annotation, Fact):
             yield f"[{name}]", info.annotation, list(info.annotation.model_fields)
