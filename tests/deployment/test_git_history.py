@@ -372,3 +372,23 @@ class TestTrees:
         with pytest.raises(SourceError, match="no commit 1111") as caught:
             history_of(h).files(["1" * 40])
         assert caught.value.cause == "commit-not-in-history"
+
+
+class TestTheLine:
+    def test_is_the_first_parents_newest_first_and_no_longer_than_asked(self, h: HistoryBuilder) -> None:
+        first = h.commit({"a": "1"})
+        h.branch("side", first)
+        side = h.commit({"b": "1"}, branch="side")
+        second = h.commit({"a": "2"})
+        merge = h.merge("side", into="main")
+        line = history_of(h).line
+        assert line(merge, 10) == [merge, second, first]
+        assert line(merge, 2) == [merge, second]
+        assert side not in line(merge, 10)
+
+    def test_of_a_cut_history_is_none(self, h: HistoryBuilder) -> None:
+        """It would end too early, and what is older would look like nobody's."""
+        tip = h.commit({"a": "1"})
+        with pytest.raises(SourceError) as caught:
+            history_of(h, shallow=True).line(tip, 10)
+        assert caught.value.cause == "shallow-history"

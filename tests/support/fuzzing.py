@@ -94,6 +94,9 @@ class Remembered:
             self._walks[tuple(tips)] = list(self.history.walk(tips))
         yield from self._walks[tuple(tips)]
 
+    def line(self, tip: str, most: int) -> Sequence[str]:
+        return self.history.line(tip, most)
+
     def contents(self, blobs: Collection[str]) -> Mapping[str, bytes]:
         if new := set(blobs) - self._contents.keys():
             self._contents |= dict.fromkeys(new) | dict(self.history.contents(new))

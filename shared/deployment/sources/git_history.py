@@ -99,7 +99,10 @@ class GitHistory:
         if self.shallow:
             raise SourceError.of(self._cut())
         args = ("rev-list", "--first-parent", f"--max-count={most}", "--end-of-options", tip, "--")
-        return self.git.run(*args).decode().split()
+        commits = self.git.run(*args).decode("ascii", "replace").split()
+        if commits[:1] != [tip] or len(commits) > most or not all(map(self._is_full, commits)):
+            raise nonsense("rev-list")
+        return commits
 
     def contents(self, blobs: Collection[str]) -> Mapping[str, bytes]:
         """As ``facts.History.contents``; one process. Absent is what is not in this repository."""
