@@ -42,7 +42,13 @@ FLOORS: tuple[frozenset[str], ...] = (
 )
 CLOUD_RUN = {
     f"sources/{name}.py"
-    for name in ("cloud_run", "cloud_run_clients", "cloud_run_errors", "cloud_run_states")
+    for name in (
+        "cloud_run",
+        "cloud_run_clients",
+        "cloud_run_errors",
+        "cloud_run_messages",
+        "cloud_run_states",
+    )
 }
 HTTP = {f"sources/{name}.py" for name in ("http", "http_errors", "http_network")}
 #: Who may import what from outside; everybody else may not.

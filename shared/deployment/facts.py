@@ -183,7 +183,8 @@ class Live:
     ``no-serving-revision``). ``service_claims`` are the service's own labels: hints, no evidence,
     since they name the newest deploy while the traffic may go elsewhere. ``coming`` is what would serve
     after a rollout that is not over; None: there is none, it would move no traffic, or nobody can say.
-    ``url`` is the service's own address, None for what has none.
+    ``url`` is the service's own address, None for what has none. ``others`` are recent revisions without
+    traffic, the newest first, of ``percent`` 0; empty also where nobody asked for them.
     """
 
     kind: Kind
@@ -195,6 +196,7 @@ class Live:
     findings: tuple[Finding, ...] = ()
     coming: LiveRevision | None = None
     url: str | None = None
+    others: tuple[LiveRevision, ...] = ()
 
 
 class Target(Fact):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from pathlib import Path
@@ -20,6 +21,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from google.api_core import exceptions as api
 from google.auth import exceptions as auth
+from support.web import Reply, Web, raw, silent
 
 from shared.deployment.calling import Deadline
 from shared.deployment.errors import SourceError
@@ -149,25 +151,66 @@ class TestTokens:
         assert self.classified(**known) == ("unavailable", True)
 
 
-def test_a_service_accounts_key_connects_and_names_its_account(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+@pytest.fixture
+def account(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], Clients]:
+    """Clients with the key of a service account, whose tokens come from an address."""
+
+    def clients(token_uri: str) -> Clients:
+        key = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        settings = {
+            "type": "service_account",
+            "client_email": "gate@p.example",
+            "private_key": key.decode(),
+            "token_uri": token_uri,
+        }
+        (tmp_path / "key.json").write_text(json.dumps(settings))
+        monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "key.json"))
+        return Clients()
+
+    return clients
+
+
+def test_a_service_accounts_key_connects_and_names_its_account(account: Callable[[str], Clients]) -> None:
     """The way to Google itself, as far as it goes without a call."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    account = {
-        "type": "service_account",
-        "client_email": "gate@p.example",
-        "private_key": key.decode(),
-        "token_uri": "http://127.0.0.1:1/token",
-    }
-    (tmp_path / "key.json").write_text(json.dumps(account))
-    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "key.json"))
-    clients = Clients()
+    clients = account("http://127.0.0.1:1/token")
     connected = clients.connect(Deadline(5), ASKED)
     assert connected.principal == "serviceAccount:gate@p.example"
     assert clients.connect(Deadline(5), ASKED) is connected
+
+
+class TestToken:
+    """A token for Google's other APIs."""
+
+    def test_it_is_fetched_once_while_it_is_good(self, account: Callable[[str], Clients]) -> None:
+        with Web() as web:
+            web.replies["/token"] = Reply(
+                200, b'{"access_token": "t0ken", "expires_in": 3600}', {"Content-Type": "application/json"}
+            )
+            clients = account(f"{web.url}/token")
+            assert [clients.token(Deadline(5)) for _ in range(2)] == ["t0ken"] * 2
+            assert len(web.seen) == 1
+
+    def test_a_server_that_refuses_it_is_told(self, account: Callable[[str], Clients]) -> None:
+        with Web() as web:
+            web.replies["/token"] = Reply(400, b'{"error": "invalid_grant"}')
+            clients = account(f"{web.url}/token")
+            with pytest.raises(SourceError, match="no usable Google credentials") as caught:
+                clients.token(Deadline(5))
+        assert caught.value.cause == "credentials"
+
+    def test_one_that_hangs_is_not_waited_for(self, account: Callable[[str], Clients]) -> None:
+        with raw(silent) as port:
+            clients = account(f"http://127.0.0.1:{port}/token")
+            deadline = Deadline(0.5)
+            with pytest.raises(SourceError, match=r"no access token within 0\.5 s") as caught:
+                clients.token(deadline)
+        assert caught.value.cause == "credentials"
+
+    def test_an_emulator_has_none(self) -> None:
+        with pytest.raises(SourceError, match="an emulator gives no access token"):
+            Clients("127.0.0.1:1").token(Deadline(5))
 
 
 class TestDenied:

@@ -65,6 +65,10 @@ class Web:
                 self.end_headers()
                 self.wfile.write(reply.body)
 
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers["Content-Length"]))
+                self.do_GET()
+
             def log_message(self, format: str, *args: object) -> None:
                 pass
 

@@ -8,7 +8,7 @@ pinned workload goes on serving an old revision through any number of successful
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -18,11 +18,11 @@ from google.cloud import run_v2
 
 from shared.deployment.calling import Deadline, gather
 from shared.deployment.errors import SourceError
-from shared.deployment.facts import Carrier, Evidence, Kind, Live, LiveRevision, Unknown
+from shared.deployment.facts import Carrier, Evidence, Finding, Kind, Live, LiveRevision, Unknown
+from shared.deployment.sources import cloud_run_messages as said
 from shared.deployment.sources.cloud_run_clients import Call, Clients, Connected, ask
 from shared.deployment.sources.cloud_run_errors import FOREIGN, Asked, translate
-from shared.deployment.sources.cloud_run_states import Entry, Newest, Workload, findings, shares, tagged
-from shared.deployment.sources.texts import plain
+from shared.deployment.sources.cloud_run_states import Newest, Workload, findings, shares, tagged
 
 #: Labels that carry a commit: Cloud Build's and GitHub's deploy action write the first, people the
 #: others. ``firebase-functions-hash`` has 40 hex digits, too, and is no commit.
@@ -34,18 +34,13 @@ ENV_KEYS = ("BUILD_COMMIT", "GIT_SHA", "COMMIT_SHA", "GIT_COMMIT")
 ROLLOUT_TIMEOUT_S = 1800.0
 #: Seconds that reading a newest revision without traffic may take: it only says what is to come.
 NEWEST_S = 1.0
-#: Longest value that is kept whole. No commit id is longer; a variable may hold kilobytes of anything.
-VALUE_LIMIT = 1000
+#: How many of the revisions that do not serve are read when they are asked for, the newest first.
+RECENT = 20
 #: Seconds before the end of the deadline at which the reading ends, so that what it learned by then
 #: still reaches a caller that waits no longer than the deadline.
 HANDOVER_S = 0.1
 #: Seconds that the search for similar names may take: the true answer is known by then.
 NEAR_NAMES_S = 1.0
-
-#: The states of a condition on its way to another one.
-_UNSETTLED = (run_v2.Condition.State.CONDITION_PENDING, run_v2.Condition.State.CONDITION_RECONCILING)
-#: The number of "follows the latest ready revision" in both enums (traffic, instance splits).
-_LATEST = int(run_v2.TrafficTargetAllocationType.TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +98,7 @@ class CloudRun:
     gets what is left of it. ``clients`` may be shared by the sources of many workloads. ``label_keys``
     and ``env_keys`` are what may carry a commit, strongest first. ``kept_env`` and ``kept_labels`` name the
     variables and labels whose values are told, no others are. ``rollout_timeout`` is in seconds;
-    ``now`` (UTC) tells how old a rollout is.
+    ``now`` (UTC) tells how old a rollout is. ``others`` asks for the recent revisions that do not serve, too.
     """
 
     def __init__(
@@ -121,7 +116,9 @@ class CloudRun:
         kept_labels: Collection[str] = (),
         rollout_timeout: float = ROLLOUT_TIMEOUT_S,
         now: Callable[[], datetime] = _utc_now,
+        others: bool = False,
     ) -> None:
+        self._others = others
         self._service = service
         self._kind: Kind = kind
         self._project = project
@@ -168,7 +165,7 @@ class CloudRun:
                 raise
             sentence = f"{error.message}{self._near_names(google, within)}"
             raise SourceError(sentence, error.cause, error.retryable) from error
-        _same_name(message, self._service, asked)
+        said.same_name(message, self._service, asked)
         return message
 
     def _near_names(self, google: Connected, within: Deadline) -> str:
@@ -179,7 +176,7 @@ class CloudRun:
 
         def names(*, timeout: float, retry: None) -> list[str]:
             listed = way.list(google, self._parent)(timeout=timeout, retry=retry)
-            return [_short(message.name) for message in listed]
+            return [said.short(message.name) for message in listed]
 
         found = gather({"names": lambda: ask(names, patience, self._asked(google))}, patience)["names"]
         if isinstance(found, SourceError):
@@ -195,7 +192,7 @@ class CloudRun:
         workload = self._workload(message)
         serving = shares(workload)
         extra = "" if workload.rollout == "settled" else workload.created
-        read = self._read_all(google, serving, extra, within)
+        read, others, missed = self._read_all(google, serving, extra, within)
         newest = self._newest(message, workload, read)
         return Live(
             kind=self._kind,
@@ -204,10 +201,11 @@ class CloudRun:
             revisions=_revisions(serving, read, _tag_urls(workload)),
             tagged=tagged(workload, serving),
             service_claims=self._claims(message.labels, "service-label"),
-            findings=findings(workload, serving, newest),
+            findings=(*findings(workload, serving, newest), *missed),
             coming=newest.revision if workload.rollout == "in-progress" and workload.follows else None,
             # A worker pool has none.
-            url=_bounded(getattr(message, "uri", "")) or None,
+            url=said.bounded(getattr(message, "uri", "")) or None,
+            others=tuple(other for other in others if other.revision not in serving),
         )
 
     def _workload(self, message: Any) -> Workload:
@@ -216,34 +214,70 @@ class CloudRun:
             kind=self._kind,
             project=self._project,
             region=self._region,
-            entries=tuple(_entries(message)),
+            entries=tuple(said.entries(message)),
             # A job has neither of them.
-            ready=_short(getattr(message, "latest_ready_revision", "")),
-            created=_short(getattr(message, "latest_created_revision", "")),
-            changing=_changing(message),
-            failure=_failure(message),
-            follows=_follows(message),
+            ready=said.short(getattr(message, "latest_ready_revision", "")),
+            created=said.short(getattr(message, "latest_created_revision", "")),
+            changing=said.changing(message),
+            failure=said.failure(message),
+            follows=said.follows(message),
         )
 
     def _read_all(
         self, google: Connected, serving: Iterable[str], extra: str, within: Deadline
-    ) -> dict[str, _Read | SourceError]:
-        """The revisions that serve and the ``extra`` one ("" for none), side by side.
+    ) -> tuple[dict[str, _Read | SourceError], tuple[LiveRevision, ...], tuple[Finding, ...]]:
+        """The revisions that serve, the ``extra`` one ("" for none) and the recent others, side by side.
 
-        The extra one is worth little time: what decides has to be compared within the same deadline.
+        What does not serve is worth little time: what decides has to be compared within the same deadline.
         """
-        jobs = {name: partial(self._revision, google, name, within) for name in serving}
+        left = within.remaining()
+        patience = within.sooner(left - min(NEWEST_S, left / 4))
+        jobs: dict[str, Callable[[], _Read | tuple[LiveRevision, ...]]] = {
+            name: partial(self._revision, google, name, within) for name in serving
+        }
         if extra:
-            left = within.remaining()
-            patience = within.sooner(left - min(NEWEST_S, left / 4))
             jobs.setdefault(extra, partial(self._revision, google, extra, patience))
-        return gather(jobs, within)
+        if self._others:
+            jobs[""] = partial(self._recent, google, patience)
+        answers = gather(jobs, within)
+        others = answers.pop("", ())
+        read = {name: answer for name, answer in answers.items() if not isinstance(answer, tuple)}
+        if isinstance(others, SourceError):
+            return read, (), (self._unseen(others),)
+        return read, others if isinstance(others, tuple) else (), ()
+
+    def _recent(self, google: Connected, within: Deadline) -> tuple[LiveRevision, ...]:
+        """The recent revisions, the newest first, of one page: what came before says little about now."""
+        way = _WAYS[self._kind]
+        parent = f"{self._parent}/{way.folder}/{self._service}"
+        request = run_v2.ListRevisionsRequest(parent=parent, page_size=RECENT)
+        what = f"the revisions of the {way.noun} {self._service}"
+        asked = replace(self._asked(google), what=what, permission="run.revisions.list")
+
+        def page(*, timeout: float, retry: None) -> list[run_v2.Revision]:
+            pages = google.revisions.list_revisions(request=request, timeout=timeout, retry=retry).pages
+            return list(next(iter(pages)).revisions)
+
+        found = [self._read_of(message, asked) for message in ask(page, within, asked)[:RECENT]]
+        oldest = datetime.min.replace(tzinfo=UTC)
+        revisions = (replace(one.revision, percent=0) for one in found)
+        return tuple(sorted(revisions, key=lambda one: one.created_at or oldest, reverse=True))
+
+    def _unseen(self, error: SourceError) -> Finding:
+        """That the others could not be read: nothing can be said about what they have in common."""
+        sentence = f"the recent revisions of {self._service} could not be compared: {error.message}"
+        data: dict[str, str | int | float | bool | list[str] | None] = {
+            "carrier": "image-label",
+            "cause": error.cause,
+            "revision": None,
+        }
+        return Finding(code="evidence-unreachable", message=sentence, data=data)
 
     def _newest(self, message: Any, workload: Workload, read: Mapping[str, _Read | SourceError]) -> Newest:
         """What a rollout that is not over, or failed, brings; that it cannot be read harms no verdict."""
         if workload.rollout == "settled":
             return Newest()
-        since = _since(message)
+        since = said.since(message)
         answer = read.get(workload.created)
         found: LiveRevision | None = None
         log_uri = ""
@@ -270,12 +304,15 @@ class CloudRun:
         full = f"{self._parent}/{way.folder}/{self._service}/revisions/{name}"
         asked = replace(self._asked(google), what=f"the revision {name}", permission="run.revisions.get")
         message = ask(partial(google.revisions.get_revision, name=full), within, asked)
-        _same_name(message, name, asked)
+        said.same_name(message, name, asked)
+        return self._read_of(message, asked)
+
+    def _read_of(self, message: run_v2.Revision, asked: Asked) -> _Read:
         try:
-            created = _moment(message)
+            created = said.moment(message)
         except FOREIGN as error:
             raise translate(error, asked) from error
-        facts = self._facts(name, message.labels, message.containers)
+        facts = self._facts(said.short(message.name), message.labels, message.containers)
         return _Read(replace(facts, created_at=created), message.log_uri)
 
     def _of_job(self, message: run_v2.Job) -> Live:
@@ -290,33 +327,33 @@ class CloudRun:
             findings=findings(
                 self._workload(message),
                 {self._service: 100},
-                self._aged(_since(message), Newest()),
+                self._aged(said.since(message), Newest()),
             ),
         )
 
     def _facts(
         self, revision: str | None, labels: Any, containers: Sequence[run_v2.Container]
     ) -> LiveRevision:
-        container = _serving(containers)
-        image = _bounded(container.image) if container else ""
+        container = said.serving(containers)
+        image = said.bounded(container.image) if container else ""
         evidence = (
             *self._claims(labels, "revision-label"),
-            *_image_tag(image),
-            *(_variables(container, self._env_keys) if container else ()),
+            *said.image_tag(image),
+            *(said.variables(container, self._env_keys) if container else ()),
         )
         return LiveRevision(
             revision=revision,
             percent=100,
             evidence=evidence,
             image=image or None,
-            env_names=frozenset(_set_names(container)) if container else frozenset(),
-            env=_values(container, self._kept_env) if container else {},
-            labels={name: _bounded(labels[name]) for name in self._kept_labels if name in labels},
+            env_names=frozenset(said.set_names(container)) if container else frozenset(),
+            env=said.values(container, self._kept_env) if container else {},
+            labels={name: said.bounded(labels[name]) for name in self._kept_labels if name in labels},
         )
 
     def _claims(self, labels: Any, carrier: Carrier) -> tuple[Evidence, ...]:
         return tuple(
-            Evidence(carrier=carrier, key=key, value=_bounded(labels[key]))
+            Evidence(carrier=carrier, key=key, value=said.bounded(labels[key]))
             for key in self._label_keys
             if key in labels
         )
@@ -342,75 +379,9 @@ def inventory(*, project: str, region: str, deadline: Deadline, clients: Clients
 
     def names(*, timeout: float, retry: None) -> list[str]:
         listed = way.list(google, f"projects/{project}/locations/{region}")(timeout=timeout, retry=retry)
-        return [_short(message.name) for message in listed]
+        return [said.short(message.name) for message in listed]
 
     return tuple(sorted(ask(names, deadline, replace(asked, principal=google.principal))))
-
-
-# Google's messages, one question each
-
-
-def _entries(message: Any) -> Iterator[Entry]:
-    """The traffic as it is, of a service or a worker pool; a worker pool has no tags, a job no traffic."""
-    field = "traffic_statuses" if isinstance(message, run_v2.Service) else "instance_split_statuses"
-    for status in getattr(message, field, ()):
-        yield Entry(
-            latest=_number(status, "type_") == _LATEST,
-            revision=_short(status.revision),
-            percent=status.percent,
-            tag=_bounded(getattr(status, "tag", "")),
-            url=_bounded(getattr(status, "uri", "")),
-        )
-
-
-def _changing(message: Any) -> bool:
-    """While this holds, the platform calls its own traffic statuses and ready revision transient."""
-    state = _number(message.terminal_condition, "state")
-    behind = message.observed_generation != message.generation
-    return bool(message.reconciling or behind or state in _UNSETTLED)
-
-
-def _failure(message: Any) -> str | None:
-    """What the platform says about the first condition that failed; the one that sums up comes first."""
-    for condition in (message.terminal_condition, *message.conditions):
-        if _number(condition, "state") == run_v2.Condition.State.CONDITION_FAILED:
-            return condition.message or f"the condition {condition.type_} failed"
-    return None
-
-
-def _since(message: Any) -> datetime | None:
-    """Since when the rollout is under way; None where no condition says so.
-
-    Only a condition that is not settled tells: the time of one that succeeded is that of the rollout
-    before. The one that sums up counts, else the one that has been waiting for longest.
-    """
-    whole, *parts = (_unsettled_since(each) for each in (message.terminal_condition, *message.conditions))
-    return whole or min(filter(None, parts), default=None)
-
-
-def _unsettled_since(condition: run_v2.Condition) -> datetime | None:
-    if _number(condition, "state") not in _UNSETTLED or "last_transition_time" not in condition:
-        return None
-    try:
-        return datetime.fromtimestamp(int(condition.last_transition_time.timestamp()), tz=UTC)
-    except (ValueError, OverflowError, OSError):  # out of the range of a time: as good as none
-        return None
-
-
-def _follows(message: Any) -> bool:
-    """Whether all traffic is asked to go to the latest ready revision; asking for nothing means that."""
-    field = "traffic" if isinstance(message, run_v2.Service) else "instance_splits"
-    created = _short(getattr(message, "latest_created_revision", ""))
-    return all(
-        _number(target, "type_") == _LATEST or _short(target.revision) == created
-        for target in getattr(message, field, ())
-        if target.percent
-    )
-
-
-def _tag_urls(workload: Workload) -> dict[str, str]:
-    """For each revision with a tag the address at which it alone answers."""
-    return {workload.named(entry): entry.url for entry in workload.entries if entry.tag and entry.url}
 
 
 def _revisions(
@@ -424,74 +395,13 @@ def _revisions(
     )
 
 
-def _serving(containers: Sequence[run_v2.Container]) -> run_v2.Container | None:
-    """The container that takes the requests: the one with ports, beside which the others are sidecars."""
-    return next((container for container in containers if container.ports), next(iter(containers), None))
-
-
-def _image_tag(image: str) -> Iterator[Evidence]:
-    """The tag of ``image``; none when it is named by digest only. A registry's port is no tag."""
-    name, colon, tag = image.partition("@")[0].rpartition(":")
-    if colon and "/" not in tag:
-        yield Evidence(carrier="image-tag", key=name, value=tag)
-
-
-def _variables(container: run_v2.Container, keys: Sequence[str]) -> Iterator[Evidence]:
-    """The variables that may name a commit; a value out of a secret is not in the message at all."""
-    for key in keys:
-        for variable in container.env:
-            if variable.name == key and variable.value:
-                yield Evidence(carrier="env", key=key, value=_bounded(variable.value))
-
-
-def _set_names(container: run_v2.Container) -> Iterator[str]:
-    """The names of the variables that have a value, or a secret that brings it; no value leaves here."""
-    for variable in container.env:
-        if variable.value or "value_source" in variable:
-            yield variable.name
-
-
-def _values(container: run_v2.Container, names: Collection[str]) -> dict[str, str]:
-    """The values of the variables ``names``; one that a secret brings is not in the message at all."""
-    return {
-        variable.name: _bounded(variable.value)
-        for variable in container.env
-        if variable.name in names and "value_source" not in variable
-    }
-
-
-def _moment(revision: run_v2.Revision) -> datetime | None:
-    """When it was made, as a plain UTC time to the second. Raises ``ValueError`` out of range."""
-    if "create_time" not in revision:
-        return None
-    return datetime.fromtimestamp(int(revision.create_time.timestamp()), tz=UTC)
-
-
 def _lost_revision(live: Live) -> bool:
     return any(one.unknown is not None and one.unknown.cause == "not-found" for one in live.revisions)
 
 
-def _same_name(message: Any, name: str, asked: Asked) -> None:
-    """An empty or foreign message parses, too; nothing in it may count as a fact about ``name``."""
-    if _short(message.name) != name:
-        found = plain(message.name) or "nothing"
-        sentence = f"Cloud Run's answer about {asked.place} makes no sense: it describes {found}"
-        raise SourceError(sentence, "invalid-response", False)
-
-
-def _number(message: Any, field: str) -> int:
-    """The enum ``field`` as its number: a value that Google adds one day is no reason for a warning."""
-    return int(getattr(type(message).pb(message), field))
-
-
-def _short(name: str) -> str:
-    """The last part of a resource name: Google mixes short and full names."""
-    return name.rsplit("/", 1)[-1]
-
-
-def _bounded(text: str) -> str:
-    """``text``, or the beginning of one that is too long to mean anything here."""
-    return text if len(text) <= VALUE_LIMIT else text[: VALUE_LIMIT - 1] + "…"
+def _tag_urls(workload: Workload) -> dict[str, str]:
+    """For each revision with a tag the address at which it alone answers."""
+    return {workload.named(entry): entry.url for entry in workload.entries if entry.tag and entry.url}
 
 
 def _count(number: int, noun: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeVar
 
 import google.auth
 import grpc
+from google.auth.transport.requests import Request
 from google.cloud import run_v2
 from google.cloud.run_v2.services.jobs.transports import JobsGrpcTransport
 from google.cloud.run_v2.services.revisions.transports import RevisionsGrpcTransport
@@ -30,6 +31,12 @@ CHANNEL_OPTIONS = (
     ("grpc.max_reconnect_backoff_ms", 500),
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", -1),
+)
+
+
+#: What a token is asked for, as an error names it.
+_IMAGES = Asked(
+    "the images", "artifactregistry.repositories.downloadArtifacts", "Google", "Artifact Registry"
 )
 
 
@@ -69,6 +76,7 @@ class Clients:
     def __init__(self, emulator: str | None = None) -> None:
         self._emulator = emulator
         self._connected = Lookup(self._connect, "Google")
+        self._token = Lookup(self._refresh, "Google token", keep=False)
 
     def connect(self, deadline: Deadline, asked: Asked) -> Connected:
         """The connected clients. Raises ``SourceError`` where no credentials turn up in time.
@@ -88,6 +96,29 @@ class Clients:
             raise SourceError(sentence, "credentials", True) from error
         except FOREIGN as error:
             raise translate(error, asked) from error
+
+    def token(self, deadline: Deadline) -> str:
+        """An access token for Google's other APIs, a registry say. Raises ``SourceError``.
+
+        It is as secret as a password. An emulator has none. A token server that hangs is not waited for
+        longer than the deadline either.
+        """
+        self.connect(deadline, _IMAGES)
+        try:
+            return self._token.result(deadline)
+        except TimeoutError as error:
+            sentence = f"Google gave no access token within {deadline.seconds:.3g} s. {CREDENTIALS_HINT}"
+            raise SourceError(sentence, "credentials", True) from error
+        except FOREIGN as error:
+            raise translate(error, _IMAGES) from error
+
+    def _refresh(self) -> str:
+        credentials = self._connected.result(Deadline(0)).credentials
+        if credentials is None:
+            raise SourceError("an emulator gives no access token", "credentials", False)
+        if not credentials.valid:
+            credentials.refresh(Request())
+        return str(credentials.token)
 
     def _connect(self) -> Connected:
         credentials = None
