@@ -26,9 +26,9 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _own_logging() -> Iterator[None]:
-    """A command line that ran in this process configured the gate's logger; the next test starts anew."""
+    """A command line that ran in this process configured our loggers; the next test starts anew."""
     yield
-    for name in ("drift_gate", "drift_gate.verdict"):
+    for name in ("drift_gate", "drift_gate.verdict", "prediction_coordinator"):
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.propagate = True

@@ -16,7 +16,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from predictions.coordinator import coordinator
+from predictions.coordinator import coordinator, logs
 from predictions.coordinator.coordinator import DEFAULT_BATCH_SIZE, DEFAULT_STATE, Finished, Order
 from predictions.coordinator.exceptions import (
     BatchError,
@@ -34,7 +34,8 @@ from predictions.coordinator.exceptions import (
 from predictions.coordinator.slate import NAMES, Slate
 from predictions.coordinator.state import BatchRow, open_state
 from shared.deployment import render
-from shared.deployment.cli import add_wait, draw, talk_on_stderr
+from shared.deployment.cli import add_wait, draw
+from shared.deployment.settings import environment
 from shared.deployment.verdict import Outcome
 from shared.utils.deployment_checker import Verdict, require_current_worker
 
@@ -62,7 +63,7 @@ _NAMED = 10
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; ``argv`` None means the process's own arguments. Returns the exit code."""
     arguments = parser().parse_args(argv)
-    talk_on_stderr()
+    logs.configure(environment())
     run: Callable[[argparse.Namespace], int] = arguments.run
     try:
         return run(arguments)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import threading
 import time
 from collections.abc import Callable, Hashable, Mapping
@@ -158,7 +159,10 @@ def gather(jobs: Mapping[K, Callable[[], T]], deadline: Deadline) -> dict[K, T |
             changed.notify()
 
     for key, job in jobs.items():
-        threading.Thread(target=run, args=(key, job), name=f"drift-gate {key}", daemon=True).start()
+        inside = contextvars.copy_context()  # what is logged there belongs to the same trace and batch
+        threading.Thread(
+            target=inside.run, args=(run, key, job), name=f"drift-gate {key}", daemon=True
+        ).start()
     with changed:
         changed.wait_for(lambda: len(answers) == len(jobs), timeout=deadline.remaining())
         done = dict(answers)
