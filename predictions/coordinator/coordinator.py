@@ -115,7 +115,7 @@ def start(
     tell(verdict)
 
     # 2. What is there to predict?
-    slate = _slate_of(order)
+    slate = read_slate(order.game_date, order.slate, order.min_minutes)
     tell(slate)
 
     with open_state(order.state) as state, state.claim(order.game_date, clock()):
