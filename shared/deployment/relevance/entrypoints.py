@@ -56,15 +56,15 @@ def found(image: Image, read: Callable[[str], str | None]) -> EntryPoints:
     if image.start is None:
         return EntryPoints((), (), "the Dockerfile has neither CMD nor ENTRYPOINT")
     search = _Search(image, read, image.start.workdir, dict(image.start.environment))
-    words = image.start.entrypoint
-    if not (len(words) > 2 and posixpath.basename(words[0]) in _SHELLS and words[1] == "-c"):
-        words += image.start.command  # the shell form of ENTRYPOINT takes no command
+    words = image.start.entrypoint + image.start.command
     search.command(words, 0)
     if not search.entries and not search.doubts:
         search.doubts.append(f"nothing in {' '.join(words)!r} is known to start Python")
     roots = dict.fromkeys([*search.roots, *search.python_path()])
-    entries = {entry.path: entry for entry in reversed(search.entries)}  # the first reason of each stays
-    return EntryPoints(tuple(reversed(entries.values())), tuple(roots), next(iter(search.doubts), None))
+    entries: dict[str, EntryPoint] = {}
+    for entry in search.entries:
+        entries.setdefault(entry.path, entry)  # the first reason of each stays
+    return EntryPoints(tuple(entries.values()), tuple(roots), next(iter(search.doubts), None))
 
 
 @dataclass(slots=True)
@@ -79,28 +79,24 @@ class _Search:
     roots: list[str] = field(default_factory=list)
     doubts: list[str] = field(default_factory=list)
 
-    def command(self, words: Sequence[str], depth: int) -> bool:
-        """Take one command's words; False: it is none that we know."""
+    def command(self, words: Sequence[str], depth: int) -> None:
+        """Take one command's words; one that we do not know starts no Python of the repository."""
         words = _unwrapped(words, self.environment)
         if not words:
-            return False
+            return
+        program, arguments = posixpath.basename(words[0]), words[1:]
         if words[0].startswith("$"):
             self.doubts.append(f"starts {words[0]}, which is set at run time")
-            return True
-        program, arguments = posixpath.basename(words[0]), words[1:]
-        if program == "cd" and arguments:
+        elif program == "cd" and arguments:
             self.folder = joined(self.folder, arguments[0])
         elif program in _SHELLS or program in (".", "source"):
-            return self._shell(arguments, depth)
+            self._shell(arguments, depth)
         elif _PYTHON.fullmatch(program):
             self._python(arguments)
         elif program in PROGRAMS:
             self._program(PROGRAMS[program], arguments)
         elif path := self._located(words[0]):
-            return self._script(path, arguments, depth)
-        else:
-            return False
-        return True
+            self._script(path, arguments, depth)
 
     def _located(self, word: str) -> str | None:
         """The file of the repository that the shell would start for ``word``."""
@@ -112,22 +108,24 @@ class _Search:
         text = self.environment.get("PYTHONPATH")
         return [joined(self.folder, each) for each in text.split(":")] if text else []
 
-    def _shell(self, arguments: Sequence[str], depth: int) -> bool:
-        """``sh -c "…"`` or ``sh script.sh``."""
+    def _shell(self, arguments: Sequence[str], depth: int) -> None:
+        """``sh -c "…" name arguments``, as docker starts the shell form, or ``sh script.sh arguments``."""
         for index, word in enumerate(arguments):
+            rest = arguments[index + 1 :]
             if word.startswith("-") and "c" in word and not word.startswith("--"):
-                return self._text(" ".join(arguments[index + 1 : index + 2]), arguments[index + 3 :], depth)
+                self._text(next(iter(rest), ""), rest[2:], depth)
+                return
             if not word.startswith(("-", "+")):
-                return self._script(word, arguments[index + 1 :], depth)
-        return False
+                self._script(word, rest, depth)
+                return
 
-    def _script(self, path: str, arguments: Sequence[str], depth: int) -> bool:
+    def _script(self, path: str, arguments: Sequence[str], depth: int) -> None:
         """A file that is run by its name: Python by its name or first line, or a script of the shell."""
         source = self.image.layout.get(joined(self.folder, path))
         text = self.read(source) if source is not None and depth < _DEPTH else None
         if text is None:
             self.doubts.append(f"starts {path}, which cannot be read")
-            return True
+            return
         first = text.partition("\n")[0]
         if path.endswith(".py") or (first.startswith("#!") and "python" in first):
             self._file(path, path)
@@ -137,7 +135,6 @@ class _Search:
                 self.doubts.append(f"starts {path}, in which nothing is known to start Python")
         else:
             self.doubts.append(f"starts {path}, which is no Python and no shell script")
-        return True
 
     def _text(self, text: str, arguments: Sequence[str], depth: int) -> bool:
         """All commands of a shell text; True when one of them was understood and starts something."""
@@ -151,12 +148,14 @@ class _Search:
         rest = list(arguments)
         while rest and rest[0].startswith("-"):
             flag = rest.pop(0)
-            if flag.startswith("--") or flag in _PYTHON_VALUES:
-                rest = rest[1:] if flag in _PYTHON_VALUES else rest
-            elif "m" in flag and not flag.startswith(("-X", "-W")):
+            if flag in _PYTHON_VALUES:
+                rest = rest[1:]
+            elif flag.startswith(("-X", "-W", "--")):
+                continue
+            elif "m" in flag:
                 name = flag.partition("m")[2] or (rest.pop(0) if rest else "")
                 return self._run_module(name, rest)
-            elif "c" in flag and not flag.startswith(("-X", "-W")):
+            elif "c" in flag:
                 self.doubts.append("runs python -c, whose text is not read")
                 return None
         if not rest:
@@ -187,14 +186,14 @@ class _Search:
         self.roots += [root, *(joined(self.folder, each) for each in extra if each)]
         self._application(program, arguments, root)
         self._named(arguments)
-        own = joined(self.folder, program.config) if program.config else ""
-        if own in self.image.layout:
+        own = joined(self.folder, program.config)
+        if program.config and own in self.image.layout:
             self.entries.append(EntryPoint(own, None, f"{program.name} reads {program.config}"))
         self.folder = before
 
     def _application(self, program: Program, arguments: Sequence[str], root: str) -> None:
         words = positionals(arguments, program.flags)
-        target = option(arguments, program.application) if program.application else None
+        target = option(arguments, program.application)
         if target is None and program.positional is not None:
             target = next(iter(words[program.positional :]), None)
         target = target or self.environment.get(program.application_from)
@@ -214,7 +213,7 @@ class _Search:
 
     def _load(self, target: str, root: str, because: str) -> None:
         """``module:attribute``, ``module``, ``file.py`` or ``file.py:attribute``."""
-        name = re.split(r"[:(]", target, maxsplit=1)[0]
+        name = re.split(r"[:(]", target)[0]
         if name.endswith(".py") or "/" in name:
             self._file(name, because)
             self.roots.append(self._package_root(posixpath.dirname(joined(self.folder, name))))
@@ -250,8 +249,7 @@ class _Search:
     def _named(self, arguments: Sequence[str]) -> None:
         """Other files and modules that an argument names: ``--config prod.py``, ``-k app.workers.Own``."""
         for word in arguments:
-            text = word.rpartition("=")[2] if word.startswith("-") else word
-            text = text.removeprefix("file:").removeprefix("python:")
+            text = word.rpartition("=")[2].removeprefix("file:").removeprefix("python:")
             path = joined(self.folder, text)
             if text.endswith(".py") and path in self.image.layout:
                 self.entries.append(EntryPoint(path, None, f"named by {word}"))
@@ -294,8 +292,5 @@ def _behind(words: Sequence[str], own: int) -> list[str]:
     """The words behind a wrapper's options and its ``own`` arguments."""
     rest = list(words)
     while rest and (own or rest[0].startswith("-")):
-        word = rest.pop(0)
-        if word == "--":
-            break
-        own -= not word.startswith("-")
+        own -= not rest.pop(0).startswith("-")
     return rest

@@ -121,7 +121,7 @@ def option(arguments: Sequence[str], names: Sequence[str]) -> str | None:
                 found = next(iter(arguments[index + 1 :]), found)
             elif name.startswith("--") and word.startswith(f"{name}="):
                 found = word.partition("=")[2]
-            elif not name.startswith("--") and word.startswith(name) and not word.startswith("--"):
+            elif not name.startswith("--") and word.startswith(name):
                 found = word[len(name) :].removeprefix("=")
     return found
 
