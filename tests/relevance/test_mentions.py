@@ -42,6 +42,12 @@ ROWS: list[tuple[str, str, str, bool]] = [
         "open('config/registry.yaml')",
         False,
     ),
+    ("with a doubled slash", "", "open('config//registry.yaml')", False),
+    ("with a dot between", "", "open('config/./registry.yaml')", False),
+    ("by a detour", "", "open('config/../registry.yaml')", False),
+    ("a literal without a name", "", "open('./')", True),
+    ("its extension without the dot says nothing", "print('yaml')", "open('registry.yaml')", False),
+    ("one letter of it says nothing", "print(f'{x}l')", "open('registry.yaml')", False),
     ("unknown names alone say nothing", "print(f'{a}.{b}')", "open('registry.yaml')", False),
 ]
 LAYOUT = {
@@ -98,6 +104,52 @@ def test_the_literals_are_those_of_the_syntax_tree(values: list[object], comment
 
 def _closes_itself(comment: str) -> bool:
     return "'" not in comment and "\\" not in comment
+
+
+def named(files: list[str], inside: str, outside: str) -> set[str]:
+    """What is left out of an image that holds ``files`` at their own paths, by what code says."""
+    layout = {f"/{file}": file for file in [*files, "in.py", "out.py"]}
+    literals = {"in.py": inside.split(), "out.py": outside.split()}
+    return set(named_elsewhere(layout, {"in.py"}, lambda path: literals[path]))
+
+
+@pytest.mark.parametrize(
+    ("files", "inside", "outside", "left_out"),
+    [
+        (["x.csv"], "other", "x.csv", {"x.csv"}),
+        (["x.csv", "data/y.csv"], "x.csv", "y.csv", {"data/y.csv"}),
+        (["data/y.csv"], "data", "y.csv", set()),
+        (["data/y.csv", "data/z.csv"], "data z.csv", "y.csv", {"data/y.csv"}),
+        (["data/a.tar.gz"], ".gz", "a.tar.gz", set()),
+        (["data/a.tar.gz"], "tar.gz", "a.tar.gz", set()),
+        (["data/a.tar.gz"], "gz", "a.tar.gz", {"data/a.tar.gz"}),
+        (["data/.env"], "env", ".env", {"data/.env"}),
+        (["data/.env"], ".env", ".env", set()),
+        (["data/x.csv"], "", "in.py x.csv", {"data/x.csv"}),
+        (["data/x.csv", "data/y.csv"], "", "x.csv y.csv", {"data/x.csv", "data/y.csv"}),
+    ],
+)
+def test_small_images(files: list[str], inside: str, outside: str, left_out: set[str]) -> None:
+    """At the root and in folders; code itself is never left out, whoever names it."""
+    assert named(files, inside, outside) == left_out
+
+
+def test_every_module_that_names_it_is_told() -> None:
+    """In the order of their paths, each once."""
+    layout = {"/x.csv": "x.csv", "/b.py": "b.py", "/a.py": "a.py"}
+    assert named_elsewhere(layout, (), lambda _: ["x.csv", "/x.csv"]) == {"x.csv": ("a.py", "b.py")}
+
+
+def test_reached_code_is_read_only_where_other_code_names_a_file() -> None:
+    """Else nothing could be left out, whatever it says."""
+    asked: list[str] = []
+
+    def nothing(path: str) -> tuple[str, ...]:
+        asked.append(path)
+        return ()
+
+    named_elsewhere(LAYOUT, {"worker.py"}, nothing)
+    assert asked == ["report.py"]
 
 
 def test_words_of_a_long_text() -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 #: What stands for an unknown part of a name: ``*``, ``?``, ``%s``, ``{name}``, ``[0-9]``.
@@ -43,24 +42,17 @@ def named_elsewhere(
     return {file: tuple(by) for file, by in named.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class _File:
-    """A file by its path in the repository, and all paths that it has, each cut into its parts."""
-
-    file: str
-    paths: list[tuple[str, ...]] = field(default_factory=list)
-
-
 class _Names:
     """The files of an image, to be looked up by what a literal says."""
 
     def __init__(self, layout: Mapping[str, str]) -> None:
-        self._files: dict[str, _File] = {}
+        #: A file by its path in the repository, with all paths that it has, each cut into its parts.
+        self._paths: dict[str, list[tuple[str, ...]]] = {}
         self._by_name: dict[str, dict[str, None]] = {}
         for path, file in layout.items():
-            known = self._files.setdefault(file, _File(file, [_parts(file)]))
-            known.paths.append(_parts(path))
-            for parts in known.paths:
+            known = self._paths.setdefault(file, [_parts(file)])
+            known.append(_parts(path))
+            for parts in known:
                 self._by_name.setdefault(parts[-1], {})[file] = None
 
     def surely_in(self, literals: Iterable[str]) -> set[str]:
@@ -72,9 +64,7 @@ class _Names:
         """The files whose path ends with the literal, or is the end of it."""
         said = _parts(literal)
         candidates = self._by_name.get(said[-1], ()) if said else ()
-        return [
-            file for file in candidates if any(_ends_alike(said, path) for path in self._files[file].paths)
-        ]
+        return [file for file in candidates if any(_ends_alike(said, path) for path in self._paths[file])]
 
     def perhaps_in(self, literals: Iterable[str], wanted: Iterable[str]) -> list[str]:
         """Those of ``wanted`` that code with these literals may open.
@@ -89,13 +79,13 @@ class _Names:
         return [
             file
             for file in wanted
-            if any(_may_open(path, said, holes, folders) for path in self._files[file].paths)
+            if any(_may_open(path, said, holes, folders) for path in self._paths[file])
         ]
 
     def _folders_of_named(self, said: Collection[str]) -> set[str]:
         """The names of the folders that hold a file which is named itself."""
         files = (file for name in said for file in self._by_name.get(name, ()))
-        return {path[-2] for file in files for path in self._files[file].paths if len(path) > 1}
+        return {path[-2] for file in files for path in self._paths[file] if len(path) > 1}
 
 
 def _may_open(
