@@ -50,6 +50,7 @@ DIFFERENT: list[tuple[str, bytes, bytes]] = [
     ("a null byte", b"x = 1\n", b"x = 1\n\0"),
     ("empty and broken", b"", b"("),
     ("too large to parse", b"x = 1\n", b"x = 1\n" + b"#\n" * LARGEST_PARSED),
+    ("lone surrogates", b"x = '\\ud800'\n", b"x = '\\udfff'\n"),
     ("too deep to write out", b"x = " + b"-" * 100_000 + b"1\n", b"x =  " + b"-" * 100_000 + b"1\n"),
     ("too long a number", b"x = 0x" + b"f" * 9000 + b"\n", b"x =  0x" + b"f" * 9000 + b"\n"),
 ]
@@ -68,6 +69,13 @@ def test_a_difference(old: bytes, new: bytes) -> None:
     assert not same_syntax(old, new)
     assert not same_syntax(new, old)
     assert same_syntax(new, new)
+
+
+def test_the_largest_file_that_is_parsed() -> None:
+    """Up to the limit comments are no difference, a byte more and the file means its own bytes."""
+    largest = b"x = 1\n".ljust(LARGEST_PARSED, b"#")
+    assert same_syntax(b"x = 1\n", largest)
+    assert not same_syntax(b"x = 1\n", largest + b"#")
 
 
 LINES = st.sampled_from(

@@ -135,5 +135,4 @@ def _expression(token: re.Match[str], *, last: bool) -> str:
 def _members(text: str) -> str:
     """``a``, ``\\]`` or ``a-z`` inside a class."""
     ends = re.findall(_MEMBER, text, re.DOTALL)
-    ends = ends if text == ends[0] else [ends[0], ends[-1]]
-    return "-".join(re.escape(end[-1]) for end in ends)
+    return "-".join(re.escape(end[-1]) for end in (ends[0], ends[-1]))

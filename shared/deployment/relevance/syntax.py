@@ -39,9 +39,7 @@ def meaning(source: bytes) -> str:
     that cannot be parsed means its own bytes.
     """
     written = _written_out(source)
-    kind, text = (
-        (b"bytes ", source) if written is None else (b"tree ", written.encode("utf-8", "surrogatepass"))
-    )
+    kind, text = (b"bytes ", source) if written is None else (b"tree ", written.encode())
     return hashlib.sha256(kind + text).hexdigest()
 
 
