@@ -2,61 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from itertools import product
+from itertools import permutations, product
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.reports import HOUR, LIVE, NOW, POLICY, live, report, unread
 
-from shared.deployment.facts import Finding, Target, Unknown
-from shared.deployment.reasons import DECISIONS, REASONS
-from shared.deployment.report import DriftReport, LiveReport, Status
+from shared.deployment.reasons import DECISIONS, REASONS, Decision
+from shared.deployment.report import DriftReport, LiveReport
 from shared.deployment.verdict import BreakGlass, Outcome, Policy, Verdict, duration, judge
-
-NOW = datetime(2026, 2, 5, 16, 37, tzinfo=UTC)
-LIVE, TARGET = "a" * 40, "b" * 40
-HOUR = 3600
-POLICY = Policy()
-
-
-def live(behind: int = 0, ahead: int = 0, age: int | None = None, **more: Any) -> LiveReport:
-    differs = bool(more.pop("differs", behind or ahead))
-    status: Status = "identical"
-    if differs:
-        status = "behind" if behind and not ahead else "ahead" if ahead and not behind else "diverged"
-    return LiveReport(
-        revision=more.pop("revision", "worker-1"),
-        percent=more.pop("percent", 100),
-        status=status,
-        commit=more.pop("commit", LIVE if differs else TARGET),
-        commits_behind=behind,
-        commits_ahead=ahead,
-        commits_neutral=0,
-        content_differs=differs,
-        drift_age_s=age if behind else (0 if status == "identical" else None),
-        **more,
-    )
-
-
-def unread(cause: Any = "timeout", revision: str = "worker-2") -> LiveReport:
-    unknown = Unknown(cause=cause, message=f"{cause}, it says", retryable=True)
-    return LiveReport(revision=revision, percent=50, status="unknown", unknown=unknown)
-
-
-def report(*lives: LiveReport, codes: tuple[str, ...] = ()) -> DriftReport:
-    unknown = next((each.unknown for each in lives if each.unknown), None)
-    return DriftReport(
-        service="worker",
-        kind="service",
-        status="unknown" if unknown else lives[0].status,
-        target=Target(ref="refs/heads/main", commit=TARGET, confirmed_at=NOW),
-        live=lives,
-        unknown=unknown,
-        findings=tuple(Finding(code=code, message=code) for code in codes),
-    )
-
 
 # report → decision, severity, the reason codes worst first
 TABLE: list[tuple[str, DriftReport, str, str | None, list[str]]] = [
@@ -259,6 +215,55 @@ def test_the_order_of_revisions_does_not_matter(lives: list[LiveReport]) -> None
 
 
 @pytest.mark.parametrize(
+    ("age", "limit", "code"),
+    [
+        (60, 60, "behind-within-limit"),
+        (61, 60, "drift-too-old"),
+        (1, 0, "drift-too-old"),
+        (0, 0, "behind-within-limit"),
+        (None, 0, "behind-within-limit"),
+    ],
+)
+def test_the_age_limit_is_the_last_second_that_is_allowed(age: int | None, limit: int, code: str) -> None:
+    """What nothing dates is not too old."""
+    verdict = judge(report(live(1, age=age)), Policy(max_drift_age=limit), NOW)
+    assert [each.code for each in verdict.reasons] == [code]
+
+
+@pytest.mark.parametrize("young", [1, 2, 3])
+def test_the_grace_period_wins_over_both_limits(young: int) -> None:
+    """Only what is older counts; where nothing is, no age is too old."""
+    facts = report(live(3, age=99 * HOUR, commits_within_grace=young))
+    verdict = judge(facts, Policy(max_commits_behind=0, grace_period=100 * HOUR), NOW)
+    older = [] if young == 3 else ["too-many-commits-behind", "drift-too-old"]
+    assert [each.code for each in verdict.reasons if each.decision == "deny"] == older
+    assert verdict.reasons[-1].code == "within-grace"
+
+
+def test_a_bypass_names_itself() -> None:
+    """In the word that the JSON publishes."""
+    bypass = BreakGlass(actor="ann", reason="fix", at=NOW, until=None, via="--skip-drift-check")
+    assert judge(report(live(9, age=1)), POLICY, NOW).bypassed(bypass).not_enforced_because == "break-glass"
+
+
+@pytest.mark.parametrize("order", [*permutations(DECISIONS)])
+def test_the_worst_decision_is_the_outcomes(order: tuple[Decision, ...]) -> None:
+    """Deny over warn over allow, wherever it stands."""
+    facts = {"allow": report(live()), "warn": report(live(1, age=1)), "deny": report(live(9, age=1))}
+    for count in (1, 2, 3):
+        verdicts = [judge(facts[word], POLICY, NOW) for word in order[:count]]
+        outcome = Outcome.of(verdicts, NOW, 7)
+        assert outcome.decision == max(order[:count], key=DECISIONS.index)
+        assert (outcome.services, outcome.checked_at, outcome.elapsed_ms) == (tuple(verdicts), NOW, 7)
+
+
+def test_without_a_target_no_commit_is_the_targets() -> None:
+    """A live commit is then another one, whatever it is."""
+    facts = report(live()).model_copy(update={"target": None})
+    assert [each.code for each in judge(facts, POLICY, NOW).reasons] == ["content-identical"]
+
+
+@pytest.mark.parametrize(
     ("seconds", "text"),
     [
         (0, "0 s"),
@@ -267,6 +272,11 @@ def test_the_order_of_revisions_does_not_matter(lives: list[LiveReport]) -> None
         (3600, "1 h"),
         (30120, "8 h 22 min"),
         (3605, "1 h"),
+        (59, "59 s"),
+        (60, "1 min"),
+        (90_060, "1 d 1 h"),
+        (86_460, "1 d 1 min"),
+        (0.9, "0 s"),
         (273_600, "3 d 4 h"),
     ],
 )
