@@ -17,7 +17,7 @@ from shared.deployment.testing import FakeCloudRun, HistoryBuilder
 from shared.deployment.verdict import Verdict
 
 ROOT = Path(__file__).parents[1]
-SHIPPED = sorted([ROOT / "drift.toml", *(ROOT / "examples").glob("*.toml")])
+SHIPPED = sorted([ROOT / "drift.toml", *(ROOT / "examples").glob("drift*.toml")])
 CODE, SHARED = "predictions/worker/worker.py", "shared/odds.py"
 
 

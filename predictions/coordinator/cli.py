@@ -29,8 +29,11 @@ from predictions.coordinator.exceptions import (
     EmptySlateError,
     KeyReusedError,
     MissingExtraError,
+    NotReadyError,
+    ReadinessUnknownError,
     SlateError,
 )
+from predictions.coordinator.readiness import command as readiness
 from predictions.coordinator.slate import NAMES, Slate
 from predictions.coordinator.state import BatchRow, open_state
 from shared.deployment import render
@@ -45,6 +48,8 @@ PROGRAM = "prediction-coordinator"
 EXIT_CODES: dict[type[BaseException], int] = {
     DeploymentDriftError: 1,
     DriftUnknownError: 3,
+    NotReadyError: 1,
+    ReadinessUnknownError: 3,
     DriftConfigError: 2,
     ConfigError: 2,
     BatchNotFoundError: 2,
@@ -103,6 +108,7 @@ def parser() -> argparse.ArgumentParser:
     status.add_argument("--game-date", type=_date, metavar="DATE", help="only those of one date")
     _add_state(status)
     status.set_defaults(run=_status)
+    readiness.add(commands)
     return root
 
 

@@ -4,6 +4,8 @@
     ├── ConfigError             a variable of the coordinator's environment is wrong
     ├── SlateError              the slate cannot be used
     │   └── EmptySlateError     … because nobody on it can be predicted
+    ├── NotReadyError           the data are not ready for a batch
+    │   └── ReadinessUnknownError   … because that could not be found out
     ├── BatchNotFoundError      there is no such batch
     ├── KeyReusedError          an idempotency key came again with another order
     ├── MissingExtraError       a library that is only installed where it is wanted is not
@@ -29,6 +31,7 @@ from shared.utils.deployment_checker import DeploymentDriftError, DriftConfigErr
 
 if TYPE_CHECKING:
     from predictions.coordinator.batches import Batch
+    from predictions.coordinator.readiness.verdict import Readiness
 
 __all__ = [
     "AccessError",
@@ -47,6 +50,8 @@ __all__ = [
     "IdentityUnavailableError",
     "KeyReusedError",
     "MissingExtraError",
+    "NotReadyError",
+    "ReadinessUnknownError",
     "SlateError",
     "StateError",
     "TransitionError",
@@ -85,6 +90,26 @@ class MissingExtraError(CoordinatorError):
     def of(cls, what: str, extra: str) -> Self:
         """The error that says that ``what`` needs ``extra``."""
         return cls(f"{what} needs the extra {extra!r}: run pip install prediction-drift-gate[{extra}]")
+
+
+class NotReadyError(CoordinatorError):
+    """The batch must not start: a readiness check refuses it.
+
+    ``readiness`` is the full judgement (None only where the error was built by hand); the message names
+    each check that denies and the lines to paste.
+    """
+
+    def __init__(self, message: str, readiness: Readiness | None = None) -> None:
+        super().__init__(message, readiness)
+        self.message = message
+        self.readiness = readiness
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class ReadinessUnknownError(NotReadyError):
+    """The batch must not start: whether the data are ready could not be found out."""
 
 
 class BatchError(CoordinatorError):

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from shared.deployment.questions import Liveness
     from shared.deployment.relevance.selection import Selection
 
-_COLOUR: dict[str | None, str] = {
+COLOUR: dict[str | None, str] = {
     "allow": "green",
     "warn": "yellow",
     "deny": "bold red",
@@ -64,7 +64,7 @@ def _service_table(verdict: Verdict) -> Table:
         grid.add_row("tagged", Text(plain(f"{tagged.tag} → {tagged.revision}, no traffic")))
     for reason in verdict.reasons:
         grid.add_row(
-            Text(reason.decision, style=_COLOUR[reason.decision]),
+            Text(reason.decision, style=COLOUR[reason.decision]),
             Text(f"{reason.code}: {plain(reason.message)}"),
         )
     if verdict.break_glass:
@@ -83,10 +83,10 @@ def _grid(title: Text) -> Table:
 def _title(verdict: Verdict) -> Text:
     title = Text(plain(verdict.service), style="bold")
     title.append("  ")
-    title.append(_ruling(verdict), style=_COLOUR[verdict.decision])
+    title.append(_ruling(verdict), style=COLOUR[verdict.decision])
     if verdict.severity:
         title.append("  ")
-        title.append(verdict.severity, style=_COLOUR[verdict.severity])
+        title.append(verdict.severity, style=COLOUR[verdict.severity])
     return title
 
 
@@ -201,7 +201,11 @@ def json(outcome: Outcome, *, verbose: bool = False) -> str:
 
     A character that steers is written by its number: the same text for a program, harmless elsewhere.
     """
-    text = outcome.model_dump_json(indent=2) + "\n"
+    return steering_by_number(outcome.model_dump_json(indent=2) + "\n")
+
+
+def steering_by_number(text: str) -> str:
+    """JSON in which every character that steers is written by its number."""
     return _STEERING.sub(lambda char: f"\\u{ord(char[0]):04x}", text)
 
 

@@ -78,7 +78,7 @@ def _seconds_or_off(value: object) -> object:
     return None if value == "off" else seconds(value)
 
 
-def _by_cause(value: object) -> object:
+def by_cause(value: object) -> object:
     """Refuses a table for causes that do not exist: it would fail where it was meant to ignore."""
     known = ("default", *CAUSES)
     for cause in value if isinstance(value, Mapping) else ():
@@ -179,9 +179,7 @@ class PolicyKeys(Fact):
     deny_paths: Patterns = ()
     warn_paths: Patterns = ()
     deny_subjects: Annotated[tuple[str, ...], AfterValidator(_expressions)] = ()
-    failure_policy: Annotated[FailurePolicy | Mapping[str, FailurePolicy], BeforeValidator(_by_cause)] = (
-        "fail"
-    )
+    failure_policy: Annotated[FailurePolicy | Mapping[str, FailurePolicy], BeforeValidator(by_cause)] = "fail"
     enforcement: Enforcement = "deny"
     enforce_from: Annotated[datetime | None, BeforeValidator(moment)] = None
     reasons: Annotated[Mapping[str, Decision], AfterValidator(_judged)] = Field(default_factory=dict)
@@ -319,13 +317,13 @@ def load(start: Path | None = None, environ: Mapping[str, str] | None = None) ->
     ``DRIFT_…`` variable only warns, since others use the prefix too.
     """
     environ = environment() if environ is None else environ
-    file = _find(start, environ)
+    file = find(start, environ)
     tables = _tables(file)
     variables = _variables(environ)
     services = {name: _service(file, name, tables, variables) for name in _table(file, tables, "services")}
     if not services:
         raise DriftConfigError(f"{file}: no [services.NAME] table: nothing to check")
-    batch = _validated(Batch, _table(file, tables, "batch"), lambda key: f"{file}: [batch] {key}")
+    batch = validated(Batch, _table(file, tables, "batch"), lambda key: f"{file}: [batch] {key}")
     for name in batch.requires:
         if name not in services:
             hint = near_misses(name, services)
@@ -334,8 +332,8 @@ def load(start: Path | None = None, environ: Mapping[str, str] | None = None) ->
         file=file,
         services=services,
         batch=batch,
-        sinks=_validated(Sinks, _table(file, tables, "sinks"), lambda key: f"{file}: [sinks] {key}"),
-        inventory=_validated(
+        sinks=validated(Sinks, _table(file, tables, "sinks"), lambda key: f"{file}: [sinks] {key}"),
+        inventory=validated(
             Inventory, _table(file, tables, "inventory"), lambda key: f"{file}: [inventory] {key}"
         ),
         acknowledged=_acknowledged(file, tables, services),
@@ -344,7 +342,8 @@ def load(start: Path | None = None, environ: Mapping[str, str] | None = None) ->
     )
 
 
-def _find(start: Path | None, environ: Mapping[str, str]) -> Path:
+def find(start: Path | None, environ: Mapping[str, str]) -> Path:
+    """Where ``drift.toml`` is, as ``load`` seeks it. Raises ``DriftConfigError``."""
     named = environ.get("DRIFT_CONFIG")
     try:
         if named:
@@ -409,7 +408,7 @@ def _acknowledged(
 
 
 def _acknowledgement(place: str, table: Mapping[str, Any], services: Collection[str]) -> Acknowledgement:
-    one = _validated(Acknowledgement, table, lambda key: f"{place} {key}")
+    one = validated(Acknowledgement, table, lambda key: f"{place} {key}")
     if one.service not in services:
         hint = near_misses(one.service, services)
         raise DriftConfigError(f"{place} service: no service {one.service!r}{hint}")
@@ -443,10 +442,10 @@ def _service(
                 raise DriftConfigError(f"{where} {key}: unknown key{hint}")
             merged[key] = value
             origin[key] = f"environment {PREFIX}{key.upper()}" if where == "environment" else f"{where} {key}"
-    return _validated(ServiceSettings, merged, lambda key: origin.get(key, f"{file}: [services.{name}]"))
+    return validated(ServiceSettings, merged, lambda key: origin.get(key, f"{file}: [services.{name}]"))
 
 
-def _validated(model: type[Model], values: Mapping[str, Any], where: Callable[[str], str]) -> Model:
+def validated(model: type[Model], values: Mapping[str, Any], where: Callable[[str], str]) -> Model:
     """``values`` as a ``model``; raises ``DriftConfigError`` that names the place and the key."""
     try:
         return model.model_validate(dict(values))

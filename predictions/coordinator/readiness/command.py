@@ -1,0 +1,77 @@
+"""``prediction-coordinator readiness``: arguments, printing, the exit code."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from predictions.coordinator.readiness import checking, render
+from predictions.coordinator.readiness.facts import PHASES, Occasion
+from predictions.coordinator.readiness.settings import FILE_NAME, VARIABLE, find, load
+from predictions.coordinator.readiness.sparkline import glyphs
+from predictions.coordinator.slate import read_slate
+from shared.deployment.cli import draw
+from shared.deployment.errors import DriftConfigError
+from shared.deployment.settings import environment
+
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
+_DESCRIPTION = (
+    "Judge the data for a date by the checks that readiness.toml declares. Starts and changes nothing. Exit "
+    "code: 0 allow, warn or not enforced; 1 an enforced denial; 3 a denial because something could not be "
+    "judged, or an unexpected error; 2 usage, configuration or slate; 4 nobody is on the slate; "
+    "130 interrupted. Bypasses are ignored."
+)
+
+
+def add(commands: Commands) -> None:
+    """Offer the command ``readiness``."""
+    command = commands.add_parser(
+        "readiness", help="judge whether the data are ready for a batch", description=_DESCRIPTION
+    )
+    command.add_argument("--game-date", type=_date, required=True, metavar="DATE", help="such as 2026-02-05")
+    command.add_argument(
+        "--phase", choices=PHASES, default="pre-game", help="which checks hold now (default: %(default)s)"
+    )
+    command.add_argument(
+        "--slate", metavar="SLATE", help="as for `start`, for a features check; without it the shipped one"
+    )
+    command.add_argument(
+        "--format", choices=[each.value for each in render.Format], default="table", help="what to print"
+    )
+    command.set_defaults(run=_readiness)
+
+
+def occasion_of(game_date: date, slate: str | Path | None) -> Occasion:
+    """What is to be predicted on ``game_date``; ``slate`` None: the one that comes with the package."""
+
+    def players() -> list[str]:
+        return [request.player_id for request in read_slate(game_date, slate).requests]
+
+    return Occasion(game_date=game_date, players=players)
+
+
+def _date(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no date; write it as 2026-02-05") from error
+
+
+def _readiness(arguments: argparse.Namespace) -> int:
+    environ = environment()
+    file = find(environ)
+    if file is None:
+        raise DriftConfigError(f"no {FILE_NAME} beside drift.toml; write one, or set {VARIABLE}")
+    plan = checking.plan(load(file, environ), arguments.phase)
+    readiness = checking.check(plan, occasion_of(arguments.game_date, arguments.slate))
+    checking.record(readiness)
+    if render.Format(arguments.format) is render.Format.json:
+        sys.stdout.write(render.json(readiness))
+    else:
+        draw(render.table(readiness, glyphs(sys.stdout.encoding)))
+    return readiness.exit_code

@@ -1,0 +1,155 @@
+"""The readiness verdict that lets a batch start, or the error that refuses it; the bypass is read first."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from predictions.coordinator.exceptions import NotReadyError, ReadinessUnknownError
+from predictions.coordinator.readiness import checking, render
+from predictions.coordinator.readiness.facts import Occasion, Phase
+from predictions.coordinator.readiness.reasons import UNKNOWN
+from predictions.coordinator.readiness.settings import FILE_NAME, find, load
+from predictions.coordinator.readiness.verdict import CheckVerdict, Readiness
+from shared.deployment import settings as drift
+from shared.deployment.break_glass import CHECK_SECONDS
+from shared.deployment.calling import Deadline, gather
+from shared.deployment.errors import DriftGateError, SourceError
+from shared.deployment.facts import Unknown
+from shared.deployment.render import plain
+from shared.deployment.verdict import BreakGlass, Reason
+
+log = logging.getLogger("drift_gate")
+
+T = TypeVar("T")
+
+#: How a bypass is asked for. There is no variable for it: nothing skips these checks for good.
+VIA = "--skip-readiness-checks"
+#: Seconds by which checks under a bypass end early, so that what they found out is still heard.
+_HAND_OVER_SECONDS = 0.1
+
+
+def require_ready(
+    occasion: Occasion,
+    *,
+    phase: Phase = "pre-game",
+    skip: bool = False,
+    reason: str | None = None,
+    actor: str | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Readiness | None:
+    """The verdict that lets a batch of ``occasion`` start, or ``NotReadyError``.
+
+    None: there is no ``readiness.toml``, so nobody declared what ready means. ``skip`` is the bypass, with
+    ``reason`` and ``actor`` for its log (None: not given; the actor is then the user of the process); it
+    works with a broken ``readiness.toml`` and with every source down, and it is not the drift gate's.
+    ``environ`` None: the process environment. Raises ``ReadinessUnknownError`` where nothing is bad and
+    something could not be judged, ``DriftConfigError`` and ``SlateError``; never one of them under a bypass.
+    """
+    environ = drift.environment() if environ is None else environ
+    if skip:
+        glass = BreakGlass(
+            actor=actor or drift.actor(environ), reason=reason, at=datetime.now(UTC), until=None, via=VIA
+        )
+        return _bypassed(occasion, phase, glass, environ)
+    readiness = _judged(occasion, phase, environ, None)
+    if readiness is None:
+        log.info("readiness: there is no %s: nothing is checked", FILE_NAME)
+        return None
+    checking.record(readiness)
+    if readiness.refuses:
+        error = ReadinessUnknownError if readiness.refuses_unknown else NotReadyError
+        raise error(render.refusal(readiness), readiness)
+    return readiness
+
+
+def _judged(
+    occasion: Occasion, phase: Phase, environ: Mapping[str, str], within: Deadline | None
+) -> Readiness | None:
+    file = find(environ)
+    if file is None:
+        return None
+    return checking.check(checking.plan(load(file, environ), phase), occasion, within)
+
+
+def _bypassed(
+    occasion: Occasion, phase: Phase, glass: BreakGlass, environ: Mapping[str, str]
+) -> Readiness | None:
+    """What the checks say in the little time that they have, overridden. Nothing here may raise."""
+    within = Deadline(CHECK_SECONDS)
+
+    def judged() -> Readiness | None:
+        return _judged(occasion, phase, environ, within.sooner(_HAND_OVER_SECONDS))
+
+    found = _within(within, judged)
+    readiness = _unjudged(occasion, phase, found) if isinstance(found, Unknown) else found
+    denials = readiness.denials if readiness else []
+    overridden = ", ".join(f"{name}: {each.code} ({each.message})" for name, each in denials)
+    log.warning(
+        "readiness checks bypassed for %s by %s via %s; reason: %s; overridden: %s",
+        occasion.game_date,
+        plain(glass.actor),
+        glass.via,
+        plain(glass.reason or "none given"),
+        plain(overridden or "nothing"),
+    )
+    if readiness is None:
+        return None
+    readiness = readiness.bypassed(glass)
+    checking.record(readiness)
+    return readiness
+
+
+def _within(deadline: Deadline, job: Callable[[], T]) -> T | Unknown:
+    """``job()``, or why it gave no answer in time. It runs on a thread that nobody waits for."""
+    try:
+        answer = gather({"bypassed checks": job}, deadline)["bypassed checks"]
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # nothing may stop the batch: no library that exits or panics, either
+        message = str(error) if isinstance(error, DriftGateError) else f"{type(error).__name__}: {error}"
+        return Unknown(cause="gate-error", message=message)
+    return Unknown.of(answer) if isinstance(answer, SourceError) else answer
+
+
+def _unjudged(occasion: Occasion, phase: Phase, unknown: Unknown) -> Readiness:
+    """The verdict where not even the checks could be made."""
+    why = Reason(code=UNKNOWN, decision="deny", message=unknown.message, data={"cause": unknown.cause})
+    return Readiness(
+        checked_at=datetime.now(UTC),
+        elapsed_ms=0,
+        game_date=occasion.game_date,
+        phase=phase,
+        decision="deny",
+        enforced=True,
+        checks=(CheckVerdict(name="all checks", decision="deny", reasons=(why,), unknown=unknown),),
+    )
+
+
+def beside(job: Callable[[], T]) -> Callable[[], T]:
+    """Start ``job`` on a thread of its own; what is returned waits for its answer, or raises its error.
+
+    The thread is a daemon: whoever gives up before the answer need not wait for it.
+    """
+    answers: list[T] = []
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            answers.append(job())
+        except BaseException as error:  # handed to the caller, who raises it
+            errors.append(error)
+
+    thread = threading.Thread(target=run, name="readiness", daemon=True)
+    thread.start()
+
+    def answer() -> T:
+        thread.join()
+        if errors:
+            raise errors[0]
+        return answers[0]
+
+    return answer

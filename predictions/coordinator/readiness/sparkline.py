@@ -1,0 +1,105 @@
+"""A history as a line of blocks, and a gauge of where today's value lies between the bounds. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from predictions.coordinator.readiness.facts import History
+from predictions.coordinator.readiness.thresholds import Bounds
+
+#: Days that a line shows, the last ones: it stands in a table.
+MOST_DAYS = 45
+#: Cells of a gauge.
+GAUGE = 21
+
+
+@dataclass(frozen=True, slots=True)
+class Glyphs:
+    """The characters to draw with: ``levels`` from lowest to highest, a day without a value, and so on."""
+
+    levels: str
+    missing: str
+    more: str
+    outside: str
+    normal: str
+    middle: str
+    low: str
+    high: str
+    today: str
+
+
+UNICODE = Glyphs("▁▂▃▄▅▆▇█", "·", "…", "·", "─", "┼", "├", "┤", "●")
+ASCII = Glyphs("_.-~=+*#", " ", "<", ".", "-", "+", "[", "]", "O")
+
+
+def glyphs(encoding: str | None) -> Glyphs:
+    """Blocks where ``encoding`` has them, else ASCII; None: an encoding that nobody knows."""
+    try:
+        "".join(vars_of(UNICODE)).encode(encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return ASCII
+    return UNICODE
+
+
+def vars_of(glyphs: Glyphs) -> list[str]:
+    """Every string of ``glyphs``."""
+    return [getattr(glyphs, name) for name in Glyphs.__slots__]
+
+
+def line(history: History, today: float | None, draw: Glyphs) -> tuple[str, str]:
+    """The history, one character a day, and today's (empty: no value) on the same scale.
+
+    Days of a break or without a value are gaps; nothing before the first day that has one is shown.
+    """
+    if not history.days:
+        return "", ""
+    values = {each.day: each.value for each in history.days}
+    scale = [*values.values(), *([] if today is None else [today])]
+    low, high = min(scale), max(scale)
+    shown = _shown_days(history)
+    text = "".join(_level(values[day], low, high, draw) if day in values else draw.missing for day in shown)
+    cut = draw.more if shown[0] > history.days[0].day else ""
+    return cut + text, "" if today is None else _level(today, low, high, draw)
+
+
+def _shown_days(history: History) -> list[date]:
+    first = max(history.days[0].day, history.last_day - timedelta(days=MOST_DAYS - 1))
+    return [date.fromordinal(each) for each in range(first.toordinal(), history.last_day.toordinal() + 1)]
+
+
+def _level(value: float, low: float, high: float, draw: Glyphs) -> str:
+    """The glyph of ``value``; of a range without extent, the middle one."""
+    steps = len(draw.levels) - 1
+    return draw.levels[round((value - low) / (high - low) * steps) if high > low else steps // 2]
+
+
+def gauge(today: float, normal: Bounds, values: Sequence[float], draw: Glyphs) -> str:
+    """Where ``today`` lies: what is normal, its ends, its middle, and what is not."""
+    marks = [today, *values, *(each for each in (normal.low, normal.high, normal.middle) if each is not None)]
+    low, high = min(marks), max(marks)
+
+    def cell(value: float) -> int:
+        return round((value - low) / (high - low) * (GAUGE - 1)) if high > low else GAUGE // 2
+
+    first = 0 if normal.low is None else cell(normal.low)
+    last = GAUGE - 1 if normal.high is None else cell(normal.high)
+    cells = [draw.normal if first <= each <= last else draw.outside for each in range(GAUGE)]
+    if normal.middle is not None:
+        cells[cell(normal.middle)] = draw.middle
+    if normal.low is not None:
+        cells[first] = draw.low
+    if normal.high is not None:
+        cells[last] = draw.high
+    cells[_on_its_side(cell(today), today, normal, first, last)] = draw.today
+    return "".join(cells)
+
+
+def _on_its_side(at: int, today: float, normal: Bounds, first: int, last: int) -> int:
+    """The cell of today: never on or behind a fence that it does not keep, nor beyond one that it keeps."""
+    if normal.below(today):
+        return max(0, min(at, first - 1))
+    if normal.above(today):
+        return min(GAUGE - 1, max(at, last + 1))
+    return at
