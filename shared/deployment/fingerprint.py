@@ -354,7 +354,7 @@ def _texts(name: str, values: Iterable[str]) -> list[str]:
 def _claim(commit: str | None) -> tuple[str | None, bool]:
     """The commit without its mark of a changed work tree, and whether it had one."""
     text = str(commit or "").strip()[:200]
-    bare = text[: -len("-dirty")] if text.endswith("-dirty") else text
+    bare = re.sub("[-_.+]dirty$", "", text)
     return bare or None, bare != text
 
 

@@ -198,11 +198,14 @@ def error(url: str, seconds: float = 5, **more: Any) -> SourceError:
     return caught.value
 
 
-def certificates(folder: Path) -> tuple[Path, ssl.SSLContext]:
-    """The file of a certificate authority, and what a server at 127.0.0.1 needs that it vouches for."""
+def certificates(folder: Path, *names: str) -> tuple[Path, ssl.SSLContext]:
+    """The file of a certificate authority, and what a server needs that it vouches for.
+
+    The server is at 127.0.0.1 and goes by ``names``, too.
+    """
     authority, server = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    root = _certificate("the test's authority", authority, "the test's authority", authority, True)
-    leaf = _certificate("server", server, "the test's authority", authority, False)
+    root = _certificate("the test's authority", authority, "the test's authority", authority)
+    leaf = _certificate("server", server, "the test's authority", authority, names)
     (folder / "ca.pem").write_bytes(root.public_bytes(serialization.Encoding.PEM))
     (folder / "server.pem").write_bytes(
         leaf.public_bytes(serialization.Encoding.PEM)
@@ -215,7 +218,10 @@ def certificates(folder: Path) -> tuple[Path, ssl.SSLContext]:
     return folder / "ca.pem", context
 
 
-def _certificate(name: str, key: Any, issuer: str, issuer_key: Any, authority: bool) -> x509.Certificate:
+def _certificate(
+    name: str, key: Any, issuer: str, issuer_key: Any, names: tuple[str, ...] | None = None
+) -> x509.Certificate:
+    """For a server on this machine that goes by ``names``, or for an authority (None)."""
     now = datetime.datetime.now(datetime.UTC)
     builder = (
         x509.CertificateBuilder()
@@ -225,9 +231,10 @@ def _certificate(name: str, key: Any, issuer: str, issuer_key: Any, authority: b
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(days=1))
         .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
+        .add_extension(x509.BasicConstraints(ca=names is None, path_length=None), critical=True)
     )
-    if not authority:
+    if names is not None:
         address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
-        builder = builder.add_extension(x509.SubjectAlternativeName([address]), critical=False)
+        known = x509.SubjectAlternativeName([address, *map(x509.DNSName, names)])
+        builder = builder.add_extension(known, critical=False)
     return builder.sign(issuer_key, hashes.SHA256())

@@ -94,17 +94,19 @@ class Http:
         credentials: Mapping[str, str] | None = None,
         limit: int = BODY_LIMIT,
         also: Collection[int] = (),
+        redirects: bool = True,
     ) -> Answer:
         """What ``url`` answers, asked again while that may heal and the deadline leaves room.
 
         ``what`` names the thing for an error. ``credentials`` are headers that only the scheme, host and
         port of ``url`` ever see; a redirect takes ``headers`` along. ``limit`` is the most bytes that the
-        body may have. A status other than 2xx is an error unless it is one of ``also``.
+        body may have. A status other than 2xx is an error unless it is one of ``also``; so is a redirect
+        where ``redirects`` are not to be followed.
 
         Raises ``SourceError``; its cause follows the status, and a body over ``limit``, a redirect to
         where nothing may be asked, and one too many, are ``invalid-response``.
         """
-        asked = _Asked(url, what, headers or {}, credentials or {}, limit, also)
+        asked = _Asked(url, what, headers or {}, credentials or {}, limit, also, redirects)
         return retrying(lambda: self._follow(asked), self._deadline)
 
     def _follow(self, asked: _Asked) -> Answer:
@@ -113,7 +115,7 @@ class Http:
         for _ in range(1 + MOST_REDIRECTS):
             answer = self._once(url, asked, credentials)
             to = answer.headers.get("location")
-            if answer.status not in _REDIRECTS or to is None:
+            if answer.status not in _REDIRECTS or to is None or not asked.redirects:
                 return _judged(answer, url.host, asked)
             following = _redirected(url, to, asked.what)
             credentials = credentials if _origin(following) == _origin(url) else {}
@@ -196,6 +198,7 @@ class _Asked:
     credentials: Mapping[str, str] = field(repr=False)
     limit: int
     also: Collection[int]
+    redirects: bool
 
 
 @cache

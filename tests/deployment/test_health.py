@@ -1,0 +1,595 @@
+"""What the live revisions say of themselves: believed where it fits, and never worse than not asking."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from support.web import (
+    HEAD,
+    LOADED_S,
+    PROMISED_S,
+    Handler,
+    Reply,
+    Web,
+    certificates,
+    dead,
+    deaf,
+    drips,
+    floods,
+    raw,
+    says,
+    silent,
+)
+from support.workers import Worker, fastapi_worker, flask_worker
+
+from shared.deployment.calling import Deadline
+from shared.deployment.errors import SourceError
+from shared.deployment.facts import Evidence, Finding, Live, LiveRevision, Unknown
+from shared.deployment.fingerprint import answer, digest, take
+from shared.deployment.sources.health import ANSWER_LIMIT, Health
+from shared.deployment.sources.health_document import read
+from shared.deployment.sources.http import Http
+from shared.deployment.sources.http_network import Names
+
+OLD, NEW = "prediction-worker-00041-abc", "prediction-worker-00042-def"
+LABEL = Evidence(carrier="revision-label", key="commit-sha", value="a" * 40)
+COMMIT = "4aa0c3b2d1d6434b8b29ae775ad8c2e48c539111"
+JSON = {"Content-Type": "application/json"}
+
+
+def live(url: str | None, *revisions: LiveRevision) -> Live:
+    """A service at ``url``; one revision unless others are named."""
+    default = (LiveRevision(revision=OLD, percent=100, evidence=(LABEL,)),)
+    return Live(kind="service", project="p", region="r", url=url, revisions=revisions or default)
+
+
+def ask(asked: Live, seconds: float = 5, **more: Any) -> Live:
+    """What is known after the witness was heard, on this machine and without a token."""
+    more = {"allow_loopback": True, "patience": seconds, **more}
+    return Health(deadline=Deadline(seconds + 0.1), **more).testify(asked)
+
+
+def document(revision: str | None = OLD, **other: Any) -> dict[str, Any]:
+    """A fingerprint of two files, as JSON values."""
+    files = other.pop("files", {"predictions/worker/worker.py": "1" * 40, "shared/odds.py": "2" * 40})
+    return {
+        "schema_version": 1,
+        "revision": revision,
+        "commit": COMMIT,
+        "dirty": False,
+        "started_at": "2026-02-05T16:37:12.000Z",
+        "digest": digest(files),
+        "covers": ["predictions/worker/", "shared/odds.py"],
+        "files": files,
+        "error": None,
+        **other,
+    }
+
+
+def reply(said: Any, **headers: str) -> Reply:
+    return Reply(200, said if isinstance(said, bytes) else json.dumps(said).encode(), {**JSON, **headers})
+
+
+@pytest.fixture
+def web() -> Iterator[Web]:
+    with Web() as web:
+        yield web
+
+
+@pytest.fixture
+def port(tmp_path: Path) -> Iterator[int]:
+    (tmp_path / "worker.py").write_text("VERSION = 0\n")
+    taken = take(tmp_path, prefix="predictions", commit=COMMIT, environ={"K_REVISION": OLD})
+    with fastapi_worker(taken) as port:
+        yield port
+
+
+def unreachable(told: Live) -> Finding:
+    """The one finding; nothing else has changed."""
+    [finding] = told.findings
+    assert finding.code == "evidence-unreachable"
+    assert finding.data["carrier"] == "fingerprint"
+    assert all(each.content is None for each in told.revisions)
+    assert len(finding.message) < 1000
+    assert finding.message.isprintable()
+    return finding
+
+
+class TestWhatIsHeard:
+    @pytest.mark.parametrize("worker", [fastapi_worker, flask_worker])
+    def test_a_real_worker_testifies(self, worker: Worker, tmp_path: Path) -> None:
+        """From the files in its folder to the content of the revision that it names."""
+        (tmp_path / "worker.py").write_text("VERSION = 0\n")
+        (tmp_path / "latest").symlink_to("größe.py")
+        (tmp_path / "größe.py").write_bytes(b"a\r\n")
+        taken = take(tmp_path, prefix="predictions", commit=COMMIT + "-dirty", environ={"K_REVISION": OLD})
+        with worker(taken) as port:
+            told = ask(live(f"http://127.0.0.1:{port}"))
+        [revision] = told.revisions
+        content = revision.content
+        assert content is not None
+        assert told.findings == ()
+        assert (content.files, content.digest, content.covers) == (
+            taken.files,
+            taken.digest,
+            ("predictions/",),
+        )
+        assert (content.commit, content.dirty) == (COMMIT, True)
+        assert (content.ignored, content.unread) == (taken.ignored, frozenset())
+        assert content.started_at is not None
+        assert abs(content.started_at - datetime.now(UTC)).total_seconds() < 60
+        assert revision.evidence == (LABEL, Evidence(carrier="health", key="commit", value=COMMIT))
+
+    def test_names_that_are_no_utf8_arrive_as_git_has_them(self, web: Web, tmp_path: Path) -> None:
+        (tmp_path / "b\udcff.py").write_text("")
+        taken = take(tmp_path, environ={"K_REVISION": OLD})
+        web.replies["/version"] = Reply(200, answer(taken)[2], JSON)
+        content = ask(live(web.url)).revisions[0].content
+        assert content is not None
+        assert list(content.files) == ["b\udcff.py"]
+
+    def test_a_document_inside_another_answer_counts(self, web: Web) -> None:
+        web.replies["/health"] = reply({"status": "ok", "fingerprint": document()})
+        told = ask(live(web.url), path="/health")
+        assert told.revisions[0].content is not None
+
+    @pytest.mark.parametrize(
+        ("said", "key", "value"),
+        [
+            ({"commit": COMMIT}, "commit", COMMIT),
+            ({"status": "ok", "git_sha": "4AA0C3B"}, "git_sha", "4AA0C3B"),
+            ({"commit_sha": "4aa0c3b-dirty"}, "commit_sha", "4aa0c3b-dirty"),
+            ({"commit": "unknown", "version": "4aa0c3b"}, "version", "4aa0c3b"),
+            ({"commit": "4aa0c3b", "dirty": True}, "commit", "4aa0c3b-dirty"),
+            ({"fingerprint": "4aa0c3b", "commit": "4aa0c3b"}, "commit", "4aa0c3b"),
+        ],
+    )
+    def test_a_plain_health_answer_is_a_bare_claim(self, said: Any, key: str, value: str, web: Web) -> None:
+        """The weakest evidence there is; that the worker offers no fingerprint is no fault."""
+        web.replies["/version"] = reply(said)
+        told = ask(live(web.url))
+        assert told.findings == ()
+        assert told.revisions[0].evidence == (LABEL, Evidence(carrier="health", key=key, value=value))
+        assert told.revisions[0].content is None
+
+    @pytest.mark.parametrize("said", [{}, {"status": "ok"}, {"version": "1.2.3"}, {"commit": "unknown"}])
+    def test_an_answer_without_a_commit_is_said_to_be_one(self, said: Any, web: Web) -> None:
+        web.replies["/version"] = reply(said)
+        told = ask(live(web.url))
+        assert "neither a fingerprint nor a commit" in unreachable(told).message
+        assert told.revisions[0].evidence == (LABEL,)
+
+    def test_a_worker_that_could_not_take_one_says_so(self, web: Web) -> None:
+        """Its own words are passed on, and its claim stays."""
+        taken = take("/nowhere", commit=COMMIT, environ={"K_REVISION": OLD})
+        web.replies["/version"] = Reply(200, answer(taken)[2], JSON)
+        told = ask(live(web.url))
+        finding = unreachable(told)
+        assert "No such file" in finding.message
+        assert told.revisions[0].evidence[-1].value == COMMIT
+
+
+class TestWhomItSpeaksFor:
+    def test_each_revision_is_asked_at_its_own_address(self) -> None:
+        with Web() as old, Web() as new, Web() as service:
+            old.replies["/version"] = reply(document(OLD))
+            new.replies["/version"] = reply(document(NEW, files={"a.py": "3" * 40}))
+            told = ask(
+                live(
+                    service.url,
+                    LiveRevision(revision=OLD, percent=60, url=old.url),
+                    LiveRevision(revision=NEW, percent=40, url=new.url),
+                )
+            )
+        contents = [each.content for each in told.revisions]
+        assert [len(each.files) for each in contents if each] == [2, 1]
+        assert service.seen == []
+
+    def test_at_a_shared_address_the_answers_say_it(self, web: Web) -> None:
+        """One request for each revision without an address of its own; the order does not matter."""
+        web.replies["/version"] = [reply(document(NEW, files={"a.py": "3" * 40})), reply(document(OLD))]
+        told = ask(
+            live(web.url, LiveRevision(revision=OLD, percent=60), LiveRevision(revision=NEW, percent=40))
+        )
+        assert [len(each.content.files) for each in told.revisions if each.content] == [2, 1]
+        assert len(web.seen) == 2
+
+    def test_whoever_does_not_come_up_is_not_made_up(self, web: Web) -> None:
+        """Both answers came from one revision; nothing is known of the other."""
+        web.replies["/version"] = reply(document(NEW))
+        told = ask(
+            live(web.url, LiveRevision(revision=OLD, percent=60), LiveRevision(revision=NEW, percent=40))
+        )
+        assert [each.content is None for each in told.revisions] == [True, False]
+        [finding] = told.findings
+        assert finding.data == {"carrier": "fingerprint", "cause": "unavailable", "revision": OLD}
+        assert "traffic tag" in finding.message
+
+    def test_a_revision_without_traffic_does_not_count(self, web: Web) -> None:
+        """Neither for the one that serves nor for another."""
+        web.replies["/version"] = reply(document("prediction-worker-00001-old"))
+        finding = unreachable(ask(live(web.url)))
+        assert "prediction-worker-00001-old answered, which gets no traffic" in finding.message
+
+    def test_a_tag_address_that_answers_for_another_live_revision(self) -> None:
+        """A tag that has moved meanwhile: what was said counts for whom it was said."""
+        with Web() as tag:
+            tag.replies["/version"] = reply(document(NEW))
+            told = ask(
+                live(
+                    None,
+                    LiveRevision(revision=OLD, percent=60, url=tag.url),
+                    LiveRevision(revision=NEW, percent=40, url=tag.url),
+                )
+            )
+        assert [each.content is None for each in told.revisions] == [True, False]
+
+    def test_an_answer_without_a_name_counts_only_where_one_revision_serves(self, web: Web) -> None:
+        web.replies["/version"] = reply(document(None))
+        assert ask(live(web.url)).revisions[0].content is not None
+        two = (LiveRevision(revision=OLD, percent=60), LiveRevision(revision=NEW, percent=40))
+        told = ask(live(web.url, *two))
+        assert [each.content for each in told.revisions] == [None, None]
+        assert {finding.data["cause"] for finding in told.findings} == {"invalid-response"}
+
+    def test_many_revisions_behind_one_address_are_not_guessed_at_for_ever(self, web: Web) -> None:
+        web.replies["/version"] = reply(document(OLD))
+        ask(live(web.url, *(LiveRevision(revision=f"r-{number}", percent=10) for number in range(10))))
+        assert len(web.seen) == 5
+
+    def test_what_could_not_be_read_or_has_no_name_is_not_asked(self, web: Web) -> None:
+        unread = LiveRevision(revision=OLD, percent=100, unknown=Unknown(cause="timeout", message="x"))
+        job = LiveRevision(revision=None, percent=100)
+        for asked in (live(web.url, unread), live(web.url, job)):
+            assert ask(asked) == asked
+        assert web.seen == []
+
+
+class TestAddresses:
+    @pytest.mark.parametrize(
+        "url",
+        [
+            *(
+                "http://192.0.2.1",
+                "http://worker.example",
+                "ftp://127.0.0.1",
+                "file:///etc/passwd",
+                "nonsense",
+            ),
+            *("https://", "https://a b", "https://ann:secret@worker.example", "https://worker.example:99999"),
+            *("https://worker.example\r\nX: y", "http://127.0.0.1@192.0.2.1", "https://127.0.0.1"),
+        ],
+    )
+    def test_only_the_services_own_over_https_are_asked(self, url: str) -> None:
+        """Nothing goes out; on this machine plain http is meant, for an emulator."""
+        finding = unreachable(ask(live(url)))
+        assert finding.data["cause"] == "invalid-response"
+        assert "secret" not in finding.message
+
+    @pytest.mark.parametrize("url", ["http://127.0.0.1:{}", "http://localhost:{}", "http://[::1]:{}"])
+    def test_this_machine_is_asked_only_where_that_was_allowed(self, url: str, web: Web) -> None:
+        """An address out of an API's answer must not lead to a door inside."""
+        finding = unreachable(ask(live(url.format(web.port)), allow_loopback=False))
+        assert finding.data["cause"] == "invalid-response"
+        assert web.seen == []
+
+    def test_a_workload_without_an_address_is_said_to_have_none(self) -> None:
+        finding = unreachable(ask(live(None)))
+        assert finding.data == {"carrier": "fingerprint", "cause": "not-found", "revision": OLD}
+
+    def test_a_path_in_the_address_is_not_followed(self, web: Web) -> None:
+        """Host from the platform, path from the settings."""
+        web.replies["/version"] = reply(document())
+        assert ask(live(f"{web.url}/elsewhere?a=b#c")).revisions[0].content is not None
+        assert [path for path, _ in web.seen] == ["/version"]
+
+    @pytest.mark.parametrize("path", ["version", "", "/a b", "/a\r\nX: y", "https://worker.example/"])
+    def test_a_path_that_is_none_is_refused_at_once(self, path: str) -> None:
+        with pytest.raises(ValueError, match="no path of a web address"):
+            Health(deadline=Deadline(1), path=path)
+
+
+class TestTokens:
+    """On https the service wants to know who asks; its own address is the audience, also for a tag's."""
+
+    @pytest.fixture
+    def service(self, tmp_path: Path) -> Iterator[tuple[Web, Callable[[Deadline], Http]]]:
+        """A service at https://worker.example and its tags, and a way there."""
+        ca_file, tls = certificates(tmp_path, "worker.example", "old---worker.example")
+        with Web(tls) as web:
+            names = Names(lambda host: ["127.0.0.1"])
+            yield web, partial(Http, ca_file=ca_file, names=names)
+
+    def test_the_header_carries_it(self, service: tuple[Web, Callable[[Deadline], Http]]) -> None:
+        web, http = service
+        web.replies["/version"] = reply(document())
+        audiences = []
+
+        def token(audience: str, deadline: Deadline) -> str:
+            audiences.append(audience)
+            return "eyJ.s3cret.token"
+
+        tag = LiveRevision(revision=OLD, percent=100, url=f"https://old---worker.example:{web.port}")
+        told = ask(live(f"https://worker.example:{web.port}", tag), token=token, http=http)
+        assert told.revisions[0].content is not None
+        assert audiences == [f"https://worker.example:{web.port}"]
+        [(_, headers)] = web.seen
+        assert headers["authorization"] == "Bearer eyJ.s3cret.token"
+        assert headers["host"].startswith("old---")
+
+    def test_a_public_service_needs_none(self, service: tuple[Web, Callable[[Deadline], Http]]) -> None:
+        """Whoever has no service account can still ask it."""
+        web, http = service
+        web.replies["/version"] = reply(document())
+        told = ask(live(f"https://worker.example:{web.port}"), token=no_token, http=http)
+        assert told.revisions[0].content is not None
+        assert "authorization" not in web.seen[0][1]
+
+    @pytest.mark.parametrize(("status", "cause"), [(401, "credentials"), (403, "permission-denied")])
+    def test_a_private_one_tells_what_to_grant(
+        self, status: int, cause: str, service: tuple[Web, Callable[[Deadline], Http]]
+    ) -> None:
+        """And why the request went without a token, which is the first thing to mend."""
+        web, http = service
+        web.replies["/version"] = Reply(status, b"no")
+        url = f"https://worker.example:{web.port}"
+        finding = unreachable(ask(live(url), token=no_token, http=http))
+        assert finding.data["cause"] == cause
+        assert "no service account here" in finding.message
+        finding = unreachable(ask(live(url), token=lambda *_: "eyJ.s3cret.token", http=http))
+        assert finding.data["cause"] == cause
+        assert "roles/run.invoker" in finding.message
+        assert "s3cret" not in finding.message
+
+    def test_one_that_never_comes_leaves_time_to_ask_without(
+        self, service: tuple[Web, Callable[[Deadline], Http]]
+    ) -> None:
+        """A metadata server that hangs costs half of the patience."""
+        web, http = service
+        web.replies["/version"] = reply(document())
+
+        def hangs(audience: str, deadline: Deadline) -> str:
+            time.sleep(deadline.remaining())
+            return no_token(audience, deadline)
+
+        told = ask(live(f"https://worker.example:{web.port}"), seconds=2, token=hangs, http=http)
+        assert told.revisions[0].content is not None
+
+    def test_none_goes_to_another_host(self, service: tuple[Web, Callable[[Deadline], Http]]) -> None:
+        """No redirect is followed at all."""
+        web, http = service
+        web.replies["/version"] = Reply(302, b"", {"Location": f"https://elsewhere.example:{web.port}/x"})
+        told = ask(live(f"https://worker.example:{web.port}"), token=lambda *_: "eyJ.s3cret", http=http)
+        assert unreachable(told).data["cause"] == "invalid-response"
+        assert len(web.seen) == 1
+
+
+def no_token(audience: str, deadline: Deadline) -> str:
+    raise SourceError("no service account here", "credentials")
+
+
+class TestFaults:
+    """Each is a finding with its cause; the evidence that there was stays as it was."""
+
+    @pytest.mark.parametrize(
+        ("status", "cause"),
+        [
+            *((401, "credentials"), (403, "permission-denied"), (404, "not-found"), (429, "rate-limited")),
+            *(
+                (500, "unavailable"),
+                (503, "unavailable"),
+                (302, "invalid-response"),
+                (418, "invalid-response"),
+            ),
+        ],
+    )
+    def test_a_status(self, status: int, cause: str, web: Web) -> None:
+        web.replies["/version"] = Reply(status, b"{}", {"Location": "/elsewhere", "Retry-After": "60"})
+        web.replies["/elsewhere"] = reply(document())
+        told = ask(live(web.url), 0.5)
+        assert unreachable(told).data == {"carrier": "fingerprint", "cause": cause, "revision": OLD}
+        assert told.revisions[0] == live(web.url).revisions[0]
+
+    def test_a_moment_of_weakness_is_waited_out(self, web: Web) -> None:
+        web.replies["/version"] = [Reply(503, b""), reply(document())]
+        assert ask(live(web.url)).findings == ()
+
+    @pytest.mark.parametrize("patience", [0.5, 30.0])
+    @pytest.mark.parametrize(
+        "handler",
+        [
+            pytest.param(silent, id="never a word"),
+            pytest.param(drips(HEAD, b"X-A: b\r\n"), id="headers without end"),
+            pytest.param(drips(HEAD + b"Content-Length: 999999\r\n\r\n", b"{"), id="a byte now and then"),
+        ],
+    )
+    def test_whatever_hangs_costs_its_patience_and_no_more(self, handler: Handler, patience: float) -> None:
+        """Patience, and never more than the deadline: a worker that sleeps must not hold up the check."""
+        with raw(handler) as port:
+            started = time.monotonic()
+            health = Health(deadline=Deadline(1), patience=patience, allow_loopback=True)
+            told = health.testify(live(f"http://127.0.0.1:{port}"))
+            took = time.monotonic() - started
+        assert unreachable(told).data["cause"] == "timeout"
+        assert took < min(patience, 1) + PROMISED_S + LOADED_S
+
+    def test_a_machine_that_does_not_take_the_connection(self) -> None:
+        with deaf() as port:
+            finding = unreachable(ask(live(f"http://127.0.0.1:{port}"), 0.5))
+        assert finding.data["cause"] == "timeout"
+        assert "health_timeout" in finding.message
+
+    def test_nobody_is_there(self) -> None:
+        with dead() as port:
+            assert unreachable(ask(live(f"http://127.0.0.1:{port}"), 0.5)).data["cause"] == "unavailable"
+
+    def test_no_time_is_left_at_all(self, web: Web) -> None:
+        told = Health(deadline=Deadline(0), allow_loopback=True).testify(live(web.url))
+        assert unreachable(told).data["cause"] == "timeout"
+        assert web.seen == []
+
+    @pytest.mark.parametrize(
+        ("handler", "cause"),
+        [
+            (says(b""), "unavailable"),
+            (says(HEAD + b"Content-Length: 100\r\n\r\n{"), "unavailable"),
+            (drips(b"SSH-2.0-OpenSSH_9.2\r\n", b"\r\n"), "invalid-response"),
+            (floods(HEAD + b"Content-Type: application/json\r\n\r\n", b"[" * 999), "invalid-response"),
+            (
+                says(HEAD + b"Content-Type: application/json\r\nContent-Encoding: gzip\r\n\r\n{}"),
+                "invalid-response",
+            ),
+        ],
+        ids=["hangs up", "cut off", "another protocol", "no end", "compressed"],
+    )
+    def test_what_is_no_answer(self, handler: Handler, cause: str) -> None:
+        with raw(handler) as port:
+            assert unreachable(ask(live(f"http://127.0.0.1:{port}"), 2)).data["cause"] == cause
+
+    @pytest.mark.parametrize(
+        ("body", "kind"),
+        [
+            (b"<html>", "text/html"),
+            (json.dumps(document()).encode(), "text/html"),
+            (json.dumps(document()).encode(), ""),
+            (b"<html>", "application/json"),
+            (b"", "application/json"),
+            (b"\xff\xfe{", "application/json"),
+            (b"[" * 200_000, "application/json"),
+            (b"1" * 10_000, "application/json"),
+            (b" " * (ANSWER_LIMIT + 1), "application/json"),
+            (b"null", "application/json"),
+            (b"[1]", "application/json"),
+            (b'"commit"', "application/json"),
+        ],
+    )
+    def test_what_is_no_json_object_or_is_not_called_one(self, body: bytes, kind: str, web: Web) -> None:
+        web.replies["/version"] = Reply(200, body, {"Content-Type": kind})
+        assert unreachable(ask(live(web.url))).data["cause"] == "invalid-response"
+
+    def test_one_fault_does_not_silence_the_others(self) -> None:
+        with Web() as good, raw(silent) as port:
+            good.replies["/version"] = reply(document(NEW))
+            told = ask(
+                live(
+                    None,
+                    LiveRevision(revision=OLD, percent=60, url=f"http://127.0.0.1:{port}"),
+                    LiveRevision(revision=NEW, percent=40, url=good.url),
+                ),
+                0.7,
+            )
+        assert [each.content is None for each in told.revisions] == [True, False]
+        assert [finding.data["revision"] for finding in told.findings] == [OLD]
+
+    def test_no_thread_stays_when_the_time_is_over(self) -> None:
+        """What was left behind ends at its own deadline."""
+        with raw(silent) as port:
+            ask(live(f"http://127.0.0.1:{port}"), 0.3)
+            until = time.monotonic() + 5
+            while any("answer 0 of" in each.name for each in threading.enumerate()):
+                assert time.monotonic() < until
+                time.sleep(0.01)
+
+
+ID = "1" * 40
+
+
+PATHS = (
+    *("/etc/passwd", "../a", "a/../b", "a//b", "a/", "./a", "", "."),
+    *("a\nb", "a\x1b[31m", "a\x00b", "a\x7f", "\x9b1m", "a" * 5000, "\ud800.py"),
+)
+IDS = ("x" * 40, "A" * 40, "1" * 39, "1" * 64 + " ", "", None, 1)
+WRONG: dict[str, tuple[Any, ...]] = {
+    "files": (
+        *({path: ID} for path in PATHS),
+        *({"a.py": blob} for blob in IDS),
+        *({"a.py": "1" * 40, "b.py": "1" * 64}, ["a.py"], None),
+    ),
+    "digest": ("", None, 7, "sha256:" + "0" * 64, "0" * 64, digest({})),
+    "covers": (None, "a", [1], ["/etc"], ["../"], ["a\n"], ["a/"] * 1001, {}),
+    "ignored": (None, "a", [""], ["a" * 201], ["a\x1b"], [1], ["*"] * 1001),
+    "unread": (None, ["a"], {"/etc": "x"}, {"a\n": "x"}, {"../": "x"}),
+    "dirty": ("false", 0, None, []),
+    "started_at": ("yesterday", 7, "2026-02-05T16:37:12", "\x1b", "9" * 9999),
+    "schema_version": (0, 2, "1", None, [], "\x1b[31m" * 99),
+}
+
+
+def summable(files: Any) -> bool:
+    """Whether a digest can be made for it, so that the digest is not what is wrong."""
+    return isinstance(files, dict) and all(
+        isinstance(blob, str) and not path.startswith("\ud800") for path, blob in files.items()
+    )
+
+
+class TestLies:
+    """A document that is wrong in one place is believed in none."""
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [{key: value} for key, values in WRONG.items() for value in values],
+        ids=lambda wrong: ascii(wrong)[:50],
+    )
+    def test_a_document_with_a_flaw_is_no_document(self, wrong: dict[str, Any], web: Web) -> None:
+        files = wrong.get("files")
+        said = document(files=files) if summable(files) else document()
+        web.replies["/version"] = reply({**said, **wrong})
+        told = ask(live(web.url))
+        assert unreachable(told).data["cause"] == "invalid-response"
+        assert told.revisions[0].evidence == (LABEL,)
+
+    def test_too_many_files(self) -> None:
+        files = {f"a{number}": ID for number in range(20_001)}
+        with pytest.raises(ValueError, match="more than 20,000 files"):
+            read(document(files=files))
+        files.popitem()
+        assert read(document(files=files)).content is not None
+
+    @pytest.mark.parametrize("revision", [7, ["x"], "x\n", "X" * 20, "a" * 101, {"a": 1}, "<script>"])
+    def test_a_name_that_no_revision_has_is_none(self, revision: Any) -> None:
+        assert read({**document(), "revision": revision}).revision is None
+
+    @pytest.mark.parametrize("error", ["\x1b[31mred", "a" * 100_000, 7, {"a": 1}, ["<b>"]])
+    def test_a_workers_own_words_are_made_harmless(self, error: Any, web: Web) -> None:
+        web.replies["/version"] = reply(document(error=error))
+        assert unreachable(ask(live(web.url))).data["cause"] == "unavailable"
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.dictionaries(st.sampled_from([*document(), "unread", "ignored", "fingerprint"]), JSON_VALUES))
+def test_whatever_an_answer_holds_it_is_read_or_refused(changes: dict[str, Any]) -> None:
+    """Never another exception than the one that means nonsense, and nothing unfit is kept."""
+    try:
+        said = read({**document(), **changes})
+    except ValueError:
+        return
+    if said.content is not None:
+        assert said.content.digest == digest(said.content.files)
+        assert all(path.isprintable() for path in said.content.files)
+        assert not said.content.covers or all(not each.startswith("/") for each in said.content.covers)
+
+
+def test_findings_that_there_were_stay(web: Web) -> None:
+    """A witness adds and takes nothing away."""
+    before = replace(live(web.url), findings=(Finding(code="traffic-split", message="x"),))
+    assert ask(before).findings[0].code == "traffic-split"
+    assert socket.getdefaulttimeout() is None
