@@ -32,7 +32,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     ),
     frozenset({"verdict"}),
     frozenset({"acknowledging", "break_glass", "inventory", "render", "settings", "calling", "git_process"}),
-    frozenset({"sources", "sinks"}),
+    frozenset({"sources", "sinks", "telemetry"}),
     frozenset({"gate", "proving", "selecting", "witnessing"}),
     frozenset({"questions"}),
     frozenset({"assembly"}),
@@ -58,6 +58,7 @@ BOUNDED = {
     "fastapi": {"fingerprint.py"},
     "flask": {"fingerprint.py"},
     "git": {"sources/checkout.py"},
+    "opentelemetry": {"telemetry.py"},
     "tenacity": {"calling.py"},
     "httpx": HTTP,
     "httpcore": HTTP,
@@ -155,6 +156,7 @@ def test_the_front_door_loads_no_adapter() -> None:
         "pathspec",
         "sqlite3",
         "httpx",
+        "opentelemetry",
     }
 
 

@@ -30,6 +30,7 @@ from shared.deployment.report import DriftReport, unknown_report
 from shared.deployment.selecting import Memory
 from shared.deployment.settings import FILE_NAME, ServiceSettings, Settings, is_address, load
 from shared.deployment.sinks.log import LogSink
+from shared.deployment.telemetry import MetricsSink, observed
 from shared.deployment.verdict import Outcome, Verdict, judge
 from shared.deployment.witnessing import Remembered
 
@@ -50,6 +51,7 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+@observed
 def check(
     names: Sequence[str] = (),
     *,
@@ -209,7 +211,7 @@ def report_on(name: str | None, *, settings: Settings | None) -> DriftReport:
 
 def sinks_of(settings: Settings) -> list[gate.Sink]:
     """Where verdicts are written to."""
-    sinks: list[gate.Sink] = [LogSink()]
+    sinks: list[gate.Sink] = [LogSink(), MetricsSink()]
     if settings.sinks.decisions:
         from shared.deployment.sinks.decisions import DecisionsSink
 

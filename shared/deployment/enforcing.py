@@ -19,6 +19,7 @@ from shared.deployment.report import unknown_report
 from shared.deployment.settings import Settings, environment, load
 from shared.deployment.settings import actor as process_actor
 from shared.deployment.sinks.log import LogSink
+from shared.deployment.telemetry import MetricsSink
 from shared.deployment.verdict import BreakGlass, Policy, Verdict, judge
 
 log = logging.getLogger("drift_gate")
@@ -89,7 +90,7 @@ def _bypassed(name: str | None, bypass: BreakGlass, settings: Settings | None) -
     )
 
     def recorded() -> None:
-        gate.write([verdict], assembly.sinks_of(found[0]) if found else [LogSink()])
+        gate.write([verdict], assembly.sinks_of(found[0]) if found else [LogSink(), MetricsSink()])
 
     _within(Deadline(RECORD_SECONDS), recorded)
     return verdict

@@ -1,0 +1,189 @@
+"""Spans and metrics of a check, as OpenTelemetry's own SDK receives them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from opentelemetry import metrics, trace
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import StatusCode
+from support.world import WORKER, World
+
+from shared.deployment import assembly
+from shared.deployment.errors import DeploymentDriftError, DriftConfigError
+from shared.utils.deployment_checker import require_current_worker
+
+ROOT = Path(__file__).parents[2]
+SPANS, METRICS = InMemorySpanExporter(), InMemoryMetricReader()
+
+
+class Broken(SpanProcessor):
+    """A processor of somebody else's that fails, while it is told to."""
+
+    fails = False
+
+    def on_start(self, span: object, parent_context: object = None) -> None:
+        self._fail()
+
+    def on_end(self, span: ReadableSpan) -> None:
+        self._fail()
+
+    def _fail(self) -> None:
+        if self.fails:
+            raise RuntimeError("a processor of somebody else's")
+
+
+BROKEN = Broken()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _sdk() -> None:
+    """The SDK as an application sets it; OpenTelemetry allows that once in a process."""
+    tracers = TracerProvider()
+    tracers.add_span_processor(SimpleSpanProcessor(SPANS))
+    tracers.add_span_processor(BROKEN)
+    trace.set_tracer_provider(tracers)
+    metrics.set_meter_provider(MeterProvider([METRICS]))
+
+
+@pytest.fixture(autouse=True)
+def _from_zero() -> Iterator[None]:
+    SPANS.clear()
+    yield
+    BROKEN.fails = False
+
+
+def counted(name: str) -> dict[tuple[Any, ...], Any]:
+    """The points of a metric by the values of their attributes: a sum, or how often it was measured."""
+    data = METRICS.get_metrics_data()
+    found = (
+        point
+        for resource in (data.resource_metrics if data else ())
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+        if metric.name == name and scope.scope.name == "driftgate"
+        for point in metric.data.data_points
+    )
+    return {
+        tuple((point.attributes or {}).values()): getattr(point, "value", None) or getattr(point, "count", 0)
+        for point in found
+    }
+
+
+def spans() -> list[ReadableSpan]:
+    return [span for span in SPANS.get_finished_spans() if span.name == "driftgate.check"]
+
+
+def behind(world: World, commits: int) -> World:
+    world.cloud.deploy(WORKER, commit=world.first)
+    for _ in range(commits):
+        world.change()
+    return world
+
+
+class TestASpan:
+    def test_says_what_the_check_came_to(self, world: World) -> None:
+        settings = behind(world, 4).settings()
+        with pytest.raises(DeploymentDriftError):
+            require_current_worker(settings=settings)
+        (span,) = spans()
+        attributes = dict(span.attributes or {})
+        age = attributes.pop("driftgate.drift_age")
+        (revision,) = attributes.pop("driftgate.live.revisions")  # type: ignore[misc]  # a tuple
+        assert isinstance(age, (int, float))
+        assert str(revision).startswith(WORKER)
+        assert attributes == {
+            "driftgate.decision": "deny",
+            "driftgate.services": (WORKER,),
+            "driftgate.status": "behind",
+            "driftgate.enforced": True,
+            "driftgate.reasons": ("too-many-commits-behind",),
+            "driftgate.commits_behind": 4,
+            "driftgate.live.commits": (world.first,),
+            "vcs.ref.head.name": "refs/heads/main",
+            "vcs.ref.head.revision": world.history.tip("main"),
+        }
+
+    def test_of_a_denial_is_no_error(self, world: World) -> None:
+        """The check did what it is for."""
+        assembly.check(settings=behind(world, 4).settings())
+        assert spans()[0].status.status_code is StatusCode.UNSET
+
+    def test_of_an_unknown_is_an_error_with_its_cause_and_no_number(self, world: World) -> None:
+        assembly.check(settings=world.settings())
+        (span,) = spans()
+        assert span.status.status_code is StatusCode.ERROR
+        attributes = dict(span.attributes or {})
+        assert (attributes["error.type"], attributes["driftgate.status"]) == ("not-found", "unknown")
+        assert "driftgate.commits_behind" not in attributes
+
+    def test_lies_in_the_span_of_whoever_asks(self, world: World) -> None:
+        with trace.get_tracer("application").start_as_current_span("start") as outer:
+            assembly.check(settings=behind(world, 0).settings())
+        assert spans()[0].parent == outer.get_span_context()
+
+    def test_of_a_check_that_is_refused_its_settings_names_the_error(self, world: World) -> None:
+        with pytest.raises(DriftConfigError):
+            assembly.check(["no-such-service"], settings=world.settings())
+        (span,) = spans()
+        assert span.status.status_code is StatusCode.ERROR
+        assert span.events[0].name == "exception"
+
+    def test_that_cannot_be_kept_changes_no_verdict(self, world: World) -> None:
+        settings = behind(world, 4).settings()
+        BROKEN.fails = True
+        assert assembly.check(settings=settings).decision == "deny"
+        with pytest.raises(DriftConfigError):
+            assembly.check(["no-such-service"], settings=settings)
+
+
+class TestMetrics:
+    def test_count_each_verdict_once_by_decision(self, world: World) -> None:
+        before, bypasses = counted("driftgate.checks"), counted("driftgate.bypasses")
+        measured = counted("driftgate.check.duration").get(("deny",), 0)
+        settings = behind(world, 4).settings()
+        with pytest.raises(DeploymentDriftError):
+            require_current_worker(settings=settings)
+        require_current_worker(settings=settings, skip=True, actor="ann", reason="the fix is in")
+
+        after = counted("driftgate.checks")
+        more = {key: value - before.get(key, 0) for key, value in after.items() if value > before.get(key, 0)}
+        assert more == {(WORKER, "deny", True): 1, (WORKER, "deny", False): 1}
+        via = (WORKER, "--skip-drift-check")
+        assert counted("driftgate.bypasses")[via] == bypasses.get(via, 0) + 1
+        assert counted("driftgate.check.duration")[("deny",)] == measured + 2
+
+    def test_count_a_bypass_past_a_broken_file(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        (tmp_path / "drift.toml").write_text("no [toml")
+        monkeypatch.chdir(tmp_path)
+        via = (WORKER, "--skip-drift-check")
+        before = counted("driftgate.bypasses").get(via, 0)
+        require_current_worker(WORKER, skip=True)
+        assert counted("driftgate.bypasses")[via] == before + 1
+
+
+def test_nothing_of_ours_loads_opentelemetry() -> None:
+    """Whoever sets no SDK pays nothing: a check against a ledger, start to end, leaves it unloaded."""
+    code = (
+        "import sys\nfrom shared.utils.deployment_checker import require_current_worker\n"
+        "require_current_worker(skip=True)\nprint('opentelemetry' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={"PATH": os.defpath},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "False\n"
