@@ -43,7 +43,7 @@ git init --quiet --initial-branch=main
 git config user.name "Demo Developer"
 git config user.email "demo@example.com"
 cp "$here/drift.toml" .
-cp "$here/predictions/worker/Dockerfile" predictions/worker/
+sed '/^COPY shared/d' "$here/predictions/worker/Dockerfile" >predictions/worker/Dockerfile # nothing else is here
 echo "RULES = []" >predictions/worker/__main__.py
 printf '.drift/\n' >.gitignore
 

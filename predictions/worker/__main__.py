@@ -1,12 +1,18 @@
-"""``python -m predictions.worker``: requests as JSON lines on stdin, predictions as JSON lines on stdout."""
+"""``python -m predictions.worker``: requests as JSON lines on stdin, predictions as JSON lines on stdout.
+
+With ``--version-document`` it says what it holds instead.
+"""
 
 from __future__ import annotations
 
+import argparse
 import json
+import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 
+from predictions.worker.version import version
 from predictions.worker.worker import PredictionRequest, predict
 
 
@@ -23,8 +29,15 @@ def answers(lines: Iterable[str]) -> Iterator[str]:
             raise ValueError(f"line {number} is no request: {error}") from error
 
 
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """0, or 2 for a line that is no request."""
+    parser = argparse.ArgumentParser(prog="python -m predictions.worker", description=__doc__)
+    parser.add_argument(
+        "--version-document", action="store_true", help="print the fingerprint as JSON and end"
+    )
+    if parser.parse_args(argv).version_document:
+        print(json.dumps(version(os.environ).document(), indent=1))
+        return 0
     try:
         for answer in answers(sys.stdin):
             print(answer, flush=True)

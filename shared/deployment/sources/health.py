@@ -143,7 +143,7 @@ class Health:
         """The header with the ID token, or why there is none: a public service answers without one.
 
         The audience is the service's address also where a tag's is asked:
-        https://cloud.google.com/run/docs/authenticating/service-to-service
+        https://cloud.google.com/run/docs/configuring/custom-audiences
         """
         audience = self._origin(live.url) if live.url else ""
         if not audience.startswith("https:"):
