@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
+import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
 from support.workers import Worker, fastapi_worker, flask_worker
 
+from shared.deployment import fingerprint
 from shared.deployment.fingerprint import Fingerprint, answer, router, take
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -40,3 +48,23 @@ def test_the_route_is_no_part_of_the_programs_own_schema(taken: Fingerprint) -> 
     app = FastAPI()
     app.include_router(router(taken))
     assert app.openapi()["paths"] == {}
+
+
+@pytest.mark.parametrize("framework", ["FastAPI", "Flask"])
+def test_the_lines_to_paste_are_enough(framework: str, tmp_path: Path) -> None:
+    """What docs/adoption.md says, in a worker's folder with nothing else of the gate's."""
+    text = (ROOT / "docs/adoption.md").read_text(encoding="utf-8")
+    (lines,) = re.findall(rf"\*\*{framework}\*\*, next.*?```py\n(.*?)```", text, re.DOTALL)
+    shutil.copy(fingerprint.__file__, tmp_path)
+    (tmp_path / "main.py").write_text(lines)
+    client = {
+        "FastAPI": "from fastapi.testclient import TestClient; client = TestClient(app)",
+        "Flask": "client = app.test_client()",
+    }
+    code = f"from main import app; {client[framework]}; print(client.get('/version').text)"
+    environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(tmp_path), "IMAGE_COMMIT": "4aa0c3b-dirty"}
+    argv = [sys.executable, "-c", code]
+    done = subprocess.run(argv, cwd=tmp_path, env=environ, capture_output=True, text=True, check=True)
+    said = json.loads(done.stdout)
+    assert sorted(said["files"]) == ["predictions/worker/fingerprint.py", "predictions/worker/main.py"]
+    assert (said["commit"], said["dirty"], said["error"]) == ("4aa0c3b", True, None)
