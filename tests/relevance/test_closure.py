@@ -15,10 +15,13 @@ MANY = ["p/__init__.py", "p/a.py", "p/b.py", "p/q/__init__.py", "p/q/c.py", "n/x
 def reached(text: str, at: str = "start.py", package: str = "") -> set[str]:
     """What ``text`` at ``at`` reaches in a tree of otherwise empty files, itself left out.
 
-    ``package`` is the text of ``p/__init__.py``.
+    ``package`` is the text of ``p/__init__.py``. Nothing stays unknown, and each chain ends at ``at``.
     """
     tree = dict.fromkeys(MANY, "") | {"p/__init__.py": package} | {at: text}
-    return set(closure_of(tree, [f"/{at}"]).reached) - {at}
+    closure = closure_of(tree, [f"/{at}"])
+    assert closure.computed == ()
+    assert {chain[-1] for chain in closure.reached.values()} == {at}
+    return set(closure.reached) - {at}
 
 
 # statement in start.py → what it reaches
@@ -37,7 +40,13 @@ ABSOLUTE: list[tuple[str, set[str]]] = [
     ("import top.below", {"top.py"}),
     ("import p.gone.c", {"p/__init__.py"}),
     ("from . import a", set()),
+    ("from . import top", set()),
+    ("from .top import x", set()),
     (LOAD + "import_module('n.x')", {"n/x.py"}),
+    (LOAD + "import_module(f'{__package__}.top')", {"top.py"}),
+    (LOAD + "import_module(f'n.{x}.{y}')\nNAMES = ['m.y']", {"n/m/y.py"}),
+    (LOAD + "import_module(x)\nNAMES = ['n.m.y.Class']", {"n/m/y.py"}),
+    (LOAD + "import_module(x)\nNAMES = ['n.x:Class']", {"n/x.py"}),
     (LOAD + "import_module(f'n.{x}')\nNAMES = ['x', 'gone']", {"n/x.py"}),
     (LOAD + "import_module(f'n.{x}')\nNAMES = ['n.x', 'top']", {"n/x.py"}),
     (LOAD + "import_module(f'n.{x}.y')\nNAMES = ['m']", {"n/m/y.py"}),
@@ -53,9 +62,18 @@ ABSOLUTE: list[tuple[str, set[str]]] = [
         "import pkgutil, p\npkgutil.walk_packages(p.__path__)",
         {"p/__init__.py", "p/a.py", "p/b.py", "p/q/__init__.py", "p/q/c.py"},
     ),
+    (
+        LOAD
+        + "import pkgutil, numpy, n\npkgutil.iter_modules(numpy.__path__)\n"
+        + "for x in pkgutil.iter_modules(n.__path__): import_module(x)",
+        {"n/x.py"},
+    ),
     ("import sys\nsys.path.append('n')\nimport x", {"n/x.py"}),
+    ("import sys\nsys.path.append('./n/')\nimport x", {"n/x.py"}),
+    ("import sys\nsys.path.append('.')\nimport top", {"top.py"}),
     ("import uvicorn\nuvicorn.run('n.x:app')", {"n/x.py"}),
     ("import runpy\nrunpy.run_path('n/x.py')", {"n/x.py"}),
+    ("import runpy\nrunpy.run_path(x)\nNAMES = ['./n/x.py', 'gone.py']", {"n/x.py"}),
 ]
 
 LAZY = "def __getattr__(name):\n    return TABLE[name]\nTABLE = {'a': 'x', 'k': '.q.c'}"
@@ -70,6 +88,12 @@ RELATIVE: list[tuple[str, str, set[str]]] = [
     ("p/q/c.py", "from .. import a", {"p/__init__.py", "p/q/__init__.py", "p/a.py"}),
     ("p/q/c.py", "from ..... import a", {"p/__init__.py", "p/q/__init__.py"}),
     ("n/m/y.py", "from ..x import z", {"n/x.py"}),
+    ("p/a.py", LOAD + "import_module(f'n.{x}')\nNAMES = ['x', 'b']", {"p/__init__.py", "n/x.py"}),
+    (
+        "p/q/c.py",
+        LOAD + "import_module(f'..{x}', __package__)\nNAMES = ['a']",
+        {"p/__init__.py", "p/q/__init__.py", "p/a.py"},
+    ),
     ("p/__init__.py", LAZY, {"p/a.py", "p/q/__init__.py", "p/q/c.py"}),
     ("p/__init__.py", LOAD + "import_module('.' + x, __name__)\nNAMES = ('b',)", {"p/b.py"}),
     ("p/__init__.py", LISTING, {"p/a.py", "p/b.py", "p/q/__init__.py"}),
@@ -106,8 +130,9 @@ def test_a_computed_name_without_a_trace() -> None:
         "import pkgutil, numpy\nfor x in pkgutil.iter_modules(numpy.__path__): import_module(x)",
         "import pkgutil\npkgutil.iter_modules(x.__path__)",
         "import runpy\nrunpy.run_path(x)",
+        "import pkgutil, empty\nfor x in pkgutil.iter_modules(empty.__path__): import_module(x)",
     ):
-        tree = dict.fromkeys(MANY, "") | {"start.py": LOAD + text}
+        tree = dict.fromkeys([*MANY, "empty/__init__.py"], "") | {"start.py": LOAD + text}
         assert closure_of(tree, ["start"]).computed == ("start.py",), text
 
 
@@ -132,6 +157,8 @@ CHOICES: list[tuple[str, list[str], tuple[str, ...], str | None]] = [
     ("a module has no submodules", ["one/a.py", "two/a/b.py"], ("/one", "/two"), None),
     ("an installed project", SOURCES, ("/",), "lib/x/a/b.py"),
     ("an installed project with src", ["lib/pyproject.toml", "lib/src/a/b.py"], ("/",), "lib/src/a/b.py"),
+    ("a project at the root", ["setup.py", "a/b.py"], ("/one",), "a/b.py"),
+    ("a project at the root with src", ["setup.cfg", "src/a/b.py"], ("/one",), "src/a/b.py"),
     ("names that differ in case", ["A/b.py", "a/B.py"], ("/",), None),
 ]
 
@@ -188,6 +215,15 @@ def test_entry_points(entry: str, found: bool, wanted: set[str]) -> None:
     assert (set(closure.reached), closure.unfound) == (wanted, () if found else (entry,))
 
 
+@pytest.mark.parametrize("entry", ["/w/main.py", "/w/__init__.py"])
+def test_a_file_of_a_package_has_its_name(entry: str) -> None:
+    """Also where it is given as a path: its relative imports lead somewhere, and the chain to it."""
+    files = {"w/__init__.py": "", "w/main.py": "", "w/a.py": "", entry[1:]: "from . import a"}
+    reached = closure_of(files, [entry]).reached
+    assert reached["w/a.py"] == ("w/a.py", entry[1:])
+    assert set(reached["w/__init__.py"]) == {"w/__init__.py", entry[1:]}
+
+
 def test_a_script_outside_of_every_root() -> None:
     """It runs and imports what the roots hold."""
     files = {"bin/start.py": "import a", "lib/a.py": ""}
@@ -197,12 +233,13 @@ def test_a_script_outside_of_every_root() -> None:
 def test_what_only_a_type_checker_reads_is_listed() -> None:
     """Never counted, unless something else imports it as well."""
     files = {
-        "start.py": "import c\nif TYPE_CHECKING:\n    from p import a, b\n    import c, numpy",
-        **dict.fromkeys(["p/__init__.py", "p/a.py", "p/b.py", "c.py"], ""),
+        "start.py": "import c, q.x\nif TYPE_CHECKING:\n    from p import a, b\n    import c, numpy",
+        "q/x.py": "if TYPE_CHECKING:\n    from .y import Name",
+        **dict.fromkeys(["p/__init__.py", "p/a.py", "p/b.py", "c.py", "q/y.py"], ""),
     }
     closure = closure_of(files, ["start"])
-    assert set(closure.reached) == {"start.py", "c.py"}
-    assert closure.typing_only == ("p/__init__.py", "p/a.py", "p/b.py")
+    assert set(closure.reached) == {"start.py", "c.py", "q/x.py"}
+    assert closure.typing_only == ("p/__init__.py", "p/a.py", "p/b.py", "q/y.py")
 
 
 def test_a_syntax_error_keeps_the_file_and_stops_nothing() -> None:
@@ -234,6 +271,7 @@ REPOSITORY = {
     "shared/late.py": "",
     "tools/extra.py": "",
     "types.py": "",
+    "email/extra.py": "",
     "docs/conf.py": "",
 }
 COPIED = {
@@ -255,6 +293,7 @@ LACKING: list[tuple[str, dict[str, str]]] = [
     ("from shared import known, Name", {}),
     ("import numpy, docs", {}),
     ("import types", {}),
+    ("import email.extra", {}),
     ("try:\n    import shared.late\nexcept ImportError:\n    pass", {}),
     ("if TYPE_CHECKING:\n    import shared.late", {}),
     ("if __name__ == '__main__':\n    import shared.late", {}),
@@ -280,12 +319,20 @@ def test_a_package_without_its_file_is_a_namespace() -> None:
     assert closure.incomplete == ()
 
 
-def test_a_missing_module_carries_its_chain() -> None:
+@pytest.mark.parametrize("root", ["/app", "/"])
+def test_a_missing_module_carries_its_chain(root: str) -> None:
     """Who imports it, back to the entry point."""
     files = {"start.py": "import a", "a.py": "import b", "b.py": ""}
-    layout = {"/app/start.py": "start.py", "/app/a.py": "a.py"}
-    closure = closure_of(files, ["start"], ["/app"], layout=layout)
+    layout = {f"{root.rstrip('/')}/{name}": name for name in ("start.py", "a.py")}
+    closure = closure_of(files, ["start"], [root], layout=layout)
     assert closure.incomplete == (Missing("b", "b.py", ("a.py", "start.py")),)
+
+
+def test_a_folder_that_stands_for_nothing_misses_nothing() -> None:
+    """The image's root holds nothing of the repository; what is sought there is somebody else's."""
+    files = {"worker/start.py": "import b, numpy", "b.py": ""}
+    closure = closure_of(files, ["start"], ["/app", "/"], layout={"/app/start.py": "worker/start.py"})
+    assert closure.incomplete == ()
 
 
 def test_only_reached_files_are_read() -> None:

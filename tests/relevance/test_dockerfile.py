@@ -63,6 +63,10 @@ COPIES = [
     ("COPY req.txt /", "/req.txt<req.txt"),
     # it may be a folder of the base image, or not
     ("COPY req.txt /srv", "/srv<req.txt;/srv/req.txt<req.txt"),
+    ("COPY req.txt /srv\nCOPY hom.txt /srv", "/srv<hom.txt;/srv/hom.txt<hom.txt;/srv/req.txt<req.txt"),
+    # a file in it has made it a folder
+    ("COPY req.txt /a/r.txt\nCOPY hom.txt /a", "/a/hom.txt<hom.txt;/a/r.txt<req.txt"),
+    ("ADD data.tar.gz /d/\nCOPY req.txt /d", "/d/req.txt<req.txt"),
     # a folder: its content, not itself; slashes at its end mean nothing
     ("COPY lib /l", "/l/x.py<lib/x.py;/l/y.txt<lib/y.txt"),
     ("COPY lib/ /l/", "/l/x.py<lib/x.py;/l/y.txt<lib/y.txt"),
@@ -91,6 +95,7 @@ COPIES = [
     ("COPY arr[[]0].txt /d/", "/d/arr[0].txt<arr[0].txt"),
     ("COPY app/[a]*.py /d/", "/d/a.py<app/a.py"),
     ("COPY **/c.py /d/", ""),
+    ("COPY app/sub/*.py /d/", "/d/c.py<app/sub/c.py"),
     # options
     ("COPY --chown=1:1 --chmod=755 req.txt /a/", "/a/req.txt<req.txt"),
     ("COPY --exclude=*.txt hom* /d/", "/d/home.md<home.md"),
@@ -100,6 +105,7 @@ COPIES = [
     ("COPY --parents ./app/sub/c.py ./lib/x.py /p/", "/p/app/sub/c.py<app/sub/c.py;/p/lib/x.py<lib/x.py"),
     ("COPY --parents ./app/./sub/*.py /p/", "/p/sub/c.py<app/sub/c.py"),
     ("COPY --parents app/**/c.py /p/", "/p/app/sub/c.py<app/sub/c.py"),
+    ("COPY --parents ./app/./sub/./c.py /p/", "/p/sub/c.py<app/sub/c.py"),
     ("COPY --parents lib /p/", "/p/lib/x.py<lib/x.py;/p/lib/y.txt<lib/y.txt"),
     # here-documents make files; the lines inside are no instructions
     ("COPY <<EOF /a/made.py\nCOPY lib /l\nEOF", ""),
@@ -127,6 +133,8 @@ COPIES = [
     ("ENV D=lib\nCOPY $D/x.py /a/", "/a/x.py<lib/x.py"),
     ("ENV D=lib\nARG D=app\nCOPY $D/x.py /a/", "/a/x.py<lib/x.py"),
     ("ENV A=lib B=$A\nCOPY lib/x.py /a$B/", None),
+    ("ENV A=1 B\nCOPY lib/x.py /a$B/", "/a/x.py<lib/x.py"),
+    ("ARG A=lib\nARG B=$A\nCOPY $B/x.py /a/", "/a/x.py<lib/x.py"),
     ("ENV A=app\nENV A=lib B=$A\nCOPY $B/a.py /a/", "/a/a.py<app/a.py"),
     ("ENV D lib\nCOPY $D/x.py /a/", "/a/x.py<lib/x.py"),
     ("COPY ${D:-lib}/x.py /a/", "/a/x.py<lib/x.py"),
@@ -161,6 +169,10 @@ SOURCES = [
     ("FROM a\nCOPY --from=nginx lib /l", ""),
     ("FROM a\nRUN --mount=type=bind,source=req.txt,target=/r pip install -r /r", "req.txt"),
     ("FROM a\nRUN --mount=source=lib,target=/l true", "lib/x.py;lib/y.txt"),
+    ("FROM a\nRUN --mount=type=bind,src=req.txt,target=/r true", "req.txt"),
+    ("FROM a\nRUN --mount=type=cache,target=/c --mount=src=req.txt,target=/r true", "req.txt"),
+    ("FROM a\nRUN --mount=type=bind,from=nginx,source=lib,target=/l true", ""),
+    ("ARG A=one\nARG B=$A\nFROM a AS one\nCOPY req.txt /\nFROM $B", "req.txt"),
     ("FROM a\nRUN --mount=type=bind,target=/all true", ";".join(sorted(TREE))),
     ("FROM a\nRUN --mount=type=cache,target=/root --mount=type=secret,id=x true", ""),
     ("ARG D=lib\nFROM a\nARG D\nCOPY $D/x.py /", "lib/x.py"),
@@ -191,7 +203,12 @@ DOUBTS = [
     ("ARG D=lib\nFROM a\nCOPY $D /", "only the build knows D"),  # an ARG before FROM is not inside the stage
     ("FROM a\nARG N\nENV D=$N/lib\nCOPY $D /", "only the build knows D"),
     ("FROM a\nWORKDIR $W\nCOPY lib .", "only the build knows W in WORKDIR"),
-    ("FROM a\nARG N\nRUN --mount=source=$N,target=/n true", "only the build knows N in RUN"),
+    (
+        "FROM a\nARG N\nRUN --mount=source=$N,target=/n true",
+        "Dockerfile line 3: only the build knows N in RUN",
+    ),
+    ("FROM a\nCOPY $Y$X /", "Dockerfile line 2: only the build knows X, Y in COPY"),
+    ("FROM a AS one\nCOPY $X /\nFROM b\nCOPY $Y /\nCOPY --from=one /o /o", "only the build knows Y in COPY"),
     ("FROM a AS one\nARG STAGE\nFROM a\nCOPY --from=$STAGE /x /x", "only the build knows STAGE"),
     ("ARG BASE\nFROM a AS one\nFROM $BASE", "only the build knows BASE in FROM"),
     ("FROM a\nONBUILD COPY . /app", "line 2 has ONBUILD"),
@@ -227,6 +244,32 @@ def test_layout_follows_files_through_stages() -> None:
     assert layout(image_of(text)) == "/app/c.py<app/sub/c.py;/app/x.py<lib/x.py"
 
 
+@pytest.mark.parametrize(
+    "line",
+    ["COPY lib /l", "COPY nothing /n", "COPY $X /x", "WORKDIR /made", "ENV D=lib", "ARG D=lib", "CMD y"],
+)
+def test_a_stage_built_upon_another_leaves_that_one_as_it_was(line: str) -> None:
+    """What a sibling copies, sets or makes is not in the image."""
+    text = (
+        "FROM a AS one\nENV A=1\nCMD x\nFROM one AS two\n{}\nFROM one\nCOPY req.txt /made\nCOPY $D/x.py /d/"
+    )
+    assert image_of(text.format(line)) == image_of(text.format("USER me"))
+
+
+def test_the_escape_character_counts_in_values_too() -> None:
+    """A directive names the backtick."""
+    image = image_of("# escape=`\nFROM a\nENV D=l`ib\nARG E=x`.py\nCOPY $D/$E /a/\nCMD x")
+    assert layout(image) == "/a/x.py<lib/x.py"
+    assert image.start is not None
+    assert image.start.environment == {"D": "lib"}
+
+
+def test_of_two_files_with_one_name_the_later_folder_stays() -> None:
+    """A walk goes through ``a`` before ``a-b``, as the names are sorted folder by folder."""
+    image = image_of("FROM a\nCOPY */x.txt /d/", tree=("a-b/x.txt", "a/x.txt", "a/b/x.txt"))
+    assert layout(image) == "/d/x.txt<a-b/x.txt"
+
+
 def test_a_later_copy_wins() -> None:
     """Conflicts are resolved in favour of what is added."""
     assert layout(image_of("FROM a\nCOPY lib/x.py /m.py\nCOPY app/a.py /m.py")) == "/m.py<app/a.py"
@@ -244,6 +287,8 @@ def test_sources_carry_their_reason() -> None:
     assert reasons["req.txt"] == "Dockerfile: COPY req.txt"
     assert reasons["hom.txt"] == "Dockerfile: RUN --mount=source=hom.txt,target=/h"
     assert reasons["Dockerfile"] == "Dockerfile: the image is built from it"
+    below = image_of("FROM a AS one\nCOPY req.txt /\nFROM b\nCOPY --from=one /o /o").sources
+    assert below["req.txt"] == "Dockerfile: COPY req.txt"
 
 
 @pytest.mark.parametrize(
@@ -255,6 +300,7 @@ def test_sources_carry_their_reason() -> None:
         ("RUN --mount=source=models,target=/m true", ("models",)),
         ("COPY --parents models/a /m/", ("models/a",)),
         ("COPY --exclude=*.py lib/x.py /m/", ()),
+        ("COPY one /\nFROM b\nCOPY two /\nCOPY --from=0 /o /o", ("two", "one")),
         ("ADD https://example.com/models /m/", ()),
         ("COPY --from=nginx /models /m/", ()),
     ],
@@ -275,6 +321,9 @@ STARTS: list[tuple[str, Start | None]] = [
     ('WORKDIR app\nENV P=/a:$P Q="b c"\nCMD ["x"]', Start((), ("x",), "/app", {"P": "/a:", "Q": "b c"})),
     ('ARG V=1\nENV W=${V}\nCMD ["$W"]', Start((), ("$W",), "/", {"W": "1"})),
     ('CMD ["x"]\nCMD []', None),
+    ("CMD", None),
+    ('ENV A=1 B\nCMD ["x"]', Start((), ("x",), "/", {"A": "1", "B": ""})),
+    ('ENV D=$N\nENV E=x$D\nCMD ["x"]', Start((), ("x",), "/", {"D": "", "E": "x"})),
 ]
 
 
@@ -338,11 +387,13 @@ def test_no_dockerfile_is_none() -> None:
 def test_links_are_followed_and_kept() -> None:
     """A link's own change matters as much as its target's; a loop ends."""
     files = ("real/x.py", "app/link", "one", "two", "Dockerfile")
-    read = {"Dockerfile": "FROM a\nCOPY app/link /l/\nCOPY one /one/\nCOPY app/lin* /g/"}.get
+    read = {
+        "Dockerfile": "FROM a\nCOPY app/link /l/\nCOPY one /one/\nCOPY app/lin* /g/\nCOPY app/link/*.py /h/"
+    }.get
     links = {"app/link": "../real", "one": "two", "two": "one"}
     image = read_image(files, read, dockerfile="Dockerfile", context=".", links=links)
     assert image is not None
-    assert layout(image) == "/g/x.py<real/x.py;/l/x.py<real/x.py;/one/one<one"
+    assert layout(image) == "/g/x.py<real/x.py;/h/x.py<real/x.py;/l/x.py<real/x.py;/one/one<one"
     assert {"app/link", "real/x.py"} <= set(image.sources)
 
 
@@ -356,6 +407,11 @@ def test_links_are_followed_and_kept() -> None:
         ("${E-d}", ""),
         ("${N:-d$A}", "dx"),
         ("${N:-${A}}", "x"),
+        ("${N-d}", "d"),
+        ("${N:-'d'}", "d"),
+        ("${A:+'y'$A}", "yx"),
+        ("${E:+y}", ""),
+        ("${E+y}", "y"),
         ("${A:+y}", "y"),
         ("${N+y}", ""),
         ("${A?no}", "x"),
@@ -374,7 +430,17 @@ def test_a_word_is_expanded_as_the_reference_says(word: str, text: str) -> None:
     assert expand(word, {"A": "x", "E": ""}) == (text, frozenset())
 
 
-@pytest.mark.parametrize(("word", "names"), [("$N", "N"), ("${N}", "N"), ("a${U}", "U"), ("${A#x}", "${")])
+@pytest.mark.parametrize(
+    ("word", "names"),
+    [
+        ("$N", "N"),
+        ("${N}", "N"),
+        ("a${U}", "U"),
+        ("${A#x}", "${"),
+        ("${A:+$N}", "N"),
+        ("${N:-$U}", "U"),
+    ],
+)
 def test_a_variable_that_nobody_can_tell_is_named(word: str, names: str) -> None:
     """Not set, set to something unknown, or a form that we do not follow."""
     assert expand(word, {"A": "x", "U": None})[1] == {names}

@@ -327,7 +327,7 @@ class _Walk:
             for literal in facts.literals:
                 place = join(folder, literal.strip("./"))
                 if self._image.is_folder(place):
-                    yield place.rstrip("/") or "/"
+                    yield place
 
     def _list(self, module: _Module, imported: Import) -> None:
         """What a block for the type checker names; nothing of it is loaded."""

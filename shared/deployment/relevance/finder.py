@@ -158,10 +158,10 @@ def _sources(layout: Mapping[str, str]) -> dict[str, dict[str, None]]:
     sources: dict[str, dict[str, None]] = {}
     for path, file in layout.items():
         here, there = path, f"/{file}"
-        while here != "/" and there != "/" and here.rpartition("/")[2] == there.rpartition("/")[2]:
+        while here.rpartition("/")[2] == there.rpartition("/")[2]:
             here, there = parent(here), parent(there)
             known = sources.setdefault(here, {})
-            if there in known:
+            if there in known:  # and all above it; the root is its own parent
                 break
             known[there] = None
     return sources
