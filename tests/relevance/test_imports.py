@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared.deployment.relevance.imports import Import, Scan, facts_of
+from shared.deployment.relevance.imports import ANY, Import, Scan, facts_of
 
 MAYBE = True
 
@@ -31,6 +31,9 @@ STATEMENTS: list[tuple[str, list[Import]]] = [
     ("if x:\n    import a\nelif y:\n    import b\nelse:\n    import c", [plain("a"), plain("b"), plain("c")]),
     ("try:\n    import a\nexcept ValueError:\n    import b", [plain("a"), plain("b")]),
     ("try:\n    import a\nfinally:\n    import b", [plain("a"), plain("b")]),
+    ("try:\n    from a import b\nexcept ImportError:\n    pass", [plain("a", "b", optional=MAYBE)]),
+    ("if f() == '__main__':\n    import a", [plain("a")]),
+    ("if __name__ == 1:\n    import a", [plain("a")]),
     ("\ufeffimport a", [plain("a")]),
     ("import a\r\nimport b\r\n", [plain("a"), plain("b")]),
     ("x = 'import a'", []),
@@ -83,13 +86,17 @@ CALLS: list[tuple[str, list[Import]]] = [
     ("import_module('.a', __name__)", [plain("a", level=1)]),
     ("import_module('.a', 'p.q')", [plain("p.q.a")]),
     ("import_module('..a', 'p.q')", [plain("p.a")]),
+    ("import_module('..a', package='p.q')", [plain("p.a")]),
+    ("import_module('.a')", [plain("a", level=1)]),
     ("import_module(__name__ + '.a')", [plain("<module>.a")]),
     ("import_module(f'{__package__}.a')", [plain("<package>.a")]),
     ("import_module(__spec__.parent + '.a')", [plain("<package>.a")]),
     ("__import__('a.b')", [plain("a.b")]),
     ("__import__('a', {}, {}, ['b'], 1)", [plain("a", "b", level=1)]),
+    ("__import__('a', {}, {}, [x, 'b'], 1)", [plain("a", "b", level=1)]),
     ("__import__('a', fromlist=('b',), level=2)", [plain("a", "b", level=2)]),
     ("pkgutil.resolve_name('a.b:c')", [plain("a.b", optional=MAYBE), plain("a", optional=MAYBE)]),
+    ("pkgutil.resolve_name('a.b.c')", [plain("a.b.c", optional=MAYBE), plain("a.b", optional=MAYBE)]),
     ("runpy.run_module('a')", [plain("a"), plain("a.__main__", optional=MAYBE)]),
     ("uvicorn.run('a.b:app')", [plain("a.b", optional=MAYBE)]),
 ]
@@ -110,6 +117,8 @@ COMPUTED: list[tuple[str, list[str]]] = [
     ("import_module(__name__ + '.' + x)", ["<module>.*"]),
     ("import_module('a' if x else 'b')", ["*"]),
     ("map(import_module, x)", ["*"]),
+    ("map(__import__, x)", ["*"]),
+    ("from importlib.util import spec_from_file_location as spec\nspec('a', x)", ["*.py"]),
     ("__import__(x)", ["*"]),
     ("run_path(x)", ["*.py"]),
     ("spec_from_file_location('a', x)", ["*.py"]),
@@ -121,6 +130,8 @@ LISTED: list[tuple[str, Scan]] = [
     ("pkgutil.walk_packages(path=__path__)", Scan("", 1, True)),
     ("pkgutil.iter_modules(plugins.__path__, 'x.')", Scan("a.plugins", 0, False)),
     ("pkgutil.walk_packages(near.far.__path__)", Scan("near.far", 1, True)),
+    ("pkgutil.iter_modules(b.c.__path__)", Scan("b.c", 0, False)),
+    ("pkgutil.iter_modules(e.__path__)", Scan("b.d", 0, False)),
     ("pkgutil.iter_modules([os.path.dirname(__file__)])", Scan("", 1, False)),
     ("pkgutil.iter_modules([str(Path(__file__).parent)])", Scan("", 1, False)),
     ("pkgutil.iter_modules([str(Path(__file__).parent / 'x')])", Scan("*", 0, False)),
@@ -167,15 +178,19 @@ def test_calls_with_a_computed_name(call: str, computed: list[str]) -> None:
 @pytest.mark.parametrize(("call", "scan"), LISTED)
 def test_listed_packages(call: str, scan: Scan) -> None:
     """Which package ``pkgutil`` is asked for, where the text tells."""
-    text = f"import pkgutil\nfrom a import plugins\nfrom . import near\n{call}\n"
+    text = f"import pkgutil, b.c, b.d as e\nfrom a import plugins\nfrom . import near\n{call}\n"
     assert facts_of(text.encode()).scans == (scan,)
 
 
 def test_literals_are_kept_only_where_something_needs_them() -> None:
     """Facts stay small: a file with plain imports keeps no string."""
     assert facts_of(b"import a\nX = 'a.b'").literals == ()
+    assert facts_of(b"import_module('a')\nX = 'a.b'").literals == ()
     computed = b"import_module(x)\nX = ['a.b', 'c', 'd:e', 'no module', '', '7']"
     assert facts_of(computed).literals == ("a.b", "c", "d:e")
+    assert facts_of(b"run_path(x)\nX = ['a/b c', 'x-y.py', '..', '.']").literals == ("a/b c", "x-y.py", "..")
+    longest = "a" * 255
+    assert facts_of(f"import_module(x)\nX = ['{longest}', '{longest}b']".encode()).literals == (longest,)
 
 
 def test_what_a_package_offers() -> None:
@@ -183,8 +198,12 @@ def test_what_a_package_offers() -> None:
     facts = facts_of(b"__all__ = ['a']\nimport b.c, d as e\nfrom f import g\nh, i = 1, 2\nclass J: k = 1\n")
     assert (facts.literals, facts.all_computed, facts.lazy) == (("a",), False, False)
     assert facts.bound == {"__all__", "b", "e", "g", "h", "i", "J"}
+    for listed in (b"__all__: list[str] = ['a']", b"__all__ += ['a']"):
+        assert (facts_of(listed).literals, facts_of(listed).all_computed) == (("a",), False)
     assert facts_of(b"__all__ = sorted(['a'])").all_computed
+    assert facts_of(b"__all__ = sorted(['a'])\n__all__ += ['b']").all_computed
     assert facts_of(b"def __getattr__(name): ...").lazy
+    assert facts_of(b"def __getattr__(name): ...").bound == {"__getattr__", ANY}
     assert facts_of(b"__getattr__, __dir__ = attach(__name__, ['a'])").lazy
     assert not facts_of(b"class C:\n    def __getattr__(self, name): ...").lazy
     assert facts_of(b"import sys\nsys.path.insert(0, '..')").edits_path
@@ -194,6 +213,7 @@ def test_what_a_package_offers() -> None:
 BROKEN: list[tuple[str, bytes]] = [
     ("Python 2", b"import a\nfrom b import (c, # why\n  d as e)\nprint 'x'\n"),
     ("a newer Python", b"import a\nfrom b import c, d\ntype(:=)[T] = 1\n"),
+    ("continued lines", b"import \\\na\nfrom b import \\\n c, d\nprint 'x'\n"),
     ("half a merge", b"<<<<<<< ours\nimport a\n=======\nfrom b import c \\\n , d\n>>>>>>> theirs\n"),
     ("a null byte", b"import a; from b import c,d\nx = '\0'\n"),
     ("an encoding nobody knows", b"# coding: klingon\nimport a\nfrom b import c, d\n"),
@@ -210,18 +230,22 @@ def test_what_cannot_be_parsed_is_guessed(source: bytes) -> None:
     facts = facts_of(source)
     assert facts.syntax_error
     assert facts.imports == (plain("a", optional=MAYBE), plain("b", "c", "d", optional=MAYBE))
+    assert (facts.computed, facts.literals, facts.bound) == ((), (), {ANY})
 
 
 def test_a_computed_name_in_a_broken_file_is_seen() -> None:
     """A guess must not hide that anything may be imported."""
-    facts = facts_of(b"print 'x'\nimport_module(name)\nX = 'a.b'\n")
-    assert (facts.computed, facts.literals) == (("*",), ("x", "a.b"))
+    for call in (b"import_module(name)", b"__import__(name)"):
+        facts = facts_of(b"print 'x'\n" + call + b"\nX = ['a.b', 'no module']\n")
+        assert (facts.computed, facts.literals) == (("*",), ("x", "a.b"))
 
 
-def test_a_deep_name_is_followed_or_guessed() -> None:
-    """A concatenation of thousands of parts ends in facts, never in a RecursionError."""
-    text = "import a\nimport_module(" + " + ".join(["x"] * 3000) + ")"
-    assert facts_of(text.encode()).computed == ("*",)
+@pytest.mark.parametrize("parts", [500, 1500, 3000])
+def test_a_deep_name_is_followed_or_guessed(parts: int) -> None:
+    """Followed, parsed and not followed, not even parsed: facts, never a RecursionError."""
+    facts = facts_of(("import a\nimport_module(" + " + ".join(["x"] * parts) + ")").encode())
+    assert facts.computed == ("*",)
+    assert [each.module for each in facts.imports] == ["a"]
 
 
 def test_a_declared_encoding_is_obeyed() -> None:

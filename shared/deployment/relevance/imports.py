@@ -256,7 +256,7 @@ class _Reading:
             self._computed[UNKNOWN] = None
 
     def _literal(self, value: object) -> None:
-        if not isinstance(value, str) or not 0 < len(value) <= _LONGEST:
+        if not isinstance(value, str) or len(value) > _LONGEST:
             return
         if _MODULE.fullmatch(value) or "/" in value or value.endswith((".py", "..")):
             self._literals[value] = None
