@@ -230,7 +230,8 @@ def test_what_cannot_be_parsed_is_guessed(source: bytes) -> None:
     facts = facts_of(source)
     assert facts.syntax_error
     assert facts.imports == (plain("a", optional=MAYBE), plain("b", "c", "d", optional=MAYBE))
-    assert (facts.computed, facts.literals, facts.bound) == ((), (), {ANY})
+    assert (facts.computed, facts.literals) == ((), ())
+    assert facts.bound == {ANY}
 
 
 def test_a_computed_name_in_a_broken_file_is_seen() -> None:
@@ -240,7 +241,7 @@ def test_a_computed_name_in_a_broken_file_is_seen() -> None:
         assert (facts.computed, facts.literals) == (("*",), ("x", "a.b"))
 
 
-@pytest.mark.parametrize("parts", [500, 1500, 3000])
+@pytest.mark.parametrize("parts", [100, 1500, 3000])
 def test_a_deep_name_is_followed_or_guessed(parts: int) -> None:
     """Followed, parsed and not followed, not even parsed: facts, never a RecursionError."""
     facts = facts_of(("import a\nimport_module(" + " + ".join(["x"] * parts) + ")").encode())
