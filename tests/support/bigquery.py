@@ -27,14 +27,17 @@ SCHEMA = [
 
 
 class FakeBigQuery:
-    """Answers every query with ``rows``; keeps what it was asked.
+    """Answers every query with ``rows`` of ``schema``; keeps what it was asked.
 
     ``fails`` is the HTTP status, reason and message that each query gets instead. ``hangs_after`` is how
     many answers are given before there is none any more; None: it never hangs.
     """
 
-    def __init__(self, rows: Sequence[Sequence[Any]] = ()) -> None:
+    def __init__(
+        self, rows: Sequence[Sequence[Any]] = (), schema: Sequence[dict[str, str]] = tuple(SCHEMA)
+    ) -> None:
         self.rows = rows
+        self.schema = schema
         self.fails: tuple[int, str, str] | None = None
         self.hangs_after: int | None = None
         self.queries: list[dict[str, Any]] = []
@@ -72,7 +75,7 @@ class FakeBigQuery:
         self.pages += most > 0
         page = {
             **self._head(project),
-            "schema": {"fields": SCHEMA},
+            "schema": {"fields": [*self.schema]},
             "jobComplete": True,
             "totalRows": str(len(self.rows)),
             "rows": [_encoded(row) for row in self.rows[first : first + most]],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from decimal import Decimal
@@ -13,6 +14,8 @@ from shared.deployment.errors import SourceError
 
 #: A share is the quotient of two numbers: so much over 100 is rounding.
 _ROUNDING = 1e-6
+#: SQLite has no type for a date: one is text, perhaps with a time behind it.
+_ISO = re.compile(r"\d{4}-\d\d-\d\d(?:[T ].*)?$")
 
 Rows = Sequence[Sequence[object]]
 
@@ -105,16 +108,18 @@ def history(
 
 
 def day(found: object, what: str) -> date:
-    """A date out of a date, a time or ISO text. Raises ``SourceError``."""
+    """A date out of a date, a time, or text that begins with an ISO date. Raises ``SourceError``."""
     if isinstance(found, datetime):
         return found.date()
     if isinstance(found, date):
         return found
     try:
-        return date.fromisoformat(str(found))
-    except ValueError as error:
-        message = f"{what}: the history's first column must be a date, {found!r} is none"
-        raise SourceError(message, "invalid-response") from error
+        if isinstance(found, str) and _ISO.match(found):
+            return date.fromisoformat(found[:10])
+    except ValueError:
+        pass  # such as 2026-02-30
+    message = f"{what}: the history's first column must be a date, {found!r} is none"
+    raise SourceError(message, "invalid-response")
 
 
 def _of_width(row: Sequence[object], columns: int, what: str) -> Sequence[object]:
