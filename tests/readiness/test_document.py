@@ -1,0 +1,55 @@
+"""docs/readiness.md says what is true: its settings load, its defaults are in force, its codes exist."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Literal, get_args
+
+from predictions.coordinator import cli
+from predictions.coordinator.readiness import settings
+from predictions.coordinator.readiness.facts import ByHistory
+from predictions.coordinator.readiness.reasons import REASONS
+from predictions.coordinator.readiness.settings import load
+from shared.deployment.facts import CAUSES
+
+DOCUMENT = (Path(__file__).parents[2] / "docs" / "readiness.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", DOCUMENT, re.DOTALL | re.MULTILINE)
+
+
+def test_the_settings_load_as_they_stand(tmp_path: Path) -> None:
+    (block,) = blocks("toml")
+    (tmp_path / "readiness.toml").write_text(block)
+    told = load(tmp_path / "readiness.toml", {})
+    assert [*told.sources] == ["db", "lake", "warehouse"]
+
+
+def test_every_default_of_a_threshold_is_the_one_in_force() -> None:
+    rows = dict(re.findall(r"^\| `(\w+)` \| `?([\w.]+)`? \|", DOCUMENT, re.MULTILINE))
+    fields = ByHistory.model_fields
+    assert {*rows} == {*fields}
+    for key, told in rows.items():
+        assert told == ("required" if fields[key].is_required() else str(fields[key].default))
+
+
+def test_every_code_and_cause_that_is_named_exists() -> None:
+    words = set(re.findall(r"`([a-z]+(?:-[a-z]+)+)`", DOCUMENT))
+    known = {*REASONS, *CAUSES, *get_args(Literal["line-coverage", "day-before", "pre-game", "post-game"])}
+    assert words <= known
+
+
+def test_the_default_policy_is_the_shown_one() -> None:
+    (block,) = blocks("toml")
+    defaults = settings.PolicyKeys()
+    assert f'deadline = "{defaults.deadline:g}s"' in block
+    assert f'failure_policy = "{defaults.failure_policy}"' in block
+    assert f'enforcement = "{defaults.enforcement}"' in block
+
+
+def test_the_shown_command_is_one() -> None:
+    (line,) = [line for line in "".join(blocks("sh")).splitlines() if "prediction-coordinator" in line]
+    _, _, arguments = line.partition("prediction-coordinator ")
+    assert cli.parser().parse_args(arguments.split()).phase == "pre-game"

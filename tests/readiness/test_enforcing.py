@@ -1,0 +1,248 @@
+"""What lets a batch start: the verdict, the error, and a bypass that nothing can stop."""
+
+from __future__ import annotations
+
+import json
+import logging
+import pickle
+import shutil
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import date
+from pathlib import Path
+
+import pytest
+from support.bigquery import FakeBigQuery, serving
+
+from predictions.coordinator.exceptions import NotReadyError, ReadinessUnknownError
+from predictions.coordinator.readiness.command import occasion_of
+from predictions.coordinator.readiness.enforcing import beside, require_ready
+from predictions.coordinator.readiness.facts import Occasion
+from predictions.coordinator.readiness.verdict import Readiness
+from scripts.make_readiness import write
+from shared.deployment.errors import DriftConfigError
+
+ROOT = Path(__file__).parents[2]
+EXAMPLE = (ROOT / "examples" / "readiness.toml").read_text(encoding="utf-8")
+WHEN = occasion_of(date(2026, 2, 5), None)
+#: Seconds of a bypass: 2 are granted, and a busy machine gets some more.
+BYPASS_SECONDS = 2 + 1.0
+
+
+class Place:
+    """The example in a folder, found through its variable."""
+
+    def __init__(self, root: Path, database: Path) -> None:
+        self.toml, self.database = root / "readiness.toml", root / "readiness.sqlite"
+        self.environ = {"COORDINATOR_READINESS": str(self.toml), "USER": "ada"}
+        self.toml.write_text(EXAMPLE.replace("../.drift/", ""))
+        shutil.copy(database, self.database)
+
+    def spoil(self) -> None:
+        with closing(sqlite3.connect(self.database)) as connection, connection:
+            connection.execute("DELETE FROM upstream_cache")
+
+    def require(
+        self, *, skip: bool = False, reason: str | None = None, actor: str | None = None
+    ) -> Readiness | None:
+        return require_ready(WHEN, skip=skip, reason=reason, actor=actor, environ=self.environ)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("made") / "readiness.sqlite"
+    write(file)
+    return file
+
+
+@pytest.fixture
+def place(database: Path, tmp_path: Path) -> Place:
+    return Place(tmp_path, database)
+
+
+@pytest.fixture(autouse=True)
+def _heard(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """The gate's logger as a library has it, whatever a command line made of it before."""
+    loggers = [logging.getLogger(name) for name in ("drift_gate", "drift_gate.verdict")]
+    before = [(each.handlers[:], each.level, each.propagate) for each in loggers]
+    for each in loggers:
+        each.handlers[:], each.propagate = [], True
+        each.setLevel(logging.INFO)
+    caplog.set_level(logging.INFO)
+    yield
+    for each, (handlers, level, propagate) in zip(loggers, before, strict=True):
+        each.handlers[:], each.level, each.propagate = handlers, level, propagate
+
+
+def lines(caplog: pytest.LogCaptureFixture, name: str) -> list[tuple[int, str]]:
+    return [(each.levelno, each.getMessage()) for each in caplog.records if each.name == name]
+
+
+class TestWithoutABypass:
+    def test_a_good_day_is_let_through_with_one_line_in_the_log(
+        self, place: Place, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        readiness = place.require()
+        assert readiness is not None
+        assert (readiness.decision, readiness.enforced) == ("allow", True)
+        ((level, line),) = lines(caplog, "drift_gate.verdict")
+        assert (level, json.loads(line)["event"]) == (logging.INFO, "readiness_verdict")
+
+    def test_something_bad_refuses_names_it_and_says_what_to_paste(
+        self, place: Place, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        place.spoil()
+        with pytest.raises(NotReadyError) as caught:
+            place.require()
+        assert not isinstance(caught.value, ReadinessUnknownError)
+        assert caught.value.readiness is not None
+        assert caught.value.readiness.decision == "deny"
+        said = str(caught.value)
+        assert "the data for a batch of 2026-02-05 are not ready" in said
+        assert "deny    upstream-cache: too-low: 0, at least 1" in said
+        assert "prediction-coordinator readiness --game-date 2026-02-05 --phase pre-game" in said
+        assert '--skip-readiness-checks --reason "WHY"' in said
+        ((level, _),) = lines(caplog, "drift_gate.verdict")
+        assert level == logging.ERROR
+
+    def test_what_is_only_unknown_refuses_as_such(self, place: Place) -> None:
+        place.database.unlink()
+        with pytest.raises(ReadinessUnknownError, match="could not be judged"):
+            place.require()
+
+    def test_the_error_survives_a_process_boundary(self, place: Place) -> None:
+        place.spoil()
+        with pytest.raises(NotReadyError) as caught:
+            place.require()
+        again = pickle.loads(pickle.dumps(caught.value))  # noqa: S301 (our own bytes)
+        assert (str(again), again.readiness) == (str(caught.value), caught.value.readiness)
+
+    def test_nothing_declared_is_no_verdict_and_said(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "drift.toml").write_text("")
+        monkeypatch.chdir(tmp_path)
+        assert require_ready(WHEN, environ={}) is None
+        assert lines(caplog, "drift_gate") == [
+            (logging.INFO, "readiness: there is no readiness.toml: nothing is checked")
+        ]
+
+    def test_a_broken_file_stops(self, place: Place) -> None:
+        place.toml.write_text("[checks\n")
+        with pytest.raises(DriftConfigError):
+            place.require()
+
+
+def hangs(place: Place) -> None:
+    """BigQuery that takes each question and answers none."""
+    text = place.toml.read_text()
+    place.toml.write_text(
+        text.replace(
+            'kind = "sqlite"\npath = "readiness.sqlite"',
+            'kind = "bigquery"\nproject = "a-project"',
+        )
+    )
+
+
+OBSTACLES = {
+    "a bad day": Place.spoil,
+    "no database": lambda place: place.database.unlink(),
+    "a database that is none": lambda place: place.database.write_text("no database\n" * 99),
+    "a file that is no TOML": lambda place: place.toml.write_text("[checks\n"),
+    "a file that is no text": lambda place: place.toml.write_bytes(b"\xff\xfe"),
+    "a misspelt key": lambda place: place.toml.write_text(EXAMPLE.replace("phases", "phase")),
+    "no file where the variable points": lambda place: place.toml.unlink(),
+    "a source that hangs": hangs,
+}
+
+
+@pytest.mark.parametrize("obstacle", OBSTACLES)
+def test_a_bypass_overrides_it_in_time_with_a_warning_that_says_what(
+    obstacle: str, place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    OBSTACLES[obstacle](place)
+    fake = FakeBigQuery()
+    fake.hangs_after = -1
+    with serving(fake):
+        place.environ["BIGQUERY_EMULATOR_HOST"] = f"http://127.0.0.1:{fake.port}"
+        started = time.monotonic()
+        readiness = place.require(skip=True, reason="tip-off in ten minutes", actor="ops@example.com")
+        assert time.monotonic() - started < BYPASS_SECONDS
+    assert readiness is not None
+    assert (readiness.decision, readiness.enforced) == ("deny", False)
+    assert readiness.not_enforced_because == "break-glass"
+    (warning,) = [line for level, line in lines(caplog, "drift_gate") if level == logging.WARNING]
+    assert warning.startswith(
+        "readiness checks bypassed for 2026-02-05 by ops@example.com via --skip-readiness-checks; "
+        "reason: tip-off in ten minutes; overridden: "
+    )
+    assert "overridden: nothing" not in warning
+    ((level, line),) = lines(caplog, "drift_gate.verdict")
+    assert (level, json.loads(line)["break_glass"]["actor"]) == (logging.WARNING, "ops@example.com")
+
+
+class TestABypass:
+    def test_of_a_good_day_overrides_nothing_and_is_still_logged(
+        self, place: Place, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        readiness = place.require(skip=True)
+        assert readiness is not None
+        assert readiness.break_glass is not None
+        assert (readiness.break_glass.actor, readiness.break_glass.reason) == ("ada", None)
+        (warning,) = [line for level, line in lines(caplog, "drift_gate") if level == logging.WARNING]
+        assert warning.endswith("by ada via --skip-readiness-checks; reason: none given; overridden: nothing")
+
+    def test_of_a_slate_that_cannot_be_read_is_a_bypass_too(self, place: Place) -> None:
+        readiness = require_ready(
+            occasion_of(date(2026, 2, 5), "no-slate.csv"), skip=True, environ=place.environ
+        )
+        assert readiness is not None
+        assert not readiness.enforced
+
+    def test_where_nothing_is_declared_there_is_nothing_to_override(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "drift.toml").write_text("")
+        monkeypatch.chdir(tmp_path)
+        assert require_ready(WHEN, skip=True, environ={}) is None
+        assert len(lines(caplog, "drift_gate")) == 1
+
+    @pytest.mark.parametrize("name", ["DRIFT_SKIP_CHECK", "COORDINATOR_SKIP_READINESS"])
+    def test_of_the_drift_gate_is_none_of_these_checks(self, name: str, place: Place) -> None:
+        """No variable skips them, least of all the drift gate's."""
+        place.spoil()
+        place.environ[name] = "true"
+        with pytest.raises(NotReadyError):
+            place.require()
+
+    @pytest.mark.parametrize("error", [SystemExit(3), RuntimeError("panic"), MemoryError()])
+    def test_survives_whatever_a_library_does(self, error: BaseException, place: Place) -> None:
+        def players() -> list[str]:
+            raise error
+
+        when = Occasion(game_date=date(2026, 2, 5), players=players)
+        readiness = require_ready(when, skip=True, environ=place.environ)
+        assert readiness is not None
+        assert type(error).__name__ in readiness.checks[0].reasons[0].message
+
+
+class TestBeside:
+    def test_the_answer_comes_when_it_is_asked_for(self) -> None:
+        assert beside(lambda: 5)() == 5
+
+    def test_an_error_comes_when_it_is_asked_for(self) -> None:
+        def fails() -> None:
+            raise ValueError("x")
+
+        answer = beside(fails)
+        with pytest.raises(ValueError, match="x"):
+            answer()
+
+    def test_two_jobs_take_as_long_as_the_longer_one(self) -> None:
+        started = time.monotonic()
+        answer = beside(lambda: time.sleep(0.3))
+        time.sleep(0.3)
+        answer()
+        assert time.monotonic() - started < 0.55
