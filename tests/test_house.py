@@ -36,7 +36,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"gate", "proving", "selecting", "witnessing"}),
     frozenset({"questions"}),
     frozenset({"assembly"}),
-    frozenset({"doctor", "doctor_service", "doctor_steps", "waiting"}),
+    frozenset({"doctor", "doctor_service", "doctor_steps", "waiting", "bypassing"}),
     frozenset({"enforcing"}),
     frozenset({"cli", "selftest", "testing"}),
 )

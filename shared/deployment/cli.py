@@ -8,6 +8,7 @@ import io
 import logging
 import sys
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Any, TextIO, cast
 
 from rich.console import Console, RenderableType
@@ -158,6 +159,23 @@ def parser() -> argparse.ArgumentParser:
     )
     acknowledge.add_argument("--reason", required=True, metavar="WHY", help="why this is as it should be")
     acknowledge.set_defaults(run=_acknowledge)
+    bypass = commands.add_parser(
+        "bypass",
+        help="print the lines that set and remove a bypass on the coordinator, until a time",
+        description="Print the line that lets every start of a coordinator go past the gate until a time, "
+        "and the one that ends it. Writes and changes nothing, and needs no valid drift.toml: what it does "
+        "not know stands in capitals. Exit code: 0 printed; 2 usage.",
+    )
+    bypass.add_argument(
+        "--for",
+        required=True,
+        type=_seconds,
+        metavar="DURATION",
+        dest="seconds",
+        help="how long, at most a day (90, 90s, 90m, 2h)",
+    )
+    bypass.add_argument("service", nargs="?", metavar="SERVICE", help="the service that runs the gate")
+    bypass.set_defaults(run=_bypass)
     warm = commands.add_parser(
         "warm",
         help="clone or refresh the mirrors of declared addresses",
@@ -299,6 +317,22 @@ def _acknowledge(arguments: argparse.Namespace) -> int:
         sys.stdout.write(tables)
     else:
         print(f"{verdict.service}: nothing is denied, there is nothing to acknowledge", file=sys.stderr)
+    return OK
+
+
+def _bypass(arguments: argparse.Namespace) -> int:
+    from shared.deployment import bypassing
+
+    try:
+        settings = load()
+    except DriftConfigError as error:
+        settings = None
+        print(f"settings not used: {render.plain(str(error))}", file=sys.stderr)
+    lines = bypassing.bypass(arguments.service, arguments.seconds, settings, datetime.now(UTC))
+    for told in lines.told():
+        print(told, file=sys.stderr)
+    for line in lines.printed(arguments.seconds):
+        print(line)
     return OK
 
 
