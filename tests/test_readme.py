@@ -156,6 +156,7 @@ class TestPython:
         if "gate(" in block:
             order = coordinator.Order(game_date=date(2026, 2, 5))
             names = vars(coordinator) | {"order": order, "gate": require_current_worker, "tell": print}
+            names["read"] = coordinator._slate_of
         names = names | {"__name__": "shown"}
         exec(block, names)  # noqa: S102 (running the README is the test)
         for start in defined(names):

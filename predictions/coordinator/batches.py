@@ -36,6 +36,9 @@ TRANSITIONS: Mapping[BatchState, frozenset[BatchState]] = {
 #: A date has at most one batch in one of these.
 ACTIVE: frozenset[BatchState] = frozenset({"pending", "dispatched", "stalled"})
 
+#: The ways of dispatch whose answers come back with it; those of the others come later, as completions.
+ANSWERING = frozenset({"local", "http"})
+
 #: What a completion came to. ``counted``: the first that says so; ``duplicate``: the request has its
 #: prediction already; ``late``: the batch has ended without it; ``unknown``: no such batch or request.
 Applied = Literal["counted", "duplicate", "late", "unknown"]
@@ -47,11 +50,13 @@ MIXED_REVISION = "mixed-revision"
 class Stamp(Fact):
     """The verdict that a batch started on, short enough to travel with each request and result.
 
-    ``live_revisions`` and ``live_commits`` belong together by position, the one with most traffic first;
-    a None in them is not known. ``target_commit`` None: not known. ``policy_hash``: which policy
+    ``service``: the workload that was judged; None: a batch of an older version, which did not keep it.
+    ``live_revisions`` and ``live_commits`` belong together by position, the one with most traffic first; a
+    None in them is not known. ``target_commit`` None: not known. ``policy_hash``: which policy
     judged; None: there was none to read (a bypass with a broken configuration).
     """
 
+    service: str | None = None
     gate_decision: str
     enforced: bool
     not_enforced_because: str | None = None
@@ -65,6 +70,7 @@ class Stamp(Fact):
         """The stamp of ``verdict``."""
         serving = Serving.of(verdict.report.live)
         return cls(
+            service=verdict.service,
             gate_decision=verdict.decision,
             enforced=verdict.enforced,
             not_enforced_because=verdict.not_enforced_because,
@@ -171,8 +177,10 @@ class NewBatch:
 class Batch(Fact):
     """A batch as it stands.
 
-    ``heartbeat_at``: when it last moved on. ``ended_at`` None: it has not ended. ``error`` None: nothing
-    went wrong. ``ending`` None: it has not ended, or ended before its last result. Times are UTC.
+    ``rounds``: how often its requests were handed out, wholly or in part; 1 for a batch that nobody had
+    to resume. ``heartbeat_at``: when it last moved on. ``ended_at`` None: it has not ended. ``error``
+    None: nothing went wrong. ``ending`` None: it has not ended, or ended before its last result. Times
+    are UTC.
     """
 
     id: str
@@ -184,6 +192,7 @@ class Batch(Fact):
     reasons: tuple[Reason, ...] = ()
     break_glass: BreakGlass | None = None
     progress: Progress
+    rounds: int = 0
     set_aside: int = 0
     created_at: datetime
     heartbeat_at: datetime
@@ -234,11 +243,6 @@ class Dispatcher(Protocol):
         """The word that ``COORDINATOR_DISPATCH`` has for it."""
         ...
 
-    @property
-    def answers(self) -> bool:
-        """Whether the answers come back with the dispatch; else they come as completions, later."""
-        ...
-
     def dispatch(self, batch: Batch, requests: Iterable[PredictionRequest]) -> Iterator[Handed]:
         """Hand ``requests`` to workers while it is iterated over; each once, as soon as it is sure.
 
@@ -270,7 +274,8 @@ class Store(Protocol):
     def create(self, batch: NewBatch, now: datetime) -> Batch:
         """The new batch, pending; it and all of its requests are there, or nothing is.
 
-        Raises ``KeyReusedError`` where another batch has its idempotency key.
+        Raises ``BatchRunningError`` where the date has an active batch, and ``KeyReusedError`` where
+        another batch has its idempotency key.
         """
         ...
 
@@ -278,8 +283,17 @@ class Store(Protocol):
         """The requests in one of ``states``, by player, a page at a time; the batch may change meanwhile."""
         ...
 
+    def begin(self, batch_id: str, now: datetime) -> Batch:
+        """The batch, pending, at the beginning of another round of handing out its requests.
+
+        Requests that failed are pending again.
+
+        Raises ``TransitionError``, and ``BatchRunningError`` where its date has another active batch.
+        """
+        ...
+
     def mark_dispatched(self, batch_id: str, request_ids: Sequence[str], now: datetime) -> BatchState:
-        """Note that the requests were handed out once more; the batch's state, which somebody may have moved.
+        """Note that the requests were handed out in this round; the batch's state, as others may move it.
 
         Moves the heartbeat; a stalled batch is dispatched again.
         """
@@ -319,6 +333,10 @@ class Store(Protocol):
         """The batches of ``game_date`` (None: of all dates), the newest first, at most ``limit``."""
         ...
 
+    def active(self, game_date: date | None = None) -> list[Batch]:
+        """Those among them that have not ended, all of them, the newest first."""
+        ...
+
     def by_key(self, idempotency_key: str) -> Batch | None:
         """The batch that was made under this key; None: there is none."""
         ...
@@ -342,6 +360,36 @@ class Store(Protocol):
     def strays(self) -> int:
         """How many completions came for a batch or a request that does not exist."""
         ...
+
+
+def running(game_date: date, batch: Batch | None) -> str:
+    """What a second start of the date is told; None: the first has not made its batch yet."""
+    known = (
+        f": batch {batch.id}, {batch.progress.completed} of {batch.progress.requested} predicted"
+        if batch
+        else ""
+    )
+    return f"another start is at work on {game_date}{known}; `prediction-coordinator status` shows it"
+
+
+def result_of(
+    request: PredictionRequest, points: float, revision: str | None, commit: str | None, stamp: Stamp
+) -> Result:
+    """The result row of one completed request."""
+    told = stamp.attributes()
+    return Result(
+        player_id=request.player_id,
+        player_name=request.player_name,
+        game_id=request.game_id,
+        points=points,
+        worker_revision=revision or "",
+        worker_commit=commit or "",
+        gate_decision=stamp.gate_decision,
+        live_revision=told.get("live_revision", ""),
+        live_commit=told.get("live_commit", ""),
+        target_commit=told.get("target_commit", ""),
+        policy_hash=told.get("policy_hash", ""),
+    )
 
 
 def new_id(game_date: date) -> str:

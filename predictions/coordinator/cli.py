@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, date, datetime
-from functools import partial
+from datetime import date
 from pathlib import Path
-from types import TracebackType
-from typing import Self, assert_never
 
 from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.live import Live
 
-from predictions.coordinator import coordinator, logs
-from predictions.coordinator.coordinator import DEFAULT_BATCH_SIZE, DEFAULT_STATE, Finished, Order
+from predictions.coordinator import logs
+from predictions.coordinator.batches import Batch, BatchState
+from predictions.coordinator.config import DEFAULT_BATCH_SIZE, DEFAULT_STORE, Config
+from predictions.coordinator.coordinator import Coordinator, Order, Started
 from predictions.coordinator.exceptions import (
     BatchError,
     BatchNotFoundError,
@@ -33,14 +31,13 @@ from predictions.coordinator.exceptions import (
     ReadinessUnknownError,
     SlateError,
 )
+from predictions.coordinator.opening import open_coordinator, predictions_file
 from predictions.coordinator.readiness import command as readiness
-from predictions.coordinator.slate import NAMES, Slate
-from predictions.coordinator.state import BatchRow, open_state
+from predictions.coordinator.slate import NAMES
+from predictions.coordinator.telling import Talk, problems, status_table, summary
 from shared.deployment import render
-from shared.deployment.cli import add_wait, draw
+from shared.deployment.cli import add_wait
 from shared.deployment.settings import environment
-from shared.deployment.verdict import Outcome
-from shared.utils.deployment_checker import Verdict, require_current_worker
 
 PROGRAM = "prediction-coordinator"
 
@@ -61,8 +58,10 @@ EXIT_CODES: dict[type[BaseException], int] = {
     KeyboardInterrupt: 130,
     Exception: 3,
 }
-#: Rows that were set aside and are named one by one; all of them are counted.
-_NAMED = 10
+#: States in which a start or a resumption has not done what it was for.
+_NOT_GOOD: frozenset[BatchState] = frozenset({"failed", "cancelled"})
+#: Seconds between two looks of ``status --watch``.
+_WATCH_SECONDS = 1.0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -102,10 +101,16 @@ def parser() -> argparse.ArgumentParser:
     )
     commands = root.add_subparsers(required=True, metavar="COMMAND")
     _add_start(commands.add_parser("start", help="start the batch of one date", description=_START))
+    _add_resume(commands.add_parser("resume", help="go on with a batch", description=_RESUME))
+    cancel = commands.add_parser("cancel", help="end a batch as it is", description=_CANCEL)
+    cancel.add_argument("batch", metavar="BATCH", help="the batch, as `status` shows it")
+    _add_state(cancel)
+    cancel.set_defaults(run=_cancel)
     status = commands.add_parser(
         "status", help="list the batches", description="List the batches, the newest first."
     )
     status.add_argument("--game-date", type=_date, metavar="DATE", help="only those of one date")
+    status.add_argument("--watch", action="store_true", help="follow them until none is under way")
     _add_state(status)
     status.set_defaults(run=_status)
     readiness.add(commands)
@@ -117,6 +122,11 @@ _START = (
     "because of drift; 3 it refuses because it could not find out, or an unexpected error; 2 usage, "
     "configuration or slate; 4 the batch itself failed; 130 interrupted."
 )
+_RESUME = (
+    "Go on with a batch whose coordinator died, that stalled or that failed: what has no prediction is "
+    "handed out again. The drift gate is asked anew. Exit codes as of start."
+)
+_CANCEL = "End a batch as it is: predictions that come for it from now on are counted as late and not kept."
 
 
 def _add_start(start: argparse.ArgumentParser) -> None:
@@ -126,16 +136,15 @@ def _add_start(start: argparse.ArgumentParser) -> None:
         metavar="SLATE",
         help=f"{', '.join(NAMES[:-1])} or {NAMES[-1]}; without it the shipped one",
     )
-    start.add_argument(
-        "--batch-size",
-        type=_count,
-        default=DEFAULT_BATCH_SIZE,
-        metavar="N",
-        help="players per call of the worker (default: %(default)s)",
-    )
+    _add_batch_size(start)
     add_wait(start)
     _add_state(start)
-    bypass = start.add_argument_group("emergency bypass")
+    _add_bypass(start)
+    start.set_defaults(run=_start)
+
+
+def _add_bypass(command: argparse.ArgumentParser) -> None:
+    bypass = command.add_argument_group("emergency bypass")
     bypass.add_argument(
         "--skip-drift-check",
         action="store_true",
@@ -144,16 +153,32 @@ def _add_start(start: argparse.ArgumentParser) -> None:
     )
     bypass.add_argument("--reason", metavar="TEXT", help="why the check is skipped, for the log")
     bypass.add_argument("--actor", metavar="NAME", help="who skips it (default: the user of the process)")
-    start.set_defaults(run=_start)
+
+
+def _add_resume(resume: argparse.ArgumentParser) -> None:
+    resume.add_argument("batch", nargs="?", metavar="BATCH", help="one batch (default: each that was left)")
+    _add_batch_size(resume)
+    add_wait(resume)
+    _add_state(resume)
+    _add_bypass(resume)
+    resume.set_defaults(run=_resume)
+
+
+def _add_batch_size(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--batch-size",
+        type=_count,
+        metavar="N",
+        help=f"players per call of the worker (default: COORDINATOR_BATCH_SIZE, else {DEFAULT_BATCH_SIZE})",
+    )
 
 
 def _add_state(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--state",
-        type=Path,
-        default=DEFAULT_STATE,
-        metavar="FILE",
-        help="the SQLite file that keeps the batches (default: %(default)s)",
+        metavar="STORE",
+        help="the SQLite file that keeps the batches, or firestore://PROJECT/DATABASE "
+        f"(default: COORDINATOR_STORE, else {DEFAULT_STORE})",
     )
 
 
@@ -174,109 +199,92 @@ def _start(arguments: argparse.Namespace) -> int:
     order = Order(
         game_date=arguments.game_date,
         slate=arguments.slate,
-        state=arguments.state,
-        batch_size=arguments.batch_size,
         skip_drift_check=arguments.skip_drift_check,
         reason=arguments.reason,
         actor=arguments.actor,
+        wait=arguments.wait,
     )
-    with _Talk(Console(stderr=True, highlight=False)) as talk:
-        gate = partial(require_current_worker, wait=arguments.wait)
-        finished = coordinator.start(order, gate=gate, tell=talk.tell)
-    for line in _summary(finished):
+    with Talk() as talk, open_coordinator(_config(arguments), tell=talk.tell) as coordinator:
+        started = coordinator.start(order)
+    return _report([started], arguments)
+
+
+def _resume(arguments: argparse.Namespace) -> int:
+    with Talk() as talk, open_coordinator(_config(arguments), tell=talk.tell) as coordinator:
+        resumed = coordinator.resume(
+            arguments.batch,
+            skip_drift_check=arguments.skip_drift_check,
+            reason=arguments.reason,
+            actor=arguments.actor,
+            wait=arguments.wait,
+        )
+    if not resumed:
+        print("nothing to resume", file=sys.stderr)
+    return _report(resumed, arguments)
+
+
+def _report(done: Sequence[Started], arguments: argparse.Namespace) -> int:
+    """Say what became of each; 4 where one of them did not come to a good end."""
+    store = _config(arguments).store
+    for started in done:
+        for line in summary(started):
+            print(line)
+        batch = started.batch
+        if batch is not None and isinstance(store, Path):
+            if batch.state == "completed":
+                print(f"predictions: {render.plain(str(predictions_file(store, batch.game_date)))}")
+            print(f"state: {render.plain(str(store))}")
+    return 4 if any(each.batch and each.batch.state in _NOT_GOOD for each in done) else 0
+
+
+def _cancel(arguments: argparse.Namespace) -> int:
+    with open_coordinator(_config(arguments)) as coordinator:
+        batch = coordinator.cancel(arguments.batch)
+    print(
+        render.plain(
+            f"batch {batch.id} for {batch.game_date} cancelled: {batch.progress.completed} predicted"
+        )
+    )
+    return 0
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    store = _config(arguments).store
+    if isinstance(store, Path) and not store.exists():
+        print(f"no batch yet: {store} does not exist", file=sys.stderr)
+        return 0
+    with open_coordinator(_config(arguments)) as coordinator:
+        batches = _watched(coordinator, arguments) if arguments.watch else _seen(coordinator, arguments)
+    if not batches:
+        print("no batch yet", file=sys.stderr)
+        return 0
+    Console(highlight=False).print(status_table(batches))
+    for line in problems(batches):
         print(line)
     return 0
 
 
-class _Talk:
-    """What happens, on stderr: the verdict's table, the slate in a line, a bar over the batch."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            console=console,
-        )
-        self._task = self._bar.add_task("predicting", total=None, visible=False)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._bar.live.is_started:  # stopping what never ran would print an empty line
-            self._bar.stop()
-
-    def tell(self, event: Verdict | Slate | coordinator.Progress) -> None:
-        """Show ``event``."""
-        match event:
-            case Verdict():
-                draw(render.table(Outcome.of([event], datetime.now(UTC), 0)), sys.stderr)
-            case Slate():
-                self._slate(event)
-            case coordinator.Progress():
-                self._bar.update(self._task, completed=event.done)
-            case _:
-                assert_never(event)
-
-    def _slate(self, slate: Slate) -> None:
-        self._say(f"slate: {len(slate.requests)} players in {slate.games} games, from {slate.source}")
-        for row in slate.set_aside[:_NAMED]:
-            self._say(f"set aside: {row}", style="yellow")
-        if len(slate.set_aside) > _NAMED:
-            self._say(f"set aside: {len(slate.set_aside) - _NAMED} more rows", style="yellow")
-        self._bar.update(self._task, total=len(slate.requests), visible=True)
-        self._bar.start()
-
-    def _say(self, text: str, style: str = "") -> None:
-        self._console.print(escape(render.plain(text)), style=style, soft_wrap=True)
+def _seen(coordinator: Coordinator, arguments: argparse.Namespace) -> list[Batch]:
+    coordinator.find_stalled()
+    return coordinator.batches(arguments.game_date)
 
 
-def _summary(finished: Finished) -> list[str]:
-    slate, verdict = finished.slate, finished.verdict
-    overridden = "" if verdict.enforced else f", not enforced ({verdict.not_enforced_because})"
-    lines = [
-        f"batch {finished.batch_id} for {slate.game_date} completed: {len(slate.requests)} players "
-        f"in {slate.games} games predicted, {len(slate.set_aside)} rows set aside",
-        f"gate: {verdict.decision}{overridden}",
-        f"predictions: {finished.predictions}",
-        f"state: {finished.state}",
-    ]
-    return [render.plain(line) for line in lines]
+def _watched(coordinator: Coordinator, arguments: argparse.Namespace) -> list[Batch]:
+    """The batches once none of them is under way; until then they are shown on stderr as they move."""
+    with Live(console=Console(stderr=True, highlight=False), transient=True, auto_refresh=False) as live:
+        while True:
+            batches = _seen(coordinator, arguments)
+            if not any(batch.active for batch in batches):
+                return batches
+            live.update(status_table(batches), refresh=True)
+            time.sleep(_WATCH_SECONDS)
 
 
-def _status(arguments: argparse.Namespace) -> int:
-    if not arguments.state.exists():
-        print(f"no batch yet: {arguments.state} does not exist", file=sys.stderr)
-        return 0
-    with open_state(arguments.state) as state:
-        batches = state.batches(arguments.game_date)
-    if not batches:
-        print("no batch yet", file=sys.stderr)
-        return 0
-    Console(highlight=False).print(_status_table(batches))
-    for batch in batches:
-        if batch.error:
-            print(f"batch {batch.id} failed: {render.plain(batch.error)}")
-    return 0
-
-
-def _status_table(batches: Sequence[BatchRow]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for name in ("batch", "date", "state", "predicted", "set aside", "gate", "started (UTC)"):
-        table.add_column(name, no_wrap=True)
-    for batch in batches:
-        table.add_row(
-            str(batch.id),
-            batch.game_date,
-            batch.state,
-            f"{batch.predicted}/{batch.requested}",
-            str(batch.set_aside),
-            batch.decision + ("" if batch.enforced else ", not enforced"),
-            batch.created_at[:16].replace("T", " "),
-        )
-    return table
+def _config(arguments: argparse.Namespace) -> Config:
+    """The environment's settings; what was said on the command line stands nearer."""
+    told = {
+        "COORDINATOR_STORE": arguments.state,
+        "COORDINATOR_BATCH_SIZE": getattr(arguments, "batch_size", None),
+    }
+    nearer = {name: str(value) for name, value in told.items() if value is not None}
+    return Config.of({**environment(), **nearer})

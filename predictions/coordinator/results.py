@@ -7,8 +7,8 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from predictions.coordinator.batches import Result
 from predictions.coordinator.exceptions import BatchError
-from predictions.coordinator.state import Result
 
 
 def write_predictions(file: Path, results: Iterable[Result]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -19,6 +20,7 @@ from predictions.coordinator import exceptions
 from predictions.coordinator.cli import exit_code, main
 
 ROOT = Path(__file__).parents[2]
+ID = re.compile(r"2026-02-05-[0-9a-f]{8}")
 START = ["start", "--game-date", "2026-02-05"]
 BYPASS = [*START, "--skip-drift-check", "--reason", "tip-off in ten minutes", "--actor", "ops@example.com"]
 
@@ -40,8 +42,8 @@ class TestStart:
     ) -> None:
         assert main(START) == 0
         out, err = capsys.readouterr()
-        assert out.splitlines() == [
-            "batch 1 for 2026-02-05 completed: 273 players in 8 games predicted, 0 rows set aside",
+        assert ID.sub("ID", out).splitlines() == [
+            "batch ID for 2026-02-05 completed: 273 players in 8 games predicted, 0 rows set aside",
             "gate: allow",
             "predictions: .drift/predictions-2026-02-05.csv",
             "state: .drift/predictions.sqlite",
@@ -117,8 +119,9 @@ class TestStart:
         assert main(["status"]) == 0
         out, err = capsys.readouterr()
         assert "cannot be written to .drift/predictions-2026-02-05.csv" in err
-        assert out.splitlines()[1].split()[:4] == ["1", "2026-02-05", "failed", "273/273"]
-        assert "batch 1 failed: the predictions cannot be written" in out
+        out = ID.sub("ID", out)
+        assert out.splitlines()[1].split()[:3] == ["ID", "failed", "273/273"]
+        assert "batch ID failed: the predictions cannot be written" in out
 
     @pytest.mark.parametrize(
         ("error", "code", "said"),
@@ -142,7 +145,7 @@ class TestStart:
         def breaks(*_: object, **__: object) -> None:
             raise error
 
-        monkeypatch.setattr("predictions.coordinator.coordinator.start", breaks)
+        monkeypatch.setattr("predictions.coordinator.coordinator.Coordinator.start", breaks)
         assert main(START) == code
         assert capsys.readouterr().err == f"prediction-coordinator: {said}\n"
 

@@ -1,0 +1,1 @@
+"""The ways to the workers, one file each."""

@@ -1,0 +1,51 @@
+"""What the gate knows beside its verdict: the policy that judged, and what serves when a batch ends."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from predictions.coordinator.batches import Batch, Serving, Stamp, policy_hash
+from shared.deployment import assembly
+from shared.deployment.calling import Deadline, gather
+from shared.deployment.errors import SourceError
+from shared.deployment.settings import load
+from shared.utils.deployment_checker import Verdict
+
+#: Seconds for the second look at what is live. The batch is done by then, and somebody waits for the
+#: last message's answer; under a bypass Cloud Run is known to be in trouble, and gets less.
+LOOK_SECONDS, BYPASSED_SECONDS = 5.0, 1.0
+
+
+def stamp_of(verdict: Verdict) -> Stamp:
+    """The stamp of ``verdict`` with the policy as it is configured now; without it where it is broken."""
+    try:
+        policy = load().service(verdict.service).policy
+    except Exception:  # a bypass starts whatever is broken, and its verdict says what
+        return Stamp.of(verdict)
+    return Stamp.of(verdict, policy_hash(policy))
+
+
+def serving_now(batch: Batch) -> Serving | str:
+    """What serves now in place of what ``batch`` was judged on, by the gate's own sources.
+
+    A sentence where nobody knows. Never raises: a batch that is done is not undone by a look.
+    """
+    if batch.stamp.service is None:
+        return "the batch does not say which service it was judged on"
+    within = Deadline(BYPASSED_SECONDS if batch.break_glass else LOOK_SECONDS)
+    try:
+        # On a thread that nobody waits for: what hung the gate at the start may hang it again.
+        answer = gather({"what serves": partial(_look, batch.stamp.service, within)}, within)["what serves"]
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a library that exits or panics is an unknown like any other
+        return f"{type(error).__name__}: {error}"
+    return str(answer) if isinstance(answer, SourceError) else answer
+
+
+def _look(service: str, within: Deadline) -> Serving | str:
+    (verdict,) = assembly.check([service], within=within, record=False).services
+    report = verdict.report
+    if report.live:
+        return Serving.of(report.live)
+    return report.unknown.message if report.unknown else "nothing serves"

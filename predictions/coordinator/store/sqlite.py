@@ -1,0 +1,385 @@
+"""Batches in one SQLite file, on one machine.
+
+Every step is one transaction, so that a crash leaves a batch as it was before or after a step. Who may
+work on a date is decided by a file lock beside the database and not by a row in it: the system frees
+the lock when its holder dies, however it dies.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from predictions.coordinator.batches import (
+    ACTIVE,
+    TRANSITIONS,
+    Applied,
+    Batch,
+    BatchState,
+    Claim,
+    Ending,
+    NewBatch,
+    RequestState,
+    Result,
+    Share,
+    result_of,
+    running,
+)
+from predictions.coordinator.exceptions import (
+    BatchNotFoundError,
+    BatchRunningError,
+    KeyReusedError,
+    StateError,
+    TransitionError,
+)
+from predictions.coordinator.store import sqlite_rows as rows
+from predictions.coordinator.store.sqlite_schema import prepare, transaction
+from predictions.worker.messages import Completion
+from predictions.worker.worker import PredictionRequest
+
+#: Seconds that a write waits for another process's transaction.
+BUSY_SECONDS = 10
+#: Rows per read, so that a batch of any size is read in little memory.
+_PAGE = 1000
+
+
+class SqliteStore:
+    """The open file; a ``Store`` for all threads of a process. Made by ``open_sqlite``."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.RLock()
+        self._opened: sqlite3.Connection | None = None
+
+    def close(self) -> None:
+        """Close the file; nothing may be asked of it afterwards."""
+        with self._lock:
+            if self._opened is not None:
+                self._opened.close()
+
+    @property
+    def _connection(self) -> sqlite3.Connection:
+        """Open from the first question on: a refused start leaves no file behind."""
+        with self._lock:
+            if self._opened is None:
+                self._opened = _connect(self._path)
+            return self._opened
+
+    @contextmanager
+    def claim(self, game_date: date, now: datetime) -> Iterator[Claim]:
+        """As ``Store.claim``; a holder that died is rid of it at once."""
+        lock = FileLock(self._path.with_name(f"{self._path.name}.{game_date.isoformat()}.lock"))
+        self._read("SELECT 1")  # makes the folder, which the lock file needs
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            active = next(iter(self.active(game_date)), None)
+            raise BatchRunningError(running(game_date, active), active) from None
+        except OSError as error:
+            raise StateError(f"{lock.lock_file} cannot be locked: {error.strerror}") from error
+        try:
+            yield _Held()
+        finally:
+            lock.release()
+
+    def create(self, batch: NewBatch, now: datetime) -> Batch:
+        """As ``Store.create``."""
+        with self._transaction() as connection:
+            self._check_new(batch)
+            (number,) = connection.execute(rows.INSERT_BATCH, rows.batch_row(batch, now)).fetchone()
+            requests = (rows.request_row(number, each) for each in batch.requests)
+            count = connection.executemany(rows.INSERT_REQUEST, requests).rowcount
+            connection.execute("UPDATE batches SET requested = ? WHERE number = ?", (max(count, 0), number))
+            return self._need(batch.id)
+
+    def begin(self, batch_id: str, now: datetime) -> Batch:
+        """As ``Store.begin``."""
+        with self._transaction() as connection:
+            batch = self._need(batch_id)
+            _check(batch, "pending")
+            for other in self.active(batch.game_date):
+                if other.id != batch_id:
+                    raise BatchRunningError(running(batch.game_date, other), other)
+            connection.execute(
+                "UPDATE batches SET state = 'pending', rounds = rounds + 1, heartbeat_at = ?, failed = 0,"
+                " dispatched = dispatched - failed, ended_at = NULL, error = NULL, ending = NULL"
+                " WHERE id = ?",
+                (rows.text(now), batch_id),
+            )
+            connection.execute(
+                "UPDATE requests SET state = 'pending', error = NULL WHERE state = 'failed' AND batch ="
+                " (SELECT number FROM batches WHERE id = ?)",
+                (batch_id,),
+            )
+            return self._need(batch_id)
+
+    def requests(self, batch_id: str, states: Sequence[RequestState]) -> Iterator[PredictionRequest]:
+        """As ``Store.requests``."""
+        return (rows.request_of(row) for row in self._request_rows(batch_id, states))
+
+    def mark_dispatched(self, batch_id: str, request_ids: Sequence[str], now: datetime) -> BatchState:
+        """As ``Store.mark_dispatched``."""
+        with self._transaction() as connection:
+            row = self._find(batch_id)
+            keys = [{"round": row["rounds"], "batch": row["number"], "player": each} for each in request_ids]
+            fresh = connection.executemany(
+                "UPDATE requests SET state = 'dispatched', attempts = :round"
+                " WHERE batch = :batch AND player_id = :player AND state = 'pending'",
+                keys,
+            ).rowcount
+            if row["rounds"] > 1:
+                connection.executemany(
+                    "UPDATE requests SET attempts = :round WHERE batch = :batch AND player_id = :player", keys
+                )
+            self._heard_of(row["number"], now, Counter(dispatched=max(fresh, 0)))
+            state: BatchState = row["state"]
+        return state
+
+    def apply(self, completions: Sequence[Completion], now: datetime) -> list[Applied]:
+        """As ``Store.apply``."""
+        heard: dict[int, Counter[str]] = {}
+        with self._transaction():
+            applied = [self._apply(each, heard, now) for each in completions]
+            for number, more in heard.items():
+                self._heard_of(number, now, more)
+        return applied
+
+    def move(
+        self,
+        batch_id: str,
+        to: BatchState,
+        now: datetime,
+        *,
+        error: str | None = None,
+        ending: Ending | None = None,
+    ) -> Batch:
+        """As ``Store.move``."""
+        with self._transaction() as connection:
+            batch = self._need(batch_id)
+            if batch.state == to:
+                return batch
+            _check(batch, to)
+            ended = None if to in ACTIVE else rows.text(now)
+            kept = ending and ending.model_dump_json()
+            connection.execute(
+                "UPDATE batches SET state = ?, error = ?, ending = ?, ended_at = ?, heartbeat_at = ?"
+                " WHERE id = ?",
+                (to, error, kept, ended, rows.text(now), batch_id),
+            )
+            return self._need(batch_id)
+
+    def stall(self, silent_since: datetime, now: datetime) -> list[Batch]:
+        """As ``Store.stall``."""
+        with self._transaction() as connection:
+            found = connection.execute(
+                "UPDATE batches SET state = 'stalled'"
+                " WHERE state IN ('pending', 'dispatched') AND heartbeat_at < ? RETURNING id",
+                (rows.text(silent_since),),
+            ).fetchall()
+            return [self._need(row["id"]) for row in found]
+
+    def get(self, batch_id: str) -> Batch | None:
+        """As ``Store.get``."""
+        return next(iter(self._batches("id = ?", batch_id)), None)
+
+    def batches(self, game_date: date | None = None, limit: int = 100) -> list[Batch]:
+        """As ``Store.batches``."""
+        day = rows.day(game_date)
+        return self._batches("(? IS NULL OR game_date = ?) ORDER BY number DESC LIMIT ?", day, day, limit)
+
+    def active(self, game_date: date | None = None) -> list[Batch]:
+        """As ``Store.active``."""
+        day = rows.day(game_date)
+        where = "state IN ('pending', 'dispatched', 'stalled') AND (? IS NULL OR game_date = ?)"
+        return self._batches(f"{where} ORDER BY number DESC", day, day)
+
+    def by_key(self, idempotency_key: str) -> Batch | None:
+        """As ``Store.by_key``."""
+        return next(iter(self._batches("idempotency_key = ?", idempotency_key)), None)
+
+    def results(self, batch_id: str) -> Iterator[Result]:
+        """As ``Store.results``."""
+        stamp = self._need(batch_id).stamp
+        for row in self._request_rows(batch_id, ("completed",)):
+            revision, commit = row["worker_revision"], row["worker_commit"]
+            yield result_of(rows.request_of(row), row["points"], revision, commit, stamp)
+
+    def shares(self, batch_id: str) -> tuple[Share, ...]:
+        """As ``Store.shares``."""
+        found = self._read(
+            'SELECT worker_revision AS revision, worker_commit AS "commit", count(*) AS results'
+            " FROM requests WHERE batch = ? AND state = 'completed'"
+            " GROUP BY 1, 2 ORDER BY results DESC, 1, 2",
+            self._find(batch_id)["number"],
+        )
+        return tuple(Share(**dict(row)) for row in found)
+
+    def settled(self, batch_id: str) -> bool:
+        """As ``Store.settled``."""
+        return self._need(batch_id).progress.settled
+
+    def errors(self, batch_id: str, limit: int) -> list[tuple[str, str]]:
+        """As ``Store.errors``."""
+        found = self._read(
+            "SELECT player_id, error FROM requests WHERE batch = ? AND state = 'failed'"
+            " ORDER BY player_id LIMIT ?",
+            self._find(batch_id)["number"],
+            limit,
+        )
+        return [(row["player_id"], row["error"]) for row in found]
+
+    def strays(self) -> int:
+        """As ``Store.strays``."""
+        return sum(row["value"] for row in self._read("SELECT value FROM counters WHERE name = 'strays'"))
+
+    def _check_new(self, batch: NewBatch) -> None:
+        """Why the batch cannot be there beside those that are; the indexes would say it in SQLite's words."""
+        for active in self.active(batch.game_date):
+            raise BatchRunningError(running(batch.game_date, active), active)
+        if batch.idempotency_key and (made := self.by_key(batch.idempotency_key)):
+            raise KeyReusedError(f"this idempotency key made batch {made.id} for {made.game_date} before")
+
+    def _apply(self, completion: Completion, heard: dict[int, Counter[str]], now: datetime) -> Applied:
+        row = self._asked(completion)
+        answer = completion.prediction
+        if row is None or (answer is not None and answer.game_id != row["game_id"]):
+            self._stray()
+            return "unknown"
+        more = heard.setdefault(row["number"], Counter())
+        if row["state"] == "completed" or (row["state"] == "failed" and answer is None):
+            more["duplicates"] += 1
+            return "duplicate"
+        if row["batch_state"] not in ACTIVE:
+            more["late"] += 1
+            return "late"
+        self._connection.execute(rows.SETTLE, rows.settled_row(row["number"], completion, now))
+        more["completed" if answer else "failed"] += 1
+        more["failed"] -= row["state"] == "failed"
+        more["dispatched"] += row["state"] == "pending"
+        return "counted"
+
+    def _asked(self, completion: Completion) -> sqlite3.Row | None:
+        """The request that is answered, with its batch; None: nobody asked."""
+        found: sqlite3.Row | None = self._connection.execute(
+            "SELECT number, batches.state AS batch_state, requests.state AS state, game_id"
+            " FROM batches JOIN requests ON batch = number WHERE id = ? AND player_id = ?",
+            (completion.batch_id, completion.request_id),
+        ).fetchone()
+        return found
+
+    def _heard_of(self, number: int, now: datetime, more: Counter[str]) -> None:
+        """Add ``more`` to the batch's counts. What only repeats itself is no sign of life."""
+        told = {name: more[name] for name in ("dispatched", "completed", "failed", "duplicates", "late")}
+        alive = any(more[name] for name in ("dispatched", "completed", "failed"))
+        self._connection.execute(
+            "UPDATE batches SET dispatched = dispatched + :dispatched, completed = completed + :completed,"
+            " failed = failed + :failed, duplicates = duplicates + :duplicates, late = late + :late,"
+            " heartbeat_at = CASE WHEN :alive THEN :now ELSE heartbeat_at END,"
+            " state = CASE WHEN :alive AND state = 'stalled' THEN 'dispatched' ELSE state END"
+            " WHERE number = :number",
+            {**told, "alive": alive, "now": rows.text(now), "number": number},
+        )
+
+    def _stray(self) -> None:
+        self._connection.execute(
+            "INSERT INTO counters VALUES ('strays', 1) ON CONFLICT (name) DO UPDATE SET value = value + 1"
+        )
+
+    def _request_rows(self, batch_id: str, states: Sequence[RequestState]) -> Iterator[sqlite3.Row]:
+        number, last = self._find(batch_id)["number"], ""
+        marks = ", ".join("?" * len(states))
+        query = (
+            f"SELECT * FROM requests WHERE batch = ? AND player_id > ? AND state IN ({marks})"  # noqa: S608 - marks alone
+            " ORDER BY player_id LIMIT ?"
+        )
+        while page := self._read(query, number, last, *states, _PAGE):
+            yield from page
+            last = page[-1]["player_id"]
+
+    def _find(self, batch_id: str) -> sqlite3.Row:
+        found = self._read("SELECT number, state, rounds FROM batches WHERE id = ?", batch_id)
+        if not found:
+            raise BatchNotFoundError(f"there is no batch {batch_id}")
+        return found[0]
+
+    def _need(self, batch_id: str) -> Batch:
+        batch = self.get(batch_id)
+        if batch is None:
+            raise BatchNotFoundError(f"there is no batch {batch_id}")
+        return batch
+
+    def _batches(self, where: str, *values: Any) -> list[Batch]:
+        query = f"SELECT * FROM batches WHERE {where}"  # noqa: S608 - our own words, no value among them
+        try:
+            return [rows.batch_of(row) for row in self._read(query, *values)]
+        except (KeyError, ValueError) as error:  # somebody changed the file by hand
+            raise StateError(f"{self._path} holds a batch that cannot be read: {error}") from error
+
+    def _read(self, query: str, *values: Any) -> list[sqlite3.Row]:
+        with self._errors():
+            return self._connection.execute(query, values).fetchall()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._errors(), transaction(self._connection) as connection:
+            yield connection
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """One thread at a time: a transaction belongs to the connection, not to the thread."""
+        with self._lock:
+            try:
+                yield
+            except sqlite3.Error as error:
+                raise StateError(f"{self._path}: {error}") from error
+
+
+class _Held:
+    """A file lock needs no renewal."""
+
+    def renew(self, now: datetime) -> None:
+        """As ``Claim.renew``."""
+
+
+def _check(batch: Batch, to: BatchState) -> None:
+    if batch.state != to and to not in TRANSITIONS[batch.state]:
+        raise TransitionError(f"batch {batch.id} is {batch.state} and cannot become {to}")
+
+
+@contextmanager
+def open_sqlite(path: Path) -> Iterator[SqliteStore]:
+    """The store in the file ``path``; the file and its folder are made when something is first asked of it.
+
+    What is then asked raises ``StateError`` when the file cannot be opened, is no SQLite file or was
+    written by a later version.
+    """
+    store = SqliteStore(path)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(
+            path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
+    except (OSError, sqlite3.Error) as error:
+        raise StateError(f"{path} cannot be opened: {error}") from error
+    try:
+        with FileLock(path.with_name(f"{path.name}.lock"), timeout=BUSY_SECONDS):
+            prepare(connection)
+    except (OSError, sqlite3.Error) as error:  # the lock's Timeout is an OSError
+        connection.close()
+        raise StateError(f"{path} cannot be used: {error}") from error
+    return connection
