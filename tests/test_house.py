@@ -22,6 +22,7 @@ FLOORS: tuple[frozenset[str], ...] = (
             "content",
             "declared",
             "evidence",
+            "image_claims",
             "lineage",
             "relevance",
             "remembering",

@@ -1,4 +1,4 @@
-"""For tests: a Cloud Run that answers on this machine, and real git repositories with a history to order.
+"""For tests: a Cloud Run and a registry that answer on this machine, and real git repositories made to order.
 
 Each loads when it is first asked for, so that a test of history alone needs no Google library.
 """
@@ -11,10 +11,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from shared.deployment.testing.cloud_run import FakeCloudRun
     from shared.deployment.testing.history import Draft, File, HistoryBuilder
+    from shared.deployment.testing.registry import FakeRegistry
 
-__all__ = ["Draft", "FakeCloudRun", "File", "HistoryBuilder"]
+__all__ = ["Draft", "FakeCloudRun", "FakeRegistry", "File", "HistoryBuilder"]
 
-_HOMES = {"Draft": "history", "File": "history", "HistoryBuilder": "history", "FakeCloudRun": "cloud_run"}
+_HOMES = {
+    "Draft": "history",
+    "FakeCloudRun": "cloud_run",
+    "FakeRegistry": "registry",
+    "File": "history",
+    "HistoryBuilder": "history",
+}
 
 
 def __getattr__(name: str) -> object:
