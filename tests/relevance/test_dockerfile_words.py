@@ -1,0 +1,65 @@
+"""A Dockerfile's instructions and words, row by row as the reference describes them."""
+
+from __future__ import annotations
+
+import pytest
+
+from shared.deployment.relevance.dockerfile_syntax import DockerfileError, expand, instructions
+
+
+@pytest.mark.parametrize(
+    ("word", "text"),
+    [
+        ("$A", "x"),
+        ("${A}y", "xy"),
+        ("pre$A.py", "prex.py"),
+        ("${E:-d}", "d"),
+        ("${E-d}", ""),
+        ("${N:-d$A}", "dx"),
+        ("${N:-${A}}", "x"),
+        ("${N-d}", "d"),
+        ("${N:-'d'}", "d"),
+        ("${A:+'y'$A}", "yx"),
+        ("${E:+y}", ""),
+        ("${E+y}", "y"),
+        ("${A:+y}", "y"),
+        ("${N+y}", ""),
+        ("${A?no}", "x"),
+        ('"$A b"', "x b"),
+        ("'$A'", "$A"),
+        ("\\$A", "$A"),
+        ('"\\$A"', "$A"),
+        ('a"b c"d', "ab cd"),
+        ('"it\'s"', "it's"),
+        ('\\"q', '"q'),
+        ("$1", "$1"),
+    ],
+)
+def test_a_word_is_expanded_as_the_reference_says(word: str, text: str) -> None:
+    """Environment replacement, and the quotes that go."""
+    assert expand(word, {"A": "x", "E": ""}) == (text, frozenset())
+
+
+@pytest.mark.parametrize(
+    ("word", "names"),
+    [
+        ("$N", "N"),
+        ("${N}", "N"),
+        ("a${U}", "U"),
+        ("${A#x}", "${"),
+        ("${A:+$N}", "N"),
+        ("${N:-$U}", "U"),
+    ],
+)
+def test_a_variable_that_nobody_can_tell_is_named(word: str, names: str) -> None:
+    """Not set, set to something unknown, or a form that we do not follow."""
+    assert expand(word, {"A": "x", "U": None})[1] == {names}
+
+
+def test_every_instruction_has_its_line_and_flags() -> None:
+    """A message names the line where a person has to look."""
+    read = list(instructions('FROM a\n\nCOPY --from=b --exclude="x y" \\\n c d\nRUN <<E\nx\nE\nCMD ["e"]'))
+    assert [(each.name, each.line) for each in read] == [("FROM", 1), ("COPY", 3), ("RUN", 5), ("CMD", 8)]
+    assert read[1].options("exclude") == ("x y",)
+    with pytest.raises(DockerfileError, match="line 2: unknown instruction"):
+        list(instructions("FROM a\nFRMO b"))

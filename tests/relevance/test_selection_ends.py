@@ -1,0 +1,110 @@
+"""The selections of all ends of a service put together, and patterns that decide alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from shared.deployment.facts import Finding
+from shared.deployment.relevance.rules import Rules
+from shared.deployment.relevance.selection import Selection, Union, by_patterns
+
+IMAGE = Rules(dockerfile="Dockerfile")
+FILES = ("Dockerfile", "worker/main.py", "shared/odds.py", "docs/readme.md")
+
+
+class TestPatternsAlone:
+    @pytest.mark.parametrize(
+        ("rules", "nothing", "idle"),
+        [
+            (Rules(paths=("/worker/",)), None, ()),
+            (Rules(paths=("/worker/", "/gone/")), None, ("/gone/",)),
+            (
+                Rules(paths=("/lost/", "/gone/")),
+                "paths (/lost/, /gone/) select no file",
+                ("/lost/", "/gone/"),
+            ),
+            (Rules(paths=("/worker/",), ignore=("*",)), "paths (/worker/) select no file", ()),
+            (Rules(), None, ()),
+            (Rules(ignore=("*",)), "paths (everything) select no file", ()),
+        ],
+    )
+    def test_whether_they_match_anything(
+        self, rules: Rules, nothing: str | None, idle: tuple[str, ...]
+    ) -> None:
+        """A gate that watches a folder which does not exist would be silent for ever."""
+        assert by_patterns(rules, FILES) == Selection(nothing=nothing, idle=idle)
+
+    def test_each_path_is_judged_by_itself(self) -> None:
+        """Also one that neither end has any more."""
+        union = Union(Rules(paths=("/worker/", "!*.md"), ignore=("*.txt",)), (Selection(), Selection()))
+        assert [union.relevant(path) for path in ("worker/gone.py", "worker/a.txt", "docs/a.py")] == [
+            True,
+            False,
+            False,
+        ]
+        assert union.because("worker/gone.py") == ("paths: /worker/",)
+        assert union.because("worker/a.txt") == ()
+        assert Union(Rules(), (Selection(),)).because("any") == ("everything is relevant",)
+
+
+def idle(pattern: str) -> Finding:
+    said = f"the pattern '{pattern}' in paths matches no file"
+    return Finding(code="path-matches-nothing", message=said, data={"pattern": pattern})
+
+
+class TestBothEnds:
+    OLD = Selection(because={"a": ("old",), "both": ("old",)}, findings=(Finding(code="x", message="one"),))
+    NEW = Selection(
+        because={"b": ("new",), "both": ("new",)},
+        findings=(
+            Finding(code="x", message="one"),
+            Finding(code="x", message="two"),
+            Finding(code="y", message="two"),
+        ),
+    )
+
+    def test_what_any_end_selects_is_relevant(self) -> None:
+        """With the reason of the first end that has it."""
+        union = Union(IMAGE, (self.OLD, self.NEW))
+        assert [union.relevant(path) for path in ("a", "b", "both", "c")] == [True, True, True, False]
+        assert [union.because(path) for path in ("a", "b", "both", "c")] == [("old",), ("new",), ("old",), ()]
+
+    def test_each_finding_is_told_once(self) -> None:
+        """The same code with another sentence is another finding."""
+        findings = Union(IMAGE, (self.OLD, self.NEW)).findings()
+        assert [(each.code, each.message) for each in findings] == [("x", "one"), ("x", "two"), ("y", "two")]
+
+    @pytest.mark.parametrize(
+        ("ends", "told"),
+        [
+            ([("b", "a"), ("a", "b")], ["a", "b"]),
+            ([("a", "b"), ("b",)], ["b"]),
+            ([("a",), ()], []),
+            ([("a",)], ["a"]),
+        ],
+    )
+    def test_a_pattern_is_idle_only_where_no_end_has_a_file_for_it(
+        self, ends: list[tuple[str, ...]], told: list[str]
+    ) -> None:
+        union = Union(Rules(paths=("a", "b")), tuple(Selection(idle=each) for each in ends))
+        assert union.findings() == tuple(idle(each) for each in told)
+
+    @pytest.mark.parametrize(
+        ("old", "new", "nothing"),
+        [("no file", "none", "no file"), ("no file", None, None), (None, "none", None), (None, None, None)],
+    )
+    def test_it_selects_nothing_only_where_no_end_does(
+        self, old: str | None, new: str | None, nothing: str | None
+    ) -> None:
+        assert Union(IMAGE, (Selection(nothing=old), Selection(nothing=new))).nothing == nothing
+
+    def test_an_end_that_cannot_be_trusted_is_told(self) -> None:
+        """Beside one that can; patterns alone say it by their idle ones."""
+        ends = (Selection(nothing="there is no Dockerfile"), Selection())
+        said = Finding(
+            code="path-matches-nothing",
+            message="at one end there is no Dockerfile",
+            data={"pattern": "there is no Dockerfile"},
+        )
+        assert Union(IMAGE, ends).findings() == (said,)
+        assert Union(Rules(paths=("a",)), ends).findings() == ()
