@@ -358,6 +358,12 @@ class TestAFunctionWithoutAnImage:
         files = changed(docs__table_csv=Link("../data/table.csv"), data__table_csv="1\n")
         assert "data/table.csv" not in selected(self.RULES, files).because
 
+    def test_a_link_to_a_module_counts_with_it(self) -> None:
+        """Outside of the paths too: it is imported through the link, which may come to point elsewhere."""
+        files = changed(worker__main_py="import lib.odds\n", lib=Link("shared"))
+        because = selected(self.RULES, files).because
+        assert (because["lib"], because["shared/odds.py"]) == (("worker/main.py",), ("worker/main.py",))
+
     def test_a_linked_folder_brings_its_files(self) -> None:
         """By the first link on the way to them."""
         files = changed(worker__data=Link("../data"), data__table_csv="1\n")

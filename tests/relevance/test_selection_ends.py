@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from shared.deployment.facts import Finding
@@ -24,6 +26,7 @@ class TestPatternsAlone:
                 ("/lost/", "/gone/"),
             ),
             (Rules(paths=("/worker/",), ignore=("*",)), "paths (/worker/) select no file", ()),
+            (Rules(paths=("/worker/", "", "  ", "# a comment", "!/gone/", "\\#gone")), None, ("\\#gone",)),
             (Rules(), None, ()),
             (Rules(ignore=("*",)), "paths (everything) select no file", ()),
         ],
@@ -33,6 +36,12 @@ class TestPatternsAlone:
     ) -> None:
         """A gate that watches a folder which does not exist would be silent for ever."""
         assert by_patterns(rules, FILES) == Selection(nothing=nothing, idle=idle)
+
+    def test_the_pattern_that_decides_is_the_reason(self) -> None:
+        """The last one that matches."""
+        union = Union(Rules(paths=("/worker/", "*.py")), (Selection(),))
+        reasons = [union.because(path) for path in ("worker/a.txt", "worker/a.py", "docs/a.txt")]
+        assert reasons == [("paths: /worker/",), ("paths: *.py",), ()]
 
     def test_each_path_is_judged_by_itself(self) -> None:
         """Also one that neither end has any more."""
@@ -107,4 +116,6 @@ class TestBothEnds:
             data={"pattern": "there is no Dockerfile"},
         )
         assert Union(IMAGE, ends).findings() == (said,)
+        both = tuple(replace(end, idle=("/gone/",)) for end in ends)
+        assert Union(IMAGE, both).findings() == (idle("/gone/"), said)
         assert Union(Rules(paths=("a",)), ends).findings() == ()
