@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Literal
 
 import pytest
@@ -29,6 +30,10 @@ from predictions.coordinator.readiness.sparkline import (
 from predictions.coordinator.readiness.thresholds import bounds
 from predictions.coordinator.readiness.verdict import Readiness
 from shared.deployment.errors import SourceError
+from shared.deployment.facts import Cause
+from shared.deployment.verdict import BreakGlass
+
+NOW = datetime(2026, 2, 5, 16, 0, tzinfo=UTC)
 
 HISTORY = [40, 42, 44, 39, None, 43, 45, 38, 42, 41, 40, 43, 37, 49.5]
 
@@ -160,6 +165,31 @@ class TestTheTable:
     def test_lets_no_source_steer_the_terminal(self) -> None:
         assert not any("\x1b" in each for each in drawn(judged(), 160))
         assert "\x1b" not in render.refusal(judged())
+
+    def test_shows_a_bypass_with_who_and_why(self) -> None:
+        glass = BreakGlass(actor="ops", reason="tip-off", at=NOW, until=None, via="--skip-readiness-checks")
+        told = drawn(judged().bypassed(glass), 160)
+        assert told[0] == "readiness for 2026-02-05, pre-game  DENY (not enforced: break-glass)"
+        assert "--skip-readiness-checks by ops: tip-off" in "\n".join(told)
+
+    def test_colours_a_value_by_whether_it_is_normal(self) -> None:
+        """Green inside of the bounds, red outside, also where another reason decides."""
+        for today, colour in ((41, "\x1b[32m●"), (5, "\x1b[1;31m●")):
+            console = Console(file=io.StringIO(), width=160, force_terminal=True, color_system="standard")
+            console.print(render.table(judged(today=today), UNICODE))
+            assert isinstance(console.file, io.StringIO)
+            assert colour in console.file.getvalue()
+
+
+class TestTheRefusal:
+    @pytest.mark.parametrize(
+        ("cause", "todo"),
+        [("rate-limited", "try again in a minute"), ("not-found", "repair the source or the query")],
+    )
+    def test_says_how_an_unknown_may_be_cured(self, cause: Cause, todo: str) -> None:
+        gone = a_metric(Answers(SourceError("gone", cause)), name="cache")
+        readiness = checking.check(plan(gone), Occasion(game_date=DAY, players=list))
+        assert f"cure    cache: {todo}" in render.refusal(readiness)
 
 
 class TestJson:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
+from predictions.coordinator.exceptions import MissingExtraError
 from predictions.coordinator.readiness import assembly, checking, settings
 from predictions.coordinator.readiness.checks import FeaturesCheck, GradingCheck, MetricCheck
 from predictions.coordinator.readiness.facts import ByHistory, Fixed
@@ -102,6 +104,25 @@ class TestWhatIsDeclared:
             (check,) = assembly.checks_of(read(tmp_path, text + CHECK), "pre-game")
             assert isinstance(check, MetricCheck)
             assert isinstance(check.source, kind)
+
+    @pytest.mark.parametrize(
+        ("library", "source", "extra"),
+        [
+            ("duckdb", '[sources.db]\nkind = "parquet"\ntables = {t = "t.parquet"}\n', "duckdb"),
+            ("google.cloud", BIGQUERY, "bigquery"),
+        ],
+    )
+    def test_a_library_that_is_not_installed_is_named_with_its_extra(
+        self, library: str, source: str, extra: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name in ("parquet", "bigquery"):
+            monkeypatch.delitem(
+                sys.modules, f"predictions.coordinator.readiness.sources.{name}", raising=False
+            )
+            monkeypatch.delattr(f"predictions.coordinator.readiness.sources.{name}", raising=False)
+        monkeypatch.setitem(sys.modules, library, None)
+        with pytest.raises(MissingExtraError, match=rf"\[sources.db\] needs the extra '{extra}'"):
+            assembly.checks_of(read(tmp_path, source + CHECK), "pre-game")
 
 
 BAD = [

@@ -268,3 +268,9 @@ class TestBigQuery:
         source = BigQuery(location=None, maximum_bytes_billed=1, connect=connect)
         error = failed(source, QUERY)
         assert (error.cause, str(error)) == ("credentials", "BigQuery: none were found")
+
+    def test_more_rows_than_there_can_be_are_an_invalid_response(
+        self, fake: FakeBigQuery, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("predictions.coordinator.readiness.sources.bigquery.MOST_ROWS", 1)
+        assert "more than 1 rows" in str(failed(bigquery(fake), QUERY))
