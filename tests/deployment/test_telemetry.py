@@ -19,7 +19,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import StatusCode
 from support.world import WORKER, World
 
-from shared.deployment import assembly
+from shared.deployment import assembly, telemetry
 from shared.deployment.errors import DeploymentDriftError, DriftConfigError
 from shared.utils.deployment_checker import require_current_worker
 
@@ -28,18 +28,18 @@ SPANS, METRICS = InMemorySpanExporter(), InMemoryMetricReader()
 
 
 class Broken(SpanProcessor):
-    """A processor of somebody else's that fails, while it is told to."""
+    """A processor of somebody else's that fails at the start or the end of a span, where told to."""
 
-    fails = False
+    fails_at: str | None = None
 
     def on_start(self, span: object, parent_context: object = None) -> None:
-        self._fail()
+        self._fail("start")
 
     def on_end(self, span: ReadableSpan) -> None:
-        self._fail()
+        self._fail("end")
 
-    def _fail(self) -> None:
-        if self.fails:
+    def _fail(self, at: str) -> None:
+        if self.fails_at == at:
             raise RuntimeError("a processor of somebody else's")
 
 
@@ -60,7 +60,7 @@ def _sdk() -> None:
 def _from_zero() -> Iterator[None]:
     SPANS.clear()
     yield
-    BROKEN.fails = False
+    BROKEN.fails_at = None
 
 
 def counted(name: str) -> dict[tuple[Any, ...], Any]:
@@ -139,15 +139,26 @@ class TestASpan:
         assert span.status.status_code is StatusCode.ERROR
         assert span.events[0].name == "exception"
 
-    def test_that_cannot_be_kept_changes_no_verdict(self, world: World) -> None:
+    @pytest.mark.parametrize("at", ["start", "end"])
+    def test_that_cannot_be_kept_changes_no_verdict(self, world: World, at: str) -> None:
         settings = behind(world, 4).settings()
-        BROKEN.fails = True
+        BROKEN.fails_at = at
         assert assembly.check(settings=settings).decision == "deny"
         with pytest.raises(DriftConfigError):
             assembly.check(["no-such-service"], settings=settings)
 
 
 class TestMetrics:
+    def test_that_cannot_be_measured_change_no_verdict(
+        self, world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """An SDK that gives no instrument; the log says so, and the verdict stands."""
+        settings = behind(world, 4).settings()
+        monkeypatch.setattr(telemetry, "_duration", lambda: None)
+        monkeypatch.setattr(telemetry, "_counter", lambda name, description: None)
+        assert assembly.check(settings=settings).decision == "deny"
+        assert "MetricsSink could not keep the verdict" in caplog.text
+
     def test_count_each_verdict_once_by_decision(self, world: World) -> None:
         before, bypasses = counted("driftgate.checks"), counted("driftgate.bypasses")
         measured = counted("driftgate.check.duration").get(("deny",), 0)
