@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from google.cloud import run_v2
@@ -20,6 +21,10 @@ from support.world import WORKER, World, codes
 from shared.deployment.errors import DriftConfigError
 from shared.deployment.reasons import Decision
 from shared.deployment.testing.history import Draft, HistoryBuilder
+
+_SHIPPED = (Path(__file__).parents[1] / "examples" / "drift.strict.toml").read_text(encoding="utf-8")
+#: The table [policy] of the shipped file.
+STRICT = _SHIPPED[_SHIPPED.index("[policy]") : _SHIPPED.index("[services")]
 
 WORKER_FILE, DOCUMENT = "predictions/worker/worker.py", "docs/readme.md"
 
@@ -200,7 +205,8 @@ def row_45(world: World) -> None:
 class Incident:
     """``codes`` are the reasons that decide; of an unknown ``cause`` is the cause.
 
-    ``milder`` says where the built-in policy is weaker than what would have been right.
+    ``milder`` says where the built-in policy is weaker than what would have been right; ``strict`` is the
+    decision under the policy of examples/drift.strict.toml (None: the same).
     """
 
     row: int
@@ -210,16 +216,18 @@ class Incident:
     codes: tuple[str, ...] = ()
     cause: str | None = None
     milder: str = ""
+    strict: Decision | None = None
 
 
 UNKNOWN = ("unknown-drift",)
 TOO_MANY = "too-many-commits-behind"
 INCIDENTS = [
     Incident(2, "exactly three relevant commits behind", row_2, "warn", ("behind-within-limit",),
-             milder="three are allowed; max_commits_behind = 0 or an age limit denies"),
+             milder="three are allowed; max_commits_behind = 0 or an age limit denies", strict="deny"),
     Incident(3, "750 commits behind, 72 of them relevant", row_3, "deny", (TOO_MANY,)),
     Incident(6, "the fix was committed and not pushed", row_6, "warn", ("behind-within-limit",),
-             milder="said only where target_ref is the local branch; origin/main does not know of the fix"),
+             milder="said only where target_ref is the local branch; origin/main does not know of the fix",
+             strict="deny"),
     Incident(7, "a fix landed 14 minutes after the deploy", row_7, "warn", ("behind-within-limit",)),
     Incident(8, "the service does not exist", row_8, "deny", UNKNOWN, "not-found"),
     Incident(10, "the new revision never became ready", row_10, "deny", ("rollout-failed",)),
@@ -237,7 +245,8 @@ INCIDENTS = [
              milder="seen where the tag names the build; behind `:latest` it takes the image's own label"),
     Incident(28, "the watched folder does not exist", row_28, "deny", UNKNOWN, "nothing-relevant"),
     Incident(30, "looked up as a job, and it is a service", row_30, "deny", UNKNOWN, "not-found"),
-    Incident(34, "a deploy that began a minute ago", row_34(1 / 60), "warn", ("rollout-in-progress",)),
+    Incident(34, "a deploy that began a minute ago", row_34(1 / 60), "warn", ("rollout-in-progress",),
+             milder="until the rollout has landed, the commit that it brings is missing", strict="deny"),
     Incident(34, "a deploy that hung for hours", row_34(3), "deny", ("rollout-stalled",)),
     Incident(37, "built from a work tree with changes", row_37, "deny", ("dirty-build",)),
     Incident(38, "a deliberate rollback", row_38, "deny", ("traffic-pinned",)),
@@ -270,6 +279,14 @@ def test_what_the_gate_says(world: World, incident: Incident) -> None:
         assert (verdict.report.commits_behind, verdict.report.drift_age_s) == (None, None)
     elif not incident.codes:
         assert (verdict.report.status, found) == ("identical", [])
+
+
+@pytest.mark.parametrize("incident", INCIDENTS, ids=[f"{each.row}: {each.what}" for each in INCIDENTS])
+def test_what_it_says_under_a_strict_policy(world: World, incident: Incident) -> None:
+    """Never milder than the built-in policy, and stricter only where the row says so."""
+    world.toml += STRICT
+    incident.facts(world)
+    assert world.verdict().decision == (incident.strict or incident.decision)
 
 
 def test_3_counts_what_is_relevant(world: World) -> None:
