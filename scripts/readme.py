@@ -56,6 +56,11 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "rollout_timeout": "how long a rollout may be under way before it counts as stalled",
         "commit_labels": "labels of a revision that name its commit",
         "commit_env": "environment variables of a revision that name its commit",
+        "evidence": "who is asked beside Cloud Run: `registry` reads the labels of the running image, "
+        "`health` asks the worker what its own files hold; silence is `evidence-unreachable`",
+        "image_labels": "labels of an image that name its commit (`registry`)",
+        "health_path": "where the worker answers (`health`)",
+        "health_timeout": "longest time that a worker is waited for (`health`)",
         "cache_ttl": "for how long one process may go by what Cloud Run and the remote said before; a "
         "rollout, an unknown and a refusal are never taken from there",
     },

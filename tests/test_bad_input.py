@@ -235,7 +235,7 @@ def test_a_git_that_hangs_while_the_libraries_load_ends_the_check(stage: Stage) 
     git.write_text("#!/bin/sh\nexec sleep 60\n")
     git.chmod(0o755)
     stage.environ["PATH"] = f"{stage.home}:{stage.environ['PATH']}"
-    limit = "from shared.deployment import assembly; assembly.LOAD_SECONDS = 0.5"
+    limit = "from shared.deployment import building; building.LOAD_SECONDS = 0.5"
     done = stage.spawn("deployment-drift", "check", "--format", "json", before=limit)
     assert (done.code, verdict(done)["report"]["unknown"]["cause"]) == (3, "timeout")
     assert "did not load within 0.5 s" in done.out

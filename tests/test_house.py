@@ -36,6 +36,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"sources", "sinks", "telemetry"}),
     frozenset({"gate", "proving", "selecting", "witnessing"}),
     frozenset({"questions"}),
+    frozenset({"building"}),
     frozenset({"assembly"}),
     frozenset({"doctor", "doctor_service", "doctor_steps", "waiting", "bypassing"}),
     frozenset({"enforcing"}),

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from shared.deployment.facts import Content, Entry
+from shared.deployment.fingerprint import in_view
 from shared.deployment.relevance.patterns import path_rules
 from shared.deployment.relevance.selection import SUBMODULE, Union
 
@@ -58,6 +59,7 @@ def held(content: Content, listing: Mapping[str, Entry], union: Union) -> Held:
     A file that the image holds and the commit does not have counts wherever it lies, since any file may be
     imported, unless it is declared as ``generated`` or ``ignore``. What a submodule holds is not known.
     """
+    speaks = in_view(content.covers, content.ignored, content.unread)
     relevant = [path for path, entry in listing.items() if entry.mode != SUBMODULE and union.relevant(path)]
     there = [path for path in relevant if path in content.files]
     absent = [path for path in relevant if path not in content.files]
@@ -65,9 +67,9 @@ def held(content: Content, listing: Mapping[str, Entry], union: Union) -> Held:
     return Held(
         same=len(there) - len(changed),
         changed=tuple(sorted(changed)),
-        missing=tuple(sorted(path for path in absent if _looked(content, path))),
+        missing=tuple(sorted(path for path in absent if speaks(path))),
         extra=tuple(sorted(_extra(content, listing, union))),
-        unseen=tuple(sorted(path for path in absent if not _looked(content, path))),
+        unseen=tuple(sorted(path for path in absent if not speaks(path))),
     )
 
 
@@ -77,14 +79,6 @@ def _extra(content: Content, listing: Mapping[str, Entry], union: Union) -> Iter
     for path in content.files:
         if path not in listing and not declared.relevant(path) and not path.startswith(modules):
             yield path
-
-
-def _looked(content: Content, path: str) -> bool:
-    """Whether the worker looked at the place where ``path`` would be."""
-    return any(
-        path == each or each == "" or (each.endswith("/") and path.startswith(each))
-        for each in content.covers
-    )
 
 
 def _some(paths: tuple[str, ...]) -> str:

@@ -6,6 +6,7 @@ what is built in.
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import posixpath
@@ -17,7 +18,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 
 from shared.deployment import break_glass
 from shared.deployment.acknowledging import Acknowledgement
@@ -39,8 +40,9 @@ FILE_NAME = "drift.toml"
 PREFIX = "DRIFT_"
 EMULATOR = "CLOUD_RUN_EMULATOR_HOST"
 CACHE_DIR = "DRIFT_CACHE_DIR"
+LOGINS = "DRIFT_REGISTRY_LOGINS"
 #: Variables with the prefix that are no key of the file.
-_OTHER_VARIABLES = frozenset({"DRIFT_CONFIG", CACHE_DIR, break_glass.SWITCH, break_glass.UNTIL})
+_OTHER_VARIABLES = frozenset({"DRIFT_CONFIG", CACHE_DIR, LOGINS, break_glass.SWITCH, break_glass.UNTIL})
 
 #: Lists and tables cannot be set by a variable.
 _NO_SCALARS = frozenset(
@@ -141,6 +143,7 @@ def _judged(reasons: Mapping[str, Decision]) -> Mapping[str, Decision]:
     return reasons
 
 
+EvidenceSource = Literal["registry", "health"]
 #: A hundred years: what is longer is a slip of the pen, and more than the system's own clocks can count.
 _Limit = Annotated[float, Field(ge=0, le=3_155_760_000, allow_inf_nan=False)]
 Duration = Annotated[_Limit, BeforeValidator(seconds)]
@@ -167,6 +170,10 @@ class Defaults(Fact):
     rollout_timeout: Annotated[Duration, Field(gt=0)] = 1800.0
     commit_labels: tuple[str, ...] = ("commit-sha", "commit_sha", "git-sha", "git-commit")
     commit_env: tuple[str, ...] = ("BUILD_COMMIT", "GIT_SHA", "COMMIT_SHA", "GIT_COMMIT")
+    evidence: tuple[EvidenceSource, ...] = ()
+    image_labels: tuple[str, ...] = ("org.opencontainers.image.revision",)
+    health_path: Annotated[str, Field(pattern=r"^/[!-~]*$")] = "/version"
+    health_timeout: Annotated[Duration, Field(gt=0)] = 2.0
     cache_ttl: Duration = 0.0
 
 
@@ -204,9 +211,11 @@ class ServiceSettings(Defaults, PolicyKeys):
         missing = [key for key in ("project", "region") if getattr(self, key) is None]
         if self.live == "cloud-run" and missing:
             raise ValueError(f'live = "cloud-run" needs {" and ".join(missing)}')
-        for key in ("required_env", "pins"):
+        for key in ("required_env", "pins", "evidence"):
             if self.live == "ledger" and getattr(self, key):
                 raise ValueError(f'{key} needs live = "cloud-run": a ledger knows nothing but commits')
+        if "health" in self.evidence and self.kind != "service":
+            raise ValueError(f'evidence = ["health"] needs kind = "service": a {self.kind} has no address')
         if self.history == "checkout" and is_address(self.repository):
             raise ValueError('history = "checkout" needs the path of a repository, not an address')
         return self
@@ -271,6 +280,17 @@ class Settings(Fact):
             return Path(home) / ".cache" / "drift-gate"
         raise DriftConfigError(f"no folder for the mirror: set {CACHE_DIR}, or HOME")
 
+    @property
+    def ca_file(self) -> Path | None:
+        """The certificates that the gate's own requests trust instead of the usual ones; None: those."""
+        named = self.environ.get("SSL_CERT_FILE")
+        return Path(named) if named else None
+
+    @property
+    def proxy(self) -> str | None:
+        """The proxy for the gate's own requests; None: none."""
+        return self.environ.get("HTTPS_PROXY") or self.environ.get("https_proxy") or None
+
     def address(self, repository: str) -> str:
         """Where a mirror of ``repository`` is cloned from."""
         return repository if is_address(repository) else self.beside(repository).absolute().as_uri()
@@ -303,6 +323,22 @@ def environment() -> Mapping[str, str]:
     return dict(os.environ)
 
 
+def registry_logins(environ: Mapping[str, str]) -> dict[str, tuple[str, SecretStr]]:
+    """User and password for each registry that is not Google's, by host.
+
+    From ``DRIFT_REGISTRY_LOGINS``, a JSON object of ``"host": "user:password"``. Raises
+    ``DriftConfigError``, which repeats nothing of it.
+    """
+    try:
+        read = json.loads(environ.get(LOGINS) or "{}")
+        pairs = {str(host): str(login).partition(":") for host, login in read.items()}
+    except (ValueError, AttributeError, RecursionError):
+        pairs = {"": ("", "", "")}
+    if not all(host and colon for host, (_, colon, _) in pairs.items()):
+        raise DriftConfigError(f'environment {LOGINS}: is no JSON object of "host": "user:password"')
+    return {host.lower(): (user, SecretStr(password)) for host, (user, _, password) in pairs.items()}
+
+
 def actor(environ: Mapping[str, str]) -> str:
     """Who runs this process, as far as the environment tells."""
     return next((environ[name] for name in ("USER", "LOGNAME", "K_SERVICE") if environ.get(name)), "unknown")
@@ -319,6 +355,7 @@ def load(start: Path | None = None, environ: Mapping[str, str] | None = None) ->
     environ = environment() if environ is None else environ
     file = find(start, environ)
     tables = _tables(file)
+    registry_logins(environ)
     variables = _variables(environ)
     services = {name: _service(file, name, tables, variables) for name in _table(file, tables, "services")}
     if not services:

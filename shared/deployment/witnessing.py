@@ -6,12 +6,13 @@ is ``evidence-unreachable``, and the check goes on with what the platform says.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
 from shared.deployment.calling import Deadline, gather
 from shared.deployment.errors import SourceError
+from shared.deployment.evidence import STRENGTH
 from shared.deployment.facts import Carrier, Finding, Live, LiveRevision, LiveSource, Witness
 from shared.deployment.remembering import Kept
 
@@ -23,19 +24,19 @@ SHARE = 0.5
 class Witnessed:
     """A ``facts.LiveSource``: what ``source`` says, and what each of ``witnesses`` (by its carrier) adds.
 
-    They are asked side by side. A witness that raises ``SourceError`` or does not answer in its share
-    of ``deadline`` leaves a finding.
+    They are asked side by side, each made for the time that it has. A witness that raises ``SourceError``
+    or does not answer in its share of ``deadline`` leaves a finding.
     """
 
     source: LiveSource
-    witnesses: Mapping[Carrier, Witness]
+    witnesses: Mapping[Carrier, Callable[[Deadline], Witness]]
     deadline: Deadline
 
     def read(self) -> Live:
         """What serves now. Raises what ``source`` raises."""
         live = self.source.read()
         within = self.deadline.sooner(self.deadline.remaining() * (1 - SHARE))
-        jobs = {carrier: partial(each.testify, live) for carrier, each in self.witnesses.items()}
+        jobs = {carrier: partial(make(within).testify, live) for carrier, make in self.witnesses.items()}
         answers = gather(jobs, within)
         heard = [answer for answer in answers.values() if isinstance(answer, Live)]
         silent = [
@@ -75,9 +76,10 @@ def _joined(revision: LiveRevision, heard: list[Live], place: int) -> LiveRevisi
     told = [each.revisions[place] for each in heard]
     added = [item for each in told for item in each.evidence if item not in revision.evidence]
     contents = [each.content for each in told if each.content is not None]
+    claims = [*dict.fromkeys(added), *revision.evidence]
     return replace(
         revision,
-        evidence=(*dict.fromkeys(added), *revision.evidence),
+        evidence=tuple(sorted(claims, key=lambda claim: STRENGTH.index(claim.carrier))),
         content=contents[0] if contents else revision.content,
     )
 

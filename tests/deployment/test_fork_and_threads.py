@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from support.world import WORKER, World
 
-from shared.deployment import assembly
+from shared.deployment import assembly, building
 from shared.deployment.settings import Settings
 
 
@@ -46,12 +46,12 @@ def test_a_child_checks_after_its_parent_did(world: World, method: str) -> None:
 
 def test_the_child_of_a_fork_uses_nothing_that_its_parent_connected(world: World) -> None:
     """A channel does not survive a fork, whatever it may look like."""
-    inherited = assembly._clients(world.cloud.host)
+    inherited = building.process().clients(world.cloud.host)
     context: Any = multiprocessing.get_context("fork")
     answers = context.SimpleQueue()
 
     def compare() -> None:
-        answers.put(assembly._clients(world.cloud.host) is inherited)
+        answers.put(building.process().clients(world.cloud.host) is inherited)
 
     child = context.Process(target=compare)
     with warnings.catch_warnings():
@@ -59,7 +59,7 @@ def test_the_child_of_a_fork_uses_nothing_that_its_parent_connected(world: World
         child.start()
     child.join(20)
     assert (child.exitcode, answers.get()) == (0, False)
-    assert assembly._clients(world.cloud.host) is inherited
+    assert building.process().clients(world.cloud.host) is inherited
 
 
 def test_threads_share_one_process(world: World) -> None:

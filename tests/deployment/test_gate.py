@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from support.world import WORKER, World, codes
 
-from shared.deployment import assembly, gate
+from shared.deployment import assembly, building, gate
 from shared.deployment.errors import DeploymentDriftError, DriftCheckError, DriftUnknownError
 from shared.deployment.verdict import Verdict
 from shared.utils.deployment_checker import check_worker_drift, require_current_worker
@@ -224,7 +224,7 @@ def test_the_deadline_holds_while_cloud_run_hangs(world: World) -> None:
     world.cloud.deploy(WORKER, commit=world.first)
     world.cloud.fault("GetService", hang=True)
     settings = world.settings()
-    assembly._Builder(settings).load(settings.services.values())
+    building.Builder(settings).load(settings.services.values())
     started = time.monotonic()
     (verdict,) = assembly.check(settings=settings).services
     assert time.monotonic() - started < 1.2

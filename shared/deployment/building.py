@@ -1,0 +1,270 @@
+"""Settings into the plans of one check: the only room that names concrete sources and witnesses.
+
+What a check needs from outside (grpc, Google's clients, git) loads here, before its clock starts.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Collection, Hashable
+from datetime import UTC, datetime
+from functools import cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from shared.deployment import gate
+from shared.deployment.calling import Deadline, gather
+from shared.deployment.errors import SourceError
+from shared.deployment.facts import Carrier, History, Live, LiveSource, Witness
+from shared.deployment.remembering import Kept
+from shared.deployment.selecting import Memory
+from shared.deployment.settings import (
+    FILE_NAME,
+    EvidenceSource,
+    ServiceSettings,
+    Settings,
+    is_address,
+    registry_logins,
+)
+from shared.deployment.witnessing import Remembered, Witnessed
+
+if TYPE_CHECKING:
+    from shared.deployment.sources.cloud_run_clients import Clients
+    from shared.deployment.sources.confirmed import KeptAnswers
+    from shared.deployment.sources.http import Http
+    from shared.deployment.sources.oci import Cache
+
+T = TypeVar("T")
+
+#: Seconds that loading the libraries may take: GitPython runs git on the way, and that or a disk may hang.
+LOAD_SECONDS = 30.0
+
+
+def utc_now() -> datetime:
+    """The clock of the process, in UTC."""
+    return datetime.now(UTC)
+
+
+#: What each source of evidence brings at best.
+_CARRIERS: dict[EvidenceSource, Carrier] = {"registry": "image-label", "health": "fingerprint"}
+
+
+class Builder:
+    """Makes the plans of one check; services of one repository and ref share one history.
+
+    ``fresh`` asks anew what is kept from earlier checks.
+    """
+
+    def __init__(self, settings: Settings, *, fresh: bool = False) -> None:
+        self._settings = settings
+        self._fresh = fresh
+        self._histories: dict[tuple[bool, str, str, float, float], History] = {}
+
+    def load(self, services: Collection[ServiceSettings]) -> None:
+        """Load the libraries that the check needs, before its clock starts.
+
+        Raises ``SourceError`` where they do not come: nothing else bounds that.
+        """
+        cloud_run = any(one.live == "cloud-run" for one in services)
+        witnesses = any(one.evidence for one in services)
+        load = partial(_load, cloud_run, witnesses)
+        loaded = gather({"libraries": load}, Deadline(LOAD_SECONDS))["libraries"]
+        if isinstance(loaded, SourceError):
+            message = f"git or a library did not load within {LOAD_SECONDS:g} s; does `git version` end?"
+            raise SourceError(message, "timeout", True)
+
+    def plan(self, name: str, service: ServiceSettings, deadline: Deadline) -> gate.Plan:
+        """What to check for one service."""
+        return gate.Plan(
+            service=name,
+            kind=service.kind,
+            live=self._live(name, service, deadline),
+            history=self._history(service, deadline),
+            rules=service.rules,
+            policy=service.policy,
+            required_env=service.required_env,
+            pins=service.pins,
+            acknowledged=self._settings.acknowledged,
+            config_path=_config_path(self._settings, service),
+        )
+
+    def _live(self, name: str, service: ServiceSettings, deadline: Deadline) -> LiveSource:
+        if service.live == "ledger":
+            from shared.deployment.sources.ledger import Ledger
+
+            return Ledger(path=self._settings.beside(service.ledger), service=name)
+        source: LiveSource = self._cloud_run(name, service, deadline)
+        witnesses = {_CARRIERS[each]: self._witness(each, service) for each in service.evidence}
+        if witnesses:
+            source = Witnessed(source=source, witnesses=witnesses, deadline=deadline)
+        if not service.cache_ttl:
+            return source
+        key = (self._settings.emulator, name, service.model_dump_json())
+        kept = process().lives(service.cache_ttl)
+        return Remembered(source=source, key=key, kept=kept, fresh=self._fresh)
+
+    def _witness(self, name: EvidenceSource, service: ServiceSettings) -> Callable[[Deadline], Witness]:
+        """Who knows more about the live revisions, once it is known by when."""
+        from shared.deployment.sources.health import Health
+        from shared.deployment.sources.registry import Registry
+
+        emulator, environ = self._settings.emulator, self._settings.environ
+        if name == "health":
+            return lambda within: Health(
+                deadline=within,
+                path=service.health_path,
+                patience=service.health_timeout,
+                http=self._http,
+                # An emulator on this machine may name addresses on this machine; Google never does.
+                allow_loopback=emulator is not None,
+            )
+        return lambda within: Registry(
+            deadline=within,
+            label_keys=service.image_labels,
+            token=process().clients(emulator).token,
+            http=self._http,
+            cache=process().images(),
+            logins=registry_logins(environ),
+        )
+
+    def _http(self, deadline: Deadline) -> Http:
+        from shared.deployment.sources.http import Http
+
+        return Http(deadline, ca_file=self._settings.ca_file, proxy=self._settings.proxy)
+
+    def _cloud_run(self, name: str, service: ServiceSettings, deadline: Deadline) -> LiveSource:
+        from shared.deployment.sources.cloud_run import CloudRun
+
+        return CloudRun(
+            service=name,
+            kind=service.kind,
+            project=str(service.project),
+            region=str(service.region),
+            deadline=deadline,
+            clients=process().clients(self._settings.emulator),
+            label_keys=service.commit_labels,
+            env_keys=service.commit_env,
+            kept_env=frozenset(pin.env for pin in service.pins if pin.env is not None),
+            kept_labels=frozenset(pin.label for pin in service.pins if pin.label is not None),
+            rollout_timeout=service.rollout_timeout,
+            now=utc_now,
+            others="registry" in service.evidence,
+        )
+
+    def _history(self, service: ServiceSettings, deadline: Deadline) -> History:
+        key = (
+            service.mirrored,
+            service.repository,
+            service.target_ref,
+            service.stale_target_limit,
+            service.cache_ttl,
+        )
+        if key not in self._histories:
+            self._histories[key] = self._new_history(service, deadline)
+        return self._histories[key]
+
+    def _new_history(self, service: ServiceSettings, deadline: Deadline) -> History:
+        from shared.deployment.sources.checkout import Checkout
+        from shared.deployment.sources.mirror import Mirror
+
+        kept = None if self._fresh else process().targets(service.cache_ttl)
+        if service.mirrored:
+            return Mirror(
+                repository=self._settings.address(service.repository),
+                target_ref=service.target_ref,
+                cache_dir=self._settings.cache_dir,
+                deadline=deadline,
+                environ=self._settings.environ,
+                now=utc_now,
+                stale_target_limit=service.stale_target_limit,
+                kept=kept,
+            )
+        return Checkout(
+            path=self._settings.beside(service.repository),
+            target_ref=service.target_ref,
+            deadline=deadline,
+            environ=self._settings.environ,
+            now=utc_now,
+            stale_target_limit=service.stale_target_limit,
+            kept=kept,
+        )
+
+
+def _config_path(settings: Settings, service: ServiceSettings) -> str:
+    """Where the service's repository keeps the file at hand: in the same place, or at its root.
+
+    At its root where the file at hand stands outside of the repository, in a container for instance.
+    """
+    root = _work_tree(settings.file.parent)
+    elsewhere = not is_address(service.repository) and root != _work_tree(settings.beside(service.repository))
+    if root is None or elsewhere:
+        return FILE_NAME
+    return Path(os.path.realpath(settings.file)).relative_to(root).as_posix()
+
+
+def _work_tree(folder: Path) -> Path | None:
+    """The nearest folder from ``folder`` upwards that has a ``.git``; None: there is none."""
+    real = Path(os.path.realpath(folder))
+    return next((each for each in (real, *real.parents) if (each / ".git").exists()), None)
+
+
+def _load(cloud_run: bool, witnesses: bool) -> None:
+    """Loads what will be needed, for its side effect: time."""
+    import shared.deployment.sources.checkout
+    import shared.deployment.sources.mirror
+
+    if cloud_run:
+        import shared.deployment.sources.cloud_run
+    if witnesses:
+        import shared.deployment.sources.health
+        import shared.deployment.sources.registry  # noqa: F401 (and the others, as said above)
+
+
+class Process:
+    """What one process keeps from check to check; see ``process``."""
+
+    def __init__(self) -> None:
+        #: What is known of trees and contents is never out of date, so that it serves every check.
+        self.memory = Memory()
+        self._lock = threading.Lock()
+        self._made: dict[Hashable, Any] = {}
+
+    def clients(self, emulator: str | None) -> Clients:
+        """Google's clients for an endpoint: a channel and a token serve every check."""
+        from shared.deployment.sources.cloud_run_clients import Clients
+
+        return self._once(("clients", emulator), lambda: Clients(emulator))
+
+    def images(self) -> Cache:
+        """What registries said of digests, which never changes."""
+        from shared.deployment.sources.oci import Cache
+
+        return self._once("images", Cache)
+
+    def lives(self, seconds: float) -> Kept[Hashable, Live]:
+        """What was live, for so many seconds."""
+        return self._once(("lives", seconds), lambda: Kept(seconds))
+
+    def targets(self, seconds: float) -> KeptAnswers:
+        """What remotes answered, for so many seconds."""
+        return self._once(("targets", seconds), lambda: Kept(seconds))
+
+    def _once(self, key: Hashable, make: Callable[[], T]) -> T:
+        with self._lock:
+            if key not in self._made:
+                self._made[key] = make()
+            made: T = self._made[key]
+            return made
+
+
+def process() -> Process:
+    """What this process keeps."""
+    return _process_of(os.getpid())
+
+
+# By process id: a channel does not survive a fork, and a lock that another thread held stays held. What
+# the parent made is left alone in the child, since closing it there would be using it.
+@cache
+def _process_of(process_id: int) -> Process:
+    return Process()
