@@ -118,9 +118,10 @@ def parser() -> argparse.ArgumentParser:
 
 
 _START = (
-    "Ask the drift gate, read the slate, let the worker predict. Exit code: 0 done; 1 the gate refuses "
-    "because of drift; 3 it refuses because it could not find out, or an unexpected error; 2 usage, "
-    "configuration or slate; 4 the batch itself failed; 130 interrupted."
+    "Ask the drift gate, read the slate, ask the checks of the data where readiness.toml declares some, "
+    "let the worker predict. Exit code: 0 done; 1 drift or the data refuse; 3 they refuse because they "
+    "could not find out, or an unexpected error; 2 usage, configuration or slate; 4 the batch itself "
+    "failed; 130 interrupted."
 )
 _RESUME = (
     "Go on with a batch whose coordinator died, that stalled or that failed: what has no prediction is "
@@ -139,11 +140,15 @@ def _add_start(start: argparse.ArgumentParser) -> None:
     _add_batch_size(start)
     add_wait(start)
     _add_state(start)
-    _add_bypass(start)
+    _add_bypass(start).add_argument(
+        "--skip-readiness-checks",
+        action="store_true",
+        help="the same for the checks of the data, which the drift gate's bypass leaves in place",
+    )
     start.set_defaults(run=_start)
 
 
-def _add_bypass(command: argparse.ArgumentParser) -> None:
+def _add_bypass(command: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     bypass = command.add_argument_group("emergency bypass")
     bypass.add_argument(
         "--skip-drift-check",
@@ -153,6 +158,7 @@ def _add_bypass(command: argparse.ArgumentParser) -> None:
     )
     bypass.add_argument("--reason", metavar="TEXT", help="why the check is skipped, for the log")
     bypass.add_argument("--actor", metavar="NAME", help="who skips it (default: the user of the process)")
+    return bypass
 
 
 def _add_resume(resume: argparse.ArgumentParser) -> None:
@@ -200,6 +206,7 @@ def _start(arguments: argparse.Namespace) -> int:
         game_date=arguments.game_date,
         slate=arguments.slate,
         skip_drift_check=arguments.skip_drift_check,
+        skip_readiness_checks=arguments.skip_readiness_checks,
         reason=arguments.reason,
         actor=arguments.actor,
         wait=arguments.wait,

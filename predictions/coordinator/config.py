@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from predictions.coordinator import access
 from predictions.coordinator.exceptions import ConfigError
+from predictions.coordinator.readiness import settings as readiness
 from shared.deployment.values import near_misses
 
 DEFAULT_STORE = Path(".drift") / "predictions.sqlite"
@@ -40,19 +41,21 @@ class FirestoreAt(BaseModel):
 class Config(BaseModel):
     """What the coordinator is told by its environment; each field names its variable.
 
+    ``slate``: what a server reads its slates from, as ``--slate`` takes it; None: the shipped ones.
     ``store``: the SQLite file or Firestore database that keeps the batches. ``dispatch``: how requests
-    reach the worker. ``processes``: for ``local``, how many predict at once; 1 is this process.
-    ``topic``: for ``pubsub``, ``projects/PROJECT/topics/TOPIC``. ``worker_url``: for ``http``, the
-    worker or the tag of one revision. ``audience``: whose ID token the worker wants; None: its URL
-    where that is https, no token elsewhere. ``stall_after`` and ``worker_timeout``: seconds.
-    ``request_timeout``: seconds after which the platform gives up on a request (300 is Cloud Run's
-    default); ours is answered before. The emulators: ``host:port`` in clear text, None: Google itself.
+    reach the worker. ``processes``: for ``local``, how many predict at once; 1 is this process. ``topic``:
+    for ``pubsub``, ``projects/PROJECT/topics/TOPIC``. ``worker_url``: for ``http``, the worker or the tag
+    of one revision. ``audience``: whose ID token the worker wants; None: its URL where that is https, no
+    token elsewhere. ``stall_after`` and ``worker_timeout``: seconds. ``request_timeout``: seconds after
+    which the platform gives up on a request (300 is Cloud Run's default); ours is answered before. The
+    emulators: ``host:port`` in clear text, None: Google itself.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=False, validate_by_alias=True)
 
     store: Path | FirestoreAt = Field(default=DEFAULT_STORE, alias="COORDINATOR_STORE")
     dispatch: Literal["local", "pubsub", "http"] = Field(default="local", alias="COORDINATOR_DISPATCH")
+    slate: str | None = Field(default=None, alias="COORDINATOR_SLATE")
     batch_size: int = Field(default=DEFAULT_BATCH_SIZE, ge=1, alias="COORDINATOR_BATCH_SIZE")
     processes: int = Field(default=1, ge=1, alias="COORDINATOR_PROCESSES")
     topic: str | None = Field(
@@ -72,12 +75,12 @@ class Config(BaseModel):
     def of(cls, environ: Mapping[str, str]) -> Config:
         """The settings in ``environ``; an empty variable is one that is not set.
 
-        Who may what is read by ``access``, from variables of the same prefix. Raises ``ConfigError``
+        ``access`` and ``readiness`` read variables of the same prefix themselves. Raises ``ConfigError``
         naming the variable, for one that begins with ``COORDINATOR_`` and is unknown too.
         """
         known = {str(field.alias) for field in cls.model_fields.values()}
         told = {name: value for name, value in environ.items() if value and name in known}
-        every = known | set(access.VARIABLES)
+        every = known | {*access.VARIABLES, readiness.VARIABLE}
         for name in environ:
             if name.startswith(_PREFIX) and name not in every:
                 raise ConfigError(f"{name}: there is no such setting{near_misses(name, every)}")

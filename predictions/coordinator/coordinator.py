@@ -58,6 +58,7 @@ class Order:
     emergency bypass of the gate, with ``reason`` and ``actor`` for its log (None: not given; the gate
     then finds the actor itself). ``wait``: seconds that a rollout may take to be over first.
     ``min_minutes``: players who are expected to play less are not asked for; None: all are.
+    ``skip_readiness_checks``: the bypass of the checks of the data, with the same ``reason`` and ``actor``.
     ``dry_run``: ask the gate and read the slate, start nothing. ``idempotency_key``: the same key again
     gets the batch that it made; None: each start is its own.
     """
@@ -65,6 +66,7 @@ class Order:
     game_date: date
     slate: str | Path | None = None
     skip_drift_check: bool = False
+    skip_readiness_checks: bool = False
     reason: str | None = None
     actor: str | None = None
     wait: float = 0.0

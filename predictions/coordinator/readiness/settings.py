@@ -183,14 +183,18 @@ class Settings(Fact):
 def find(environ: Mapping[str, str], start: Path | None = None) -> Path | None:
     """Where ``readiness.toml`` is: what ``COORDINATOR_READINESS`` names, or beside ``drift.toml``.
 
-    None: nowhere. Raises ``DriftConfigError`` where the named file is missing.
+    None: nowhere; so too where there is no ``drift.toml``, which is the drift gate's to refuse, and not in
+    the way of its bypass. Raises ``DriftConfigError`` where the named file is missing.
     """
     if named := environ.get(VARIABLE):
         file = Path(named).expanduser().absolute()
         if not file.is_file():
             raise DriftConfigError(f"environment {VARIABLE}: there is no file {file}")
         return file
-    file = drift.find(start, environ).with_name(FILE_NAME)
+    try:
+        file = drift.find(start, environ).with_name(FILE_NAME)
+    except DriftConfigError:
+        return None
     return file if file.is_file() else None
 
 
