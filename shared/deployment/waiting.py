@@ -82,6 +82,20 @@ def check(
     return outcome
 
 
+def cures(verdict: Verdict, *, settings: Settings | None = None) -> bool:
+    """Whether a rollout that is under way would cure the denial in ``verdict``, as far as anybody can say.
+
+    For a caller who may come back later instead of waiting. Asks Cloud Run once more, within the
+    ``deadline`` of the settings, and only where a rollout is in progress; nothing is written down. Raises
+    ``DriftConfigError``.
+    """
+
+    def landed() -> Outcome:
+        return assembly.check([verdict.service], settings=settings, record=False, after_rollout=True)
+
+    return _worth_it(Outcome.of([verdict], assembly.utc_now(), 0), landed)
+
+
 def _next(known: Outcome, look: Callable[[], Outcome], ends: Deadline, pace: Pace) -> Outcome:
     """The next answer after a pause; ``known`` where time runs out before there is one."""
     while True:

@@ -123,19 +123,20 @@ def no_service(world: World) -> None:
     """Nothing is known, and nothing is under way."""
 
 
-@pytest.mark.parametrize(
-    "arrange",
-    [
-        drift_without_a_rollout,
-        rollout_of_old_code,
-        rollout_of_nobody_knows_what,
-        rollout_that_cannot_be_read,
-        rollout_behind_a_pin,
-        rollout_that_stalled,
-        another_service_is_stale,
-        no_service,
-    ],
-)
+#: Drift that no rollout is about to cure.
+UNCURED = [
+    drift_without_a_rollout,
+    rollout_of_old_code,
+    rollout_of_nobody_knows_what,
+    rollout_that_cannot_be_read,
+    rollout_behind_a_pin,
+    rollout_that_stalled,
+    another_service_is_stale,
+    no_service,
+]
+
+
+@pytest.mark.parametrize("arrange", UNCURED)
 def test_it_never_waits_for_drift_that_no_rollout_is_about_to_cure(
     world: World, arrange: Callable[[World], None]
 ) -> None:
@@ -143,6 +144,25 @@ def test_it_never_waits_for_drift_that_no_rollout_is_about_to_cure(
     passing = Time()
     outcome = waiting.check(wait=600, settings=world.settings(), pace=passing.pace)
     assert (outcome.decision, passing.slept) == ("deny", [])
+
+
+@pytest.mark.parametrize("arrange", [each for each in UNCURED if each is not another_service_is_stale])
+def test_whoever_is_refused_is_not_sent_to_wait_for_it_either(
+    world: World, arrange: Callable[[World], None]
+) -> None:
+    arrange(world)
+    assert not waiting.cures(world.verdict(), settings=world.settings())
+
+
+def test_whoever_is_refused_can_tell_that_the_rollout_under_way_is_the_cure(world: World) -> None:
+    """And nothing is written down of that look: the refusal was."""
+    world.toml += '\n[sinks]\ndecisions = "decisions.sqlite"\n'
+    stale_with_a_cure_under_way(world)
+    verdict = world.verdict()
+    assert verdict.decision == "deny"
+    assert waiting.cures(verdict, settings=world.settings())
+    with closing(sqlite3.connect(world.folder / "decisions.sqlite")) as rows:
+        assert rows.execute("SELECT count(*) FROM decisions").fetchone() == (1,)
 
 
 def test_no_rollout_no_wait(world: World) -> None:
