@@ -9,7 +9,7 @@ PYTHON := python3 python3.13 python3.12 python3.11
 PYTEST_ARGS :=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run demo test test-all agree fuzz lint bench readme lock clean history
+.PHONY: help run demo test test-all agree schemathesis fuzz lint bench readme lock clean history
 .DEFAULT_GOAL := help
 
 help: ## list the goals
@@ -35,6 +35,9 @@ agree: .venv/test.stamp ## compare a mirror and a checkout over 200 histories
 fuzz: .venv/test.stamp ## try 10,000 odd messages of Cloud Run and answers of git
 	FUZZ_CASES=10000 $(BIN)/python -m pytest $(PYTEST_ARGS) tests/deployment/test_fuzz_*.py
 
+schemathesis: .venv/test.stamp ## ask the HTTP server 5,000 requests made from its own description
+	SCHEMATHESIS_CASES=5000 $(BIN)/python -m pytest -n0 tests/coordinator/test_schemathesis.py
+
 lint: .venv/test.stamp ## check style (ruff) and types (mypy)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -48,6 +51,7 @@ LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.1
 
 readme: .venv/run.stamp ## write the generated parts of README.md anew
 	$(BIN)/python scripts/readme.py
+	$(BIN)/python scripts/access.py
 
 lock: .venv/test.stamp ## lock the newest allowed versions of all requirements
 	$(LOCK) --extra all -o requirements/run.txt

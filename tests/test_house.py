@@ -162,6 +162,23 @@ def test_the_front_door_loads_no_adapter() -> None:
     }
 
 
+#: The rooms of the coordinator that speak HTTP to a caller; nothing else loads what that takes.
+SERVING = {"app.py", "description.py", "door.py", "server.py"}
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "predictions").rglob("*.py")), ids=lambda file: file.stem)
+def test_a_web_framework_is_imported_where_the_coordinator_serves(file: Path) -> None:
+    if file.parent.name == "coordinator" and file.name in SERVING:
+        return
+    libraries = {module.split(".")[0] for module, _ in imports(file)}
+    assert not libraries & {"fastapi", "starlette", "uvicorn"}
+
+
+def test_the_command_line_loads_no_server() -> None:
+    """The extra ``serve`` is needed by who serves, and by nobody else."""
+    assert not loaded_by("import predictions.coordinator.cli") & {"fastapi", "starlette", "uvicorn"}
+
+
 def test_the_error_is_one_object_through_every_door() -> None:
     """``except DeploymentDriftError`` works whichever module it was imported from."""
     from predictions.coordinator import exceptions

@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.live import Live
 
-from predictions.coordinator import logs
+from predictions.coordinator import logs, serve_command
 from predictions.coordinator.batches import Batch, BatchState
 from predictions.coordinator.config import DEFAULT_BATCH_SIZE, DEFAULT_STORE, Config
 from predictions.coordinator.coordinator import Coordinator, Order, Started
@@ -114,6 +114,7 @@ def parser() -> argparse.ArgumentParser:
     _add_state(status)
     status.set_defaults(run=_status)
     readiness.add(commands)
+    serve_command.add(commands)
     return root
 
 

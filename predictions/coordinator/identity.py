@@ -21,7 +21,7 @@ from predictions.coordinator.exceptions import ForbiddenError, IdentityUnavailab
 from shared.deployment.calling import Deadline, gather
 from shared.deployment.errors import SourceError
 
-log = logging.getLogger("drift_gate.coordinator")
+log = logging.getLogger("prediction_coordinator")
 
 ISSUERS = frozenset({"accounts.google.com", "https://accounts.google.com"})
 #: Cloud Run puts this in the place of the signature once it has verified a token, so that nobody

@@ -1,0 +1,327 @@
+"""The coordinator over HTTP: routes, and nothing decided in them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import partial
+from typing import Annotated, Any
+
+from fastapi import FastAPI, Header, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+
+from predictions.coordinator import description, door, problems, pushing
+from predictions.coordinator.access import Caller, Permission
+from predictions.coordinator.answers import (
+    GAME_DATE,
+    BatchAnswer,
+    BatchList,
+    CompletionAnswer,
+    Envelope,
+    Health,
+    StartAnswer,
+    StartRequest,
+)
+from predictions.coordinator.blocking import Threads
+from predictions.coordinator.coordinator import Coordinator, Order, Started
+from predictions.coordinator.description import refusals
+from predictions.coordinator.exceptions import (
+    BatchError,
+    BatchNotFoundError,
+    BatchRunningError,
+    BypassForbiddenError,
+    ConfigError,
+    DeploymentDriftError,
+    DriftConfigError,
+    DriftUnknownError,
+    EmptySlateError,
+    KeyReusedError,
+    SlateError,
+    StateError,
+    TransitionError,
+)
+from predictions.coordinator.game_dates import game_date as date_of
+from predictions.coordinator.identity import Doorkeeper
+from predictions.coordinator.problems import CurableDriftError, RequestError
+from shared.deployment import render
+from shared.deployment.verdict import Outcome, Verdict
+
+log = logging.getLogger("prediction_coordinator")
+
+#: Seconds before the platform's own time-out by which ours is over, so that there is an answer.
+MARGIN_S = 5.0
+#: The part of a request's time that a rollout may be waited for; the rest is for the batch itself.
+WAITING = 0.8
+#: Requests that start, check or cancel beside each other; one more is told to come back.
+AT_ONCE = 8
+#: Requests that read a batch or count a completion beside each other: short ones.
+SHORT_AT_ONCE = 32
+PROBES_AT_ONCE = 2
+#: Seconds that such a short one may take, and a look at whether all is ready.
+SHORT_S = 20.0
+READY_S = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What the application is made of.
+
+    ``check``: the gate's report now. ``cures``: whether the rollout that is under way would cure a
+    denial; asked where one is. ``ready``: raises where something that each start needs is broken.
+    ``request_timeout``: seconds after which the platform gives up on a request. ``slate``: what each start
+    reads, as ``read_slate`` takes it; None: the shipped one.
+    """
+
+    coordinator: Coordinator
+    keeper: Doorkeeper
+    check: Callable[[], Outcome]
+    cures: Callable[[Verdict], bool]
+    ready: Callable[[], None]
+    clock: Callable[[], datetime]
+    request_timeout: float
+    slate: str | None = None
+
+    @property
+    def longest(self) -> float:
+        """Seconds in which a request is answered."""
+        return self.request_timeout - min(MARGIN_S, self.request_timeout / 10)
+
+    @property
+    def longest_wait(self) -> float:
+        """Seconds for which a start may wait for a rollout."""
+        return round(self.longest * WAITING, 1)
+
+
+_KEY = (
+    "The same key again is answered with the batch that it made. Give one wherever a request may be "
+    "repeated: by a scheduler, by a client after a lost connection."
+)
+START: description.Responses = refusals(
+    DeploymentDriftError,
+    CurableDriftError,
+    DriftUnknownError,
+    DriftConfigError,
+    SlateError,
+    EmptySlateError,
+    BatchRunningError,
+    KeyReusedError,
+    StateError,
+    BatchError,
+    BypassForbiddenError,
+) | {200: {"model": StartAnswer, "description": "A dry run: what a start would come to"}}
+BATCH = refusals(BatchNotFoundError, StateError)
+CANCEL = refusals(BatchNotFoundError, TransitionError, StateError)
+READY = refusals(ConfigError, StateError, guarded=False)
+
+
+class App:
+    """The application; ``close`` before its process ends, so that nobody waits in vain."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._long, self._short = Threads(AT_ONCE), Threads(SHORT_AT_ONCE)
+        self._tokens, self._probes = Threads(SHORT_AT_ONCE), Threads(PROBES_AT_ONCE)
+        self.api = self._api()
+
+    def close(self) -> None:
+        """Answer all who wait, with 503, and take no more. From the thread of the event loop."""
+        for threads in (self._long, self._short, self._probes):
+            threads.close()
+
+    def _api(self) -> FastAPI:
+        api = FastAPI(
+            title="prediction-coordinator",
+            version="1",
+            docs_url=None,  # their pages load scripts from elsewhere
+            redoc_url=None,
+            openapi_url=None,  # served behind the door, as everything else
+            redirect_slashes=False,
+        )
+        api.add_middleware(door.Door, keeper=self._parts.keeper, threads=self._tokens)
+        api.exception_handler(RequestValidationError)(_invalid)
+        api.exception_handler(HTTPException)(_plain)
+        api.post("/start", status_code=202, response_model=StartAnswer, responses=START)(self.start)
+        api.get("/batches", response_model=BatchList, responses=refusals(StateError))(self.batches)
+        api.get("/batches/{batch_id}", response_model=BatchAnswer, responses=BATCH)(self.batch)
+        api.post("/batches/{batch_id}/cancel", response_model=BatchAnswer, responses=CANCEL)(self.cancel)
+        api.post("/complete", response_model=CompletionAnswer, responses=refusals(StateError))(self.complete)
+        api.get("/drift", response_model=Outcome, responses=refusals(DriftConfigError))(self.drift)
+        api.get("/openapi.json", include_in_schema=False)(self.openapi)
+        api.get("/health", responses=refusals(guarded=False))(self.health)
+        api.get("/ready", response_model=Health, responses=READY)(self.ready)
+        return api
+
+    def described(self) -> dict[str, Any]:
+        """The OpenAPI description of what is answered, with the access that is asked for."""
+        parts = self._parts
+        return description.of(self.api, parts.keeper.access, longest_wait=parts.longest_wait)
+
+    async def start(
+        self,
+        request: Request,
+        asked: StartRequest,
+        idempotency_key: Annotated[
+            str | None, Header(min_length=1, max_length=200, pattern="^[!-~]+$", description=_KEY)
+        ] = None,
+    ) -> Response:
+        """Start the batch of one date, unless the gate refuses."""
+        caller = _may(request, "start")
+        order = self._order(asked, caller, idempotency_key)
+        _told(caller, asked, order)
+        started = await self._long.run(partial(self._started, order), within=self._parts.longest)
+        answer = StartAnswer.of(started)
+        if started.batch is None:
+            return _json(answer)
+        return _json(answer, 202, {"Location": f"/batches/{started.batch.id}"})
+
+    async def batches(
+        self,
+        request: Request,
+        game_date: Annotated[str | None, Query(max_length=20, json_schema_extra=GAME_DATE)] = None,
+        limit: Annotated[int, Query(ge=1, le=500)] = 100,
+    ) -> Response:
+        """The batches, the newest first."""
+        _may(request, "read")
+        day = self._date(game_date) if game_date is not None else None
+        found = await self._short.run(partial(self._parts.coordinator.batches, day, limit), within=SHORT_S)
+        return _json(BatchList(batches=tuple(map(BatchAnswer.of, found))))
+
+    async def batch(self, request: Request, batch_id: str) -> Response:
+        """One batch: its progress, its verdict and the reasons."""
+        _may(request, "read")
+        found = await self._short.run(partial(self._parts.coordinator.get, batch_id), within=SHORT_S)
+        return _json(BatchAnswer.of(found))
+
+    async def cancel(self, request: Request, batch_id: str) -> Response:
+        """End a batch as it is; results that come for it from now on are late."""
+        caller = _may(request, "start")
+        log.warning("%s cancels batch %s", caller.actor, render.plain(batch_id[:100]))
+        found = await self._short.run(partial(self._parts.coordinator.cancel, batch_id), within=SHORT_S)
+        return _json(BatchAnswer.of(found))
+
+    async def complete(self, request: Request, envelope: Envelope) -> Response:
+        """Count a completion that Pub/Sub pushes. 200 acknowledges it; anything else brings it back."""
+        _may(request, "complete")
+        count = partial(pushing.count, envelope, self._parts.coordinator.complete)
+        return _json(CompletionAnswer(applied=await self._short.run(count, within=SHORT_S)))
+
+    async def drift(self, request: Request) -> Response:
+        """What the gate says now: the JSON of ``deployment-drift check --format json``."""
+        _may(request, "read")
+        outcome = await self._long.run(self._parts.check, within=self._parts.longest)
+        return Response(render.TEXT[render.Format.json](outcome), media_type="application/json")
+
+    async def openapi(self, request: Request) -> dict[str, Any]:
+        """This description."""
+        _may(request, "read")
+        return self.described()
+
+    async def health(self) -> Health:
+        """Whether this process answers."""
+        return Health(status="ok")
+
+    async def ready(self) -> Response:
+        """Whether this instance can be given work: its configuration and its storage are fit."""
+        try:
+            await self._probes.run(self._parts.ready, within=READY_S)
+        except (ConfigError, DriftConfigError, StateError) as error:
+            # Probes have no name to check, so that the sentence is for the log alone.
+            log.error("not ready: %s", render.plain(str(error)))
+            raise type(error)("this instance is not ready: its log says why") from error
+        return _json(Health(status="ok"))
+
+    def _order(self, asked: StartRequest, caller: Caller, key: str | None) -> Order:
+        if asked.wait > self._parts.longest_wait:
+            raise RequestError(
+                f"wait is {asked.wait:g} s, and this coordinator answers within {self._parts.longest:g} s: "
+                f"ask for {self._parts.longest_wait:g} s at most"
+            )
+        return Order(
+            game_date=self._date(asked.game_date),
+            slate=self._parts.slate,
+            min_minutes=asked.min_minutes,
+            skip_drift_check=asked.skip_drift_check,
+            reason=asked.reason,
+            actor=caller.actor,
+            wait=asked.wait,
+            dry_run=asked.dry_run,
+            idempotency_key=key,
+        )
+
+    def _date(self, text: str) -> date:
+        try:
+            return date_of(text, self._parts.clock())
+        except ValueError as error:
+            raise RequestError(str(error)) from error
+
+    def _started(self, order: Order) -> Started:
+        try:
+            return self._parts.coordinator.start(order)
+        except DriftUnknownError:
+            raise
+        except DeploymentDriftError as error:
+            if error.verdict is not None and self._parts.cures(error.verdict):
+                raise CurableDriftError(error.message, error.verdict) from error
+            raise
+
+
+def _may(request: Request, permission: Permission) -> Caller:
+    """The caller whom the door let in; raises ``ForbiddenError`` where that is not enough."""
+    caller: Caller = request.scope[door.CALLER]
+    caller.require(permission)
+    return caller
+
+
+def _told(caller: Caller, asked: StartRequest, order: Order) -> None:
+    """Log who asks for what, and refuse a bypass to whoever has no right to one: that is logged too."""
+    reason = render.plain(asked.reason or "none given")
+    if asked.bypasses:
+        names = ", ".join(asked.bypasses)
+        try:
+            caller.require("bypass")
+        except BypassForbiddenError:
+            log.warning(
+                "bypass refused to %s: %s for %s; reason: %s", caller.actor, names, order.game_date, reason
+            )
+            raise
+        log.warning("%s starts %s with %s; reason: %s", caller.actor, order.game_date, names, reason)
+    else:
+        log.info(
+            "%s asks for the batch of %s%s",
+            caller.actor,
+            order.game_date,
+            " (dry run)" if asked.dry_run else "",
+        )
+
+
+def _json(model: BaseModel, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(
+        model.model_dump_json(by_alias=True),
+        status_code=status,
+        headers=headers,
+        media_type="application/json",
+    )
+
+
+async def _invalid(_: Request, error: Exception) -> Response:
+    """What FastAPI found wrong with the request."""
+    found = error.errors() if isinstance(error, RequestValidationError) else []
+    return door.problem_response(problems.of_validation(found))
+
+
+async def _plain(_: Request, error: Exception) -> Response:
+    """A path or a method that does not exist, or a body that cannot be read at all."""
+    status, detail = (error.status_code, error.detail) if isinstance(error, HTTPException) else (500, "")
+    if status == 400:
+        return door.problem_response(RequestError("the body is no JSON"))
+    headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
+    return Response(
+        problems.of_status(status, detail).model_dump_json(exclude_none=True),
+        status_code=status,
+        headers=headers,
+        media_type=problems.MEDIA_TYPE,
+    )

@@ -1,0 +1,155 @@
+"""What every request passes on its way in and out: its size, its sender, its errors, its headers."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from predictions.coordinator import logs, problems
+from predictions.coordinator.access import Caller
+from predictions.coordinator.blocking import Threads
+from predictions.coordinator.exceptions import AccessError, UnauthenticatedError
+from predictions.coordinator.identity import FETCH_S, Doorkeeper, Presented
+from shared.deployment import render
+
+log = logging.getLogger("prediction_coordinator")
+
+#: Bytes of a body; a slate is not in it, and Pub/Sub's completions are below 10 kB.
+LARGEST_BODY = 1024 * 1024
+#: Seconds in which a body has to be here.
+SLOWEST_BODY_S = 20.0
+#: Whoever asks for these need not say who they are: the platform's probes cannot.
+UNGUARDED = frozenset({"/health", "/ready"})
+#: Where the caller is kept in the scope of the request.
+CALLER = "prediction_coordinator.caller"
+
+#: Nothing here is for a browser: no page may frame, guess at, keep or refer to it.
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """The ASGI application around ``app``; ``threads`` verify tokens, where that may take a while."""
+
+    app: ASGIApp
+    keeper: Doorkeeper
+    threads: Threads
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; whatever is raised is answered as a problem."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers, out = Headers(scope=scope), _Out(send)
+        with logs.traced(headers):
+            try:
+                if scope["path"] not in UNGUARDED:
+                    scope[CALLER] = await self._caller(headers)
+                body = await _body(headers, receive)
+                await self.app(scope, _replayed(body, receive), out)
+            except Exception as error:  # the last place that can answer
+                if out.started:
+                    raise
+                if isinstance(error, AccessError):
+                    log.warning("%s %s refused: %s", scope["method"], render.plain(scope["path"]), error)
+                await problem_response(error)(scope, receive, out)
+
+    async def _caller(self, headers: Headers) -> Caller:
+        presented = Presented(
+            authorization=_single(headers, "authorization"),
+            serverless_authorization=_single(headers, "x-serverless-authorization"),
+            api_key=_single(headers, "x-api-key"),
+            host=_single(headers, "host"),
+        )
+        if not self.keeper.access.verifies_tokens:
+            return self.keeper.admit(presented)
+        return await self.threads.run(lambda: self.keeper.admit(presented), within=FETCH_S + 1)
+
+
+def problem_response(error: Exception) -> Response:
+    """The answer to ``error``."""
+    answer = problems.answer(error)
+    return Response(
+        answer.problem.model_dump_json(exclude_none=True),
+        status_code=answer.problem.status,
+        headers=dict(answer.headers),
+        media_type=problems.MEDIA_TYPE,
+    )
+
+
+class _Out:
+    """``send``, with our headers on each answer, and whether one has begun."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.started = False
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.started = True
+            headers = MutableHeaders(raw=message.setdefault("headers", []))
+            for name, value in _HEADERS.items():
+                headers[name] = value
+        await self._send(message)
+
+
+def _single(headers: Headers, name: str) -> str | None:
+    """The value of a header that may stand once: of two, each side could read another one."""
+    values: Sequence[str] = headers.getlist(name)
+    if len(values) > 1:
+        raise UnauthenticatedError(f"the header {name} stands there more than once")
+    return values[0] if values else None
+
+
+async def _body(headers: Headers, receive: Receive) -> bytes:
+    """The whole body; raises ``TooLargeError``, and ``SlowBodyError`` where it does not come."""
+    announced = headers.get("content-length", "0")
+    if announced.isdecimal() and (len(announced) > 9 or int(announced) > LARGEST_BODY):
+        raise _too_large()
+    try:
+        return await asyncio.wait_for(_received(receive), SLOWEST_BODY_S)
+    except TimeoutError as error:
+        raise problems.SlowBodyError(f"the body did not come within {SLOWEST_BODY_S:g} s") from error
+
+
+async def _received(receive: Receive) -> bytes:
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise problems.SlowBodyError("the connection ended before the body did")
+        body += message.get("body", b"")
+        if len(body) > LARGEST_BODY:
+            raise _too_large()
+        if not message.get("more_body", False):
+            return bytes(body)
+
+
+def _too_large() -> problems.TooLargeError:
+    return problems.TooLargeError(f"the body is larger than {LARGEST_BODY} bytes")
+
+
+def _replayed(body: bytes, receive: Receive) -> Callable[[], Awaitable[Message]]:
+    """A ``receive`` that gives ``body`` once more, and then what comes."""
+    given = False
+
+    async def again() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return again

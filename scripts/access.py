@@ -1,0 +1,134 @@
+"""Writes the table of docs/access.md anew: who may what, as the code decides it.
+
+    python scripts/access.py
+
+A test holds that the committed file is what this writes, and that the server answers each cell so.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from predictions.coordinator import access  # noqa: E402 (needs the path above)
+from predictions.coordinator.access import Access, Caller, Permission  # noqa: E402
+from predictions.coordinator.exceptions import UnauthenticatedError  # noqa: E402
+
+PAGE = ROOT / "docs" / "access.md"
+BEGIN, END = "<!-- begin who -->\n", "<!-- end who -->\n"
+
+AUDIENCE = "https://coordinator.example.com"
+KEY, BYPASS_KEY = "the-key-of-the-scheduler", "the-key-for-emergencies"
+NIGHTLY, ON_CALL, PUSH, STRANGER = (
+    f"{name}@example.com" for name in ("nightly", "on-call", "push", "stranger")
+)
+_LISTS = {
+    access.CALLERS: NIGHTLY,
+    access.BYPASS_CALLERS: ON_CALL,
+    access.PUSH_CALLERS: PUSH,
+}
+#: The settings of each kind of server that the table shows.
+SERVERS: Mapping[str, Mapping[str, str]] = {
+    "`platform`": {access.MODE: "platform"},
+    "`platform`, lists set": {access.MODE: "platform", **_LISTS},
+    "`id-token`": {access.MODE: "id-token", access.AUDIENCE: AUDIENCE, **_LISTS},
+    "`api-key`": {
+        access.MODE: "api-key",
+        access.API_KEY: KEY,
+        access.BYPASS_KEY: BYPASS_KEY,
+        access.AUDIENCE: AUDIENCE,
+        access.PUSH_CALLERS: PUSH,
+    },
+    "none, on a loopback address": {},
+}
+#: What each column needs.
+COLUMNS: Mapping[str, Permission] = {
+    "look": "read",
+    "start": "start",
+    "start past a check": "bypass",
+    "cancel": "start",
+    "complete": "complete",
+}
+
+
+class Who(NamedTuple):
+    """Somebody who calls: what the table says of them, and the caller that they are."""
+
+    words: str
+    email: str | None = None
+    key: str | None = None
+
+    def caller(self, settings: Access) -> Caller:
+        """The caller, or ``UnauthenticatedError``."""
+        if self.key is not None:
+            return access.by_key(settings, self.key)
+        if self.email is not None:
+            return access.by_email(settings, self.email)
+        return access.unnamed(settings)
+
+
+_LISTED = (
+    Who("in `COORDINATOR_CALLERS`", NIGHTLY),
+    Who("in `COORDINATOR_BYPASS_CALLERS`", ON_CALL),
+    Who("in `COORDINATOR_PUSH_CALLERS`", PUSH),
+    Who("any other address", STRANGER),
+    Who("nobody, or a token that does not hold"),
+)
+#: Who calls each kind of server.
+CALLERS: Mapping[str, tuple[Who, ...]] = {
+    "`platform`": (Who("whom IAM lets through", STRANGER), Who("… without an address in the token")),
+    "`platform`, lists set": _LISTED,
+    "`id-token`": _LISTED,
+    "`api-key`": (
+        Who("`COORDINATOR_API_KEY`", key=KEY),
+        Who("`COORDINATOR_BYPASS_KEY`", key=BYPASS_KEY),
+        Who("a wrong key", key="no-key-of-this-server"),
+        Who("an ID token, in `COORDINATOR_PUSH_CALLERS`", PUSH),
+        Who("an ID token of any other address", STRANGER),
+        Who("nobody"),
+    ),
+    "none, on a loopback address": (Who("anybody on this machine"),),
+}
+
+
+def host(server: str) -> str:
+    """The address that a server of this kind listens on."""
+    return "0.0.0.0" if SERVERS[server] else "127.0.0.1"  # noqa: S104 (read, not bound)
+
+
+def answers(server: str, who: Who) -> list[str]:
+    """``yes`` or the status of the refusal, for each column."""
+    try:
+        caller = who.caller(access.read(SERVERS[server], host(server)))
+    except UnauthenticatedError:
+        return ["401"] * len(COLUMNS)
+    return ["yes" if permission in caller.may else "403" for permission in COLUMNS.values()]
+
+
+def table() -> str:
+    """The table in Markdown."""
+    return "".join(f"{line}\n" for line in _lines())
+
+
+def _lines() -> Iterator[str]:
+    yield f"| `COORDINATOR_ACCESS` | who | {' | '.join(COLUMNS)} |"
+    yield "|" + "---|" * (2 + len(COLUMNS))
+    for server, callers in CALLERS.items():
+        for who in callers:
+            yield f"| {server} | {who.words} | {' | '.join(answers(server, who))} |"
+
+
+def page(text: str) -> str:
+    """``text`` with the table as the code decides it now."""
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return before + BEGIN + table() + END + after
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")

@@ -1,0 +1,77 @@
+"""Requests that nobody would think of, made from the OpenAPI description: each is answered as described.
+
+``SCHEMATHESIS_CASES`` says how many (``make schemathesis`` takes 5,000). Each answer has a documented status,
+media type, headers and body; what is invalid is refused, what is valid is not, and nothing is a 500.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import schemathesis
+from coordinator.served import Served, served, two_players
+from coordinator.worlds import World
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis import GenerationMode
+
+from scripts.access import BYPASS_KEY, SERVERS
+
+CASES = int(os.environ.get("SCHEMATHESIS_CASES", "300"))
+#: How the cases are shared out; an operation without input has one case.
+SHARES = {
+    ("POST", "/start"): 12,
+    ("POST", "/complete"): 8,
+    ("GET", "/batches"): 6,
+    ("GET", "/batches/{batch_id}"): 2,
+    ("POST", "/batches/{batch_id}/cancel"): 2,
+    ("GET", "/drift"): 0,
+    ("GET", "/health"): 0,
+    ("GET", "/ready"): 0,
+}
+POSITIVE, NEGATIVE = GenerationMode.POSITIVE, GenerationMode.NEGATIVE
+
+
+@pytest.fixture
+def here(world: World, tmp_path: Path) -> Iterator[Served]:
+    """A server that asks for a key, over a worker that is current; every other day is without games."""
+    environ = {**SERVERS["`api-key`"], **two_players(tmp_path)}
+    with served(tmp_path, environ, host="0.0.0.0") as made:  # noqa: S104 (read, not bound)
+        yield made
+
+
+@pytest.mark.parametrize("mode", [POSITIVE, NEGATIVE], ids=lambda mode: mode.value)
+@pytest.mark.parametrize(("method", "path"), SHARES, ids=lambda part: part)
+def test_every_answer_is_as_described(
+    method: str, path: str, mode: GenerationMode, here: Served, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """``positive`` cases are valid by the description, ``negative`` ones are not."""
+    share = CASES * SHARES[method, path] // sum(SHARES.values()) // 2
+    if not share and mode is NEGATIVE:
+        pytest.skip("nothing in it can be wrong")
+    schema = schemathesis.openapi.from_dict(here.app.described())
+    schema.app = here.app.api  # for the checks that send a request of their own
+    seen: Counter[int] = Counter()
+
+    @settings(
+        max_examples=max(share, 1),
+        deadline=None,
+        phases=(Phase.explicit, Phase.generate),
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=schema[path][method].as_strategy(mode))
+    def ask(case: Any) -> None:
+        response = case.call(
+            app=here.app.api, base_url="http://coordinator.example.com", headers={"X-API-Key": BYPASS_KEY}
+        )
+        seen[response.status_code] += 1
+        case.validate_response(response)
+
+    ask()
+    with capsys.disabled():
+        print(f"\n{method} {path}, {mode.value}: {seen.total()} cases, {dict(sorted(seen.items()))}")
+    assert not [status for status in seen if status >= 500]

@@ -1,0 +1,248 @@
+"""``serve`` as a process of its own, asked over real HTTP, and told to end as Cloud Run tells it."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from support.google_tokens import AUDIENCE, certs_server, key
+from support.stage import DAY, Stage
+from support.world import WORKER, World
+
+from predictions.coordinator import identity, server
+from shared.deployment.testing import FakeCloudRun
+
+#: Seconds that a process may take to begin, and to end after its promise, on a busy machine.
+SLACK_S = 30.0
+#: Cloud Run sends SIGKILL ten seconds after SIGTERM.
+KILLED_AFTER_S = 10.0
+
+
+@pytest.fixture
+def stage(tmp_path: Path, fake_cloud_run: FakeCloudRun) -> Iterator[Stage]:
+    with contextlib.closing(Stage(World(tmp_path / "repo", fake_cloud_run), deadline="3s")) as made:
+        yield made
+
+
+@dataclass
+class Running:
+    """The server, where it listens, and what it has said on stderr."""
+
+    process: subprocess.Popen[bytes]
+    client: httpx.Client
+    log: Path
+
+    def start(self, **asked: Any) -> httpx.Response:
+        return self.client.post("/start", json={"game_date": DAY, **asked})
+
+    def said(self) -> str:
+        return self.log.read_text(encoding="utf-8")
+
+    def until_said(self, text: str) -> None:
+        ends = time.monotonic() + SLACK_S
+        while text not in self.said():
+            assert time.monotonic() < ends, f"{text!r} was not said:\n{self.said()}"
+            time.sleep(0.02)
+
+    def told_to_end(self) -> float:
+        """SIGTERM, and the seconds until the process was gone."""
+        began = time.monotonic()
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(KILLED_AFTER_S + SLACK_S)
+        return time.monotonic() - began
+
+
+@contextlib.contextmanager
+def serving(
+    stage: Stage,
+    environ: Mapping[str, str] | None = None,
+    *args: str,
+    headers: Mapping[str, str] | None = None,
+) -> Iterator[Running]:
+    """The server of ``stage`` on a free port."""
+    stage.write_config()
+    log = stage.folder.parent / "serve.log"
+    variables = {**stage.variables(), "COORDINATOR_SLATE": str(stage.slate), **(environ or {})}
+    with log.open("wb") as stderr:
+        process = subprocess.Popen(
+            stage.argv("prediction-coordinator", "serve", "--port", "0", *args),
+            cwd=stage.folder,
+            env=variables,
+            stdout=stderr,
+            stderr=stderr,
+        )
+    try:
+        with httpx.Client(timeout=60, headers=headers, trust_env=False) as client:
+            running = Running(process, client, log)
+            running.until_said("listening on ")
+            found = re.search(r"listening on \S+ port (\d+)", running.said())
+            assert found
+            client.base_url = httpx.URL(f"http://127.0.0.1:{found[1]}")
+            yield running
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait(10)
+
+
+def stale_with_a_cure_under_way(stage: Stage) -> None:
+    newest = [stage.world.change() for _ in range(4)][-1]
+    stage.cloud.roll_out(WORKER, commit=newest)
+
+
+def type_of(response: httpx.Response) -> str:
+    return str(response.json()["type"]).rpartition(":")[2]
+
+
+def test_a_day_of_a_coordinator(stage: Stage) -> None:
+    """Probes, a batch, its progress, drift, its cure, and the end."""
+    with serving(stage) as running:
+        assert running.client.get("/ready").json() == {"status": "ok"}
+        started = running.start()
+        assert started.status_code == 202, started.text
+        batch = running.client.get(started.headers["location"]).json()
+        assert (batch["state"], batch["progress"]["completed"]) == ("completed", 5)
+
+        newest = [stage.world.change() for _ in range(4)][-1]
+        assert running.client.get("/drift").json()["decision"] == "deny"
+        refused = running.start()
+        assert (refused.status_code, type_of(refused)) == (409, "deployment-drift")
+
+        stage.deploy(commit=newest)
+        assert running.start().status_code == 202
+        assert running.told_to_end() < KILLED_AFTER_S
+        assert running.process.returncode == 0
+        assert "Traceback" not in running.said()
+
+
+def test_a_denial_that_the_rollout_under_way_would_cure_is_told_to_come_back(stage: Stage) -> None:
+    """A scheduler repeats a 503, and finds the new revision; a 409 it would not repeat."""
+    stale_with_a_cure_under_way(stage)
+    with serving(stage) as running:
+        refused = running.start()
+        assert (refused.status_code, type_of(refused)) == (503, "rollout-in-progress")
+        assert refused.headers["retry-after"] == "30"
+        stage.cloud.land(WORKER)
+        assert running.start().status_code == 202
+
+
+def test_an_api_that_hangs_is_told_within_the_deadline(stage: Stage) -> None:
+    stage.cloud.fault("GetService", hang=True)
+    with serving(stage) as running:
+        running.client.get("/drift")  # whatever loads at first has loaded now
+        began = time.monotonic()
+        refused = running.start()
+        assert (refused.status_code, type_of(refused)) == (503, "drift-unknown")
+        assert refused.headers["retry-after"] == "30"
+        assert time.monotonic() - began < 3 + 0.2 + 1.5  # the deadline, HTTP, and a busy machine
+
+
+def test_at_its_end_whoever_waits_is_told_to_come_back_before_it_is_killed(stage: Stage) -> None:
+    """The start waits for a rollout for minutes; the platform grants ten seconds."""
+    stale_with_a_cure_under_way(stage)
+    with serving(stage) as running, ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(running.start, wait=200)
+        running.until_said("waiting, ")
+        seconds = running.told_to_end()
+        answer = waiting.result(10)
+        assert (answer.status_code, type_of(answer)) == (503, "shutting-down")
+        assert answer.headers["retry-after"] == "30"
+        assert server.FINISH_S - 0.5 < seconds < KILLED_AFTER_S
+        assert running.process.returncode == 0
+
+
+def test_at_its_end_whoever_is_at_work_finishes(stage: Stage) -> None:
+    """The check has its deadline of three seconds; the answer is the gate's own."""
+    stage.cloud.fault("GetService", hang=True)
+    with serving(stage) as running, ThreadPoolExecutor(1) as pool:
+        working = pool.submit(running.start)
+        running.until_said("asks for the batch")
+        seconds = running.told_to_end()
+        assert type_of(working.result(10)) == "drift-unknown"
+        assert seconds < server.FINISH_S + SLACK_S
+
+
+class TestAnIdToken:
+    ENVIRON: Mapping[str, str] = {
+        "COORDINATOR_ACCESS": "id-token",
+        "COORDINATOR_AUDIENCE": AUDIENCE,
+        "COORDINATOR_CALLERS": "nightly@example.com",
+        "COORDINATOR_BYPASS_CALLERS": "on-call@example.com",
+    }
+
+    def test_makes_its_caller_the_actor(self, stage: Stage) -> None:
+        """In the log, in the verdict's line and in the batch: no need to believe what the body says."""
+        for _ in range(4):
+            stage.world.change()
+        with certs_server(key("one")) as certs:
+            environ = {**self.ENVIRON, "COORDINATOR_CERTS_URL": certs.url}
+            token = key("one").token("on-call@example.com")
+            with serving(stage, environ, "--host", "0.0.0.0") as running:  # noqa: S104 (who asks is asked)
+                assert running.start(skip_drift_check=True).status_code == 401
+                running.client.headers["Authorization"] = f"Bearer {token}"
+                started = running.start(skip_drift_check=True, reason="tip-off")
+                assert started.status_code == 202, started.text
+                assert started.json()["batch"]["break_glass"]["actor"] == "on-call@example.com"
+                nightly = key("one").token("nightly@example.com")
+                running.client.headers["Authorization"] = f"Bearer {nightly}"
+                refused = running.start(skip_drift_check=True)
+                assert (refused.status_code, type_of(refused)) == (403, "bypass-forbidden")
+                said = running.said()
+            assert "drift gate bypassed for prediction-worker by on-call@example.com" in said
+            assert "bypass refused to nightly@example.com" in said
+            assert token not in said
+            assert nightly not in said
+
+    def test_that_cannot_be_verified_for_now_is_told_in_time(self, stage: Stage) -> None:
+        """Google's certificates never come: neither a hang nor a word on the token."""
+        with certs_server(key("one")) as certs:
+            certs.answers.clear()
+            environ = {**self.ENVIRON, "COORDINATOR_CERTS_URL": certs.url}
+            sent = {"Authorization": f"Bearer {key('one').token()}"}
+            with serving(stage, environ, headers=sent) as running:
+                began = time.monotonic()
+                refused = running.start()
+                assert (refused.status_code, type_of(refused)) == (503, "identity-unknown")
+                assert time.monotonic() - began < identity.FETCH_S + 0.2 + 1.5  # and a busy machine
+                assert running.client.get("/health").status_code == 200
+
+
+class TestItDoesNotServe:
+    def test_the_world_without_a_word_on_who_may(self, stage: Stage) -> None:
+        done = stage.spawn("prediction-coordinator", "serve", "--host", "0.0.0.0", "--port", "0")  # noqa: S104 (refused)
+        assert done.code == 2
+        assert "COORDINATOR_ACCESS is not set" in done.err
+
+    def test_a_container_without_one_either(self, stage: Stage) -> None:
+        """``PORT`` is how Cloud Run says that the world is to connect."""
+        stage.environ["PORT"] = "0"
+        assert server.address(None, None, stage.environ) == ("127.0.0.1", 8080)
+        stage.environ["PORT"] = "8080"
+        assert server.address(None, None, stage.environ) == ("0.0.0.0", 8080)  # noqa: S104 (named, not bound)
+        done = stage.spawn("prediction-coordinator", "serve")
+        assert (done.code, "COORDINATOR_ACCESS is not set" in done.err) == (2, True)
+
+    def test_where_somebody_else_listens(self, stage: Stage) -> None:
+        taken = socket.create_server(("127.0.0.1", 0))
+        with contextlib.closing(taken):
+            port = str(taken.getsockname()[1])
+            done = stage.spawn("prediction-coordinator", "serve", "--port", port)
+        assert done.code == 2
+        assert f"cannot listen on 127.0.0.1 port {port}" in done.err
+
+    @pytest.mark.parametrize("library", ["fastapi", "uvicorn", "starlette"])
+    def test_without_its_extra_and_names_the_line(self, stage: Stage, library: str) -> None:
+        done = stage.spawn("prediction-coordinator", "serve", before=f"sys.modules[{library!r}] = None")
+        assert done.code == 2
+        assert "pip install prediction-drift-gate[serve]" in done.err
