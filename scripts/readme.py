@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from predictions.coordinator import cli as coordinator_cli  # noqa: E402 (needs the path above)
-from shared.deployment import cli, settings  # noqa: E402
+from shared.deployment import cli, keys, settings  # noqa: E402
 from shared.deployment.acknowledging import Acknowledgement  # noqa: E402
 from shared.deployment.declared import Pin  # noqa: E402
 from shared.deployment.facts import Fact  # noqa: E402
@@ -115,8 +115,8 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
 def settings_table() -> str:
     """Every key of ``drift.toml`` with its type, default and meaning."""
     rows = []
-    for table, model, keys in _tables():
-        for key in keys:
+    for table, model, names in _tables():
+        for key in names:
             info = model.model_fields[key]
             default = info.get_default(call_default_factory=True)
             default = "required" if info.is_required() else default_text(default)
@@ -126,7 +126,7 @@ def settings_table() -> str:
 
 def _tables() -> Iterator[tuple[str, type[Fact], list[str]]]:
     """Each table of the file, its model, and the keys that stand there."""
-    defaults, policy, service = settings.Defaults, settings.PolicyKeys, settings.ServiceSettings
+    defaults, policy, service = keys.Defaults, keys.PolicyKeys, keys.ServiceSettings
     shared = {*defaults.model_fields, *policy.model_fields}
     yield "[defaults]", defaults, list(defaults.model_fields)
     yield "[policy]", policy, list(policy.model_fields)

@@ -32,7 +32,9 @@ FLOORS: tuple[frozenset[str], ...] = (
         }
     ),
     frozenset({"verdict"}),
-    frozenset({"acknowledging", "break_glass", "inventory", "render", "settings", "calling", "git_process"}),
+    frozenset(
+        {"acknowledging", "break_glass", "inventory", "keys", "render", "settings", "calling", "git_process"}
+    ),
     frozenset({"sources", "sinks", "telemetry"}),
     frozenset({"gate", "proving", "selecting", "witnessing"}),
     frozenset({"questions"}),

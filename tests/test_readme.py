@@ -22,7 +22,7 @@ from support.world import World
 from predictions.coordinator import cli as coordinator_cli
 from predictions.coordinator import coordinator
 from scripts import readme
-from shared.deployment import break_glass, cli, render, settings
+from shared.deployment import break_glass, cli, keys, render, settings
 from shared.deployment.reasons import CAUSE_MEANINGS, REASONS
 from shared.deployment.relevance.patterns import PathRules
 from shared.deployment.settings import load
@@ -86,7 +86,7 @@ class TestWhatTheCodeKnowsBetter:
 
     def test_every_key_is_in_the_settings_table(self) -> None:
         shown = {words(row[1])[0] for row in rows(TEXT, "table")}
-        models = (settings.ServiceSettings, settings.Batch, settings.Sinks)
+        models = (keys.ServiceSettings, keys.Batch, keys.Sinks)
         assert shown >= {key for model in models for key in model.model_fields}
 
     @pytest.mark.parametrize("code", [*REASONS, *CAUSE_MEANINGS])
@@ -107,6 +107,7 @@ class TestWhatTheCodeKnowsBetter:
             break_glass.SWITCH,
             break_glass.UNTIL,
             settings.EMULATOR,
+            settings.LOGINS,
         ],
     )
     def test_every_variable_is_explained(self, name: str) -> None:
@@ -115,7 +116,7 @@ class TestWhatTheCodeKnowsBetter:
     def test_the_carriers_look_where_the_settings_say(self) -> None:
         """The built-in labels and variables, in the table of evidence."""
         shown = {row[0].strip("`"): words(row[1]) for row in rows(TEXT, "carrier")}
-        defaults = settings.Defaults()
+        defaults = keys.Defaults()
         assert shown["revision-label"] == list(defaults.commit_labels)
         assert shown["env"] == list(defaults.commit_env)
 

@@ -20,9 +20,10 @@ from shared.deployment.errors import (
 )
 from shared.deployment.facts import Evidence, Live, LiveSource, Target, Unknown
 from shared.deployment.inventory import Known, undeclared
+from shared.deployment.keys import ServiceSettings
 from shared.deployment.relevance.selection import Selection
 from shared.deployment.report import DriftReport, unknown_report
-from shared.deployment.settings import ServiceSettings, Settings, load
+from shared.deployment.settings import Settings, load
 from shared.deployment.sinks.log import LogSink
 from shared.deployment.telemetry import MetricsSink, observed
 from shared.deployment.verdict import Outcome, Verdict, judge

@@ -17,16 +17,10 @@ from shared.deployment import gate
 from shared.deployment.calling import Deadline, gather
 from shared.deployment.errors import SourceError
 from shared.deployment.facts import Carrier, History, Live, LiveSource, Witness
+from shared.deployment.keys import EvidenceSource, ServiceSettings, is_address
 from shared.deployment.remembering import Kept
 from shared.deployment.selecting import Memory
-from shared.deployment.settings import (
-    FILE_NAME,
-    EvidenceSource,
-    ServiceSettings,
-    Settings,
-    is_address,
-    registry_logins,
-)
+from shared.deployment.settings import FILE_NAME, Settings, registry_logins
 from shared.deployment.witnessing import Remembered, Witnessed
 
 if TYPE_CHECKING:

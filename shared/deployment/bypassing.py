@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 
 from shared.deployment.break_glass import SWITCH, UNTIL
 from shared.deployment.errors import DriftConfigError
-from shared.deployment.settings import ServiceSettings, Settings
+from shared.deployment.keys import ServiceSettings
+from shared.deployment.settings import Settings
 from shared.deployment.verdict import duration
 
 #: A bypass is for one morning. What stands longer is known, and is acknowledged by name.

@@ -16,8 +16,9 @@ from rich.text import Text
 
 from shared.deployment import evidence, render
 from shared.deployment.errors import DriftConfigError, DriftGateError
+from shared.deployment.keys import seconds
 from shared.deployment.reasons import CAUSE_MEANINGS, REASONS
-from shared.deployment.settings import load, near_misses, seconds
+from shared.deployment.settings import load, near_misses
 from shared.deployment.verdict import Outcome
 
 OK, USAGE, UNEXPECTED, INTERRUPTED = 0, 2, 3, 130

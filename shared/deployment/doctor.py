@@ -21,14 +21,8 @@ from shared.deployment.doctor_steps import CONFIGURATION, Step, folder, history_
 from shared.deployment.errors import DriftConfigError, SourceError
 from shared.deployment.facts import Live, Target, Unknown
 from shared.deployment.git_process import Git
-from shared.deployment.settings import (
-    FILE_NAME,
-    ServiceSettings,
-    Settings,
-    environment,
-    load,
-    unknown_variables,
-)
+from shared.deployment.keys import ServiceSettings
+from shared.deployment.settings import FILE_NAME, Settings, environment, load, unknown_variables
 
 #: Seconds that a look at git itself may take.
 GIT_SECONDS = 10.0

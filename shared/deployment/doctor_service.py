@@ -23,12 +23,13 @@ from shared.deployment.evidence import Weighed
 from shared.deployment.facts import Entry, Finding, Live, LiveRevision, Target, Unknown
 from shared.deployment.gate import Plan
 from shared.deployment.git_process import Git
+from shared.deployment.keys import ServiceSettings
 from shared.deployment.proving import Settled
 from shared.deployment.reasons import REASONS, Decision
 from shared.deployment.relevance.patterns import PathRules
 from shared.deployment.relevance.selection import Selection, Union
 from shared.deployment.selecting import Memory, Relevance
-from shared.deployment.settings import ServiceSettings, Settings, near_misses
+from shared.deployment.settings import Settings, near_misses
 
 _BY_DECISION: dict[Decision, State] = {"allow": "ok", "warn": "warn", "deny": "fail"}
 #: Causes that say that Cloud Run was not reached, or answered nothing that can be used.

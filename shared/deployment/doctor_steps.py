@@ -11,8 +11,9 @@ from typing import Literal
 from rich.text import Text
 
 from shared.deployment.facts import Unknown
+from shared.deployment.keys import ServiceSettings, is_address
 from shared.deployment.render import plain
-from shared.deployment.settings import ServiceSettings, Settings, is_address
+from shared.deployment.settings import Settings
 from shared.deployment.sources.remote import shown
 
 State = Literal["ok", "warn", "fail", "skipped"]

@@ -17,8 +17,8 @@ from rich.table import Table
 from rich.text import Text
 
 from shared.deployment.acknowledging import may_cover
+from shared.deployment.keys import ServiceSettings
 from shared.deployment.report import DriftReport, LiveReport, Undeployed
-from shared.deployment.settings import ServiceSettings
 from shared.deployment.verdict import Outcome, Verdict, duration
 
 if TYPE_CHECKING:

@@ -19,9 +19,10 @@ from rich.text import Text
 from shared.deployment import assembly
 from shared.deployment.errors import DriftCheckError
 from shared.deployment.facts import Cause
+from shared.deployment.keys import Batch, Inventory, PolicyKeys, ServiceSettings, Sinks
 from shared.deployment.reasons import DECISIONS, REASONS, Decision
 from shared.deployment.relevance.patterns import PathRules
-from shared.deployment.settings import Batch, Inventory, PolicyKeys, ServiceSettings, Settings, Sinks
+from shared.deployment.settings import Settings
 from shared.deployment.testing import FakeCloudRun, HistoryBuilder
 from shared.deployment.testing.history import Draft
 from shared.deployment.verdict import Policy, Verdict

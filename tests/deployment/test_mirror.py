@@ -16,7 +16,7 @@ from support.mirrors import NOW, Remoted, serving
 
 from shared.deployment.calling import Deadline
 from shared.deployment.facts import History, Unknown
-from shared.deployment.settings import is_address
+from shared.deployment.keys import is_address
 from shared.deployment.sources.checkout import Checkout
 from shared.deployment.sources.mirror import warm
 from shared.deployment.sources.mirror_store import MANY_PACKS

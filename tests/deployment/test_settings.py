@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from shared.deployment.errors import DriftConfigError
-from shared.deployment.settings import Settings, actor, load, seconds
+from shared.deployment.keys import seconds
+from shared.deployment.settings import Settings, actor, load
 
 MINIMAL = """
 [defaults]
@@ -83,7 +84,7 @@ MISTAKES = [
         "did you mean max_commits_behind?",
     ),
     ("a misspelt table", MINIMAL + "[polcy]", "'polcy'", "did you mean policy?"),
-    ("a key of a later time", MINIMAL + 'pins = "x"', "[services.worker] pins", "unknown key"),
+    ("a key of a later time", MINIMAL + 'quorum = "x"', "[services.worker] quorum", "unknown key"),
     (
         "a policy key under defaults",
         MINIMAL.replace("[services", "enforcement='warn'\n[services"),

@@ -14,11 +14,13 @@ from predictions.coordinator.readiness.facts import PHASES, ByHistory, Fixed, Ph
 from predictions.coordinator.readiness.parameters import used
 from predictions.coordinator.readiness.reasons import REASONS, UNKNOWN
 from predictions.coordinator.readiness.seasons import Break, Calendar
+from shared.deployment import keys
 from shared.deployment import settings as drift
 from shared.deployment.errors import DriftConfigError
 from shared.deployment.facts import Fact
+from shared.deployment.keys import Duration, Name, PathText
 from shared.deployment.reasons import Decision
-from shared.deployment.settings import Duration, Name, PathText, near_misses, validated
+from shared.deployment.settings import near_misses, validated
 from shared.deployment.verdict import Enforcement, FailurePolicy
 
 FILE_NAME = "readiness.toml"
@@ -58,9 +60,9 @@ class PolicyKeys(Fact):
     """``[policy]``: what is tolerated, and how long all checks may take together."""
 
     deadline: Annotated[Duration, Field(gt=0)] = 10.0
-    failure_policy: Annotated[
-        FailurePolicy | Mapping[str, FailurePolicy], BeforeValidator(drift.by_cause)
-    ] = "fail"
+    failure_policy: Annotated[FailurePolicy | Mapping[str, FailurePolicy], BeforeValidator(keys.by_cause)] = (
+        "fail"
+    )
     enforcement: Enforcement = "deny"
     reasons: Annotated[Mapping[str, Decision], AfterValidator(_judged)] = Field(default_factory=dict)
 
