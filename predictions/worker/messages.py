@@ -14,6 +14,9 @@ from typing import Any
 
 from predictions.worker.worker import Prediction, PredictionRequest
 
+#: What every store can count to.
+HIGHEST_COUNT = 2**31 - 1
+
 
 class MessageError(ValueError):
     """The message is not what its format says; the sentence names what is wrong."""
@@ -133,6 +136,8 @@ def _text(told: Mapping[str, Any], key: str) -> str:
     value = told.get(key)
     if not isinstance(value, str) or not value:
         raise MessageError(f"{key} is no text, or empty")
+    if any("\ud800" <= char <= "\udfff" for char in value):  # JSON may hold half of a pair; no store can
+        raise MessageError(f"{key} holds half of a character")
     return value
 
 
@@ -142,12 +147,18 @@ def _optional(told: Mapping[str, Any], key: str) -> str | None:
 
 def _count(told: Mapping[str, Any], key: str) -> int:
     value = told.get(key, 1)
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise MessageError(f"{key} is no number from 1 upwards")
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= HIGHEST_COUNT:
+        raise MessageError(f"{key} is no number from 1 to {HIGHEST_COUNT}")
     return value
 
 
 def _number(value: object, key: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise MessageError(f"{key} holds {value!r}, which is no number")
+    try:
+        number = float(value)
+    except OverflowError as error:
+        raise MessageError(f"{key} holds a number that is too large") from error
+    if not math.isfinite(number):
         raise MessageError(f"{key} holds {value!r}, which is no finite number")
-    return float(value)
+    return number

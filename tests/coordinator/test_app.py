@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 from collections.abc import Iterator
@@ -253,6 +254,23 @@ class TestACompletion:
         response = self.push(here, data)
         assert (response.status_code, response.json()) == (200, {"applied": "malformed"})
         assert "is no completion, and is put aside" in caplog.text
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"batch_id": "\ud800"},
+            {"request_id": "\ud800", "prediction": {"player_id": "\ud800", "game_id": "G", "points": 1}},
+            {"attempt": 2**63},
+            {"prediction": {"player_id": "P1", "game_id": "G", "points": 10**400}},
+            {"revision": "x\ud800"},
+        ],
+        ids=lambda change: next(iter(change)),
+    )
+    def test_that_no_store_could_keep_is_acknowledged(self, here: Served, change: dict[str, Any]) -> None:
+        """A 500 would bring it again, and again."""
+        whole = {"prediction": {"player_id": "P1", "game_id": "G", "points": 1}, "request_id": "P1"}
+        response = self.push(here, json.dumps({"batch_id": "x", **whole, **change}).encode())
+        assert (response.status_code, response.json()) == (200, {"applied": "malformed"})
 
     def test_that_cannot_be_kept_comes_again(self, world: World, tmp_path: Path) -> None:
         """The storage is broken: Pub/Sub must not take the message for done."""

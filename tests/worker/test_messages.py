@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from predictions.worker.messages import Completion, MessageError, Task, completion_from, task_from
+from predictions.worker.messages import (
+    HIGHEST_COUNT,
+    Completion,
+    MessageError,
+    Task,
+    completion_from,
+    task_from,
+)
 from predictions.worker.worker import Prediction, PredictionRequest
 
 text = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
@@ -33,7 +40,7 @@ DONE: dict[str, Any] = {
 }
 
 
-@given(batch=text, request=requests, attempt=st.integers(1))
+@given(batch=text, request=requests, attempt=st.integers(1, HIGHEST_COUNT))
 def test_a_task_is_read_as_it_was_written(batch: str, request: PredictionRequest, attempt: int) -> None:
     task = Task(batch_id=batch, request=request, attempt=attempt)
     assert task_from(task.to_json()) == task
@@ -57,8 +64,10 @@ def test_a_completion_is_read_as_it_was_written(
     ("change", "said"),
     [
         ({"batch_id": ""}, "batch_id is no text, or empty"),
-        ({"attempt": 0}, "attempt is no number from 1 upwards"),
-        ({"attempt": True}, "attempt is no number from 1 upwards"),
+        ({"attempt": 0}, "attempt is no number from 1 to"),
+        ({"attempt": True}, "attempt is no number from 1 to"),
+        ({"attempt": 2**63}, "attempt is no number from 1 to"),
+        ({"batch_id": "\ud800"}, "batch_id holds half of a character"),
         ({"request": None}, "request is no object"),
         ({"request": TASK["request"] | {"recent_points": "1 2"}}, "recent_points is no list of numbers"),
         ({"request": TASK["request"] | {"recent_points": ["1"]}}, "recent_points holds '1'"),
@@ -76,7 +85,9 @@ def test_what_is_no_task_is_named(change: dict[str, Any], said: str) -> None:
         ({"error": "no games"}, "either a prediction or an error"),
         ({"request_id": "Q"}, "the prediction is for 'P', the request for 'Q'"),
         ({"prediction": DONE["prediction"] | {"points": float("nan")}}, "points holds nan"),
+        ({"prediction": DONE["prediction"] | {"points": 10**400}}, "points holds a number that is too large"),
         ({"commit": 7}, "commit is no text"),
+        ({"commit": "\udfff"}, "commit holds half of a character"),
     ],
 )
 def test_what_is_no_completion_is_named(change: dict[str, Any], said: str) -> None:
