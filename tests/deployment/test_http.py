@@ -32,6 +32,7 @@ from support.web import (
     raw,
     says,
     silent,
+    tunnel,
 )
 
 from shared.deployment.calling import Deadline
@@ -295,24 +296,8 @@ class TestProxy:
         self, web: Web, trusted: tuple[Path, ssl.SSLContext]
     ) -> None:
         lines: list[bytes] = []
-
-        def proxy(connection: socket.socket, over: threading.Event) -> None:
-            lines.append(connection.recv(65536).split(b"\r\n")[0])
-            connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
-            with socket.create_connection(("127.0.0.1", secure.port)) as inner:
-                back = threading.Thread(target=pipe, args=(inner, connection), daemon=True)
-                back.start()
-                pipe(connection, inner)
-                back.join(5)
-
-        def pipe(source: socket.socket, sink: socket.socket) -> None:
-            with contextlib.suppress(OSError):
-                while data := source.recv(65536):
-                    sink.sendall(data)
-                sink.shutdown(socket.SHUT_WR)
-
         web.replies["/"] = Reply()
-        with Web(trusted[1]) as secure, raw(proxy) as port:
+        with Web(trusted[1]) as secure, raw(tunnel(secure.port, lines)) as port:
             address = f"http://127.0.0.1:{port}"
             caught = error("https://registry.example/", proxy=address, ca_file=trusted[0])
             assert get(web.url, proxy=address).status == 200

@@ -9,9 +9,18 @@ from functools import partial
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 from support.registries import KEY, NEW, OLD, asked, reasons, revision
-from support.web import PROMISED_S, Handler, Reply, Web, certificates, dead, deaf, drips, raw, says, silent
+from support.web import (
+    LOADED_S,
+    PROMISED_S,
+    Handler,
+    dead,
+    deaf,
+    drips,
+    raw,
+    says,
+    silent,
+)
 
 from shared.deployment.calling import Deadline
 from shared.deployment.errors import SourceError
@@ -19,7 +28,7 @@ from shared.deployment.facts import Cause, Finding
 from shared.deployment.image_claims import Reference
 from shared.deployment.sources.http import Http
 from shared.deployment.sources.http_network import Names
-from shared.deployment.sources.oci import Cache, Oci, is_google
+from shared.deployment.sources.oci import Cache, Oci
 from shared.deployment.testing.registry import INDEX, MANIFEST, FakeRegistry, digest_of
 
 PASSWORD = "s3cret-password"
@@ -114,11 +123,15 @@ class TestFaults:
         with deaf() as port:
             self.timed(f"127.0.0.1:{port}")
 
-    def timed(self, host: str) -> None:
+    def test_and_never_more_than_three_seconds(self) -> None:
+        with raw(silent) as port:
+            self.timed(f"127.0.0.1:{port}", 20, 3)
+
+    def timed(self, host: str, seconds: float = 2, share: float = 1) -> None:
+        """``share`` is what a registry gets of ``seconds``; the rest is for what has to be compared then."""
         started = time.monotonic()
-        [finding] = asked(revision(f"{host}/w@sha256:{'0' * 64}"), seconds=1).findings
-        # Half of it is the share of a registry; the rest is for a machine under load.
-        assert time.monotonic() - started < 1
+        [finding] = asked(revision(f"{host}/w@sha256:{'0' * 64}"), seconds=seconds).findings
+        assert time.monotonic() - started < share + PROMISED_S + LOADED_S
         assert finding.data["cause"] == "timeout"
 
     def test_a_dead_port_and_no_name(self) -> None:
@@ -250,196 +263,6 @@ class TestDocuments:
         with Http(Deadline(5)) as http, pytest.raises(SourceError, match="answered nonsense about") as caught:
             oci(http).image(Reference(registry.host, "w", digest=digest))
         assert caught.value.cause == "invalid-response"
-
-
-class TestPasswords:
-    def labels(self, registry: FakeRegistry, **settings: Any) -> dict[str, str]:
-        digest = registry.push("w", labels={KEY: NEW})
-        with Http(Deadline(5)) as http:
-            return dict(oci(http, **settings).image(Reference(registry.host, "w", digest=digest)).labels)
-
-    def login(self, host: str) -> dict[str, tuple[str, SecretStr]]:
-        return {host: ("me", SecretStr(PASSWORD))}
-
-    def test_a_stranger_gets_a_token_where_strangers_may_read(self) -> None:
-        with FakeRegistry(token="t0ken") as registry:
-            assert self.labels(registry) == {KEY: NEW}
-            [asked_for] = [request.path for request in registry.requests if request.path.startswith("/token")]
-        # What the registry named as the scope is its own wish; ours is to read this one repository.
-        assert asked_for == "/token?scope=repository%3Aw%3Apull&service=fake"
-
-    def test_one_token_serves_a_whole_image(self) -> None:
-        with FakeRegistry(token="t0ken") as registry:
-            self.labels(registry)
-            paths = [request.path.split("?")[0] for request in registry.requests]
-        assert len(paths) == 4
-        assert paths.count("/token") == 1
-
-    def test_a_login_is_given_to_the_registrys_own_realm(self) -> None:
-        with FakeRegistry(token="t0ken", login=("me", PASSWORD)) as registry:
-            assert self.labels(registry, logins=self.login(registry.host)) == {KEY: NEW}
-
-    def test_a_login_that_is_wrong_or_missing_is_told(self) -> None:
-        with FakeRegistry(token="t0ken", login=("me", "another")) as registry:
-            for logins in (self.login(registry.host), {}):
-                with pytest.raises(SourceError, match="a token for the manifest") as caught:
-                    self.labels(registry, logins=logins)
-                assert caught.value.cause == "credentials"
-                assert PASSWORD not in str(caught.value)
-
-    def test_a_login_for_another_registry_stays_at_home(self) -> None:
-        with FakeRegistry(token="t0ken") as registry:
-            self.labels(registry, logins=self.login("ghcr.io"))
-            assert not any("basic" in str(request.headers).lower() for request in registry.requests)
-
-    def test_a_password_never_goes_to_a_realm_that_its_registry_made_up(self) -> None:
-        with FakeRegistry(token="t0ken") as registry, Web() as thief:
-            thief.replies["/token"] = Reply(200, b'{"token": "t0ken"}')
-            for realm in (f"{thief.url}/token", "https://thief.example/token", "nowhere", "http://[", ""):
-                registry.realm = realm or "ftp://127.0.0.1/"
-                with pytest.raises(SourceError, match="wants a token fetched from") as caught:
-                    self.labels(registry, logins=self.login(registry.host))
-                assert caught.value.cause == "credentials"
-            assert thief.seen == []
-
-    def test_it_goes_to_one_that_is_allowed_for_that_registry(self, tmp_path: Any) -> None:
-        """As Docker Hub's does, which lets another host check passwords."""
-        ca_file, server = certificates(tmp_path)
-        with FakeRegistry(token="t0ken") as registry, Web(server) as keeper:
-            keeper.replies["/token"] = Reply(200, b'{"access_token": "t0ken"}')
-            registry.realm = f"{keeper.url}/token?account=me"
-            host = keeper.url.removeprefix("https://")
-            digest = registry.push("w", labels={KEY: NEW})
-            with Http(Deadline(5), ca_file=ca_file) as http:
-                way = oci(http, logins=self.login(registry.host), realms={registry.host: [host]})
-                assert way.image(Reference(registry.host, "w", digest=digest)).labels == {KEY: NEW}
-            [(path, headers)] = keeper.seen
-        assert path.startswith("/token?account=me&scope=repository")
-        assert headers["authorization"].startswith("Basic ")
-
-    def test_a_stranger_is_not_led_to_this_machine(self) -> None:
-        """A registry of the network could otherwise have us ask what only listens here."""
-        with Web() as inner, Http(Deadline(5)) as http:
-            reference = Reference("registry.example", "w", digest=f"sha256:{'0' * 64}")
-            with pytest.raises(SourceError, match="where nobody asks"):
-                oci(http)._enter(reference, f'Bearer realm="{inner.url}/token"', "the manifest")
-            assert inner.seen == []
-
-    def test_a_registry_that_wants_the_password_itself(self) -> None:
-        with Web() as web:
-            body = b'{"config": {"digest": "' + digest_of(b"{}").encode() + b'"}}'
-            challenge = Reply(401, b"", {"WWW-Authenticate": 'Basic realm="x"'})
-            web.replies |= {
-                f"/v2/w/manifests/{digest_of(body)}": [challenge, Reply(200, body)],
-                f"/v2/w/blobs/{digest_of(b'{}')}": Reply(200, b"{}"),
-            }
-            host = web.url.removeprefix("http://")
-            with Http(Deadline(5)) as http:
-                way = oci(http, logins=self.login(host))
-                way.image(Reference(host, "w", digest=digest_of(body)))
-            assert [headers.get("authorization", "")[:5] for _, headers in web.seen] == ["", "Basic", "Basic"]
-
-    @pytest.mark.parametrize("challenge", ["", "Negotiate", 'Basic realm="x"'])
-    def test_a_challenge_that_nobody_can_meet(self, registry: FakeRegistry, challenge: str) -> None:
-        registry.fault("w/", status=401, headers={"WWW-Authenticate": challenge})
-        assert finding_of(registry).data["cause"] == "credentials"
-
-    @pytest.mark.parametrize(
-        "body", [b"", b"[]", b"{}", b'{"token": 5}', b'{"token": "a\\nb"}', b'{"token": ""}']
-    )
-    def test_a_token_that_is_none(self, body: bytes) -> None:
-        with Web() as web:
-            web.replies["/token"] = Reply(200, body)
-            reference = Reference(web.url.removeprefix("http://"), "w", digest=f"sha256:{'0' * 64}")
-            challenge = f'Bearer realm="{web.url}/token"'
-            with Http(Deadline(5)) as http, pytest.raises(SourceError, match="a token that is"):
-                oci(http)._enter(reference, challenge, "the manifest")
-
-
-class TestGoogle:
-    @pytest.mark.parametrize(
-        ("host", "google"),
-        [
-            ("us-docker.pkg.dev", True),
-            ("europe-west1-docker.pkg.dev", True),
-            ("gcr.io", True),
-            ("eu.gcr.io", True),
-            ("pkg.dev", False),
-            ("us-docker.pkg.dev:8443", False),
-            ("us-docker.pkg.dev.evil.example", False),
-            ("evilpkg.dev", False),
-            ("evilgcr.io", False),
-            ("ghcr.io", False),
-            ("127.0.0.1:5000", False),
-        ],
-    )
-    def test_only_googles_hosts_are(self, host: str, google: bool) -> None:
-        assert is_google(host) is google
-
-    def test_a_google_token_is_not_even_asked_for_elsewhere(self, registry: FakeRegistry) -> None:
-        """Whoever can name an image must not get a token sent to a host of his choice."""
-        digest = registry.push("w", labels={KEY: NEW})
-        told = asked(
-            revision(f"{registry.host}/w@{digest}", commit=None), token=lambda deadline: pytest.fail("asked")
-        )
-        assert told.revisions[0].evidence[0].value == NEW
-        assert not any("authorization" in request.headers for request in registry.requests)
-
-    def test_a_google_host_hears_it_over_tls_alone(self, tmp_path: Any) -> None:
-        """Its name leads to a server here that nobody vouches for: the token is not sent."""
-        _, server = certificates(tmp_path)
-        with Web(server) as web:
-            names = Names(lambda host: ["127.0.0.1"])
-            http = partial(Http, names=names)
-            told = asked(
-                revision(f"us-docker.pkg.dev/p/r/w@sha256:{'0' * 64}"),
-                seconds=1,
-                http=http,
-                token=lambda deadline: "ya29.s3cret",
-            )
-            assert web.seen == []
-        [finding] = told.findings
-        assert finding.data["cause"] in ("unavailable", "timeout")
-        assert "s3cret" not in finding.message
-
-    def test_without_credentials_the_role_is_named(self) -> None:
-        def none(deadline: Deadline) -> str:
-            raise SourceError("no usable Google credentials", "credentials", False)
-
-        told = asked(revision(f"us-docker.pkg.dev/p/r/w@sha256:{'0' * 64}"), seconds=1, token=none)
-        [finding] = told.findings
-        assert finding.data["cause"] == "credentials"
-        assert "Grant roles/artifactregistry.reader" in finding.message
-
-
-class TestRedirects:
-    def test_storage_hosts_deliver_without_hearing_the_token(self) -> None:
-        """Registries keep blobs elsewhere and send us there: normal, and no reason to tell a token."""
-        with FakeRegistry(token="t0ken") as registry, Web() as storage:
-            digest = registry.push("w", labels={KEY: NEW})
-            [config] = [body for body in registry.blobs.values() if body.startswith(b"{")]
-            storage.replies["/signed"] = Reply(200, config)
-            registry.fault("blobs", status=307, headers={"Location": f"{storage.url}/signed?sig=1"})
-            told = asked(revision(f"{registry.host}/w@{digest}", commit=None))
-            [(_, headers)] = storage.seen
-        assert told.revisions[0].evidence[0].value == NEW
-        assert "authorization" not in headers
-
-    def test_what_they_deliver_is_held_against_the_digest(self, registry: FakeRegistry) -> None:
-        with Web() as storage:
-            storage.replies["/signed"] = Reply(200, b'{"config": {"Labels": {"%s": "x"}}}' % KEY.encode())
-            registry.fault("blobs", status=307, headers={"Location": f"{storage.url}/signed"})
-            assert finding_of(registry).data["cause"] == "invalid-response"
-
-    def test_one_that_asks_for_a_password_gets_none(self, registry: FakeRegistry) -> None:
-        with Web() as storage:
-            away = f"http://localhost:{storage.port}"
-            storage.replies["/"] = Reply(401, b"", {"WWW-Authenticate": f'Bearer realm="{away}/token"'})
-            registry.fault("w/", status=307, headers={"Location": f"{away}/"})
-            finding = finding_of(registry, logins=TestPasswords().login(registry.host))
-            assert [path for path, _ in storage.seen] == ["/"] * len(storage.seen)
-        assert finding.data["cause"] == "credentials"
-        assert "sent us to a host that asks for a password" in finding.message
 
 
 def test_texts_of_a_registry_stay_texts(registry: FakeRegistry) -> None:

@@ -162,6 +162,28 @@ def floods(text: bytes, piece: bytes) -> Handler:
     return drips(text, piece * 100, 0.0001)
 
 
+def tunnel(port: int, lines: list[bytes]) -> Handler:
+    """A proxy that leads every CONNECT to ``port`` of this machine and notes what was asked for."""
+
+    def handler(connection: socket.socket, over: threading.Event) -> None:
+        lines.append(connection.recv(65536).split(b"\r\n")[0])
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        with socket.create_connection(("127.0.0.1", port)) as inner:
+            back = threading.Thread(target=_pipe, args=(inner, connection), daemon=True)
+            back.start()
+            _pipe(connection, inner)
+            back.join(5)
+
+    return handler
+
+
+def _pipe(source: socket.socket, sink: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while data := source.recv(65536):
+            sink.sendall(data)
+        sink.shutdown(socket.SHUT_WR)
+
+
 @contextlib.contextmanager
 def deaf() -> Iterator[int]:
     """A port to which no connection comes about: its queue is full and nobody takes from it."""
