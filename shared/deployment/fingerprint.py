@@ -40,7 +40,7 @@ SECRETS = (
 LARGEST_FILE = 64 * 1024 * 1024
 #: The gate reads no more files than this, and 2 MB of an answer; the list of files is all but a little of it.
 FILES_AT_MOST, FILES_TEXT_AT_MOST = 20_000, 1_900_000
-#: Seconds after which a look is given up. 500 files take 0.02 s; a disk that hangs must not hold up a start.
+#: Seconds after which no further file is read: 500 take 0.02 s, and a slow disk must not hold up a start.
 TIME_LIMIT_S = 5.0
 CHUNK = 1024 * 1024
 
@@ -114,7 +114,7 @@ def take(
     paths are the repository's own. ``commit`` is what the build was stamped with, None for nothing; an end
     ``-dirty`` sets ``dirty``. ``algorithm`` is the repository's object format, ``sha1`` or ``sha256``.
     ``environ`` is ``os.environ``, for Cloud Run's names of service and revision; None: they stay unknown.
-    ``now`` (None: the clock) is when. ``within`` bounds the look in seconds.
+    ``now`` (None: the clock) is when. ``within`` bounds the look in seconds, from file to file.
 
     Left out are ``LITTER``, ``SECRETS`` and what ``ignore`` names in addition: a pattern without ``/`` fits
     the name of a file or folder, one with ``/`` a path of the repository, ``*`` any characters, upper and

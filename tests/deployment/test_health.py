@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -38,10 +37,13 @@ from shared.deployment.calling import Deadline
 from shared.deployment.errors import SourceError
 from shared.deployment.facts import Evidence, Finding, Live, LiveRevision, Unknown
 from shared.deployment.fingerprint import answer, digest, take
+from shared.deployment.sources.cloud_run import CloudRun
+from shared.deployment.sources.cloud_run_clients import Clients
 from shared.deployment.sources.health import ANSWER_LIMIT, Health
 from shared.deployment.sources.health_document import read
 from shared.deployment.sources.http import Http
 from shared.deployment.sources.http_network import Names
+from shared.deployment.testing import FakeCloudRun
 
 OLD, NEW = "prediction-worker-00041-abc", "prediction-worker-00042-def"
 LABEL = Evidence(carrier="revision-label", key="commit-sha", value="a" * 40)
@@ -86,14 +88,6 @@ def reply(said: Any, **headers: str) -> Reply:
 def web() -> Iterator[Web]:
     with Web() as web:
         yield web
-
-
-@pytest.fixture
-def port(tmp_path: Path) -> Iterator[int]:
-    (tmp_path / "worker.py").write_text("VERSION = 0\n")
-    taken = take(tmp_path, prefix="predictions", commit=COMMIT, environ={"K_REVISION": OLD})
-    with fastapi_worker(taken) as port:
-        yield port
 
 
 def unreachable(told: Live) -> Finding:
@@ -255,6 +249,43 @@ class TestWhomItSpeaksFor:
         for asked in (live(web.url, unread), live(web.url, job)):
             assert ask(asked) == asked
         assert web.seen == []
+
+
+class TestTheApisAddresses:
+    """Where the platform says that a service is, there its worker is asked."""
+
+    def test_the_services_own(self, fake_cloud_run: FakeCloudRun, tmp_path: Path) -> None:
+        """The real client's answer leads to the real worker's."""
+        (tmp_path / "worker.py").write_text("VERSION = 0\n")
+        revision = fake_cloud_run.deploy("prediction-worker", commit="a" * 40)
+        with fastapi_worker(take(tmp_path, environ={"K_REVISION": revision})) as port:
+            fake_cloud_run.services["prediction-worker"].uri = f"http://127.0.0.1:{port}"
+            told = ask(serving(fake_cloud_run))
+        assert told.findings == ()
+        assert [list(each.content.files) for each in told.revisions if each.content] == [["worker.py"]]
+
+    def test_a_tags(self, fake_cloud_run: FakeCloudRun, tmp_path: Path) -> None:
+        """A revision that serves and has a tag is asked by the tag's address, whatever the service's is."""
+        revision = fake_cloud_run.deploy("prediction-worker", commit="a" * 40)
+        with fastapi_worker(take(tmp_path, environ={"K_REVISION": revision})) as port:
+            fake_cloud_run.set_traffic("prediction-worker", {revision: 100}, tags={"old": revision})
+            service = fake_cloud_run.services["prediction-worker"]
+            service.uri = "http://127.0.0.1:1"
+            for each in service.traffic_statuses:
+                each.uri = f"http://127.0.0.1:{port}" if each.tag else ""
+            told = ask(serving(fake_cloud_run))
+        assert [each.content is None for each in told.revisions] == [False]
+
+
+def serving(cloud: FakeCloudRun) -> Live:
+    """What the real reader makes of it."""
+    return CloudRun(
+        service="prediction-worker",
+        project=cloud.project,
+        region=cloud.region,
+        deadline=Deadline(5),
+        clients=Clients(cloud.host),
+    ).read()
 
 
 class TestAddresses:
@@ -592,4 +623,3 @@ def test_findings_that_there_were_stay(web: Web) -> None:
     """A witness adds and takes nothing away."""
     before = replace(live(web.url), findings=(Finding(code="traffic-split", message="x"),))
     assert ask(before).findings[0].code == "traffic-split"
-    assert socket.getdefaulttimeout() is None
