@@ -100,14 +100,14 @@ class TestTheIds:
 
     def test_a_name_is_the_same_in_any_locale(self, history: HistoryBuilder) -> None:
         code = (
-            "import sys; from shared.deployment.fingerprint import take\n"
+            "import json, sys; from shared.deployment.fingerprint import take\n"
             "assert sys.getfilesystemencoding() != 'utf-8'\n"
-            "print(take(sys.argv[1]).digest)"
+            "print(json.dumps(take(sys.argv[1]).files))"
         )
         environ = {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONPATH": str(ROOT)}
         argv = [sys.executable, "-c", code, str(history.path)]
         done = subprocess.run(argv, env=environ, capture_output=True, text=True, check=True)
-        assert done.stdout.strip() == take(history.path).digest
+        assert json.loads(done.stdout) == tree(history)
 
     def test_a_changed_byte_is_another_id_and_another_digest(self, history: HistoryBuilder) -> None:
         before = take(history.path)
@@ -250,6 +250,16 @@ class TestWhatCannotBeRead:
         os.mkfifo(tmp_path / "pipe")
         taken = take(tmp_path)
         assert (taken.files, taken.unread, taken.error) == ({}, {}, None)
+
+    def test_nor_does_one_that_takes_a_files_place(self, tmp_path: Path) -> None:
+        """Between the look at a name and the reading: neither a pipe nor a link to elsewhere is read."""
+        os.mkfifo(tmp_path / "pipe")
+        (tmp_path / "link").symlink_to(__file__)
+        assert (
+            fingerprint._blob_of(str(tmp_path / "pipe"), "sha1") == "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"
+        )
+        with pytest.raises(OSError, match="symbolic links"):
+            fingerprint._blob_of(str(tmp_path / "link"), "sha1")
 
 
 class TestAStartIsNeverPrevented:

@@ -195,7 +195,7 @@ class _Heard:
         for question, answer in answers:
             outcome = answer if isinstance(answer, SourceError) else _speaker(answer, question, names)
             if isinstance(outcome, str) and isinstance(answer, Said):
-                said.setdefault(outcome, answer)
+                said[outcome] = answer
             elif isinstance(outcome, SourceError) and question.revision:
                 errors[question.revision] = outcome
             elif isinstance(outcome, SourceError):
