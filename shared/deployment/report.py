@@ -212,10 +212,8 @@ def compare(
     ``compared[i]`` belongs to ``live.revisions[i]``. ``resolved`` maps the ids of the service's own
     claims. ``findings`` were made on the way, by relevance for instance. ``now`` (UTC) dates the drift.
     """
-    reports = [
-        _live_report(revision, one, target, now)
-        for revision, one in zip(live.revisions, compared, strict=True)
-    ]
+    revisions = list(zip(live.revisions, compared, strict=True))
+    reports = [_live_report(revision, one, target, now) for revision, one in revisions]
     commits = [report.commit for report in reports if report.commit]
     base = DriftReport(
         service=service,
@@ -230,11 +228,7 @@ def compare(
             *live.findings,
             *target.findings,
             *findings,
-            *(
-                _about(finding, revision)
-                for revision, one in zip(live.revisions, compared, strict=True)
-                for finding in one.findings()
-            ),
+            *(_about(finding, revision) for revision, one in revisions for finding in one.findings()),
             *evidence.disagreeing_service_claims(live.service_claims, commits, resolved),
         ),
     )

@@ -298,6 +298,7 @@ class TestTheWhole:
             (behind(3), behind(2)),
             (behind(1), behind(0, ahead=9)),
             (behind(2, landed=Landing(0, 0)), behind(2)),
+            (behind(2, landed=Landing(0, SECONDS - 1)), behind(2, landed=None)),
             (behind(0, ahead=2), behind(0, ahead=1)),
             (behind(1, ahead=1), behind(1)),
             (behind(0), behind(9)),  # a difference that no commit accounts for
@@ -308,6 +309,7 @@ class TestTheWhole:
             "count",
             "missing over own",
             "age",
+            "any age",
             "own",
             "own beside missing",
             "unaccounted",

@@ -44,6 +44,7 @@ ABSOLUTE: list[tuple[str, set[str]]] = [
     ("from .top import x", set()),
     (LOAD + "import_module('n.x')", {"n/x.py"}),
     (LOAD + "import_module(f'{__package__}.top')", {"top.py"}),
+    (LOAD + "import_module(f'.{x}', __package__)\nNAMES = ['top']", {"top.py"}),
     (LOAD + "import_module(f'n.{x}.{y}')\nNAMES = ['m.y']", {"n/m/y.py"}),
     (LOAD + "import_module(x)\nNAMES = ['n.m.y.Class']", {"n/m/y.py"}),
     (LOAD + "import_module(x)\nNAMES = ['n.x:Class']", {"n/x.py"}),
@@ -68,6 +69,12 @@ ABSOLUTE: list[tuple[str, set[str]]] = [
         + "for x in pkgutil.iter_modules(n.__path__): import_module(x)",
         {"n/x.py"},
     ),
+    (
+        LOAD
+        + "import pkgutil\nm = import_module(x)\nNAMES = ['p']\n"
+        + "for each in pkgutil.iter_modules(m.__path__): import_module(each)",
+        {"p/__init__.py", "p/a.py", "p/b.py", "p/q/__init__.py"},
+    ),
     ("import sys\nsys.path.append('n')\nimport x", {"n/x.py"}),
     ("import sys\nsys.path.append('./n/')\nimport x", {"n/x.py"}),
     ("import sys\nsys.path.append('.')\nimport top", {"top.py"}),
@@ -89,6 +96,11 @@ RELATIVE: list[tuple[str, str, set[str]]] = [
     ("p/q/c.py", "from ..... import a", {"p/__init__.py", "p/q/__init__.py"}),
     ("n/m/y.py", "from ..x import z", {"n/x.py"}),
     ("p/a.py", LOAD + "import_module(f'n.{x}')\nNAMES = ['x', 'b']", {"p/__init__.py", "n/x.py"}),
+    (
+        "p/a.py",
+        LOAD + "import_module(f'.q.{x}', __package__)\nNAMES = ['c']",
+        {"p/__init__.py", "p/q/__init__.py", "p/q/c.py"},
+    ),
     (
         "p/q/c.py",
         LOAD + "import_module(f'..{x}', __package__)\nNAMES = ['a']",

@@ -255,6 +255,12 @@ def test_the_escape_character_counts_in_values_too() -> None:
     assert image.start.environment == {"D": "lib"}
 
 
+def test_the_source_of_a_mount_may_hold_an_equals_sign() -> None:
+    """The first one ends the option's name."""
+    image = image_of("FROM a\nRUN --mount=source=a=b,target=/t true", tree=("a=b", "b"))
+    assert copied(image) == "a=b"
+
+
 def test_of_two_files_with_one_name_the_later_folder_stays() -> None:
     """A walk goes through ``a`` before ``a-b``, as the names are sorted folder by folder."""
     image = image_of("FROM a\nCOPY */x.txt /d/", tree=("a-b/x.txt", "a/x.txt", "a/b/x.txt"))

@@ -34,6 +34,7 @@ ROWS: list[tuple[str, str, str]] = [
     ("secret", "secret;secret/a", "a/secret"),
     ("docs/", "docs/a;docs/b/c", "x/docs/a"),
     ("./docs", "docs/a", "x/docs/a"),
+    ("//docs", "docs/a", "x/docs/a"),
     ("a//b/../c", "a/c", "a/b"),
     # ** is any number of folders, none included
     ("**/*.go", "a.go;b/a.go;b/c/a.go", "a.gox"),

@@ -145,6 +145,12 @@ class TestAnImage:
         chain = ("worker/features.py", "worker/main.py")
         assert (because["shared/odds.py"], because["shared/real_odds.py"]) == (chain, chain)
 
+    def test_what_is_copied_through_a_link(self) -> None:
+        """The link is a source like what it leads to."""
+        text = "FROM python\nWORKDIR /app\nCOPY code/ ./\nCMD python main.py\n"
+        because = selected(IMAGE, changed(Dockerfile=text, code=Link("worker"))).because
+        assert (because["worker/main.py"], because["code"]) == (("entry point",), ("Dockerfile: COPY code/",))
+
     def test_a_link_whose_text_is_not_to_be_had(self) -> None:
         """It leads nowhere, and stops nothing."""
         tree = Tree({**tree_of(FILES).files, "worker/link.py": Entry("120000", "x")}, FILES.get)
@@ -173,6 +179,15 @@ class TestEntryPoints:
             "entry point: /app/main.py (python main.py)",
             "the given entry points win: /app/tool.py, /app/main.py; the Dockerfile starts /app/main.py",
         )
+
+    def test_all_that_the_dockerfile_starts_is_told(self) -> None:
+        """Also what a script starts."""
+        files = starting('CMD ["./start.sh"]', worker__start_sh="#!/bin/sh\npython main.py\npython tool.py\n")
+        rules = Rules(dockerfile="Dockerfile", entrypoint=("features.py",))
+        told = (
+            "the given entry points win: /app/features.py; the Dockerfile starts /app/main.py, /app/tool.py"
+        )
+        assert selected(rules, files).remarks[-1] == told
 
     def test_the_same_ones_in_another_order_need_no_remark(self) -> None:
         rules = Rules(dockerfile="Dockerfile", entrypoint=("main.py", "tool.py"))

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from shared.deployment.facts import Finding
+from shared.deployment.relevance.patterns import PathRules
 from shared.deployment.relevance.rules import Rules
 from shared.deployment.relevance.selection import Selection, Union, by_patterns
 
@@ -42,6 +43,7 @@ class TestPatternsAlone:
         union = Union(Rules(paths=("/worker/", "*.py")), (Selection(),))
         reasons = [union.because(path) for path in ("worker/a.txt", "worker/a.py", "docs/a.txt")]
         assert reasons == [("paths: /worker/",), ("paths: *.py",), ()]
+        assert PathRules(["/worker/"]).matching("docs/a.txt") is None
 
     def test_each_path_is_judged_by_itself(self) -> None:
         """Also one that neither end has any more."""

@@ -136,7 +136,7 @@ def select(
         reached = closed.reached.keys() | (files.sources if closed.computed else set())
         held = {at: path for at, path in files.layout.items() if path in files.because}
         for path in mentions.named_elsewhere(held, reached, literals):
-            because.pop(path, None)
+            del because[path]
     because = {path: why for path, why in because.items() if ignored.relevant(path)}
     return Selection(
         because=because,
@@ -278,7 +278,7 @@ def _resolved(
     placed = {at: path for at, path in layout.items() if path not in targets}
     of_image = {at: targets[path] for at, path in layout.items() if path in targets}
     passed: dict[str, tuple[str, ...]] = {}
-    for at, real, passing in links.below(of_image, layout) if of_image else ():
+    for at, real, passing in links.below(of_image, layout):
         placed.setdefault(at, layout[real])
         passed[at] = tuple(layout[link] for link in passing)
     return placed, passed
