@@ -16,6 +16,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from google.auth.impersonated_credentials import IDTokenCredentials
+from google.auth.transport.requests import Request
 from support.web import LOADED_S, PROMISED_S, Reply, Web, raw, says
 
 from shared.deployment.calling import Deadline
@@ -201,6 +203,28 @@ class TestGooglesLibrary:
         with pytest.raises(SourceError, match="--impersonate-service-account=ACCOUNT") as caught:
             IdTokens().get(AUDIENCE, Deadline(20))
         assert "s3cret" not in str(caught.value)
+
+    @pytest.mark.parametrize("kind", ["impersonated_service_account", "external_account"])
+    def test_an_account_to_act_as(self, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The login that acts as an account, and an identity that another provider vouches for."""
+        person = {"type": "authorized_user", "client_id": "c", "client_secret": "s", "refresh_token": "r"}
+        (tmp_path / "subject").write_text("token")
+        account = "projects/-/serviceAccounts/gate@p.iam.gserviceaccount.com:generateAccessToken"
+        info = {
+            "type": kind,
+            "service_account_impersonation_url": f"https://iamcredentials.googleapis.com/v1/{account}",
+            "source_credentials": person,
+            "audience": "//iam.googleapis.com/projects/1/workloadIdentityPools/p/providers/g",
+            "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+            "token_url": "https://sts.googleapis.com/v1/token",
+            "credential_source": {"file": str(tmp_path / "subject")},
+        }
+        (tmp_path / "application_default_credentials.json").write_text(json.dumps(info))
+        monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "p")  # otherwise the library asks Google for it
+        found = health_tokens._credentials(AUDIENCE, Request())
+        assert isinstance(found, IDTokenCredentials)
+        assert found._target_audience == AUDIENCE
+        assert found._target_credentials.signer_email == "gate@p.iam.gserviceaccount.com"
 
     def test_nothing_at_all(self) -> None:
         with pytest.raises(SourceError, match="service account") as caught:
