@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -245,9 +244,7 @@ def test_no_thread_is_left() -> None:
     with FakeRegistry() as registry:
         digest = registry.push("w")
         registry.fault("manifests", hang=True)
-        started = time.monotonic()
-        asked(revision(f"{registry.host}/w@{digest}"), seconds=1)
-        assert time.monotonic() - started < 1
+        asked(revision(f"{registry.host}/w@{digest}"), seconds=0.3)
         ours = [thread for thread in threading.enumerate() if thread.name.startswith("drift-gate 127")]
         for thread in ours:
             thread.join(2)

@@ -23,9 +23,9 @@ from shared.deployment.sources.http import Http
 from shared.deployment.sources.oci import REALMS, Cache, Logins, Oci, Token, is_google
 from shared.deployment.sources.texts import plain
 
-#: Seconds that registries get of a check, and the share of what is left that they get at most: a registry
-#: that hangs must not cost the answer that would have been there without it.
-PATIENCE_S, PATIENCE_SHARE = 3.0, 0.5
+#: Seconds that registries get at most, however long the deadline is: what they know is read in one, or the
+#: check is better off without.
+PATIENCE_S = 3.0
 #: Seconds before the end of that at which the asking ends, so that its cause still gets here.
 HANDOVER_S = 0.1
 
@@ -33,10 +33,10 @@ HANDOVER_S = 0.1
 class Registry:
     """A ``facts.Witness`` that reads labels of images.
 
-    ``deadline`` is the check's. ``label_keys`` are what may carry a commit, strongest first. ``token``
-    gives Google's access token, for Google's registries; None asks them as a stranger. ``http`` makes the
-    way out for a deadline. ``cache`` may be shared by all checks of a process; None begins an empty
-    one. ``logins`` and ``realms`` are as ``Oci`` has them.
+    ``deadline`` is by when it has to have answered: give it a share of the check's. ``label_keys`` are what
+    may carry a commit, strongest first. ``token`` gives Google's access token, for Google's registries; None
+    asks them as a stranger. ``http`` makes the way out for a deadline. ``cache`` may be shared by all checks
+    of a process; None begins an empty one. ``logins`` and ``realms`` are as ``Oci`` has them.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Registry:
 
     def _ask(self, references: Sequence[Reference]) -> dict[Reference, Image | SourceError]:
         left = self._deadline.remaining()
-        within = self._deadline.sooner(left - min(PATIENCE_S, left * PATIENCE_SHARE))
+        within = self._deadline.sooner(left - min(PATIENCE_S, left))
         asking = within.sooner(HANDOVER_S)
         with self._http(asking) as http:
             oci = self._oci(http, asking)
