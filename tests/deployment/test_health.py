@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from support.health import COMMIT, JSON, LABEL, NEW, OLD, ask, document, live, reply, unreachable
 from support.web import (
     HEAD,
     LOADED_S,
@@ -36,69 +35,19 @@ from support.workers import Worker, fastapi_worker, flask_worker
 from shared.deployment.calling import Deadline
 from shared.deployment.errors import SourceError
 from shared.deployment.facts import Evidence, Finding, Live, LiveRevision, Unknown
-from shared.deployment.fingerprint import answer, digest, take
+from shared.deployment.fingerprint import answer, take
 from shared.deployment.sources.cloud_run import CloudRun
 from shared.deployment.sources.cloud_run_clients import Clients
 from shared.deployment.sources.health import ANSWER_LIMIT, Health
-from shared.deployment.sources.health_document import read
 from shared.deployment.sources.http import Http
 from shared.deployment.sources.http_network import Names
 from shared.deployment.testing import FakeCloudRun
-
-OLD, NEW = "prediction-worker-00041-abc", "prediction-worker-00042-def"
-LABEL = Evidence(carrier="revision-label", key="commit-sha", value="a" * 40)
-COMMIT = "4aa0c3b2d1d6434b8b29ae775ad8c2e48c539111"
-JSON = {"Content-Type": "application/json"}
-
-
-def live(url: str | None, *revisions: LiveRevision) -> Live:
-    """A service at ``url``; one revision unless others are named."""
-    default = (LiveRevision(revision=OLD, percent=100, evidence=(LABEL,)),)
-    return Live(kind="service", project="p", region="r", url=url, revisions=revisions or default)
-
-
-def ask(asked: Live, seconds: float = 5, **more: Any) -> Live:
-    """What is known after the witness was heard, on this machine and without a token."""
-    more = {"allow_loopback": True, "patience": seconds, **more}
-    return Health(deadline=Deadline(seconds + 0.1), **more).testify(asked)
-
-
-def document(revision: str | None = OLD, **other: Any) -> dict[str, Any]:
-    """A fingerprint of two files, as JSON values."""
-    files = other.pop("files", {"predictions/worker/worker.py": "1" * 40, "shared/odds.py": "2" * 40})
-    return {
-        "schema_version": 1,
-        "revision": revision,
-        "commit": COMMIT,
-        "dirty": False,
-        "started_at": "2026-02-05T16:37:12.000Z",
-        "digest": digest(files),
-        "covers": ["predictions/worker/", "shared/odds.py"],
-        "files": files,
-        "error": None,
-        **other,
-    }
-
-
-def reply(said: Any, **headers: str) -> Reply:
-    return Reply(200, said if isinstance(said, bytes) else json.dumps(said).encode(), {**JSON, **headers})
 
 
 @pytest.fixture
 def web() -> Iterator[Web]:
     with Web() as web:
         yield web
-
-
-def unreachable(told: Live) -> Finding:
-    """The one finding; nothing else has changed."""
-    [finding] = told.findings
-    assert finding.code == "evidence-unreachable"
-    assert finding.data["carrier"] == "fingerprint"
-    assert all(each.content is None for each in told.revisions)
-    assert len(finding.message) < 1000
-    assert finding.message.isprintable()
-    return finding
 
 
 class TestWhatIsHeard:
@@ -532,91 +481,6 @@ class TestFaults:
             while any("answer 0 of" in each.name for each in threading.enumerate()):
                 assert time.monotonic() < until
                 time.sleep(0.01)
-
-
-ID = "1" * 40
-
-
-PATHS = (
-    *("/etc/passwd", "../a", "a/../b", "a//b", "a/", "./a", "", "."),
-    *("a\nb", "a\x1b[31m", "a\x00b", "a\x7f", "\x9b1m", "a" * 5000, "\ud800.py"),
-)
-IDS = ("x" * 40, "A" * 40, "1" * 39, "1" * 64 + " ", "", None, 1)
-WRONG: dict[str, tuple[Any, ...]] = {
-    "files": (
-        *({path: ID} for path in PATHS),
-        *({"a.py": blob} for blob in IDS),
-        *({"a.py": "1" * 40, "b.py": "1" * 64}, ["a.py"], None),
-    ),
-    "digest": ("", None, 7, "sha256:" + "0" * 64, "0" * 64, digest({})),
-    "covers": (None, "a", [1], ["/etc"], ["../"], ["a\n"], ["a/"] * 1001, {}),
-    "ignored": (None, "a", [""], ["a" * 201], ["a\x1b"], [1], ["*"] * 1001),
-    "unread": (None, ["a"], {"/etc": "x"}, {"a\n": "x"}, {"../": "x"}),
-    "dirty": ("false", 0, None, []),
-    "started_at": ("yesterday", 7, "2026-02-05T16:37:12", "\x1b", "9" * 9999),
-    "schema_version": (0, 2, "1", None, [], "\x1b[31m" * 99),
-}
-
-
-def summable(files: Any) -> bool:
-    """Whether a digest can be made for it, so that the digest is not what is wrong."""
-    return isinstance(files, dict) and all(
-        isinstance(blob, str) and not path.startswith("\ud800") for path, blob in files.items()
-    )
-
-
-class TestLies:
-    """A document that is wrong in one place is believed in none."""
-
-    @pytest.mark.parametrize(
-        "wrong",
-        [{key: value} for key, values in WRONG.items() for value in values],
-        ids=lambda wrong: ascii(wrong)[:50],
-    )
-    def test_a_document_with_a_flaw_is_no_document(self, wrong: dict[str, Any], web: Web) -> None:
-        files = wrong.get("files")
-        said = document(files=files) if summable(files) else document()
-        web.replies["/version"] = reply({**said, **wrong})
-        told = ask(live(web.url))
-        assert unreachable(told).data["cause"] == "invalid-response"
-        assert told.revisions[0].evidence == (LABEL,)
-
-    def test_too_many_files(self) -> None:
-        files = {f"a{number}": ID for number in range(20_001)}
-        with pytest.raises(ValueError, match="more than 20,000 files"):
-            read(document(files=files))
-        files.popitem()
-        assert read(document(files=files)).content is not None
-
-    @pytest.mark.parametrize("revision", [7, ["x"], "x\n", "X" * 20, "a" * 101, {"a": 1}, "<script>"])
-    def test_a_name_that_no_revision_has_is_none(self, revision: Any) -> None:
-        assert read({**document(), "revision": revision}).revision is None
-
-    @pytest.mark.parametrize("error", ["\x1b[31mred", "a" * 100_000, 7, {"a": 1}, ["<b>"]])
-    def test_a_workers_own_words_are_made_harmless(self, error: Any, web: Web) -> None:
-        web.replies["/version"] = reply(document(error=error))
-        assert unreachable(ask(live(web.url))).data["cause"] == "unavailable"
-
-
-JSON_VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
-    max_leaves=8,
-)
-
-
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.dictionaries(st.sampled_from([*document(), "unread", "ignored", "fingerprint"]), JSON_VALUES))
-def test_whatever_an_answer_holds_it_is_read_or_refused(changes: dict[str, Any]) -> None:
-    """Never another exception than the one that means nonsense, and nothing unfit is kept."""
-    try:
-        said = read({**document(), **changes})
-    except ValueError:
-        return
-    if said.content is not None:
-        assert said.content.digest == digest(said.content.files)
-        assert all(path.isprintable() for path in said.content.files)
-        assert not said.content.covers or all(not each.startswith("/") for each in said.content.covers)
 
 
 def test_findings_that_there_were_stay(web: Web) -> None:
