@@ -84,7 +84,7 @@ def exit_code(error: BaseException) -> int:
 def _sentence(error: BaseException) -> str:
     """What an operator reads; a refusal speaks for itself."""
     match error:
-        case DeploymentDriftError():
+        case DeploymentDriftError() | NotReadyError():
             return str(error)
         case KeyboardInterrupt():
             return f"{PROGRAM}: interrupted"

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -37,6 +38,8 @@ from predictions.coordinator.exceptions import (
     KeyReusedError,
     TransitionError,
 )
+from predictions.coordinator.readiness.side_by_side import Once, beside
+from predictions.coordinator.readiness.verdict import Readiness
 from predictions.coordinator.serving import serving_now, stamp_of
 from predictions.coordinator.slate import Slate, read_slate
 from predictions.worker.messages import Completion
@@ -56,9 +59,9 @@ class Order:
 
     ``slate``: for ``read_slate``; None: the one that comes with the package. ``skip_drift_check``: the
     emergency bypass of the gate, with ``reason`` and ``actor`` for its log (None: not given; the gate
-    then finds the actor itself). ``wait``: seconds that a rollout may take to be over first.
+    then finds the actor itself). ``skip_readiness_checks``: the same for the readiness checks; neither
+    skips the other. ``wait``: seconds that a rollout may take to be over first.
     ``min_minutes``: players who are expected to play less are not asked for; None: all are.
-    ``skip_readiness_checks``: the bypass of the checks of the data, with the same ``reason`` and ``actor``.
     ``dry_run``: ask the gate and read the slate, start nothing. ``idempotency_key``: the same key again
     gets the batch that it made; None: each start is its own.
     """
@@ -107,11 +110,19 @@ class Gate(Protocol):
         ...
 
 
+class Ready(Protocol):
+    """What looks at the data before a batch: a verdict, or an exception and no batch."""
+
+    def __call__(self, order: Order, slate: Callable[[], Slate]) -> Readiness | None:
+        """As ``readiness.enforcing.ready_for``; None: nobody declared what ready means."""
+        ...
+
+
 #: Is told what happens, as it happens.
-Tell = Callable[[Verdict | Slate | Step], None]
+Tell = Callable[[Verdict | Slate | Step | Readiness], None]
 
 
-def _untold(_: Verdict | Slate | Step) -> None:
+def _untold(_: Verdict | Slate | Step | Readiness) -> None:
     """Nobody listens."""
 
 
@@ -128,13 +139,17 @@ def permitted(
     *,
     gate: Gate = require_current_worker,
     read: Callable[[Order], Slate] = _slate_of,
-    ready: Callable[[Order, Slate], object] | None = None,
+    ready: Ready | None = None,
     tell: Tell = _untold,
 ) -> tuple[Verdict, Slate]:
     """The verdict and the slate of a batch that may start; nothing exists of it yet.
 
-    Raises what ``gate``, ``read`` and ``ready`` raise.
+    ``ready`` looks beside the gate, each within its own deadline; None: nobody looks. Raises what
+    ``gate``, ``read`` and ``ready`` raise, in this order.
     """
+    read = Once(read)  # for the batch, and for a check of who is on the slate
+    looked = ready and beside(partial(ready, order, partial(read, order)))
+
     # 1. Is the worker current? The gate raises, or lets us through.
     verdict = gate(skip=order.skip_drift_check, reason=order.reason, actor=order.actor, wait=order.wait)
     tell(verdict)
@@ -144,8 +159,9 @@ def permitted(
     tell(slate)
 
     # 3. Is the data ready for it?
-    if ready is not None:
-        ready(order, slate)
+    readiness = looked and looked()
+    if readiness:
+        tell(readiness)
     return verdict, slate
 
 
@@ -162,7 +178,7 @@ class Coordinator:
         *,
         gate: Gate = require_current_worker,
         read: Callable[[Order], Slate] = _slate_of,
-        ready: Callable[[Order, Slate], object] | None = None,
+        ready: Ready | None = None,
         stamp: Callable[[Verdict], Stamp] = stamp_of,
         live: Callable[[Batch], Serving | str] = serving_now,
         deliver: Callable[[Batch, Iterator[Result]], object] | None = None,
@@ -170,7 +186,7 @@ class Coordinator:
         tell: Tell = _untold,
         clock: Callable[[], datetime] = _utc_now,
     ) -> None:
-        """``read``: the slate of an order. ``ready``: raises where the data is not; None: nobody asks.
+        """``read``: the slate of an order. ``ready``: raises where the data are not; None: nobody looks.
 
         ``live``: what serves when a batch ends, or why nobody knows. ``deliver``: takes the results of a
         batch before it counts as completed; None: they stay in the store. ``stall_after``: seconds
@@ -192,10 +208,10 @@ class Coordinator:
         """Start the batch of ``order.game_date``, unless the gate refuses; or go on with the one there.
 
         Returns when each request was handed out. Raises what the gate raises (``DeploymentDriftError``,
-        ``DriftConfigError``), ``SlateError``, ``BatchRunningError`` with the batch, ``KeyReusedError``
-        and ``BatchError``. A refusal and an unusable slate leave nothing behind; a batch that fails
-        later, by Ctrl-C too, stays on record as failed. A date may be started again once its batch has
-        ended. Where its coordinator died, the start goes on with it in place of making another.
+        ``DriftConfigError``), ``NotReadyError``, ``SlateError``, ``BatchRunningError`` with the batch,
+        ``KeyReusedError`` and ``BatchError``. A refusal and an unusable slate leave nothing behind; a batch
+        that fails later, by Ctrl-C too, stays on record as failed. A date may be started again once its
+        batch has ended. Where its coordinator died, the start goes on with it in place of making another.
         """
         if made := self._made_before(order):  # the same key is the same batch, whatever the gate says now
             return Started(how="existing", batch=made)

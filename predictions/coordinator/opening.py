@@ -10,13 +10,11 @@ from typing import Any
 
 from predictions.coordinator.batches import Batch, Dispatcher, Result, Store
 from predictions.coordinator.config import Config
-from predictions.coordinator.coordinator import Coordinator, Order
+from predictions.coordinator.coordinator import Coordinator
 from predictions.coordinator.dispatch.local import Local
 from predictions.coordinator.exceptions import ConfigError
-from predictions.coordinator.readiness.enforcing import require_ready
-from predictions.coordinator.readiness.facts import Occasion
+from predictions.coordinator.readiness.enforcing import ready_for
 from predictions.coordinator.results import write_predictions
-from predictions.coordinator.slate import Slate
 from predictions.coordinator.store.sqlite import open_sqlite
 
 
@@ -31,19 +29,8 @@ def open_coordinator(config: Config, **parts: Any) -> Iterator[Coordinator]:
         if isinstance(config.store, Path):
             parts.setdefault("deliver", _Files(config.store))
         parts.setdefault("stall_after", config.stall_after)
-        parts.setdefault("ready", data_ready)
+        parts.setdefault("ready", ready_for)
         yield Coordinator(store, dispatcher, **parts)
-
-
-def data_ready(order: Order, slate: Slate) -> None:
-    """Judge the data of ``order`` by the checks that ``readiness.toml`` declares, if there is one.
-
-    Raises ``NotReadyError`` and ``DriftConfigError``, and neither where the order skips the checks.
-    """
-    occasion = Occasion(
-        game_date=order.game_date, players=lambda: [request.player_id for request in slate.requests]
-    )
-    require_ready(occasion, skip=order.skip_readiness_checks, reason=order.reason, actor=order.actor)
 
 
 def open_store(config: Config) -> AbstractContextManager[Store]:

@@ -15,6 +15,9 @@ from rich.table import Table
 
 from predictions.coordinator.batches import Batch, Share
 from predictions.coordinator.coordinator import Started, Step
+from predictions.coordinator.readiness import render as readiness
+from predictions.coordinator.readiness.sparkline import glyphs
+from predictions.coordinator.readiness.verdict import Readiness
 from predictions.coordinator.slate import Slate
 from shared.deployment import render
 from shared.deployment.cli import draw
@@ -48,11 +51,13 @@ class Talk:
         if self._bar.live.is_started:  # stopping what never ran would print an empty line
             self._bar.stop()
 
-    def tell(self, event: Verdict | Slate | Step) -> None:
+    def tell(self, event: Verdict | Slate | Step | Readiness) -> None:
         """Show ``event``."""
         match event:
             case Verdict():
                 draw(render.table(Outcome.of([event], datetime.now(UTC), 0)), sys.stderr)
+            case Readiness():
+                draw(readiness.table(event, glyphs(sys.stderr.encoding)), sys.stderr)
             case Slate():
                 self._slate(event)
             case Step():

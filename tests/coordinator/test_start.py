@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from datetime import date
 from pathlib import Path
@@ -29,6 +29,7 @@ from predictions.coordinator.exceptions import (
     DriftUnknownError,
     EmptySlateError,
     KeyReusedError,
+    NotReadyError,
     SlateError,
 )
 from predictions.coordinator.opening import predictions_file
@@ -132,10 +133,10 @@ class TestABatchThatMayStart:
     def test_asks_whether_the_data_is_ready_and_starts_nothing_where_it_is_not(
         self, tmp_path: Path, slate_file: Path
     ) -> None:
-        def ready(order: Order, slate: Slate) -> None:
-            raise SlateError(f"no features for {len(slate.requests)} players")
+        def ready(order: Order, slate: Callable[[], Slate]) -> None:
+            raise NotReadyError(f"no features for {len(slate().requests)} players")
 
-        with pytest.raises(SlateError, match="no features for 5 players"):
+        with pytest.raises(NotReadyError, match="no features for 5 players"):
             start(tmp_path / "new", an_order(slate_file), Gate(), ready=ready)
         assert not (tmp_path / "new").exists()
 

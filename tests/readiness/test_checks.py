@@ -361,6 +361,13 @@ class TestAll:
         ]
         assert slow_too.name == told.checks[2].name
 
+    def test_whoever_has_less_time_than_the_plan_ends_it_earlier(self) -> None:
+        slow = a_metric(Answers([(40,)], seconds=5), name="slow")
+        started = time.monotonic()
+        told = checking.check(plan(slow, self.GOOD), occasion(), Deadline(0.2))
+        assert time.monotonic() - started < 0.2 + 1.0  # as above
+        assert [each.decision for each in told.checks] == ["deny", "allow"]
+
     def test_an_error_that_nobody_thought_of_is_raised(self) -> None:
         with pytest.raises(ZeroDivisionError):
             self.run(self.GOOD, a_metric(Answers(ZeroDivisionError()), name="broken"))

@@ -18,7 +18,7 @@ from support.bigquery import FakeBigQuery, serving
 
 from predictions.coordinator.exceptions import NotReadyError, ReadinessUnknownError
 from predictions.coordinator.readiness.command import occasion_of
-from predictions.coordinator.readiness.enforcing import beside, require_ready
+from predictions.coordinator.readiness.enforcing import require_ready
 from predictions.coordinator.readiness.facts import Occasion
 from predictions.coordinator.readiness.verdict import Readiness
 from scripts.make_readiness import write
@@ -119,15 +119,13 @@ class TestWithoutABypass:
         again = pickle.loads(pickle.dumps(caught.value))  # noqa: S301 (our own bytes)
         assert (str(again), again.readiness) == (str(caught.value), caught.value.readiness)
 
-    def test_nothing_declared_is_no_verdict_and_said(
+    def test_nothing_declared_is_no_verdict(
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         (tmp_path / "drift.toml").write_text("")
         monkeypatch.chdir(tmp_path)
         assert require_ready(WHEN, environ={}) is None
-        assert lines(caplog, "drift_gate") == [
-            (logging.INFO, "readiness: there is no readiness.toml: nothing is checked")
-        ]
+        assert caplog.records == []
 
     def test_a_broken_file_stops(self, place: Place) -> None:
         place.toml.write_text("[checks\n")
@@ -146,6 +144,19 @@ def hangs(place: Place) -> None:
     )
 
 
+HANGING = """
+[sources.hangs]
+kind = "bigquery"
+project = "a-project"
+
+[checks.hangs]
+phases = ["pre-game"]
+source = "hangs"
+unit = "count"
+query = "SELECT 1 WHERE @day"
+threshold = {at_least = 1}
+
+"""
 OBSTACLES = {
     "a bad day": Place.spoil,
     "no database": lambda place: place.database.unlink(),
@@ -181,6 +192,23 @@ def test_a_bypass_overrides_it_in_time_with_a_warning_that_says_what(
     assert "overridden: nothing" not in warning
     ((level, line),) = lines(caplog, "drift_gate.verdict")
     assert (level, json.loads(line)["break_glass"]["actor"]) == (logging.WARNING, "ops@example.com")
+
+
+def test_under_a_bypass_each_check_is_heard_on_its_own(place: Place) -> None:
+    """One source hangs; what the others say is known, and overridden by name."""
+    place.spoil()
+    place.toml.write_text(place.toml.read_text() + HANGING)
+    fake = FakeBigQuery()
+    fake.hangs_after = -1
+    with serving(fake):
+        place.environ["BIGQUERY_EMULATOR_HOST"] = f"http://127.0.0.1:{fake.port}"
+        readiness = place.require(skip=True)
+    assert readiness is not None
+    said = {check.name: [reason.code for reason in check.reasons] for check in readiness.checks}
+    assert said["hangs"] == ["unknown-readiness"]
+    assert said["upstream-cache"] == ["too-low"]
+    assert readiness.break_glass is not None
+    assert set(readiness.break_glass.overrode) == {"unknown-readiness", "too-low"}
 
 
 class TestABypass:
@@ -226,23 +254,3 @@ class TestABypass:
         readiness = require_ready(when, skip=True, environ=place.environ)
         assert readiness is not None
         assert type(error).__name__ in readiness.checks[0].reasons[0].message
-
-
-class TestBeside:
-    def test_the_answer_comes_when_it_is_asked_for(self) -> None:
-        assert beside(lambda: 5)() == 5
-
-    def test_an_error_comes_when_it_is_asked_for(self) -> None:
-        def fails() -> None:
-            raise ValueError("x")
-
-        answer = beside(fails)
-        with pytest.raises(ValueError, match="x"):
-            answer()
-
-    def test_two_jobs_take_as_long_as_the_longer_one(self) -> None:
-        started = time.monotonic()
-        answer = beside(lambda: time.sleep(0.3))
-        time.sleep(0.3)
-        answer()
-        assert time.monotonic() - started < 0.55

@@ -203,6 +203,12 @@ class TestTheFile:
         (tmp_path / "below").mkdir()
         assert find({}, tmp_path / "below") == tmp_path / "readiness.toml"
 
+    def test_is_found_without_a_drift_toml_too(self, tmp_path: Path) -> None:
+        """Whoever bypasses the drift gate, whose file is gone, does not bypass these checks."""
+        (tmp_path / ".git").mkdir()
+        (tmp_path / "readiness.toml").write_text("")
+        assert find({}, tmp_path) == tmp_path / "readiness.toml"
+
     def test_is_none_where_there_is_none(self, tmp_path: Path) -> None:
         (tmp_path / "drift.toml").write_text("")
         assert find({}, tmp_path) is None

@@ -15,7 +15,7 @@ PREFIX = "predictions.coordinator.readiness."
 
 #: From the ground up; a room imports from its own floor and the floors below it.
 FLOORS = (
-    {"facts", "parameters", "reasons", "seasons"},
+    {"facts", "parameters", "reasons", "seasons", "side_by_side"},
     {"rows", "thresholds"},
     {"checks", "grading", "sources", "verdict", "sparkline"},
     {"settings", "render"},

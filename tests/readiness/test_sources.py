@@ -73,7 +73,13 @@ class TestSqlite:
 
     @pytest.mark.parametrize(
         "query",
-        ["DELETE FROM lines", "DROP TABLE lines", "CREATE TABLE other (x)", "PRAGMA user_version = 7"],
+        [
+            "DELETE FROM lines",
+            "DROP TABLE lines",
+            "CREATE TABLE other (x)",
+            "CREATE TEMP TABLE other (x)",
+            "PRAGMA user_version = 7",
+        ],
     )
     def test_a_query_changes_nothing(self, file: Path, query: str) -> None:
         before = file.read_bytes()

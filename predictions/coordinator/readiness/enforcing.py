@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from predictions.coordinator.exceptions import NotReadyError, ReadinessUnknownError
 from predictions.coordinator.readiness import checking, render
 from predictions.coordinator.readiness.facts import Occasion, Phase
 from predictions.coordinator.readiness.reasons import UNKNOWN
-from predictions.coordinator.readiness.settings import FILE_NAME, find, load
+from predictions.coordinator.readiness.settings import find, load
 from predictions.coordinator.readiness.verdict import CheckVerdict, Readiness
 from shared.deployment import settings as drift
 from shared.deployment.break_glass import CHECK_SECONDS
@@ -21,6 +20,10 @@ from shared.deployment.errors import DriftGateError, SourceError
 from shared.deployment.facts import Unknown
 from shared.deployment.render import plain
 from shared.deployment.verdict import BreakGlass, Reason
+
+if TYPE_CHECKING:
+    from predictions.coordinator.coordinator import Order
+    from predictions.coordinator.slate import Slate
 
 log = logging.getLogger("drift_gate")
 
@@ -57,13 +60,23 @@ def require_ready(
         return _bypassed(occasion, phase, glass, environ)
     readiness = _judged(occasion, phase, environ, None)
     if readiness is None:
-        log.info("readiness: there is no %s: nothing is checked", FILE_NAME)
         return None
     checking.record(readiness)
     if readiness.refuses:
         error = ReadinessUnknownError if readiness.refuses_unknown else NotReadyError
         raise error(render.refusal(readiness), readiness)
     return readiness
+
+
+def ready_for(order: Order, slate: Callable[[], Slate]) -> Readiness | None:
+    """A ``coordinator.Ready``: the verdict that lets the batch of ``order`` start, as ``require_ready``.
+
+    ``slate`` is read where a check asks who is on it.
+    """
+    occasion = Occasion(
+        game_date=order.game_date, players=lambda: [request.player_id for request in slate().requests]
+    )
+    return require_ready(occasion, skip=order.skip_readiness_checks, reason=order.reason, actor=order.actor)
 
 
 def _judged(
@@ -127,29 +140,3 @@ def _unjudged(occasion: Occasion, phase: Phase, unknown: Unknown) -> Readiness:
         enforced=True,
         checks=(CheckVerdict(name="all checks", decision="deny", reasons=(why,), unknown=unknown),),
     )
-
-
-def beside(job: Callable[[], T]) -> Callable[[], T]:
-    """Start ``job`` on a thread of its own; what is returned waits for its answer, or raises its error.
-
-    The thread is a daemon: whoever gives up before the answer need not wait for it.
-    """
-    answers: list[T] = []
-    errors: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            answers.append(job())
-        except BaseException as error:  # handed to the caller, who raises it
-            errors.append(error)
-
-    thread = threading.Thread(target=run, name="readiness", daemon=True)
-    thread.start()
-
-    def answer() -> T:
-        thread.join()
-        if errors:
-            raise errors[0]
-        return answers[0]
-
-    return answer

@@ -185,8 +185,8 @@ class Settings(Fact):
 def find(environ: Mapping[str, str], start: Path | None = None) -> Path | None:
     """Where ``readiness.toml`` is: what ``COORDINATOR_READINESS`` names, or beside ``drift.toml``.
 
-    None: nowhere; so too where there is no ``drift.toml``, which is the drift gate's to refuse, and not in
-    the way of its bypass. Raises ``DriftConfigError`` where the named file is missing.
+    Without a ``drift.toml``, which is the drift gate's own matter: in the working directory. None: nowhere.
+    Raises ``DriftConfigError`` where the named file is missing.
     """
     if named := environ.get(VARIABLE):
         file = Path(named).expanduser().absolute()
@@ -194,9 +194,10 @@ def find(environ: Mapping[str, str], start: Path | None = None) -> Path | None:
             raise DriftConfigError(f"environment {VARIABLE}: there is no file {file}")
         return file
     try:
-        file = drift.find(start, environ).with_name(FILE_NAME)
+        folder = drift.find(start, environ).parent
     except DriftConfigError:
-        return None
+        folder = start or Path()
+    file = folder / FILE_NAME
     return file if file.is_file() else None
 
 

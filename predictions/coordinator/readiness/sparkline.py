@@ -83,8 +83,9 @@ def gauge(today: float, normal: Bounds, values: Sequence[float], draw: Glyphs) -
     def cell(value: float) -> int:
         return round((value - low) / (high - low) * (GAUGE - 1)) if high > low else GAUGE // 2
 
-    first = 0 if normal.low is None else cell(normal.low)
-    last = GAUGE - 1 if normal.high is None else cell(normal.high)
+    # A value that does not keep a fence has a cell beyond it, however near it is.
+    first = 0 if normal.low is None else max(cell(normal.low), int(normal.below(today)))
+    last = GAUGE - 1 if normal.high is None else min(cell(normal.high), GAUGE - 1 - int(normal.above(today)))
     cells = [draw.normal if first <= each <= last else draw.outside for each in range(GAUGE)]
     if normal.middle is not None:
         cells[cell(normal.middle)] = draw.middle
@@ -99,7 +100,7 @@ def gauge(today: float, normal: Bounds, values: Sequence[float], draw: Glyphs) -
 def _on_its_side(at: int, today: float, normal: Bounds, first: int, last: int) -> int:
     """The cell of today: never on or behind a fence that it does not keep, nor beyond one that it keeps."""
     if normal.below(today):
-        return max(0, min(at, first - 1))
+        return min(at, first - 1)
     if normal.above(today):
-        return min(GAUGE - 1, max(at, last + 1))
+        return max(at, last + 1)
     return at

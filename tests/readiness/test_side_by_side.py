@@ -1,0 +1,63 @@
+"""Two things at the same time, and one answer for both of them."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from predictions.coordinator.readiness.side_by_side import Once, beside
+
+
+class TestBeside:
+    def test_the_answer_comes_when_it_is_asked_for(self) -> None:
+        assert beside(lambda: 5)() == 5
+
+    def test_an_error_comes_when_it_is_asked_for(self) -> None:
+        def fails() -> None:
+            raise ValueError("x")
+
+        answer = beside(fails)
+        with pytest.raises(ValueError, match="x"):
+            answer()
+
+    def test_two_jobs_take_as_long_as_the_longer_one(self) -> None:
+        started = time.monotonic()
+        answer = beside(lambda: time.sleep(0.3))
+        time.sleep(0.3)
+        answer()
+        assert time.monotonic() - started < 0.55
+
+
+class TestOnce:
+    def test_a_call_that_comes_meanwhile_waits_for_the_first_and_gets_its_answer(self) -> None:
+        begun, go_on, calls = threading.Event(), threading.Event(), []
+
+        def read(what: str) -> list[str]:
+            calls.append(what)
+            begun.set()
+            go_on.wait(5)
+            return [what]
+
+        once = Once(read)
+        first = beside(lambda: once("slate"))
+        assert begun.wait(5)
+        second = beside(lambda: once("slate"))
+        go_on.set()
+        assert first() is second()
+        assert calls == ["slate"]
+
+    def test_a_call_that_fails_is_none(self) -> None:
+        calls = []
+
+        def read(what: str) -> str:
+            calls.append(what)
+            if len(calls) == 1:
+                raise ValueError("x")
+            return what
+
+        once = Once(read)
+        with pytest.raises(ValueError, match="x"):
+            once("slate")
+        assert once("slate") == "slate"
