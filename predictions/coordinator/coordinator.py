@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal, Protocol
 
+from predictions.coordinator import telemetry
 from predictions.coordinator.batches import (
     ACTIVE,
     ANSWERING,
@@ -229,6 +230,8 @@ class Coordinator:
             # 4. The batch exists from here on, with all of its requests.
             left = self._left_behind(order.game_date)
             batch = left or self._store.create(self._new(order, slate, verdict), self._clock())
+            if not left:
+                telemetry.started(batch)
 
             # 5. The requests go out; what comes back at once is kept as it comes. With the last result
             # the batch ends, here or in ``complete``.
@@ -274,6 +277,7 @@ class Coordinator:
         Raises ``StateError``; the same completion may then come again, and is counted once.
         """
         (applied,) = self._store.apply([completion], self._clock())
+        telemetry.applied(applied)
         if applied == "unknown":
             log.warning("completion for batch %s, which nobody asked for", completion.batch_id)
         elif applied != "late" and self._store.settled(completion.batch_id):
@@ -286,7 +290,10 @@ class Coordinator:
 
         Raises ``BatchNotFoundError``, and ``TransitionError`` where it has ended otherwise.
         """
-        return self._store.move(batch_id, "cancelled", self._clock(), error="cancelled by hand")
+        now = self._clock()
+        batch = self._store.move(batch_id, "cancelled", now, error="cancelled by hand")
+        telemetry.ended(batch, now)
+        return batch
 
     def get(self, batch_id: str) -> Batch:
         """The batch. Raises ``BatchNotFoundError``."""
@@ -308,6 +315,7 @@ class Coordinator:
         now = self._clock()
         stalled = self._store.stall(now - self._stall_after, now)
         for batch in stalled:
+            telemetry.stalled(batch)
             log.error(
                 "batch %s for %s is stalled: %d of %d predicted, last heard of at %s; "
                 "`prediction-coordinator resume %s` hands out the rest again",
@@ -373,7 +381,7 @@ class Coordinator:
         broke_off = batch.state == "pending" and batch.dispatch not in ANSWERING
         states: Sequence[RequestState] = ("pending",) if broke_off else _UNANSWERED
         batch = self._store.begin(batch.id, self._clock())
-        with self._failed_unless_done(batch.id):
+        with telemetry.handing_out(batch), self._failed_unless_done(batch.id):
             if self._hand_out(batch, states, claim) and not self._end_if_settled(batch.id):
                 self._store.move(batch.id, "dispatched", self._clock())
         return self.get(batch.id)
@@ -413,7 +421,9 @@ class Coordinator:
 
     def _close(self, batch_id: str, to: BatchState, end: Ending, error: str | None = None) -> None:
         with suppress(TransitionError):  # somebody else ended it while we looked
-            batch = self._store.move(batch_id, to, self._clock(), error=error, ending=end)
+            now = self._clock()
+            batch = self._store.move(batch_id, to, now, error=error, ending=end)
+            telemetry.ended(batch, now)
             if batch.marks:
                 log.warning("batch %s is %s: %s", batch_id, ", ".join(batch.marks), _told(end))
 
@@ -428,7 +438,9 @@ class Coordinator:
             # Where even that cannot be written, the next start of this date finds the batch without a
             # coordinator; the first error is the one to report.
             with suppress(BatchError):
-                self._store.move(batch_id, "failed", self._clock(), error=str(error) or type(error).__name__)
+                now = self._clock()
+                batch = self._store.move(batch_id, "failed", now, error=str(error) or type(error).__name__)
+                telemetry.ended(batch, now)
             raise
 
 

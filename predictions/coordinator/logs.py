@@ -83,6 +83,9 @@ def _everything_to(handler: logging.Handler) -> None:
         logger.handlers.clear()
         logger.propagate = True
         logger.setLevel(logging.INFO)
+    # Google's clients cut this one off from the root when the first of them is made.
+    google = logging.getLogger("google")
+    google.handlers[:], google.propagate = [handler], False
     logging.captureWarnings(True)
 
 
@@ -180,11 +183,25 @@ def _verdict(record: logging.LogRecord) -> dict[str, object]:
 
 def _sentence(verdict: Mapping[str, object]) -> str:
     """A verdict for whoever reads down the list of messages."""
-    reasons = verdict.get("reasons")
-    codes = [str(each.get("code")) for each in reasons] if isinstance(reasons, list) else []
+    codes = _codes(verdict)
     because = f" ({', '.join(dict.fromkeys(codes))})" if codes else ""
     enforced = "" if verdict.get("enforced") else f", not enforced: {verdict.get('not_enforced_because')}"
-    return plain(f"drift verdict on {verdict.get('service')}: {verdict.get('decision')}{because}{enforced}")
+    about = f"drift verdict on {verdict.get('service')}"
+    if verdict.get("event") == "readiness_verdict":
+        about = f"readiness verdict on {verdict.get('game_date')}, {verdict.get('phase')}"
+    return plain(f"{about}: {verdict.get('decision')}{because}{enforced}")
+
+
+def _codes(verdict: Mapping[str, object]) -> list[str]:
+    """The reason codes of a verdict, and of the checks in it."""
+    codes: list[str] = []
+    for part in (verdict, *_listed(verdict.get("checks"))):
+        codes += [str(reason.get("code")) for reason in _listed(part.get("reasons"))]
+    return codes
+
+
+def _listed(value: object) -> list[Mapping[str, object]]:
+    return [each for each in value if isinstance(each, Mapping)] if isinstance(value, list) else []
 
 
 def _message(record: logging.LogRecord) -> str:

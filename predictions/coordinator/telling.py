@@ -68,6 +68,8 @@ class Talk:
 
     def _slate(self, slate: Slate) -> None:
         self._say(f"slate: {len(slate.requests)} players in {slate.games} games, from {slate.source}")
+        if slate.left_out:
+            self._say(f"left out: {slate.left_out} players who are expected to play less than asked for")
         for row in slate.set_aside[:_NAMED]:
             self._say(f"set aside: {row}", style="yellow")
         if len(slate.set_aside) > _NAMED:

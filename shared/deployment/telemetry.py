@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cache, wraps
 from typing import TYPE_CHECKING, ParamSpec
@@ -20,10 +20,13 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span
     from opentelemetry.util.types import AttributeValue
 
+    Attributes = Mapping[str, AttributeValue]
+
 P = ParamSpec("P")
 
 #: The name of the instrumentation scope: whose spans and metrics these are.
 SCOPE = "driftgate"
+_DURATION = ("driftgate.check.duration", "how long a check took")
 
 
 def listened() -> bool:
@@ -39,11 +42,13 @@ def observed(check: Callable[P, Outcome]) -> Callable[P, Outcome]:
         if not listened():
             return check(*args, **kwargs)
         started = time.monotonic()
-        with _span("driftgate.check") as span:
+        with span("driftgate.check") as current:
             outcome = check(*args, **kwargs)
             with suppress(Exception):  # whatever the SDK's parts raise, the verdict stands
-                _describe(span, outcome)
-                _duration().record(time.monotonic() - started, {"driftgate.decision": outcome.decision})
+                _describe(current, outcome)
+                _histogram(*_DURATION).record(
+                    time.monotonic() - started, {"driftgate.decision": outcome.decision}
+                )
         return outcome
 
     return inside
@@ -67,16 +72,37 @@ class MetricsSink:
             _counter("driftgate.bypasses", "starts that went past the gate").add(1, via)
 
 
+def count(name: str, description: str, about: Attributes, amount: int = 1) -> None:
+    """Add ``amount`` to the counter ``name``; never raises."""
+    if listened():
+        with suppress(Exception):
+            _counter(name, description).add(amount, about)
+
+
+def measure(name: str, description: str, seconds: float, about: Attributes) -> None:
+    """Record ``seconds`` in the histogram ``name``; never raises."""
+    if listened():
+        with suppress(Exception):
+            _histogram(name, description).record(seconds, about)
+
+
 @contextmanager
-def _span(name: str) -> Iterator[Span | None]:
-    """A span around the block; None where the SDK fails. An error of the block is noted and goes on."""
-    opened, span = ExitStack(), None
+def span(name: str, about: Attributes | None = None) -> Iterator[Span | None]:
+    """A span around the block; None where nobody listens or the SDK fails.
+
+    An error of the block is noted, and goes on its way.
+    """
+    if not listened():
+        yield None
+        return
+    opened, current = ExitStack(), None
     with suppress(Exception):
         from opentelemetry import trace
 
-        span = opened.enter_context(trace.get_tracer(SCOPE).start_as_current_span(name))
+        tracer = trace.get_tracer(SCOPE)
+        current = opened.enter_context(tracer.start_as_current_span(name, attributes=about))
     try:
-        yield span
+        yield current
     except BaseException as error:
         with suppress(Exception):
             opened.__exit__(type(error), error, error.__traceback__)
@@ -85,19 +111,19 @@ def _span(name: str) -> Iterator[Span | None]:
         opened.close()
 
 
-def _describe(span: Span | None, outcome: Outcome) -> None:
-    if span is None or not span.is_recording():
+def _describe(current: Span | None, outcome: Outcome) -> None:
+    if current is None or not current.is_recording():
         return
-    span.set_attribute("driftgate.decision", outcome.decision)
-    span.set_attribute("driftgate.services", [verdict.service for verdict in outcome.services])
+    current.set_attribute("driftgate.decision", outcome.decision)
+    current.set_attribute("driftgate.services", [verdict.service for verdict in outcome.services])
     if len(outcome.services) == 1:
         (verdict,) = outcome.services
-        span.set_attributes({name: value for name, value in _about(verdict).items() if value is not None})
+        current.set_attributes({name: value for name, value in _about(verdict).items() if value is not None})
         if unknown := verdict.report.unknown:
             from opentelemetry.trace import StatusCode
 
-            span.set_attribute("error.type", unknown.cause)
-            span.set_status(StatusCode.ERROR, unknown.message)
+            current.set_attribute("error.type", unknown.cause)
+            current.set_status(StatusCode.ERROR, unknown.message)
 
 
 def _about(verdict: Verdict) -> dict[str, AttributeValue | None]:
@@ -124,9 +150,7 @@ def _counter(name: str, description: str) -> Counter:
 
 
 @cache
-def _duration() -> Histogram:
+def _histogram(name: str, description: str) -> Histogram:
     from opentelemetry import metrics
 
-    return metrics.get_meter(SCOPE).create_histogram(
-        "driftgate.check.duration", unit="s", description="how long a check took"
-    )
+    return metrics.get_meter(SCOPE).create_histogram(name, unit="s", description=description)

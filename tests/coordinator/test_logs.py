@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import logging
@@ -16,7 +17,8 @@ from typing import Any
 
 import pytest
 from coordinator.worlds import World
-from hypothesis import given
+from google.api_core.client_logging import initialize_logging
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from predictions.coordinator import logs
@@ -34,12 +36,23 @@ START = ["start", "--game-date", "2026-02-05"]
 @pytest.fixture
 def written() -> Iterator[Callable[[], list[dict[str, Any]]]]:
     """The structured log of this process, until the test ends; gives what was written, line by line."""
-    root, stream = logging.getLogger(), io.StringIO()
-    before = root.handlers[:], root.level
-    assert logs.configure({"K_SERVICE": "coordinator"}, project=PROJECT, stream=stream)
-    yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
-    logging.captureWarnings(False)
-    root.handlers[:], root.level = before
+    stream = io.StringIO()
+    with everything_as_it_was():
+        assert logs.configure({"K_SERVICE": "coordinator"}, project=PROJECT, stream=stream)
+        yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+@contextlib.contextmanager
+def everything_as_it_was() -> Iterator[None]:
+    """What the structured log changes of the process is changed back after the block."""
+    loggers = [logging.getLogger(name) for name in (None, "google")]
+    before = [(each.handlers[:], each.level, each.propagate) for each in loggers]
+    try:
+        yield
+    finally:
+        logging.captureWarnings(False)
+        for each, kept in zip(loggers, before, strict=True):
+            each.handlers[:], each.level, each.propagate = kept
 
 
 def line(message: object, *args: object, name: str = "drift_gate", level: int = logging.INFO) -> str:
@@ -87,7 +100,8 @@ class TestARecord:
         assert entry["stack_trace"].endswith("ValueError: no\nsense")
 
     def test_of_any_library_comes_out_the_same_way(self, written: Callable[[], list[dict[str, Any]]]) -> None:
-        """Warnings of Python too; what others say at INFO does not."""
+        """Google's too, whose clients keep theirs from the root; what others say at INFO does not."""
+        initialize_logging()  # type: ignore[no-untyped-call]  # as the first client of Google does
         logging.getLogger("google.auth").warning("theirs")
         logging.getLogger("google.auth").info("too much")
         with warnings.catch_warnings():
@@ -116,6 +130,7 @@ class TestARecord:
     def test_that_does_not_fit_its_arguments_is_a_line_still(self) -> None:
         assert json.loads(line("%d players", "ten"))["message"] == "%d players ('ten',)"
 
+    @settings(deadline=None)
     @given(st.text(st.characters(categories=None)), st.sampled_from(["drift_gate", logs.VERDICTS]))
     def test_is_never_forged(self, text: str, name: str) -> None:
         """Whatever stands in a message: one line, our severity, a text that any JSON parser takes."""
@@ -173,6 +188,22 @@ class TestAVerdict:
             f"projects/{PROJECT}/traces/{TRACE}"
         }
 
+    def test_on_the_data_reads_like_one_on_the_code(self) -> None:
+        fields = {
+            "event": "readiness_verdict",
+            "game_date": "2026-02-05",
+            "phase": "pre-game",
+            "decision": "deny",
+            "enforced": True,
+            "checks": [
+                {"name": "features", "reasons": [{"code": "too-few"}]},
+                {"name": "cache", "reasons": []},
+            ],
+        }
+        entry = json.loads(line("%s", json.dumps(fields), name=logs.VERDICTS, level=logging.ERROR))
+        assert entry["message"] == "readiness verdict on 2026-02-05, pre-game: deny (too-few)"
+        assert entry["checks"] == fields["checks"]
+
     def test_of_a_thread_of_the_gate_belongs_to_the_request(
         self, written: Callable[[], list[dict[str, Any]]]
     ) -> None:
@@ -213,14 +244,10 @@ class TestATrace:
         """The one that is passed counts before it."""
         stream = io.StringIO()
         environ = {"CLOUD_RUN_JOB": "start", "GOOGLE_CLOUD_PROJECT": "theirs"}
-        root, before = logging.getLogger(), logging.getLogger().handlers[:]
-        try:
+        with everything_as_it_was():
             logs.configure(environ, stream=stream)
             with traced(HEADERS):
                 logging.getLogger("drift_gate").info("x")
-        finally:
-            logging.captureWarnings(False)
-            root.handlers[:] = before
         assert f"projects/theirs/traces/{TRACE}" in stream.getvalue()
 
 

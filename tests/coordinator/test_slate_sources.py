@@ -125,6 +125,7 @@ class TestAName:
         with pytest.raises(SlateError, match=re.escape(said)):
             named(text)
 
+    @settings(deadline=None)
     @given(st.text(max_size=60))
     def test_of_any_text_is_a_place_or_a_slate_error(self, text: str) -> None:
         for start in ("", "sqlite:", "bigquery://example-project/"):
@@ -133,6 +134,7 @@ class TestAName:
             except SlateError:
                 continue
 
+    @settings(deadline=None)
     @given(st.text(max_size=12))
     def test_never_carries_sql_into_a_query(self, text: str) -> None:
         """Whatever is taken for a table name holds no quote of either database."""
@@ -449,6 +451,7 @@ cells = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(*[cells] * len(COLUMNS)), max_size=8))
 def test_every_row_is_used_or_set_aside(rows: list[tuple[Any, ...]]) -> None:
     """Whatever types a source has: no row is dropped in silence, and none raises."""
@@ -456,7 +459,7 @@ def test_every_row_is_used_or_set_aside(rows: list[tuple[Any, ...]]) -> None:
     assert len(slate.requests) + len(slate.set_aside) == 1 + len(rows)
 
 
-@settings(max_examples=20)
+@settings(max_examples=20, deadline=None)
 @given(st.lists(st.tuples(*[cells] * len(COLUMNS)), max_size=8))
 def test_sqlite_passes_over_no_row_without_a_date(rows: list[tuple[Any, ...]]) -> None:
     """Only an ISO date of another day makes a row not ours."""

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from shared.deployment import break_glass
@@ -189,6 +189,7 @@ class TestUsage:
                 main(arguments)
 
 
+@settings(deadline=None)
 @given(st.floats(allow_nan=True), st.datetimes(timezones=st.just(UTC), max_value=datetime(9000, 1, 1)))
 @example(float("inf"), NOW)
 @example(float("nan"), NOW)

@@ -7,16 +7,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from opentelemetry import metrics, trace
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry import trace
+from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import StatusCode
+from support import telemetry as telemetry_support
+from support.telemetry import BROKEN, SPANS, counted, listen, more
 from support.world import WORKER, World
 
 from shared.deployment import assembly, telemetry
@@ -24,36 +21,11 @@ from shared.deployment.errors import DeploymentDriftError, DriftConfigError
 from shared.utils.deployment_checker import require_current_worker
 
 ROOT = Path(__file__).parents[2]
-SPANS, METRICS = InMemorySpanExporter(), InMemoryMetricReader()
-
-
-class Broken(SpanProcessor):
-    """A processor of somebody else's that fails at the start or the end of a span, where told to."""
-
-    fails_at: str | None = None
-
-    def on_start(self, span: object, parent_context: object = None) -> None:
-        self._fail("start")
-
-    def on_end(self, span: ReadableSpan) -> None:
-        self._fail("end")
-
-    def _fail(self, at: str) -> None:
-        if self.fails_at == at:
-            raise RuntimeError("a processor of somebody else's")
-
-
-BROKEN = Broken()
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _sdk() -> None:
-    """The SDK as an application sets it; OpenTelemetry allows that once in a process."""
-    tracers = TracerProvider()
-    tracers.add_span_processor(SimpleSpanProcessor(SPANS))
-    tracers.add_span_processor(BROKEN)
-    trace.set_tracer_provider(tracers)
-    metrics.set_meter_provider(MeterProvider([METRICS]))
+    listen()
 
 
 @pytest.fixture(autouse=True)
@@ -63,25 +35,8 @@ def _from_zero() -> Iterator[None]:
     BROKEN.fails_at = None
 
 
-def counted(name: str) -> dict[tuple[Any, ...], Any]:
-    """The points of a metric by the values of their attributes: a sum, or how often it was measured."""
-    data = METRICS.get_metrics_data()
-    found = (
-        point
-        for resource in (data.resource_metrics if data else ())
-        for scope in resource.scope_metrics
-        for metric in scope.metrics
-        if metric.name == name and scope.scope.name == "driftgate"
-        for point in metric.data.data_points
-    )
-    return {
-        tuple((point.attributes or {}).values()): getattr(point, "value", None) or getattr(point, "count", 0)
-        for point in found
-    }
-
-
 def spans() -> list[ReadableSpan]:
-    return [span for span in SPANS.get_finished_spans() if span.name == "driftgate.check"]
+    return telemetry_support.spans("driftgate.check")
 
 
 def behind(world: World, commits: int) -> World:
@@ -154,7 +109,7 @@ class TestMetrics:
     ) -> None:
         """An SDK that gives no instrument; the log says so, and the verdict stands."""
         settings = behind(world, 4).settings()
-        monkeypatch.setattr(telemetry, "_duration", lambda: None)
+        monkeypatch.setattr(telemetry, "_histogram", lambda name, description: None)
         monkeypatch.setattr(telemetry, "_counter", lambda name, description: None)
         assert assembly.check(settings=settings).decision == "deny"
         assert "MetricsSink could not keep the verdict" in caplog.text
@@ -167,9 +122,7 @@ class TestMetrics:
             require_current_worker(settings=settings)
         require_current_worker(settings=settings, skip=True, actor="ann", reason="the fix is in")
 
-        after = counted("driftgate.checks")
-        more = {key: value - before.get(key, 0) for key, value in after.items() if value > before.get(key, 0)}
-        assert more == {(WORKER, "deny", True): 1, (WORKER, "deny", False): 1}
+        assert more("driftgate.checks", before) == {(WORKER, "deny", True): 1, (WORKER, "deny", False): 1}
         via = (WORKER, "--skip-drift-check")
         assert counted("driftgate.bypasses")[via] == bypasses.get(via, 0) + 1
         assert counted("driftgate.check.duration")[("deny",)] == measured + 2
