@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import multiprocessing
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
 import warnings
+from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
+from support.cloud_process import cloud_process
+from support.processes import left_running
 from support.world import WORKER, World
 
 from shared.deployment import assembly, building
 from shared.deployment.settings import Settings
+from shared.deployment.testing import HistoryBuilder
 
 
 def decide(settings: Settings, answers: Any) -> None:
@@ -72,3 +88,99 @@ def test_threads_share_one_process(world: World) -> None:
         outcomes = list(pool.map(lambda _: assembly.check(settings=settings), range(40)))
     assert {outcome.decision for outcome in outcomes} == {"deny"}
     assert {outcome.services[0].report.commits_behind for outcome in outcomes} == {4}
+
+
+DRIFT_TOML = """
+[defaults]
+project = "test-project"
+region = "us-west2"
+target_ref = "main"
+deadline = "20s"
+
+[services.current]
+[services.stale]
+"""
+
+
+@dataclass
+class Gunicorn:
+    """A gunicorn that serves ``support.gated_app``. ``said`` is the file of its log."""
+
+    process: subprocess.Popen[bytes]
+    said: Path
+
+    def port(self) -> int:
+        """Where it listens, once it does."""
+        for _ in range(300):
+            if found := re.search(r"Listening at: http://127\.0\.0\.1:(\d+)", self.said.read_text()):
+                return int(found[1])
+            assert self.process.poll() is None, self.said.read_text()
+            time.sleep(0.1)
+        raise AssertionError(self.said.read_text())
+
+
+@contextmanager
+def gunicorn(folder: Path, environ: dict[str, str]) -> Iterator[Gunicorn]:
+    """Two workers of four threads, forked after the application was loaded and had used the gate."""
+    said = folder / "gunicorn.log"
+    options = ["--preload", "--workers", "2", "--worker-class", "gthread", "--threads", "4"]
+    where = ["--bind", "127.0.0.1:0", "--graceful-timeout", "5", "--no-control-socket"]
+    command = [sys.executable, "-m", "gunicorn", *options, *where, "support.gated_app:application"]
+    with said.open("wb") as log:
+        process = subprocess.Popen(command, cwd=folder, env=environ, stdout=log, stderr=log)
+    try:
+        yield Gunicorn(process, said)
+    finally:
+        process.terminate()
+        process.wait(15)
+
+
+def asked(port: int, name: str) -> dict[str, Any] | None:
+    """The application's answer about ``name``; None where its worker was killed over it."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        connection.request("GET", f"/{name}")
+        answer: dict[str, Any] = json.loads(connection.getresponse().read())
+    except (ConnectionError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
+    return answer
+
+
+def test_gunicorn_preloads_forks_and_loses_a_worker_under_load(tmp_path: Path) -> None:
+    """Every answer comes and is right, from both workers and from the one that replaces a killed one."""
+    history = HistoryBuilder(tmp_path / "repo")
+    first = history.commit({"worker.py": "V = 0\n"})
+    for number in range(1, 6):
+        tip = history.commit({"worker.py": f"V = {number}\n"})
+    (history.path / "drift.toml").write_text(DRIFT_TOML)
+    with cloud_process() as cloud:
+        cloud.tell("deploy", "current", commit=tip)
+        cloud.tell("deploy", "stale", commit=first)
+        environ = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(tmp_path),
+            "PYTHONPATH": os.pathsep.join(sys.path),
+            "CLOUD_RUN_EMULATOR_HOST": cloud.host,
+            "PYTHONWARNINGS": "ignore::DeprecationWarning",  # 3.12 warns of what is tested here
+        }
+        with gunicorn(history.path, environ) as server, ThreadPoolExecutor(6) as pool:
+            port = server.port()
+            names = ["current", "stale"] * 60
+            begun = [asked(port, "current") for _ in range(2)]
+            victim = begun[0]["pid"] if begun[0] else 0
+            coming = [pool.submit(asked, port, name) for name in names]
+            coming[20].result()
+            os.kill(victim, signal.SIGKILL)
+            answers = [each.result(60) for each in coming]
+            answers += pool.map(lambda name: asked(port, name), names[:40])
+    lost = answers.count(None)
+    pairs = zip([*names, *names[:40]], answers, strict=True)
+    told = Counter((name, answer["decision"], answer.get("behind")) for name, answer in pairs if answer)
+    assert lost <= 6, "only what the killed worker had in hand may be lost"
+    assert set(told) == {("current", "allow", None), ("stale", "deny", 5)}
+    workers = {a["pid"] for a in answers if a}
+    assert len(workers - {victim}) == 2, "one worker went on and one replaced the killed one"
+    assert {tuple(a["preloaded"]) for a in answers if a} == {(server.process.pid, "identical")}
+    assert left_running(str(history.path)) == []
