@@ -67,9 +67,18 @@ def check(
             verdicts = _judged(Builder(settings, fresh=True), chosen, deadline, now, after_rollout)
     if inventory and not unloaded:
         verdicts += _undeclared(settings, deadline, now)
+    outcome = Outcome.of(verdicts, now, int((time.monotonic() - started) * 1000))
     if record:
-        gate.write(verdicts, sinks_of(settings))
-    return Outcome.of(verdicts, now, int((time.monotonic() - started) * 1000))
+        keep(outcome, settings)
+    return outcome
+
+
+def keep(outcome: Outcome, settings: Settings) -> None:
+    """Write the verdicts of ``outcome`` down, within what the check has left of its deadline."""
+    names = {verdict.service for verdict in outcome.services}
+    given = max((one.deadline for name, one in settings.services.items() if name in names), default=0.0)
+    left = Deadline(max(0.0, given - outcome.elapsed_ms / 1000))
+    gate.write(outcome.services, sinks_of(settings, left))
 
 
 def _judged(
@@ -189,13 +198,13 @@ def report_on(name: str | None, *, settings: Settings | None) -> DriftReport:
     return report
 
 
-def sinks_of(settings: Settings) -> list[gate.Sink]:
-    """Where verdicts are written to."""
+def sinks_of(settings: Settings, deadline: Deadline | None = None) -> list[gate.Sink]:
+    """Where verdicts are written to, within the ``deadline`` of a check; None: a second each."""
     sinks: list[gate.Sink] = [LogSink(), MetricsSink()]
     if settings.sinks.decisions:
         from shared.deployment.sinks.decisions import DecisionsSink
 
-        sinks.append(DecisionsSink(settings.beside(settings.sinks.decisions), utc_now))
+        sinks.append(DecisionsSink(settings.beside(settings.sinks.decisions), utc_now, deadline))
     return sinks
 
 

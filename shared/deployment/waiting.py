@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from shared.deployment import assembly, gate, render
+from shared.deployment import assembly, render
 from shared.deployment.calling import Deadline
 from shared.deployment.errors import DriftConfigError
 from shared.deployment.settings import Settings, load
@@ -78,7 +78,7 @@ def check(
     outcome = look(first=True)
     while ends.remaining() > 0 and _worth_it(outcome, lambda: look(after_rollout=True)):
         outcome = _next(outcome, look, ends, pace)
-    gate.write(outcome.services, assembly.sinks_of(settings))
+    assembly.keep(outcome, settings)
     return outcome
 
 

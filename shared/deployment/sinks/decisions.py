@@ -8,10 +8,12 @@ from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
+from shared.deployment.calling import Deadline
 from shared.deployment.verdict import Verdict
 
-#: How long to wait for another writer, in seconds: a verdict must not hang on its own record.
-_BUSY_S = 1.0
+#: How long to wait for another writer, in seconds: a verdict must not hang on its own record. The second
+#: is for a check that has used its time up: what it came to is worth a try.
+_BUSY_S, _LAST_TRY_S = 1.0, 0.1
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS decisions (
@@ -43,20 +45,26 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 class DecisionsSink:
     """Appends verdicts to the table ``decisions`` of the SQLite file ``path``.
 
-    ``clock`` gives the time of the decision (UTC). ``write`` raises ``sqlite3.Error`` or ``OSError``
+    ``clock`` gives the time of the decision (UTC). ``deadline`` is the check's, after which another
+    writer is hardly waited for; None: a second is. ``write`` raises ``sqlite3.Error`` or ``OSError``
     where the file cannot be written; the gate warns and goes on.
     """
 
-    def __init__(self, path: Path, clock: Callable[[], datetime]) -> None:
+    def __init__(self, path: Path, clock: Callable[[], datetime], deadline: Deadline | None = None) -> None:
         self._path = path
         self._clock = clock
+        self._deadline = deadline or Deadline(_BUSY_S)
+        self._least = _LAST_TRY_S
 
     def write(self, verdict: Verdict) -> None:
         """One row for ``verdict``; the column ``verdict`` keeps all of it as JSON."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        with closing(sqlite3.connect(self._path, timeout=_BUSY_S)) as connection, connection:
+        patience = min(_BUSY_S, max(self._least, self._deadline.remaining()))
+        self._least = 0.0  # one wait beyond the deadline, not one for each verdict
+        with closing(sqlite3.connect(self._path, timeout=patience)) as connection, connection:
             connection.execute(_SCHEMA)
             connection.execute(_INSERT, _row(verdict, self._clock()))
+        self._least = _LAST_TRY_S
 
 
 def _row(verdict: Verdict, now: datetime) -> tuple[str | int | None, ...]:
