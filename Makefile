@@ -9,7 +9,7 @@ PYTHON := python3 python3.13 python3.12 python3.11
 PYTEST_ARGS :=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run demo test test-all agree schemathesis fuzz lint bench readme lock clean history
+.PHONY: help run demo test test-all agree schemathesis fuzz faults lint bench readme lock clean history
 .DEFAULT_GOAL := help
 
 help: ## list the goals
@@ -37,6 +37,9 @@ fuzz: .venv/test.stamp ## try 10,000 odd messages of Cloud Run and answers of gi
 
 schemathesis: .venv/test.stamp ## ask the HTTP server 5,000 requests made from its own description
 	SCHEMATHESIS_CASES=5000 $(BIN)/python -m pytest -n0 tests/coordinator/test_schemathesis.py
+
+faults: .venv/test.stamp ## try every outside call under every fault; writes docs/faults.md
+	FAULTS_PAGE=1 $(BIN)/python -m pytest -n0 -s $(PYTEST_ARGS) tests/faults/test_fault_matrix.py
 
 lint: .venv/test.stamp ## check style (ruff) and types (mypy)
 	$(BIN)/ruff check .

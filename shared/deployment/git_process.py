@@ -123,8 +123,14 @@ def unavailable(command: str, stderr: str) -> SourceError:
 #: caller may not see, and git ends most refusals with a general "Could not read from remote repository".
 _REFUSALS: tuple[tuple[Cause, bool, str], ...] = (
     ("target-not-found", False, r"couldn't find remote ref"),
-    ("invalid-response", False, r"is this a git repository|invalid server response|redirects followed"),
+    (
+        "invalid-response",
+        False,
+        r"is this a git repository|invalid server response|redirects followed|byte in header"
+        r"|bad line length",
+    ),
     ("rate-limited", True, r"error: 429|too many requests|rate limit"),
+    ("timeout", True, r"error: 408"),
     (
         "credentials",
         False,
@@ -133,13 +139,15 @@ _REFUSALS: tuple[tuple[Cause, bool, str], ...] = (
         r"|access denied",
     ),
     ("not-found", False, r"repository .*not found|does not appear to be a git repository|error: 404"),
+    ("unavailable", False, r"certificate"),
     (
         "unavailable",
         True,
         r"could not resolve|failed to connect|couldn't connect|unable to connect"
         r"|connection (refused|reset|timed out|closed)|network is unreachable|no route to host"
         r"|temporary failure|operation timed out|error: 5\d\d"
-        r"|hung up|early eof|ssl_error_syscall|handshake|unexpected disconnect",
+        r"|hung up|(early|unexpected) eof|ssl_error_syscall|handshake|unexpected disconnect"
+        r"|transfer closed|recv error|still expected",
     ),
 )
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
 from pathlib import Path
 
 from cryptography import x509
@@ -50,7 +51,7 @@ def response(status: str, *fields: str) -> bytes:
 def hosts(folder: Path) -> Iterator[Hosts]:
     """Every host on earth, as seen through the proxy; each asks for a login first."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(_certificate(folder))
+    context.load_cert_chain(certificate(folder))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         hosts = Hosts(f"http://127.0.0.1:{listener.getsockname()[1]}")
 
@@ -88,15 +89,17 @@ def _head(connection: socket.socket) -> str:
     return text.decode()
 
 
-def _certificate(folder: Path) -> Path:
-    """A key and a certificate that nobody vouches for, in one file."""
+def certificate(folder: Path, *hosts: str) -> Path:
+    """A key and a certificate that nobody vouches for, in one file; for 127.0.0.1 and ``hosts``."""
     key = ec.generate_private_key(ec.SECP256R1())
+    names = [x509.IPAddress(IPv4Address("127.0.0.1")), *map(x509.DNSName, hosts)]
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "loopback")])
     now = datetime.now(UTC)
     certificate = (
         x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .sign(key, hashes.SHA256())
     )
     private = key.private_bytes(

@@ -22,15 +22,17 @@ A_co = TypeVar("A_co", covariant=True)
 A = TypeVar("A")
 
 SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
+#: Bytes of one answer: a page of a thousand revisions, each with kilobytes of variables, is some megabytes.
+ANSWER_LIMIT = 32 << 20
 #: gRPC's own pauses before it connects again start at a second; a server that came back was seen
 #: after 2.4 s with those, after 0.3 s with these. `grpc.min_reconnect_backoff_ms` is left alone: in
 #: truth it is how long one attempt to connect may take, and with 100 ms a distant region or a cold TLS
-#: handshake never connects at all. Messages may be of any size, as in Google's clients.
+#: handshake never connects at all. Google's clients take messages of any size; here one is bounded.
 CHANNEL_OPTIONS = (
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 500),
     ("grpc.max_send_message_length", -1),
-    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_receive_message_length", ANSWER_LIMIT),
 )
 
 

@@ -59,7 +59,10 @@ FOREIGN: tuple[type[Exception], ...] = tuple(TABLE)
 #: The first that fits counts: no way to the token server is no lack of credentials and may heal.
 _BY_TEXT: tuple[tuple[type[Exception], str, tuple[Cause, bool]], ...] = (
     (api.InternalServerError, "Exception deserializing response", ("invalid-response", False)),
+    (api.TooManyRequests, "Received message larger than max", ("invalid-response", False)),
     (api.ServiceUnavailable, "Max retries exceeded", ("unavailable", True)),
+    (api.ServiceUnavailable, "Connection aborted", ("unavailable", True)),
+    (api.ServiceUnavailable, "Connection broken", ("unavailable", True)),
     (api.ServiceUnavailable, "Getting metadata from plugin failed", ("credentials", False)),
 )
 

@@ -57,7 +57,7 @@ class GitServer:
                 """Tests have no use for it."""
 
         self._lock = threading.Lock()
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._http = _Server(("127.0.0.1", 0), Handler)
         self._http.daemon_threads = True
 
     @property
@@ -127,6 +127,11 @@ class GitServer:
         head, _, answer = done.stdout.partition(b"\r\n\r\n")
         fields = dict(line.split(": ", 1) for line in head.decode().split("\r\n") if ": " in line)
         return int(fields.pop("Status", "200").split()[0]), fields, answer
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, *_: object) -> None:
+        """A client that went away is no news: tests cut connections."""
 
 
 def _body(http: BaseHTTPRequestHandler) -> bytes:

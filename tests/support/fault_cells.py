@@ -1,0 +1,301 @@
+"""The cells of the fault matrix: one outside call, one fault, and what a check has to make of it.
+
+A world is prepared in which the worker is current, so that without the fault the gate would allow: that
+is the first cell of every call. Then one thing goes wrong.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+
+from support.github import certificate
+from support.processes import left_running
+from support.world import CLOUD_RUN, WORKER, World
+from support.zygote import Zygote, zygote
+
+from shared.deployment import waiting
+from shared.deployment.testing import FakeCloudRun, HistoryBuilder
+from shared.deployment.testing.git_server import GitServer
+
+#: The deadline of every cell, and what a check may take on top of it, in seconds.
+DEADLINE_S, SLACK_S = 1.0, 0.2
+#: How many cells run side by side, and how often one that was late then runs again by itself.
+AT_ONCE, TRIES = 6, 3
+#: Seconds that the threads of a check may take to end after its deadline, on a busy machine.
+WIND_UP_S = 2.0
+
+#: The rows, in the order of the table.
+FAULTS = (
+    "nothing",
+    "refused",
+    "reset",
+    "hang at connect",
+    "hang before the answer",
+    "hang in the answer",
+    "slow drip",
+    "401",
+    "403",
+    "404",
+    "408",
+    "429",
+    "429 with Retry-After",
+    "500",
+    "503",
+    "truncated",
+    "malformed",
+    "huge",
+    "wrong content type",
+    "TLS failure",
+    "DNS failure",
+    "not readable",
+    "locked",
+    "disk full",
+    "clock jumps back",
+    "clock jumps forward",
+)
+
+#: Puts the fault into the world; what it opens stays open on the stack until all cells are done.
+Prepare = Callable[[World, ExitStack], object]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """``call`` is the column, ``fault`` the row.
+
+    ``decision`` and ``cause`` (None: the drift is known) are what the verdict has to be, ``codes`` the
+    reason codes that it has to have. ``warning`` are words of a log line that must be there. ``held`` is
+    the number of threads that a call holds which nothing can interrupt: daemons that nobody waits for.
+    ``own_process``: the check runs in a fork of its own; ``file_size`` is the most bytes that a file may take
+    there (None: any), and with ``record`` not a check is made but a note in the ledger.
+    """
+
+    call: str
+    fault: str
+    prepare: Prepare
+    decision: str = "deny"
+    cause: str | None = None
+    codes: tuple[str, ...] = ()
+    warning: str = ""
+    held: int = 0
+    own_process: bool = False
+    file_size: int | None = None
+    record: bool = False
+
+    @property
+    def outcome(self) -> str:
+        """What the table says."""
+        if self.warning and not self.cause:
+            return f"{self.decision}, with a warning"
+        told = self.cause or ", ".join(self.codes)
+        return f"{self.decision}: {told}" if told and self.decision != "deny" else told or self.decision
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a check came to, and how long it took."""
+
+    decision: str
+    cause: str | None
+    codes: tuple[str, ...]
+    seconds: float
+    warnings: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+    message: str = ""
+    threads: int = 0
+
+
+@dataclass
+class Column:
+    """What all cells of one call came to, and the threads that were still at it when all had ended."""
+
+    seen: dict[str, Seen] = field(default_factory=dict)
+    threads: int = 0
+
+
+def wrong(cell: Cell, seen: Seen) -> list[str]:
+    """What is not as it has to be, in words."""
+    found = []
+    if (seen.decision, seen.cause) != (cell.decision, cell.cause):
+        found.append(f"{seen.decision}, cause {seen.cause}, not {cell.decision}, cause {cell.cause}")
+    if missing := set(cell.codes) - set(seen.codes):
+        found.append(f"no reason {missing}")
+    if not any(cell.warning in each for each in seen.warnings or [""] * (not cell.warning)) and cell.warning:
+        found.append(f"no warning that says {cell.warning!r}: {seen.warnings}")
+    if seen.seconds > DEADLINE_S + SLACK_S:
+        found.append(f"it took {seen.seconds:.2f} s")
+    if cell.own_process and seen.threads > cell.held:
+        found.append(f"{seen.threads} threads went on")
+    if seen.left:
+        found.append(f"left running: {seen.left}")
+    return [f"{cell.call}, {cell.fault}: {each} ({seen.message})" for each in found]
+
+
+class _Heard(logging.Handler):
+    """The warnings of the gate, by the thread that they were logged on."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.told: list[tuple[int | None, str]] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.told.append((record.thread, record.getMessage()))
+
+    def by_this_thread(self) -> tuple[str, ...]:
+        return tuple(text for thread, text in self.told if thread == threading.get_ident())
+
+
+def trust() -> dict[str, str]:
+    """What makes Google's clients trust the certificate that stands in for Google's."""
+    return {"GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": str(google_certificate()), "GRPC_VERBOSITY": "NONE"}
+
+
+@cache
+def google_certificate() -> Path:
+    """Key and certificate of what passes for Google on this machine, for as long as this process lives."""
+    folder = tempfile.mkdtemp(prefix="fault-matrix-")
+    atexit.register(shutil.rmtree, folder, True)
+    return certificate(Path(folder), "run.googleapis.com")
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What every cell starts from, made once: ``repo``, its ``remote``, and one that is a commit ``ahead``.
+
+    ``server`` serves all three over HTTP.
+    """
+
+    folder: Path
+    first: str
+    server: GitServer
+
+
+@cache
+def ground() -> Ground:
+    folder = Path(tempfile.mkdtemp(prefix="fault-matrix-"))
+    atexit.register(shutil.rmtree, folder, True)
+    with FakeCloudRun() as cloud:
+        world = World(folder / "repo", cloud)
+    world.history.clone(folder / "remote")
+    ahead = world.history.clone(folder / "ahead")
+    ahead.commit({"docs/readme.md": "newer\n"}, when=datetime.now(UTC) - timedelta(minutes=30))
+    return Ground(folder, world.first, GitServer(folder).__enter__())
+
+
+class CellWorld(World):
+    """A world whose repository is a copy of the ground's, since there is one for each cell."""
+
+    def __post_init__(self) -> None:
+        shutil.copytree(ground().folder / "repo", self.folder)
+        self.history = HistoryBuilder(self.folder)
+        self.first = ground().first
+
+
+@contextmanager
+def _listening() -> Iterator[_Heard]:
+    heard = _Heard()
+    log = logging.getLogger("drift_gate")
+    log.addHandler(heard)
+    try:
+        yield heard
+    finally:
+        log.removeHandler(heard)
+
+
+def ours() -> int:
+    """How many threads of the gate there are."""
+    return sum(thread.name.startswith("drift-gate") for thread in threading.enumerate())
+
+
+def run(cells: Sequence[Cell], folder: Path) -> Column:
+    """All ``cells`` of one call, side by side. Every fault lasts until the last check has ended."""
+    column = Column()
+    before = ours()
+    with ExitStack() as stack, _listening() as heard:
+        worlds = [_world(cell, folder / str(number), stack) for number, cell in enumerate(cells)]
+        forks = stack.enter_context(zygote(trust())) if any(cell.own_process for cell in cells) else None
+
+        def seen(cell: Cell, world: World) -> Seen:
+            return check(world, heard) if forks is None else _check_apart(cell, world, forks)
+
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            column.seen = dict(
+                zip((cell.fault for cell in cells), pool.map(seen, cells, worlds), strict=True)
+            )
+        for cell, world in zip(cells, worlds, strict=True):
+            for _ in range(TRIES):
+                if _starved(cell, column.seen[cell.fault]):
+                    column.seen[cell.fault] = seen(cell, world)
+        held = 0 if forks else sum(cell.held for cell in cells)
+        until = time.monotonic() + WIND_UP_S
+        while ours() - before > held and time.monotonic() < until:
+            time.sleep(0.05)
+        column.threads = ours() - before
+    return column
+
+
+def _starved(cell: Cell, seen: Seen) -> bool:
+    """Whether a check ran out of time that should not have, or beyond it.
+
+    Side by side, and beside whatever else a machine does, it may be kept from the processor for a second:
+    only what is late by itself, too, is late.
+    """
+    late = seen.seconds > DEADLINE_S + SLACK_S
+    return late or bool(wrong(cell, seen) and (seen.seconds > 0.8 * DEADLINE_S or seen.cause == "timeout"))
+
+
+def _check_apart(cell: Cell, world: World, forks: Zygote) -> Seen:
+    """The same in a process of its own."""
+    settings = world.settings()
+    commit = world.first if cell.record else None
+    answer = forks.check(world.folder, settings.environ, file_size=cell.file_size, record=commit)
+    return Seen(
+        decision=answer.decision,
+        cause=answer.cause,
+        codes=answer.codes,
+        seconds=answer.seconds,
+        warnings=answer.warnings,
+        left=tuple(left_running(str(world.folder))),
+        message=answer.message,
+        threads=answer.threads,
+    )
+
+
+def _world(cell: Cell, folder: Path, stack: ExitStack) -> World:
+    """A world where the worker is current, and the fault in it."""
+    folder.mkdir()
+    cloud = stack.enter_context(FakeCloudRun())
+    world = CellWorld(folder / "repo", cloud, CLOUD_RUN.replace('"5s"', f'"{DEADLINE_S}s"'))
+    cloud.deploy(WORKER, commit=world.first)
+    cell.prepare(world, stack)
+    return world
+
+
+def check(world: World, heard: _Heard) -> Seen:
+    """One check, and what it left behind."""
+    settings = world.settings()
+    started = time.monotonic()
+    outcome = waiting.check(wait=0, settings=settings)  # as every door does
+    seconds = time.monotonic() - started
+    [verdict] = outcome.services
+    unknown = verdict.report.unknown
+    return Seen(
+        decision=outcome.decision,
+        cause=unknown.cause if unknown else None,
+        codes=tuple(reason.code for reason in verdict.reasons),
+        seconds=seconds,
+        warnings=heard.by_this_thread(),
+        left=tuple(left_running(str(world.folder))),
+        message="; ".join(reason.message for reason in verdict.reasons),
+    )
