@@ -245,6 +245,7 @@ class App:
             slate=self._parts.slate,
             min_minutes=asked.min_minutes,
             skip_drift_check=asked.skip_drift_check,
+            skip_readiness_checks=asked.skip_readiness_checks,
             reason=asked.reason,
             actor=caller.actor,
             wait=asked.wait,

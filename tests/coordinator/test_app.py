@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+import sqlite3
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -195,9 +197,36 @@ class TestABypass:
         """And the instance says itself that it is not fit for work: a bad revision gets no traffic."""
         world.write_settings("[services")
         assert start(here, skip_drift_check=True).status_code == 202
-        problem(here.client.get("/ready"), 503, "configuration")
+        told = problem(here.client.get("/ready"), 503, "configuration")
+        assert "drift.toml" not in told["detail"]  # probes name nobody: the sentence is for the log
         problem(here.client.get("/drift"), 503, "configuration")
         assert here.client.get("/health").status_code == 200
+
+
+class TestTheData:
+    """As the drift gate: 409 where they are bad, 503 where nobody knows, and a bypass of their own."""
+
+    CHECK = """\
+[sources.db]
+kind = "sqlite"
+path = "lines.sqlite"
+[checks.lines]
+phases = ["pre-game"]
+source = "db"
+unit = "count"
+query = "SELECT count(*) FROM lines WHERE :day"
+threshold = {at_least = 1}
+"""
+
+    def test_refuse_unless_they_are_bypassed_themselves(self, here: Served, world: World) -> None:
+        (world.root / "readiness.toml").write_text(self.CHECK, encoding="utf-8")
+        problem(start(here), 503, "readiness-unknown")
+        with closing(sqlite3.connect(world.root / "lines.sqlite")) as connection, connection:
+            connection.execute("CREATE TABLE lines (line REAL)")
+        told = problem(start(here, skip_drift_check=True), 409, "data-not-ready")
+        assert told["readiness"]["checks"][0]["name"] == "lines"
+        assert batches(here) == []
+        assert start(here, skip_readiness_checks=True).status_code == 202
 
 
 class TestABatch:
