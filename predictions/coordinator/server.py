@@ -18,8 +18,9 @@ from predictions.coordinator.config import Config
 from predictions.coordinator.coordinator import Coordinator
 from predictions.coordinator.exceptions import ConfigError
 from predictions.coordinator.identity import CertStore, Doorkeeper
+from predictions.coordinator.readiness.settings import declared
 from shared.deployment import waiting
-from shared.deployment.settings import load
+from shared.deployment.settings import environment, load
 
 log = logging.getLogger("prediction_coordinator")
 
@@ -40,6 +41,7 @@ def parts(coordinator: Coordinator, config: Config, who: access.Access) -> Parts
 
     def ready() -> None:
         load().batch_service()
+        declared(environment())
         coordinator.batches(limit=1)
 
     return Parts(

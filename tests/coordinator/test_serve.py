@@ -105,6 +105,35 @@ def type_of(response: httpx.Response) -> str:
     return str(response.json()["type"]).rpartition(":")[2]
 
 
+CHECK = """\
+[sources.db]
+kind = "sqlite"
+path = "none.sqlite"
+[checks.lines]
+phases = ["pre-game"]
+source = "db"
+unit = "count"
+query = "SELECT count(*) FROM lines WHERE day = :day"
+threshold = {at_least = 1}
+"""
+
+
+def test_a_day_whose_data_cannot_be_judged(stage: Stage) -> None:
+    """A broken readiness.toml gets no traffic; one that works is asked at each start."""
+    with serving(stage) as running:
+        (stage.folder / "readiness.toml").write_text("[checks\n")
+        unready = running.client.get("/ready")
+        assert (unready.status_code, type_of(unready)) == (503, "configuration")
+
+        (stage.folder / "readiness.toml").write_text(CHECK)
+        assert running.client.get("/ready").status_code == 200
+        refused = running.start()
+        assert (refused.status_code, type_of(refused)) == (503, "readiness-unknown")
+        (check,) = refused.json()["readiness"]["checks"]
+        assert (check["name"], check["unknown"]["cause"]) == ("lines", "not-found")
+        assert '"event": "readiness_verdict"' in running.said()
+
+
 def test_a_day_of_a_coordinator(stage: Stage) -> None:
     """Probes, a batch, its progress, drift, its cure, and the end."""
     with serving(stage) as running:

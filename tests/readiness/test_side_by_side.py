@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
+from contextvars import ContextVar
 
 import pytest
 
 from predictions.coordinator.readiness.side_by_side import Once, beside
+
+TRACE: ContextVar[str | None] = ContextVar("TRACE", default=None)
 
 
 class TestBeside:
@@ -21,6 +24,14 @@ class TestBeside:
         answer = beside(fails)
         with pytest.raises(ValueError, match="x"):
             answer()
+
+    def test_the_job_is_of_the_callers_trace(self) -> None:
+        """Log lines of a request carry its trace in a context variable."""
+        before = TRACE.set("a-trace")
+        try:
+            assert beside(TRACE.get)() == "a-trace"
+        finally:
+            TRACE.reset(before)
 
     def test_two_jobs_take_as_long_as_the_longer_one(self) -> None:
         started = time.monotonic()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from predictions.coordinator.readiness import checking, render
 from predictions.coordinator.readiness.facts import PHASES, Occasion
-from predictions.coordinator.readiness.settings import FILE_NAME, VARIABLE, find, load
+from predictions.coordinator.readiness.settings import FILE_NAME, VARIABLE, declared
 from predictions.coordinator.readiness.sparkline import glyphs
 from predictions.coordinator.slate import read_slate
 from shared.deployment.cli import draw
@@ -63,11 +63,10 @@ def _date(text: str) -> date:
 
 
 def _readiness(arguments: argparse.Namespace) -> int:
-    environ = environment()
-    file = find(environ)
-    if file is None:
+    settings = declared(environment())
+    if settings is None:
         raise DriftConfigError(f"no {FILE_NAME} beside drift.toml; write one, or set {VARIABLE}")
-    plan = checking.plan(load(file, environ), arguments.phase)
+    plan = checking.plan(settings, arguments.phase)
     readiness = checking.check(plan, occasion_of(arguments.game_date, arguments.slate))
     checking.record(readiness)
     if render.Format(arguments.format) is render.Format.json:

@@ -11,7 +11,7 @@ from predictions.coordinator.exceptions import NotReadyError, ReadinessUnknownEr
 from predictions.coordinator.readiness import checking, render
 from predictions.coordinator.readiness.facts import Occasion, Phase
 from predictions.coordinator.readiness.reasons import UNKNOWN
-from predictions.coordinator.readiness.settings import find, load
+from predictions.coordinator.readiness.settings import declared
 from predictions.coordinator.readiness.verdict import CheckVerdict, Readiness
 from shared.deployment import settings as drift
 from shared.deployment.break_glass import CHECK_SECONDS
@@ -82,10 +82,8 @@ def ready_for(order: Order, slate: Callable[[], Slate]) -> Readiness | None:
 def _judged(
     occasion: Occasion, phase: Phase, environ: Mapping[str, str], within: Deadline | None
 ) -> Readiness | None:
-    file = find(environ)
-    if file is None:
-        return None
-    return checking.check(checking.plan(load(file, environ), phase), occasion, within)
+    settings = declared(environ)
+    return None if settings is None else checking.check(checking.plan(settings, phase), occasion, within)
 
 
 def _bypassed(

@@ -201,6 +201,12 @@ def find(environ: Mapping[str, str], start: Path | None = None) -> Path | None:
     return file if file.is_file() else None
 
 
+def declared(environ: Mapping[str, str]) -> Settings | None:
+    """The settings in force; None: there is no file. Raises ``DriftConfigError``."""
+    file = find(environ)
+    return load(file, environ) if file else None
+
+
 def load(file: Path, environ: Mapping[str, str]) -> Settings:
     """The settings in ``file``. Raises ``DriftConfigError`` with file and key for whatever is wrong."""
     tables = _tables(file)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextvars import copy_context
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -13,14 +14,16 @@ A = TypeVar("A")
 def beside(job: Callable[[], T]) -> Callable[[], T]:
     """Start ``job`` on a thread of its own; what is returned waits for its answer, or raises its error.
 
-    The thread is a daemon: whoever gives up before the answer need not wait for it.
+    The thread is a daemon: whoever gives up before the answer need not wait for it. What it logs belongs to
+    the trace of the caller.
     """
+    context = copy_context()
     answers: list[T] = []
     errors: list[BaseException] = []
 
     def run() -> None:
         try:
-            answers.append(job())
+            answers.append(context.run(job))
         except BaseException as error:  # handed to the caller, who raises it
             errors.append(error)
 
