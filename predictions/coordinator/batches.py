@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal, NamedTuple, Protocol, get_args
 
+from predictions.coordinator.exceptions import TransitionError
 from predictions.worker.messages import Completion
 from predictions.worker.worker import PredictionRequest
 from shared.deployment.facts import Fact
@@ -360,6 +361,12 @@ class Store(Protocol):
     def strays(self) -> int:
         """How many completions came for a batch or a request that does not exist."""
         ...
+
+
+def may_become(batch_id: str, state: BatchState, to: BatchState) -> None:
+    """Raise ``TransitionError`` unless a batch in ``state`` may be moved to ``to``, or is there."""
+    if state != to and to not in TRANSITIONS[state]:
+        raise TransitionError(f"batch {batch_id} is {state} and cannot become {to}")
 
 
 def running(game_date: date, batch: Batch | None) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from coordinator.stores import COMMIT, DAY, STAMP, a_batch, a_request, answer, failure
@@ -21,13 +22,19 @@ from predictions.coordinator.exceptions import (
     KeyReusedError,
     TransitionError,
 )
+from predictions.coordinator.store.firestore import open_firestore
 from predictions.coordinator.store.sqlite import open_sqlite
 
 LATER = NOW + timedelta(minutes=1)
 
 
-@pytest.fixture(params=["sqlite"])
+@pytest.fixture(params=["sqlite", "firestore"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    if request.param == "firestore":
+        host = request.getfixturevalue("firestore_emulator")
+        with open_firestore(f"p{uuid4().hex[:12]}", "(default)", host) as opened:
+            yield opened
+        return
     with open_sqlite(tmp_path / "deep" / "store.sqlite") as opened:
         yield opened
 

@@ -20,16 +20,17 @@ from filelock import FileLock, Timeout
 
 from predictions.coordinator.batches import (
     ACTIVE,
-    TRANSITIONS,
     Applied,
     Batch,
     BatchState,
     Claim,
     Ending,
     NewBatch,
+    Progress,
     RequestState,
     Result,
     Share,
+    may_become,
     result_of,
     running,
 )
@@ -38,9 +39,8 @@ from predictions.coordinator.exceptions import (
     BatchRunningError,
     KeyReusedError,
     StateError,
-    TransitionError,
 )
-from predictions.coordinator.store import sqlite_rows as rows
+from predictions.coordinator.store import rows
 from predictions.coordinator.store.sqlite_schema import prepare, transaction
 from predictions.worker.messages import Completion
 from predictions.worker.worker import PredictionRequest
@@ -49,6 +49,22 @@ from predictions.worker.worker import PredictionRequest
 BUSY_SECONDS = 10
 #: Rows per read, so that a batch of any size is read in little memory.
 _PAGE = 1000
+
+
+_BATCH = ", ".join(name for name in (*Batch.model_fields, *Progress.model_fields) if name != "progress")
+_INSERT_BATCH = """
+INSERT INTO batches (id, game_date, state, slate, dispatch, set_aside, stamp, reasons, break_glass,
+        idempotency_key, created_at, heartbeat_at)
+    VALUES (:id, :game_date, 'pending', :slate, :dispatch, :set_aside, :stamp, :reasons, :break_glass,
+        :idempotency_key, :now, :now)
+    RETURNING number"""
+_INSERT_REQUEST = """
+INSERT INTO requests (batch, player_id, player_name, game_id, recent_points)
+    VALUES (:batch, :player_id, :player_name, :game_id, :recent_points)"""
+_SETTLE = """
+UPDATE requests SET state = :state, points = :points, error = :error, worker_revision = :worker_revision,
+        worker_commit = :worker_commit, attempt = :attempt, message_id = :message_id, settled_at = :settled_at
+    WHERE batch = :batch AND player_id = :player_id"""
 
 
 class SqliteStore:
@@ -94,9 +110,9 @@ class SqliteStore:
         """As ``Store.create``."""
         with self._transaction() as connection:
             self._check_new(batch)
-            (number,) = connection.execute(rows.INSERT_BATCH, rows.batch_row(batch, now)).fetchone()
-            requests = (rows.request_row(number, each) for each in batch.requests)
-            count = connection.executemany(rows.INSERT_REQUEST, requests).rowcount
+            (number,) = connection.execute(_INSERT_BATCH, rows.batch_row(batch, now)).fetchone()
+            requests = ({"batch": number, **rows.request_row(each)} for each in batch.requests)
+            count = connection.executemany(_INSERT_REQUEST, requests).rowcount
             connection.execute("UPDATE batches SET requested = ? WHERE number = ?", (max(count, 0), number))
             return self._need(batch.id)
 
@@ -104,7 +120,7 @@ class SqliteStore:
         """As ``Store.begin``."""
         with self._transaction() as connection:
             batch = self._need(batch_id)
-            _check(batch, "pending")
+            may_become(batch_id, batch.state, "pending")
             for other in self.active(batch.game_date):
                 if other.id != batch_id:
                     raise BatchRunningError(running(batch.game_date, other), other)
@@ -123,7 +139,7 @@ class SqliteStore:
 
     def requests(self, batch_id: str, states: Sequence[RequestState]) -> Iterator[PredictionRequest]:
         """As ``Store.requests``."""
-        return (rows.request_of(row) for row in self._request_rows(batch_id, states))
+        return (rows.request_of(dict(row)) for row in self._request_rows(batch_id, states))
 
     def mark_dispatched(self, batch_id: str, request_ids: Sequence[str], now: datetime) -> BatchState:
         """As ``Store.mark_dispatched``."""
@@ -166,7 +182,7 @@ class SqliteStore:
             batch = self._need(batch_id)
             if batch.state == to:
                 return batch
-            _check(batch, to)
+            may_become(batch_id, batch.state, to)
             ended = None if to in ACTIVE else rows.text(now)
             kept = ending and ending.model_dump_json()
             connection.execute(
@@ -210,7 +226,7 @@ class SqliteStore:
         stamp = self._need(batch_id).stamp
         for row in self._request_rows(batch_id, ("completed",)):
             revision, commit = row["worker_revision"], row["worker_commit"]
-            yield result_of(rows.request_of(row), row["points"], revision, commit, stamp)
+            yield result_of(rows.request_of(dict(row)), row["points"], revision, commit, stamp)
 
     def shares(self, batch_id: str) -> tuple[Share, ...]:
         """As ``Store.shares``."""
@@ -260,7 +276,8 @@ class SqliteStore:
         if row["batch_state"] not in ACTIVE:
             more["late"] += 1
             return "late"
-        self._connection.execute(rows.SETTLE, rows.settled_row(row["number"], completion, now))
+        told = {"batch": row["number"], "player_id": completion.request_id}
+        self._connection.execute(_SETTLE, {**rows.settled_row(completion, now), **told})
         more["completed" if answer else "failed"] += 1
         more["failed"] -= row["state"] == "failed"
         more["dispatched"] += row["state"] == "pending"
@@ -317,9 +334,9 @@ class SqliteStore:
         return batch
 
     def _batches(self, where: str, *values: Any) -> list[Batch]:
-        query = f"SELECT * FROM batches WHERE {where}"  # noqa: S608 - our own words, no value among them
+        query = f"SELECT {_BATCH} FROM batches WHERE {where}"  # noqa: S608 - our own words, no value among them
         try:
-            return [rows.batch_of(row) for row in self._read(query, *values)]
+            return [rows.batch_of(dict(row)) for row in self._read(query, *values)]
         except (KeyError, ValueError) as error:  # somebody changed the file by hand
             raise StateError(f"{self._path} holds a batch that cannot be read: {error}") from error
 
@@ -347,11 +364,6 @@ class _Held:
 
     def renew(self, now: datetime) -> None:
         """As ``Claim.renew``."""
-
-
-def _check(batch: Batch, to: BatchState) -> None:
-    if batch.state != to and to not in TRANSITIONS[batch.state]:
-        raise TransitionError(f"batch {batch.id} is {batch.state} and cannot become {to}")
 
 
 @contextmanager

@@ -1,0 +1,454 @@
+"""Batches in Firestore, for several coordinators at once.
+
+Nothing here is a transaction: what must not be lost or doubled is written on the condition that the
+document is still the one that was read, and read again where it is not. That takes no locks, so that
+completions do not wait for each other. A batch has a document, each of its requests another below it; a
+date has one that names its last batch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime
+from itertools import islice
+from typing import Any
+
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import firestore
+from google.cloud.firestore import FieldFilter, Increment
+
+from predictions.coordinator.batches import (
+    ACTIVE,
+    Applied,
+    Batch,
+    BatchState,
+    Claim,
+    Ending,
+    NewBatch,
+    RequestState,
+    Result,
+    Share,
+    may_become,
+    result_of,
+    running,
+)
+from predictions.coordinator.exceptions import (
+    BatchNotFoundError,
+    BatchRunningError,
+    KeyReusedError,
+    StateError,
+)
+from predictions.coordinator.store import rows
+from predictions.coordinator.store.firestore_claims import Lease
+from predictions.coordinator.store.firestore_parts import (
+    LOT,
+    UNFINISHED,
+    attempt,
+    errors,
+    judged,
+    lots,
+    name_of,
+    seen,
+)
+from predictions.worker.messages import Completion
+from predictions.worker.worker import PredictionRequest
+
+#: Documents of one read.
+_PAGE = 1000
+#: How often a write is tried that others come before, and the seconds before the next time.
+_TRIES, _PAUSE = 100, 0.02
+#: How ``RequestState`` is kept: what is open was handed out or was not.
+_OPEN = {"pending": ("open", False), "dispatched": ("open", True)}
+_COUNTED = ("dispatched", "completed", "failed")
+
+
+class FirestoreStore:
+    """A ``Store`` in one database. Made by ``open_firestore``."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self._all = client.collection("batches")
+
+    @contextmanager
+    def claim(self, game_date: date, now: datetime) -> Iterator[Claim]:
+        """As ``Store.claim``; a holder that died is rid of it when its lease is over."""
+        lease = Lease(self._client, self._client.collection("claims").document(game_date.isoformat()))
+        with errors():
+            taken = lease.take(now)
+        if not taken:
+            active = next(iter(self.active(game_date)), None)
+            raise BatchRunningError(running(game_date, active), active)
+        try:
+            yield _Renewing(lease)
+        finally:
+            with errors():
+                lease.give_back()
+
+    def create(self, batch: NewBatch, now: datetime) -> Batch:
+        """As ``Store.create``: its requests are written first, and nobody sees it before all are there."""
+        with errors():
+            self._forget_unfinished(batch.game_date)
+            reference = self._all.document(batch.id)
+            fields = rows.batch_row(batch, now)
+            fields["created_at"] = fields["heartbeat_at"] = fields.pop("now")
+            hidden = {"state": UNFINISHED, "game_date": fields["game_date"], "active": False}
+            reference.create(hidden)
+            requested = self._write_requests(reference, batch.requests)
+            shown = {**fields, "state": "pending", "active": True, "requested": requested, "rounds": 0}
+            self._show(batch, reference, shown)
+        return self._need(batch.id)
+
+    def begin(self, batch_id: str, now: datetime) -> Batch:
+        """As ``Store.begin``."""
+        for found in self._until_written(batch_id):
+            may_become(batch_id, found.get("state"), "pending")
+            game_date = date.fromisoformat(found.get("game_date"))
+            last = self._last(game_date)
+            for other in self.active(game_date):
+                if other.id != batch_id:
+                    raise BatchRunningError(running(game_date, other), other)
+            write = self._client.batch()
+            change = {"state": "pending", "active": True, "rounds": Increment(1), "counts": None}
+            change |= {"error": None, "ending": None, "ended_at": None, "heartbeat_at": rows.text(now)}
+            write.update(found.reference, change, option=self._unchanged(found))
+            self._replace_last(write, last, batch_id)
+            with attempt():
+                write.commit()
+                self._reopen_failed(found.reference)
+                break
+        return self._need(batch_id)
+
+    def requests(self, batch_id: str, states: Sequence[RequestState]) -> Iterator[PredictionRequest]:
+        """As ``Store.requests``."""
+        for state in states:
+            for found in self._pages(batch_id, state):
+                yield rows.request_of(found.to_dict())
+
+    def mark_dispatched(self, batch_id: str, request_ids: Sequence[str], now: datetime) -> BatchState:
+        """As ``Store.mark_dispatched``."""
+        with errors():
+            found = self._find(batch_id)
+            below = found.reference.collection("requests")
+            change = {"handed": True, "attempts": found.get("rounds")}
+            for lot in lots(request_ids):
+                write = self._client.batch()
+                for each in lot:
+                    write.update(below.document(name_of(each)), change)
+                write.commit()
+            self._heard_of(found, now)
+            state: BatchState = found.get("state")
+        return state
+
+    def apply(self, completions: Sequence[Completion], now: datetime) -> list[Applied]:
+        """As ``Store.apply``; each completion is a step of its own."""
+        return [self._apply(each, now) for each in completions]
+
+    def move(
+        self,
+        batch_id: str,
+        to: BatchState,
+        now: datetime,
+        *,
+        error: str | None = None,
+        ending: Ending | None = None,
+    ) -> Batch:
+        """As ``Store.move``."""
+        for found in self._until_written(batch_id):
+            state: BatchState = found.get("state")
+            if state == to:
+                break
+            may_become(batch_id, state, to)
+            ended = to not in ACTIVE
+            change = {
+                "state": to,
+                "active": not ended,
+                "error": error,
+                "ending": ending.model_dump_json() if ending else None,
+                "ended_at": rows.text(now) if ended else None,
+                "heartbeat_at": rows.text(now),
+                "counts": self._count(found.reference) if ended else None,
+            }
+            with attempt():
+                found.reference.update(change, option=self._unchanged(found))
+                break
+        return self._need(batch_id)
+
+    def stall(self, silent_since: datetime, now: datetime) -> list[Batch]:
+        """As ``Store.stall``."""
+        silent = [
+            batch for batch in self.active() if batch.state != "stalled" and batch.heartbeat_at < silent_since
+        ]
+        return [self._stalled(batch) for batch in silent]
+
+    def get(self, batch_id: str) -> Batch | None:
+        """As ``Store.get``."""
+        with errors():
+            found = self._all.document(batch_id).get()
+            return self._batch(found) if seen(found) else None
+
+    def batches(self, game_date: date | None = None, limit: int = 100) -> list[Batch]:
+        """As ``Store.batches``."""
+        with errors():
+            newest = self._all.order_by("created_at", direction=firestore.Query.DESCENDING)
+            if game_date is None:
+                return [self._batch(found) for found in newest.limit(limit).stream()]
+            # Sorted here: to sort a date's batches there would need an index that somebody must make.
+            dated = self._all.where(filter=FieldFilter("game_date", "==", game_date.isoformat()))
+            return self._newest_first(dated)[:limit]
+
+    def active(self, game_date: date | None = None) -> list[Batch]:
+        """As ``Store.active``."""
+        with errors():
+            query = self._all.where(filter=FieldFilter("active", "==", True))
+            if game_date is not None:
+                query = query.where(filter=FieldFilter("game_date", "==", game_date.isoformat()))
+            return self._newest_first(query)
+
+    def by_key(self, idempotency_key: str) -> Batch | None:
+        """As ``Store.by_key``."""
+        with errors():
+            found = self._key(idempotency_key).get()
+        return self.get(found.get("batch")) if found.exists else None
+
+    def results(self, batch_id: str) -> Iterator[Result]:
+        """As ``Store.results``."""
+        stamp = self._need(batch_id).stamp
+        for found in self._pages(batch_id, "completed"):
+            row = found.to_dict()
+            revision, commit = row["worker_revision"], row["worker_commit"]
+            yield result_of(rows.request_of(row), row["points"], revision, commit, stamp)
+
+    def shares(self, batch_id: str) -> tuple[Share, ...]:
+        """As ``Store.shares``; reads each result."""
+        counted: Counter[tuple[str | None, str | None]] = Counter()
+        for found in self._pages(batch_id, "completed"):
+            counted[found.get("worker_revision"), found.get("worker_commit")] += 1
+        most = sorted(counted.items(), key=lambda each: (-each[1], str(each[0])))
+        return tuple(Share(revision=who[0], commit=who[1], results=count) for who, count in most)
+
+    def settled(self, batch_id: str) -> bool:
+        """As ``Store.settled``."""
+        with errors():
+            below = self._find(batch_id).reference.collection("requests")
+            waiting = below.where(filter=FieldFilter("state", "==", "open")).limit(1)
+            return not list(waiting.stream())
+
+    def errors(self, batch_id: str, limit: int) -> list[tuple[str, str]]:
+        """As ``Store.errors``."""
+        found = islice(self._pages(batch_id, "failed"), limit)
+        return [(each.get("player_id"), each.get("error")) for each in found]
+
+    def strays(self) -> int:
+        """As ``Store.strays``."""
+        with errors():
+            found = self._strays.get()
+        return int(found.get("value")) if found.exists else 0
+
+    def _write_requests(self, reference: Any, requests: Iterable[PredictionRequest]) -> int:
+        below, count = reference.collection("requests"), 0
+        for lot in lots(requests):
+            write = self._client.batch()
+            names = {name_of(each.player_id): each for each in lot}
+            if len(names) < len(lot):
+                raise StateError("a player stands on the slate twice")
+            for name, each in names.items():
+                fresh = {"state": "open", "handed": False, "attempts": 0}
+                write.create(below.document(name), {**rows.request_row(each), **fresh})
+            write.commit()
+            count += len(lot)
+        return count
+
+    def _show(self, batch: NewBatch, reference: Any, shown: Mapping[str, Any]) -> None:
+        """All at once: the batch, the last of its date, under its key. Raises where one is in the way."""
+        for _ in range(_TRIES):
+            last = self._last(batch.game_date)
+            for other in self.active(batch.game_date):
+                raise BatchRunningError(running(batch.game_date, other), other)
+            if batch.idempotency_key and (made := self.by_key(batch.idempotency_key)):
+                raise KeyReusedError(f"this idempotency key made batch {made.id} for {made.game_date} before")
+            write = self._client.batch()
+            write.set(reference, shown)
+            self._replace_last(write, last, batch.id)
+            if batch.idempotency_key:
+                write.create(self._key(batch.idempotency_key), {"batch": batch.id})
+            with attempt():
+                write.commit()
+                return
+            time.sleep(_PAUSE)
+        raise StateError(f"the batch of {batch.game_date} could not be written: others were always first")
+
+    def _last(self, game_date: date) -> Any:
+        """The document that names the date's last batch; to be read before a look for active ones.
+
+        Of two starts that both found none, the second one's write fails on it.
+        """
+        return self._client.collection("dates").document(game_date.isoformat()).get()
+
+    def _replace_last(self, write: Any, last: Any, batch_id: str) -> None:
+        if last.exists:
+            write.update(last.reference, {"batch": batch_id}, option=self._unchanged(last))
+        else:
+            write.create(last.reference, {"batch": batch_id})
+
+    def _forget_unfinished(self, game_date: date) -> None:
+        """What a coordinator that died wrote of a batch that nobody ever saw."""
+        query = self._all.where(filter=FieldFilter("game_date", "==", game_date.isoformat()))
+        for found in query.where(filter=FieldFilter("state", "==", UNFINISHED)).stream():
+            self._client.recursive_delete(found.reference)
+
+    def _reopen_failed(self, reference: Any) -> None:
+        below = reference.collection("requests")
+        failed = below.where(filter=FieldFilter("state", "==", "failed"))
+        while found := list(failed.limit(LOT).stream()):
+            write = self._client.batch()
+            for each in found:
+                write.update(each.reference, {"state": "open", "handed": False, "error": None})
+            write.commit()
+
+    def _apply(self, completion: Completion, now: datetime) -> Applied:
+        batch = self._all.document(completion.batch_id)
+        request = batch.collection("requests").document(name_of(completion.request_id))
+        for _ in range(_TRIES):
+            with attempt():
+                found = {each.reference.path: each for each in self._client.get_all([batch, request])}
+                applied = judged(completion, found[batch.path], found[request.path])
+                self._write(applied, completion, found[batch.path], found[request.path], now)
+                return applied
+            time.sleep(_PAUSE)
+        raise StateError(f"the completion for {completion.request_id} could not be written")
+
+    def _write(
+        self, applied: Applied, completion: Completion, batch: Any, request: Any, now: datetime
+    ) -> None:
+        match applied:
+            case "counted":
+                change = {**rows.settled_row(completion, now), "handed": True}
+                request.reference.update(change, option=self._unchanged(request))
+                if batch.get("state") == "stalled":
+                    self._heard_of(batch, now)
+            case "unknown":
+                self._strays.set({"value": Increment(1)}, merge=True)
+            case "duplicate":
+                batch.reference.update({"duplicates": Increment(1)})
+            case "late":
+                batch.reference.update({"late": Increment(1)})
+
+    def _heard_of(self, found: Any, now: datetime) -> None:
+        """Move the heartbeat; what was stalled is dispatched. Another's move counts more than ours."""
+        change = {"heartbeat_at": rows.text(now)}
+        if found.get("state") == "stalled":
+            change["state"] = "dispatched"
+        with attempt():
+            found.reference.update(change, option=self._unchanged(found))
+
+    def _stalled(self, batch: Batch) -> Batch:
+        return self.move(batch.id, "stalled", batch.heartbeat_at)
+
+    def _pages(self, batch_id: str, state: str) -> Iterator[Any]:
+        """The documents of the requests in ``state``, by name; ones that change meanwhile are left out."""
+        kept, handed = _OPEN.get(state, (state, None))
+        with errors():
+            query = self._find(batch_id).reference.collection("requests").order_by("__name__")
+            query = query.where(filter=FieldFilter("state", "==", kept))
+            if handed is not None:
+                query = query.where(filter=FieldFilter("handed", "==", handed))
+            page = list(query.limit(_PAGE).stream())
+        while page:
+            yield from page
+            with errors():
+                page = list(query.start_after(page[-1]).limit(_PAGE).stream())
+
+    def _newest_first(self, query: Any) -> list[Batch]:
+        found = [each for each in query.stream() if seen(each)]
+        found.sort(key=lambda each: str(each.get("created_at")), reverse=True)
+        return [self._batch(each) for each in found]
+
+    def _batch(self, found: Any) -> Batch:
+        row = found.to_dict()
+        counts = row.pop("counts", None) or self._count(found.reference)
+        row.pop("active")
+        heard = counts.pop("heard_at", None) or ""
+        row["heartbeat_at"] = max(row["heartbeat_at"], heard)
+        empty = {"duplicates": 0, "late": 0, "ended_at": None, "error": None, "ending": None}
+        try:
+            return rows.batch_of({**empty, **row, **counts})
+        except (KeyError, ValueError) as error:
+            raise StateError(f"{found.reference.path} cannot be read: {error}") from error
+
+    def _count(self, reference: Any) -> dict[str, Any]:
+        """How many requests are where, and when the last one was settled; nobody else keeps that."""
+        below = reference.collection("requests")
+        wanted = (("handed", True), ("state", "completed"), ("state", "failed"))
+        counts: dict[str, Any] = {}
+        for name, (field, value) in zip(_COUNTED, wanted, strict=True):
+            answer = below.where(filter=FieldFilter(field, "==", value)).count().get()
+            counts[name] = int(answer[0][0].value)
+        newest = below.order_by("settled_at", direction=firestore.Query.DESCENDING).limit(1).stream()
+        counts["heard_at"] = next((each.get("settled_at") for each in newest), None)
+        return counts
+
+    def _until_written(self, batch_id: str) -> Iterator[Any]:
+        """The batch's document, anew each time that somebody else was first."""
+        for _ in range(_TRIES):
+            with errors():
+                found = self._find(batch_id)
+            yield found
+            time.sleep(_PAUSE)
+        raise StateError(f"batch {batch_id} could not be written: others were always first")
+
+    def _find(self, batch_id: str) -> Any:
+        found = self._all.document(batch_id).get()
+        if not seen(found):
+            raise BatchNotFoundError(f"there is no batch {batch_id}")
+        return found
+
+    def _need(self, batch_id: str) -> Batch:
+        batch = self.get(batch_id)
+        if batch is None:
+            raise BatchNotFoundError(f"there is no batch {batch_id}")
+        return batch
+
+    def _unchanged(self, found: Any) -> Any:
+        return self._client.write_option(last_update_time=found.update_time)
+
+    def _key(self, idempotency_key: str) -> Any:
+        name = hashlib.sha256(idempotency_key.encode()).hexdigest()
+        return self._client.collection("keys").document(name)
+
+    @property
+    def _strays(self) -> Any:
+        return self._client.collection("counters").document("strays")
+
+
+class _Renewing:
+    """The lease, whose errors are ours."""
+
+    def __init__(self, lease: Lease) -> None:
+        self._lease = lease
+
+    def renew(self, now: datetime) -> None:
+        """As ``Claim.renew``."""
+        with errors():
+            self._lease.renew(now)
+
+
+@contextmanager
+def open_firestore(project: str, database: str, emulator: str | None = None) -> Iterator[FirestoreStore]:
+    """The store in ``database``; ``emulator``: ``host:port`` in clear text, None: Google.
+
+    Raises ``StateError`` where there are no credentials.
+    """
+    with errors():
+        credentials = AnonymousCredentials() if emulator else None  # type: ignore[no-untyped-call]  # Google's
+        client = firestore.Client(project=project, database=database, credentials=credentials)
+    if emulator:
+        # The library takes an emulator from the environment alone, where it would be everybody's.
+        client._emulator_host = emulator
+    try:
+        yield FirestoreStore(client)
+    finally:
+        client.close()  # type: ignore[no-untyped-call]  # Google's

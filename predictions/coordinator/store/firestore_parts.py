@@ -1,0 +1,76 @@
+"""What Firestore's documents are called, what they mean for a completion, and its errors as ours."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from itertools import islice
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from google.api_core import exceptions as google
+from google.auth.exceptions import GoogleAuthError
+
+from predictions.coordinator.batches import ACTIVE, Applied
+from predictions.coordinator.exceptions import StateError
+from predictions.worker.messages import Completion
+
+T = TypeVar("T")
+
+#: Documents of one write: a commit may have 10 MB
+#: (https://firebase.google.com/docs/firestore/quotas#limits).
+LOT = 400
+#: The state of a batch whose requests are not all there; nobody sees it.
+UNFINISHED = "unfinished"
+#: Somebody else wrote between our look and our write.
+TAKEN = (google.AlreadyExists, google.FailedPrecondition, google.NotFound, google.Aborted)
+#: A name in Firestore has at most 1,500 bytes.
+_LONGEST_NAME = 1000
+
+
+def judged(completion: Completion, batch: Any, request: Any) -> Applied:
+    """What ``completion`` comes to, beside the documents of its batch and its request."""
+    answer = completion.prediction
+    if not seen(batch) or not request.exists:
+        return "unknown"
+    if answer is not None and answer.game_id != request.get("game_id"):
+        return "unknown"
+    state = request.get("state")
+    if state == "completed" or (state == "failed" and answer is None):
+        return "duplicate"
+    return "counted" if batch.get("state") in ACTIVE else "late"
+
+
+def seen(found: Any) -> bool:
+    """Whether the document is a batch that all may see."""
+    return bool(found.exists) and found.get("state") != UNFINISHED
+
+
+def name_of(player_id: str) -> str:
+    """A document's name: any text but ``/``, ``.``, ``..`` and ``__…__``, and not too long."""
+    name = "r-" + quote(player_id, safe="")
+    return name if len(name) <= _LONGEST_NAME else "h-" + hashlib.sha256(player_id.encode()).hexdigest()
+
+
+def lots(items: Iterable[T]) -> Iterator[list[T]]:
+    """``items``, as many at once as a write may hold."""
+    left = iter(items)
+    while lot := list(islice(left, LOT)):
+        yield lot
+
+
+@contextmanager
+def errors() -> Iterator[None]:
+    """Google's errors as ``StateError``."""
+    try:
+        yield
+    except (google.GoogleAPIError, GoogleAuthError) as error:
+        raise StateError(f"Firestore: {type(error).__name__}: {error}") from error
+
+
+@contextmanager
+def attempt() -> Iterator[None]:
+    """The same, for a write that is tried again: that somebody else was first only ends the block."""
+    with errors(), suppress(*TAKEN):
+        yield

@@ -1,0 +1,82 @@
+"""What a store keeps, as plain fields: batches and requests as rows, and rows as values. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from typing import Any
+
+from predictions.coordinator.batches import Batch, NewBatch, Progress
+from predictions.worker.messages import Completion
+from predictions.worker.worker import PredictionRequest
+
+
+def text(moment: datetime) -> str:
+    """A point in time, such that text sorts as time does."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds")
+
+
+def batch_row(batch: NewBatch, now: datetime) -> dict[str, Any]:
+    """The fields of a new batch, but for its state and counts."""
+    return {
+        "id": batch.id,
+        "game_date": batch.game_date.isoformat(),
+        "slate": batch.slate,
+        "dispatch": batch.dispatch,
+        "set_aside": batch.set_aside,
+        "stamp": batch.stamp.model_dump_json(),
+        "reasons": json.dumps([each.model_dump(mode="json") for each in batch.reasons]),
+        "break_glass": batch.break_glass and batch.break_glass.model_dump_json(),
+        "idempotency_key": batch.idempotency_key,
+        "now": text(now),
+    }
+
+
+def batch_of(row: Mapping[str, Any]) -> Batch:
+    """The batch that a row holds. Raises ``KeyError`` and ``ValueError`` where it holds none."""
+    told = dict(row)
+    progress = {name: told.pop(name) for name in Progress.model_fields}
+    for name in ("stamp", "reasons", "break_glass", "ending"):
+        told[name] = json.loads(told[name]) if told[name] else None
+    return Batch.model_validate({**told, "progress": progress})
+
+
+def request_of(row: Mapping[str, Any]) -> PredictionRequest:
+    """The request that a row holds."""
+    return PredictionRequest(
+        player_id=row["player_id"],
+        player_name=row["player_name"],
+        game_id=row["game_id"],
+        recent_points=tuple(json.loads(row["recent_points"])),
+    )
+
+
+def request_row(request: PredictionRequest) -> dict[str, str]:
+    """The fields of a request that nobody has."""
+    return {
+        "player_id": request.player_id,
+        "player_name": request.player_name,
+        "game_id": request.game_id,
+        "recent_points": json.dumps(request.recent_points),
+    }
+
+
+def settled_row(completion: Completion, now: datetime) -> dict[str, Any]:
+    """The fields that change when ``completion`` counts."""
+    answer = completion.prediction
+    return {
+        "state": "completed" if answer else "failed",
+        "points": answer.points if answer else None,
+        "error": completion.error,
+        "worker_revision": completion.revision,
+        "worker_commit": completion.commit,
+        "attempt": completion.attempt,
+        "message_id": completion.message_id,
+        "settled_at": text(now),
+    }
+
+
+def day(game_date: date | None) -> str | None:
+    """A date as the file has it."""
+    return game_date.isoformat() if game_date else None
