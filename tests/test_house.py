@@ -166,19 +166,43 @@ def test_the_front_door_loads_no_adapter() -> None:
 
 #: The rooms of the coordinator that speak HTTP to a caller; nothing else loads what that takes.
 SERVING = {"app.py", "description.py", "door.py", "server.py"}
+WORKER_SERVING = Path("predictions", "worker", "serve.py")
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "predictions").rglob("*.py")), ids=lambda file: file.stem)
 def test_a_web_framework_is_imported_where_the_coordinator_serves(file: Path) -> None:
-    if file.parent.name == "coordinator" and file.name in SERVING:
+    if (file.parent.name == "coordinator" and file.name in SERVING) or file == ROOT / WORKER_SERVING:
         return
     libraries = {module.split(".")[0] for module, _ in imports(file)}
     assert not libraries & {"fastapi", "starlette", "uvicorn"}
 
 
-def test_the_command_line_loads_no_server() -> None:
-    """The extra ``serve`` is needed by who serves, and by nobody else."""
-    assert not loaded_by("import predictions.coordinator.cli") & {"fastapi", "starlette", "uvicorn"}
+def test_the_command_line_loads_no_server_and_no_google() -> None:
+    """An extra is needed by who uses it, and by nobody else."""
+    loaded = loaded_by("import predictions.coordinator.cli")
+    assert not loaded & {"fastapi", "starlette", "uvicorn", "grpc", "google"}
+
+
+@pytest.mark.parametrize(
+    ("statement", "lacks"),
+    [
+        ("import predictions.worker.__main__", {"fastapi", "grpc", "google", "pydantic"}),
+        ("import predictions.worker.pull", {"fastapi", "uvicorn", "pydantic"}),
+        ("import predictions.coordinator.dispatch.local", {"grpc", "google", "httpx"}),
+    ],
+)
+def test_a_worker_and_a_way_to_it_load_what_they_use(statement: str, lacks: set[str]) -> None:
+    assert not loaded_by(statement) & lacks
+
+
+def test_the_worker_knows_nothing_of_the_coordinator() -> None:
+    """Its image holds nothing of it, and of the gate the fingerprint alone."""
+    for file in (ROOT / "predictions" / "worker").glob("*.py"):
+        for module, _ in imports(file):
+            assert not module.startswith("predictions.coordinator"), file
+            assert not module.startswith("shared.") or module.startswith("shared.deployment.fingerprint"), (
+                file
+            )
 
 
 def test_the_error_is_one_object_through_every_door() -> None:

@@ -6,11 +6,13 @@ nothing of the coordinator.
 
 from __future__ import annotations
 
+import base64
+import binascii
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from predictions.worker.worker import Prediction, PredictionRequest
 
@@ -67,20 +69,86 @@ class Completion:
 def task_from(data: bytes | str, stamp: Mapping[str, str] | None = None) -> Task:
     """The task in ``data``. Raises ``MessageError``."""
     told = _object(data)
-    request = _mapping(told, "request")
-    recent = request.get("recent_points")
-    if not isinstance(recent, list):
-        raise MessageError("recent_points is no list of numbers")
     return Task(
         batch_id=_text(told, "batch_id"),
         attempt=_count(told, "attempt"),
         stamp=dict(stamp or {}),
-        request=PredictionRequest(
-            player_id=_text(request, "player_id"),
-            player_name=_text(request, "player_name"),
-            game_id=_text(request, "game_id"),
-            recent_points=tuple(_number(value, "recent_points") for value in recent),
-        ),
+        request=_request(_mapping(told, "request")),
+    )
+
+
+def tasks_to_json(tasks: Sequence[Task]) -> bytes:
+    """Tasks of one batch and one attempt (at least one of them) as ``tasks_from`` reads them."""
+    first = tasks[0]
+    told = {
+        "batch_id": first.batch_id,
+        "attempt": first.attempt,
+        "stamp": dict(first.stamp),
+        "requests": [asdict(each.request) for each in tasks],
+    }
+    return json.dumps(told, separators=(",", ":")).encode()
+
+
+def tasks_from(data: bytes | str) -> list[Task]:
+    """The tasks in ``data``. Raises ``MessageError``."""
+    told = _object(data)
+    batch_id, attempt = _text(told, "batch_id"), _count(told, "attempt")
+    stamp = _texts(told.get("stamp", {}), "stamp")
+    requests = told.get("requests")
+    if not isinstance(requests, list) or not all(isinstance(each, dict) for each in requests):
+        raise MessageError("requests is no list of objects")
+    return [
+        Task(batch_id=batch_id, attempt=attempt, stamp=stamp, request=_request(each)) for each in requests
+    ]
+
+
+def completions_to_json(completions: Iterable[Completion]) -> bytes:
+    """Completions as ``completions_from`` reads them."""
+    told = {"completions": [asdict(each) for each in completions]}
+    return json.dumps(told, separators=(",", ":")).encode()
+
+
+def completions_from(data: bytes | str) -> list[Completion]:
+    """The completions in ``data``. Raises ``MessageError``."""
+    told = _object(data).get("completions")
+    if not isinstance(told, list):
+        raise MessageError("completions is no list")
+    return [completion_from(json.dumps(each)) for each in told]
+
+
+class Pushed(NamedTuple):
+    """A message as Pub/Sub pushes it."""
+
+    data: bytes
+    attributes: dict[str, str]
+    message_id: str
+
+
+def pushed_from(body: bytes) -> Pushed:
+    """The message in the ``body`` of a push (https://cloud.google.com/pubsub/docs/push#receive_push).
+
+    Raises ``MessageError``.
+    """
+    message = _mapping(_object(body), "message")
+    data = message.get("data", "")
+    try:
+        raw = base64.b64decode(data, validate=True) if isinstance(data, str) else None
+    except binascii.Error:
+        raw = None
+    if raw is None:
+        raise MessageError("data is no base64")
+    return Pushed(raw, _texts(message.get("attributes") or {}, "attributes"), _text(message, "messageId"))
+
+
+def _request(request: Mapping[str, Any]) -> PredictionRequest:
+    recent = request.get("recent_points")
+    if not isinstance(recent, list):
+        raise MessageError("recent_points is no list of numbers")
+    return PredictionRequest(
+        player_id=_text(request, "player_id"),
+        player_name=_text(request, "player_name"),
+        game_id=_text(request, "game_id"),
+        recent_points=tuple(_number(value, "recent_points") for value in recent),
     )
 
 
@@ -130,6 +198,12 @@ def _mapping(told: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     if not isinstance(value, dict):
         raise MessageError(f"{key} is no object")
     return value
+
+
+def _texts(value: object, key: str) -> dict[str, str]:
+    if not isinstance(value, dict) or not all(isinstance(each, str) for each in value.values()):
+        raise MessageError(f"{key} is no object of texts")
+    return dict(value)
 
 
 def _text(told: Mapping[str, Any], key: str) -> str:

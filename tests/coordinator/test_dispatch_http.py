@@ -1,0 +1,183 @@
+"""Dispatch over HTTP, to a real worker process and to servers that misbehave."""
+
+from __future__ import annotations
+
+import base64
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import httpx
+import pytest
+from coordinator.stores import STAMP, a_request
+from coordinator.test_dispatch import BATCH
+from support.pubsub import Desk, served
+
+from predictions.coordinator.dispatch.http import Http
+from predictions.coordinator.exceptions import DispatchError
+from predictions.worker.answering import Identity, answer
+from predictions.worker.messages import Task, completion_from, completions_to_json, tasks_from
+from predictions.worker.pubsub import publisher
+from predictions.worker.worker import PredictionRequest
+
+REQUESTS = [a_request(f"P{number}") for number in range(25)]
+
+
+@pytest.fixture(scope="module")
+def desk(pubsub_emulator: str) -> Desk:
+    return Desk.open(pubsub_emulator)
+
+
+@pytest.fixture(scope="module")
+def address(desk: Desk, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A worker process that serves HTTP and publishes its answers to pushes."""
+    environ = {
+        "PUBSUB_EMULATOR_HOST": desk.host,
+        "WORKER_COMPLETIONS": desk.completions,
+        "K_REVISION": "w-7",
+        "IMAGE_COMMIT": "c" * 40,
+    }
+    with served(environ, tmp_path_factory.mktemp("worker") / "log") as found:
+        yield found
+
+
+class TestTheWorker:
+    def test_answers_each_request_once_and_says_which_revision_it_is(self, address: str) -> None:
+        handed = list(Http(address, at_a_time=10, timeout=30).dispatch(BATCH, REQUESTS))
+        assert [len(each.request_ids) for each in handed] == [10, 10, 5]
+        told = [done for each in handed for done in each.completions]
+        assert [done.request_id for done in told] == [each.player_id for each in REQUESTS]
+        assert {(done.revision, done.commit, done.batch_id) for done in told} == {("w-7", "c" * 40, "b")}
+
+    def test_answers_what_it_cannot_predict_by_an_error(self, address: str) -> None:
+        hopeless = PredictionRequest(player_id="X", player_name="N", game_id="G", recent_points=())
+        (handed,) = Http(address, at_a_time=10, timeout=30).dispatch(BATCH, [hopeless])
+        assert handed.completions[0].error == "a moving average needs at least one game"
+
+    def test_says_that_it_lives_and_what_it_holds(self, address: str) -> None:
+        assert httpx.get(f"{address}/health").json() == {
+            "status": "ok",
+            "revision": "w-7",
+            "commit": "c" * 40,
+        }
+        assert "predictions/worker/worker.py" in httpx.get(f"{address}/version").json()["files"]
+
+    @pytest.mark.parametrize(
+        ("path", "body"),
+        [("predict", b"{"), ("predict", b'{"batch_id": "b"}'), ("push", b"[]"), ("push", b'{"message": {}}')],
+    )
+    def test_refuses_what_it_does_not_understand(self, address: str, path: str, body: bytes) -> None:
+        answered = httpx.post(f"{address}/{path}", content=body)
+        assert answered.status_code == 422
+        assert answered.json()["detail"]
+
+    def test_takes_a_push_that_is_no_task_once_and_for_all(self, address: str) -> None:
+        message = {"message": {"data": base64.b64encode(b"no task").decode(), "messageId": "1"}}
+        assert httpx.post(f"{address}/push", json=message).status_code == 204
+
+    def test_answers_what_pubsub_pushes(self, address: str, desk: Desk) -> None:
+        desk.push("pushed", f"{address}/push")
+        client = publisher(desk.host)
+        task = Task(batch_id="b", request=a_request("P1"), attempt=2)
+        client.publish(desk.tasks, task.to_json(), **STAMP.attributes()).result(timeout=30)
+        (message,) = desk.pull(desk.completions_subscription, 1)
+        done = completion_from(message.message.data)
+        assert (done.request_id, done.attempt, done.revision) == ("P1", 2, "w-7")
+        assert message.message.attributes["live_revision"] == "w-1"
+        client.stop()
+
+
+Answer = Callable[[list[Task], int], tuple[int, bytes]]
+
+
+@contextmanager
+def server(answers: Answer) -> Iterator[tuple[str, list[str | None]]]:
+    """A worker that answers as ``answers`` says of the tasks and the number of the call; who was sent."""
+    calls: list[str | None] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            tasks = tasks_from(self.rfile.read(int(self.headers["Content-Length"])))
+            calls.append(self.headers["Authorization"])
+            status, body = answers(tasks, len(calls))
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Says nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listening:
+        thread = threading.Thread(target=listening.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listening.server_port}", calls
+        finally:
+            listening.shutdown()
+            thread.join()
+
+
+def right(tasks: list[Task], _: int) -> tuple[int, bytes]:
+    return 200, completions_to_json([answer(task, Identity(None, None)) for task in tasks])
+
+
+class TestAWorkerThatMisbehaves:
+    def test_is_asked_again_where_that_may_heal(self) -> None:
+        with server(lambda tasks, call: right(tasks, call) if call > 2 else (503, b"")) as (url, calls):
+            (handed,) = Http(url, at_a_time=50, timeout=30).dispatch(BATCH, REQUESTS)
+        assert (len(handed.completions), len(calls)) == (25, 3)
+
+    @pytest.mark.parametrize(
+        ("answers", "said"),
+        [
+            pytest.param(lambda tasks, _: (403, b""), "it answered 403", id="forbidden"),
+            pytest.param(lambda tasks, _: (200, b"<html>"), "no JSON", id="a page"),
+            pytest.param(lambda tasks, _: right(tasks[1:], 1), "24 completions to 25", id="one left out"),
+            pytest.param(lambda tasks, _: right([*tasks, tasks[0]], 1), "26 completions", id="one twice"),
+            pytest.param(lambda tasks, _: (200, b" " * 200_000), "it answered 200,000 bytes", id="too much"),
+        ],
+    )
+    def test_fails_the_dispatch_and_is_asked_once(self, answers: Answer, said: str) -> None:
+        with server(answers) as (url, calls):
+            with pytest.raises(DispatchError, match=said):
+                list(Http(url, at_a_time=50, timeout=30).dispatch(BATCH, REQUESTS))
+            assert len(calls) == 1
+
+    def test_and_never_answers_is_given_up_in_time(self) -> None:
+        with pytest.raises(DispatchError, match="gave no predictions"):
+            list(Http("http://127.0.0.1:9", at_a_time=50, timeout=0.5).dispatch(BATCH, REQUESTS))
+
+
+def test_a_token_goes_with_each_call() -> None:
+    with server(right) as (url, calls):
+        list(Http(url, at_a_time=20, timeout=30, token=lambda deadline: "t0k").dispatch(BATCH, REQUESTS))
+    assert calls == ["Bearer t0k", "Bearer t0k"]
+
+
+def test_requests_are_read_as_they_are_handed_out() -> None:
+    read: list[str] = []
+
+    def requests() -> Iterator[PredictionRequest]:
+        for each in REQUESTS:
+            read.append(each.player_id)
+            yield each
+
+    with server(right) as (url, _):
+        handed = Http(url, at_a_time=1, timeout=30).dispatch(BATCH, requests())
+        next(handed)
+        assert len(read) <= 6
+        assert len(list(handed)) == 24
+
+
+def test_the_verdict_travels_with_each_lot() -> None:
+    told: list[Task] = []
+
+    def remembers(tasks: list[Task], call: int) -> tuple[int, bytes]:
+        told.extend(tasks)
+        return right(tasks, call)
+
+    with server(remembers) as (url, _):
+        list(Http(url, at_a_time=50, timeout=30).dispatch(BATCH, REQUESTS))
+    assert all(task.stamp == STAMP.attributes() for task in told)
