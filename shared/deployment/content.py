@@ -56,13 +56,14 @@ class Held:
 def held(content: Content, listing: Mapping[str, Entry], union: Union) -> Held:
     """``content`` against ``listing``, the files of a commit; ``union`` says which of them count.
 
-    A file that the image holds and the commit does not have counts wherever it lies, since any file may be
-    imported, unless it is declared as ``generated`` or ``ignore``. What a submodule holds is not known.
+    What only decides on the image (a Dockerfile) need not be in it. A file that the image holds and the
+    commit does not have counts wherever it lies, since any file may be imported, unless it is declared as
+    ``generated`` or ``ignore``. What a submodule holds is not known.
     """
     speaks = in_view(content.covers, content.ignored, content.unread)
-    relevant = [path for path, entry in listing.items() if entry.mode != SUBMODULE and union.relevant(path)]
-    there = [path for path in relevant if path in content.files]
-    absent = [path for path in relevant if path not in content.files]
+    files = [path for path, entry in listing.items() if entry.mode != SUBMODULE]
+    there = [path for path in files if path in content.files and union.relevant(path)]
+    absent = [path for path in files if path not in content.files and union.in_image(path)]
     changed = [path for path in there if content.files[path] != listing[path].blob]
     return Held(
         same=len(there) - len(changed),

@@ -62,6 +62,15 @@ class TestWhatTheImageHolds:
         )
         assert (found.extra, found.proves) == ((), True)
 
+    def test_what_only_decides_on_the_image_need_not_be_in_it(self) -> None:
+        """A Dockerfile is relevant and never copied; where it is there all the same, it is compared."""
+        because = dict.fromkeys(("Dockerfile", "w/a.py"), ("why",))
+        end = Selection(because=because, inputs=frozenset({"Dockerfile"}))
+        union = Union(Rules(dockerfile="Dockerfile"), (end,))
+        listing = {"Dockerfile": Entry("100644", C), "w/a.py": Entry("100644", A)}
+        assert held(content({"w/a.py": A}, ""), listing, union).proves
+        assert held(content({"w/a.py": A, "Dockerfile": B}, ""), listing, union).changed == ("Dockerfile",)
+
     def test_what_lies_in_a_submodule_is_not_known(self) -> None:
         union = Union(Rules(), (Selection(),))
         listing = {"lib": Entry("160000", A), "a.py": Entry("100644", A)}

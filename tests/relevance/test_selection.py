@@ -15,6 +15,7 @@ from shared.deployment.relevance.selection import (
     Files,
     Selection,
     Tree,
+    Union,
     deciding,
     image_of,
     select,
@@ -81,6 +82,7 @@ class TestAnImage:
                 "shared/odds.py": ("worker/features.py", "worker/main.py"),
                 "worker/notes.txt": ("Dockerfile: COPY worker/",),
             },
+            inputs=frozenset({"Dockerfile"}),
             unused=("worker/tool.py",),
             entries=("/app/main.py",),
             remarks=("entry point: /app/main.py (python main.py)",),
@@ -101,6 +103,20 @@ class TestAnImage:
         assert because["setup.cfg"] == ("build_files",)
         assert because["worker/notes.txt"] == ("Dockerfile: COPY worker/",)
         assert "gone" not in because
+
+    def test_what_only_decides_on_the_image_is_not_in_it(self) -> None:
+        """The Dockerfile, its ignore file, what is declared beside it, what an earlier stage alone copies."""
+        taking = DOCKERFILE.replace("CMD", "COPY --from=build /out ./static/\nCMD")
+        two_stages = "FROM node AS build\nCOPY package.json .\nRUN make\n" + taking
+        files = changed(Dockerfile=two_stages, package_json="{}", _dockerignore="*.md\n", setup_cfg="")
+        rules = Rules(dockerfile="Dockerfile", paths=("/docs/",), build_files=("setup.cfg",))
+        union = Union(rules, (selected(rules, files),))
+        making = {"Dockerfile", ".dockerignore", "package.json", "docs/readme.md", "setup.cfg"}
+        assert union.ends[0].inputs == making
+        assert all(map(union.relevant, making))
+        assert not any(map(union.in_image, making))
+        assert union.in_image("worker/main.py")
+        assert not union.in_image("worker/tool.py")
 
     def test_a_pattern_that_matches_nothing_is_idle(self) -> None:
         """A folder that moved; the others do their work."""

@@ -40,10 +40,12 @@ class Selection:
     decide (``Rules.by_patterns_alone``). ``nothing``: why this tree selects nothing that can be
     trusted, None where it does. ``idle``: patterns of ``paths`` that match nothing here. ``unused``:
     ``.py`` files that the image copies and the closure never imports. ``entries``: where the worker
-    starts. ``findings`` are for the policy to judge, ``remarks`` for people who ask.
+    starts. ``inputs``: relevant paths that are not known to be in the image itself (its Dockerfile, what
+    only an earlier stage copies). ``findings`` are for the policy to judge, ``remarks`` for people who ask.
     """
 
     because: Because = field(default_factory=dict)
+    inputs: frozenset[str] = frozenset()
     nothing: str | None = None
     idle: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
@@ -58,11 +60,12 @@ class Files:
 
     ``because``: each with its reason. ``layout``: absolute path in the image to repository path, links
     resolved; ``passed``: for such a path the repository paths of the links. ``entries`` and ``roots``
-    begin the import closure; without entries nothing is narrowed. ``complete``: ``layout`` is the whole
-    tree, so that nothing can have been left out of it.
+    begin the import closure; without entries nothing is narrowed. ``inputs`` are as in ``Selection``.
+    ``complete``: ``layout`` is the whole tree, so that nothing can have been left out of it.
     """
 
     because: Because
+    inputs: frozenset[str] = frozenset()
     layout: Mapping[str, str] = field(default_factory=dict)
     passed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     entries: tuple[str, ...] = ()
@@ -104,7 +107,8 @@ def image_of(rules: Rules, tree: Tree) -> Files:
         context = {
             path: (f"the whole build context: {why}",) for path in tree.files if path.startswith(inside)
         }
-        return Files(because=context | dict(_declared(rules, tree.files)), nothing=why)
+        because = context | dict(_declared(rules, tree.files))
+        return Files(because=because, inputs=frozenset(because), nothing=why)
     return _with_dockerfile(rules, tree, targets, image)
 
 
@@ -140,6 +144,7 @@ def select(
     because = {path: why for path, why in because.items() if ignored.relevant(path)}
     return Selection(
         because=because,
+        inputs=files.inputs,
         nothing=files.nothing or _why_nothing(files, closed, because),
         idle=files.idle,
         unused=tuple(unused),
@@ -165,6 +170,12 @@ class Union:
         if self.rules.by_patterns_alone:
             return self._patterns.relevant(path)
         return any(path in end.because for end in self.ends)
+
+    def in_image(self, path: str) -> bool:
+        """Whether a relevant path is in the image, as far as anything says so, and not only in its making."""
+        if self.rules.by_patterns_alone:
+            return self._patterns.relevant(path) and path not in self.rules.build_files
+        return any(path in end.because and path not in end.inputs for end in self.ends)
 
     def because(self, path: str) -> tuple[str, ...]:
         """Why the path counts; empty where it does not."""
@@ -214,6 +225,7 @@ def _without_dockerfile(rules: Rules, tree: Tree, targets: Mapping[str, str]) ->
         roots = [*dict.fromkeys(posixpath.dirname(entry) for entry in entries if entry in placed), "/"]
     return Files(
         because=because,
+        inputs=frozenset(rules.build_files),
         layout=placed,
         passed=passed,
         entries=entries,
@@ -247,6 +259,7 @@ def _with_dockerfile(rules: Rules, tree: Tree, targets: Mapping[str, str], image
     doubts = [each for each in (doubt, image.unresolved) if each is not None]
     return Files(
         because=because,
+        inputs=frozenset(because) - set(image.layout.values()),
         layout=placed,
         passed=passed,
         entries=entries,
