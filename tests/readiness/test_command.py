@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import logging
 import shutil
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -53,15 +51,6 @@ def place(database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pl
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
     return Place(tmp_path, database)
-
-
-@pytest.fixture(autouse=True)
-def _gate_logger_as_it_was() -> Iterator[None]:
-    """The command line sets up the gate's logger for the whole process."""
-    logger = logging.getLogger("drift_gate")
-    before = logger.handlers[:], logger.level, logger.propagate
-    yield
-    logger.handlers[:], logger.level, logger.propagate = before
 
 
 def test_0_the_example_as_it_stands(place: Place, capsys: pytest.CaptureFixture[str]) -> None:

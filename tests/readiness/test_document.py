@@ -6,14 +6,18 @@ import re
 from pathlib import Path
 from typing import Literal, get_args
 
+import pytest
+
 from predictions.coordinator import cli
 from predictions.coordinator.readiness import settings
 from predictions.coordinator.readiness.facts import ByHistory
 from predictions.coordinator.readiness.reasons import REASONS
 from predictions.coordinator.readiness.settings import load
+from scripts.make_readiness import write
 from shared.deployment.facts import CAUSES
 
-DOCUMENT = (Path(__file__).parents[2] / "docs" / "readiness.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+DOCUMENT = (ROOT / "docs" / "readiness.md").read_text(encoding="utf-8")
 
 
 def blocks(language: str) -> list[str]:
@@ -53,3 +57,17 @@ def test_the_shown_command_is_one() -> None:
     (line,) = [line for line in "".join(blocks("sh")).splitlines() if "prediction-coordinator" in line]
     _, _, arguments = line.partition("prediction-coordinator ")
     assert cli.parser().parse_args(arguments.split()).phase == "pre-game"
+
+
+def test_the_shown_output_is_the_examples_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some lines of it, word for word."""
+    write(tmp_path / "readiness.sqlite")
+    example = (ROOT / "examples" / "readiness.toml").read_text(encoding="utf-8")
+    (tmp_path / "readiness.toml").write_text(example.replace("../.drift/", ""), encoding="utf-8")
+    monkeypatch.setenv("COORDINATOR_READINESS", str(tmp_path / "readiness.toml"))
+    assert cli.main(["readiness", "--game-date", "2026-02-05"]) == 0
+    printed = [line.split() for line in capsys.readouterr().out.splitlines()]
+    (shown,) = blocks("text")
+    assert all(line.split() in printed for line in shown.splitlines())

@@ -8,7 +8,6 @@ import pickle
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from datetime import date
 from pathlib import Path
@@ -63,17 +62,13 @@ def place(database: Path, tmp_path: Path) -> Place:
 
 
 @pytest.fixture(autouse=True)
-def _heard(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """The gate's logger as a library has it, whatever a command line made of it before."""
-    loggers = [logging.getLogger(name) for name in ("drift_gate", "drift_gate.verdict")]
-    before = [(each.handlers[:], each.level, each.propagate) for each in loggers]
-    for each in loggers:
-        each.handlers[:], each.propagate = [], True
-        each.setLevel(logging.INFO)
+def _heard(_loggers_as_they_were: None, caplog: pytest.LogCaptureFixture) -> None:
+    """The gate's loggers as a library has them, whatever a command line made of them before."""
+    for name in ("drift_gate", "drift_gate.verdict"):
+        logger = logging.getLogger(name)
+        logger.handlers[:], logger.propagate = [], True
+        logger.setLevel(logging.INFO)
     caplog.set_level(logging.INFO)
-    yield
-    for each, (handlers, level, propagate) in zip(loggers, before, strict=True):
-        each.handlers[:], each.level, each.propagate = handlers, level, propagate
 
 
 def lines(caplog: pytest.LogCaptureFixture, name: str) -> list[tuple[int, str]]:

@@ -225,6 +225,10 @@ class TestWhatAPersonReads:
                 ByHistory(days=9, direction="low", least_days=3, spreads=20),
                 "usually 50.0 %, normal above 0 %",
             ),
+            (
+                ByHistory(days=9, direction="high", least_days=3, spreads=20),
+                "usually 50.0 %, normal up to 100 %",
+            ),
         ],
     )
     def test_what_is_normal_is_a_sentence(self, threshold: Fixed | ByHistory, text: str) -> None:

@@ -150,9 +150,10 @@ def _unjudged(value: float, threshold: ByHistory, history: History | None) -> It
 
 
 def normally(normal: Bounds, unit: Unit) -> str:
-    """What is normal, in words."""
+    """What is normal, in words; no share is more than 100 %, whatever the spread."""
     low = None if normal.low is None else shown(normal.low, unit)
-    high = None if normal.high is None else shown(normal.high, unit)
+    top = min(normal.high, 100) if unit == "percent" and normal.high is not None else normal.high
+    high = None if top is None else shown(top, unit)
     if normal.middle is None:
         limits = [f"at least {low}" if low else "", f"at most {high}" if high else ""]
         return " and ".join(filter(None, limits))
