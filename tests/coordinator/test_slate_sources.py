@@ -7,6 +7,7 @@ import re
 import sqlite3
 import sys
 import tempfile
+import threading
 import time
 import tracemalloc
 from collections.abc import Iterator, Sequence
@@ -283,6 +284,15 @@ class TestSqlite:
 def bigquery() -> Iterator[FakeBigQuery]:
     with serving(FakeBigQuery()) as fake:
         yield fake
+    readers_end()
+
+
+def readers_end() -> None:
+    """No thread goes on asking after its test: each query that is heard may be billed."""
+    for reader in threading.enumerate():
+        if reader.name == "slate from BigQuery":
+            reader.join(10)
+            assert not reader.is_alive()
 
 
 def table(fake: FakeBigQuery, **more: Any) -> BigQueryTable:
@@ -413,6 +423,7 @@ class TestBigQuery:
         nobody.port = 9  # the discard service: nothing listens
         with pytest.raises(SlateError, match=r"did not answer within 1 s|cannot be read"):
             read(table(nobody, deadline_s=1.0))
+        readers_end()
 
     def test_without_its_extra_says_what_to_install(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, "google.cloud.bigquery", None)

@@ -125,6 +125,7 @@ def serving(fake: FakeBigQuery) -> Iterator[FakeBigQuery]:
         def _answer(self, answer: tuple[int, dict[str, Any]]) -> None:
             if fake.hangs_after is not None and fake.pages > fake.hangs_after:
                 fake.ended.wait(60)
+                self.close_connection = True
                 return
             text = json.dumps(answer[1]).encode()
             self.send_response(answer[0])

@@ -99,6 +99,8 @@ class BigQueryTable:
                     api_timeout=left,
                     wait_timeout=left,
                     retry=DEFAULT_RETRY.with_timeout(left),
+                    # The default goes on for 40 minutes, in the thread that nobody waits for.
+                    job_retry=None,  # type: ignore[arg-type]  # None is documented and means: no retry
                     page_size=PAGE_SIZE,
                 )
                 for page in found.pages:
