@@ -88,6 +88,11 @@ class Access:
         """Whether ID tokens are verified here."""
         return bool(self.audiences)
 
+    @property
+    def bypass_possible(self) -> bool:
+        """Whether anybody has the permission to start past a check."""
+        return self.mode == "open" or bool(self.bypass_callers) or self.bypass_key is not None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:

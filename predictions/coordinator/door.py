@@ -55,16 +55,23 @@ class Door:
         headers, out = Headers(scope=scope), _Out(send)
         with logs.traced(headers):
             try:
-                if scope["path"] not in UNGUARDED:
-                    scope[CALLER] = await self._caller(headers)
-                body = await _body(headers, receive)
-                await self.app(scope, _replayed(body, receive), out)
+                if scope["path"] in UNGUARDED:
+                    await self._pass(scope, receive, out)
+                else:
+                    scope[CALLER] = caller = await self._caller(headers)
+                    with logs.labelled(actor=caller.actor):
+                        await self._pass(scope, receive, out)
             except Exception as error:  # the last place that can answer
                 if out.started:
                     raise
                 if isinstance(error, AccessError):
                     log.warning("%s %s refused: %s", scope["method"], render.plain(scope["path"]), error)
                 await problem_response(error)(scope, receive, out)
+
+    async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand the request on, once its whole body is here."""
+        body = await _body(Headers(scope=scope), receive)
+        await self.app(scope, _replayed(body, receive), send)
 
     async def _caller(self, headers: Headers) -> Caller:
         presented = Presented(

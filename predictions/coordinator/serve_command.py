@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 from typing import TYPE_CHECKING
 
 from predictions.coordinator import access
@@ -10,6 +11,8 @@ from predictions.coordinator.config import Config
 from predictions.coordinator.exceptions import MissingExtraError
 from predictions.coordinator.opening import open_coordinator
 from shared.deployment.settings import environment
+
+log = logging.getLogger("prediction_coordinator")
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -56,6 +59,8 @@ def _serve(arguments: argparse.Namespace) -> int:
     host, port = server.address(arguments.host, arguments.port, environ)
     who = access.read(environ, host)
     config = Config.of(environ)
+    if not who.bypass_possible:
+        log.warning("nobody may bypass a check over HTTP: docs/access.md says how to let somebody")
     with open_coordinator(config) as coordinator, server.listen(host, port) as sock:
         server.run(App(server.parts(coordinator, config, who)), sock)
     return 0

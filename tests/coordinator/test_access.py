@@ -85,6 +85,28 @@ def test_lists_are_e_mail_addresses_in_any_case() -> None:
     assert access.read(environ, EVERYWHERE).callers == {NIGHTLY, "x@y.z"}
 
 
+@pytest.mark.parametrize(
+    ("environ", "possible"),
+    [
+        ({}, True),
+        ({"COORDINATOR_ACCESS": "platform"}, False),
+        ({"COORDINATOR_ACCESS": "platform", "COORDINATOR_BYPASS_CALLERS": ON_CALL}, True),
+        ({"COORDINATOR_ACCESS": "api-key", "COORDINATOR_API_KEY": KEY}, False),
+        (
+            {
+                "COORDINATOR_ACCESS": "api-key",
+                "COORDINATOR_API_KEY": KEY,
+                "COORDINATOR_BYPASS_KEY": OTHER_KEY,
+            },
+            True,
+        ),
+    ],
+)
+def test_a_server_knows_that_nobody_may_bypass(environ: dict[str, str], possible: bool) -> None:
+    """It is said at its start, and not found out in the emergency."""
+    assert access.read(environ, "127.0.0.1").bypass_possible is possible
+
+
 def test_a_refused_bypass_is_an_error_of_its_own() -> None:
     """The log and the answer tell it from any other refusal."""
     caller = access.Caller(actor=NIGHTLY, may=frozenset({"read", "start"}))

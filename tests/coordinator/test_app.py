@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -364,6 +366,21 @@ class TestAnyAnswer:
 
         problem(here.client.post("/start", content=endless()), 413, "body-too-large")
         assert sent <= door.LARGEST_BODY + 2 * 65_536
+
+    def test_to_a_body_that_does_not_come_does_not_wait_for_it(
+        self, here: Served, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Whoever sends a byte now and then must not keep a place for ever."""
+        monkeypatch.setattr(door, "SLOWEST_BODY_S", 0.3)
+
+        async def slow() -> Any:
+            for _ in range(200):
+                yield b"{"
+                await asyncio.sleep(0.05)
+
+        began = time.monotonic()
+        problem(here.client.post("/start", content=slow()), 408, "body-too-slow")
+        assert time.monotonic() - began < 5
 
     def test_to_a_start_without_json_as_its_type_is_a_refusal(self, here: Served) -> None:
         """A form in a web page can send text, and not JSON without asking first."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import signal
 import socket
@@ -215,7 +216,7 @@ class TestAnIdToken:
         for _ in range(4):
             stage.world.change()
         with certs_server(key("one")) as certs:
-            environ = {**self.ENVIRON, "COORDINATOR_CERTS_URL": certs.url}
+            environ = {**self.ENVIRON, "COORDINATOR_CERTS_URL": certs.url, "K_SERVICE": "coordinator"}
             token = key("one").token("on-call@example.com")
             with serving(stage, environ, "--host", "0.0.0.0") as running:  # noqa: S104 (who asks is asked)
                 assert running.start(skip_drift_check=True).status_code == 401
@@ -230,6 +231,9 @@ class TestAnIdToken:
                 said = running.said()
             assert "drift gate bypassed for prediction-worker by on-call@example.com" in said
             assert "bypass refused to nightly@example.com" in said
+            lines = [json.loads(line) for line in said.splitlines()]  # not one is anything else
+            verdict = next(line for line in lines if line.get("event") == "drift_verdict")
+            assert verdict["logging.googleapis.com/labels"] == {"actor": "on-call@example.com"}
             assert token not in said
             assert nightly not in said
 
@@ -253,14 +257,22 @@ class TestItDoesNotServe:
         assert done.code == 2
         assert "COORDINATOR_ACCESS is not set" in done.err
 
-    def test_a_container_without_one_either(self, stage: Stage) -> None:
+    @pytest.mark.parametrize(
+        ("host", "port", "told", "where"),
+        [
+            (None, None, "", ("127.0.0.1", 8080)),
+            (None, None, "0", ("127.0.0.1", 8080)),
+            (None, None, "tcp://10.0.0.1:80", ("127.0.0.1", 8080)),  # Kubernetes' own variable of the name
+            (None, None, "9090", ("0.0.0.0", 9090)),  # noqa: S104 (named, not bound)
+            (None, 1234, "9090", ("0.0.0.0", 1234)),  # noqa: S104 (named, not bound)
+            ("::1", 0, "9090", ("::1", 0)),
+        ],
+    )
+    def test_the_world_unless_told_to(
+        self, host: str | None, port: int | None, told: str, where: tuple[str, int]
+    ) -> None:
         """``PORT`` is how Cloud Run says that the world is to connect."""
-        stage.environ["PORT"] = "0"
-        assert server.address(None, None, stage.environ) == ("127.0.0.1", 8080)
-        stage.environ["PORT"] = "8080"
-        assert server.address(None, None, stage.environ) == ("0.0.0.0", 8080)  # noqa: S104 (named, not bound)
-        done = stage.spawn("prediction-coordinator", "serve")
-        assert (done.code, "COORDINATOR_ACCESS is not set" in done.err) == (2, True)
+        assert server.address(host, port, {"PORT": told}) == where
 
     def test_where_somebody_else_listens(self, stage: Stage) -> None:
         taken = socket.create_server(("127.0.0.1", 0))
@@ -270,7 +282,7 @@ class TestItDoesNotServe:
         assert done.code == 2
         assert f"cannot listen on 127.0.0.1 port {port}" in done.err
 
-    @pytest.mark.parametrize("library", ["fastapi", "uvicorn", "starlette"])
+    @pytest.mark.parametrize("library", ["fastapi", "uvicorn"])
     def test_without_its_extra_and_names_the_line(self, stage: Stage, library: str) -> None:
         done = stage.spawn("prediction-coordinator", "serve", before=f"sys.modules[{library!r}] = None")
         assert done.code == 2
