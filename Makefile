@@ -9,7 +9,7 @@ PYTHON := python3 python3.13 python3.12 python3.11
 PYTEST_ARGS :=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run demo test test-all agree schemathesis fuzz faults lint bench readme lock clean history
+.PHONY: help run demo test test-all kill-test agree schemathesis fuzz faults lint bench readme lock clean history
 .DEFAULT_GOAL := help
 
 help: ## list the goals
@@ -40,6 +40,9 @@ schemathesis: .venv/test.stamp ## ask the HTTP server 5,000 requests made from i
 
 faults: .venv/test.stamp ## try every outside call under every fault; writes docs/faults.md
 	FAULTS_PAGE=1 $(BIN)/python -m pytest -n0 -s $(PYTEST_ARGS) tests/faults/test_fault_matrix.py
+
+kill-test: .venv/test.stamp ## kill a coordinator 200 times, resume, and write docs/kill-test.md
+	PYTHONPATH=.:tests $(BIN)/python -m support.killing --runs 200 --write docs/kill-test.md
 
 lint: .venv/test.stamp ## check style (ruff) and types (mypy)
 	$(BIN)/ruff check .
