@@ -28,6 +28,7 @@ from support.zygote import Zygote, zygote
 from shared.deployment import waiting
 from shared.deployment.testing import FakeCloudRun, HistoryBuilder
 from shared.deployment.testing.git_server import GitServer
+from shared.deployment.verdict import Reason
 
 #: The deadline of every cell, and what a check may take on top of it, in seconds.
 DEADLINE_S, SLACK_S = 1.0, 0.2
@@ -102,6 +103,12 @@ class Cell:
         return f"{self.decision}: {told}" if told and self.decision != "deny" else told or self.decision
 
 
+def coded(reason: Reason) -> str:
+    """The code of ``reason``; with the cause of a witness that was not heard."""
+    unheard = reason.code == "evidence-unreachable"
+    return f"{reason.code} ({reason.data['cause']})" if unheard else reason.code
+
+
 @dataclass(frozen=True)
 class Seen:
     """What a check came to, and how long it took."""
@@ -173,12 +180,13 @@ def google_certificate() -> Path:
 class Ground:
     """What every cell starts from, made once: ``repo``, its ``remote``, and one that is a commit ``ahead``.
 
-    ``server`` serves all three over HTTP.
+    ``server`` serves all three over HTTP. ``blobs`` are the worker's files: the content's id by path.
     """
 
     folder: Path
     first: str
     server: GitServer
+    blobs: dict[str, str]
 
 
 @cache
@@ -190,7 +198,9 @@ def ground() -> Ground:
     world.history.clone(folder / "remote")
     ahead = world.history.clone(folder / "ahead")
     ahead.commit({"docs/readme.md": "newer\n"}, when=datetime.now(UTC) - timedelta(minutes=30))
-    return Ground(folder, world.first, GitServer(folder).__enter__())
+    listed = world.history.git("ls-tree", "-r", "main", "predictions/worker", "shared").splitlines()
+    blobs = {path: entry.split()[2] for entry, path in (line.split("\t") for line in listed)}
+    return Ground(folder, world.first, GitServer(folder).__enter__(), blobs)
 
 
 class CellWorld(World):
@@ -251,8 +261,9 @@ def _starved(cell: Cell, seen: Seen) -> bool:
     Side by side, and beside whatever else a machine does, it may be kept from the processor for a second:
     only what is late by itself, too, is late.
     """
+    out_of_time = seen.cause == "timeout" or any("(timeout)" in code for code in seen.codes)
     late = seen.seconds > DEADLINE_S + SLACK_S
-    return late or bool(wrong(cell, seen) and (seen.seconds > 0.8 * DEADLINE_S or seen.cause == "timeout"))
+    return late or bool(wrong(cell, seen) and (seen.seconds > 0.8 * DEADLINE_S or out_of_time))
 
 
 def _check_apart(cell: Cell, world: World, forks: Zygote) -> Seen:
@@ -293,7 +304,7 @@ def check(world: World, heard: _Heard) -> Seen:
     return Seen(
         decision=outcome.decision,
         cause=unknown.cause if unknown else None,
-        codes=tuple(reason.code for reason in verdict.reasons),
+        codes=tuple(map(coded, verdict.reasons)),
         seconds=seconds,
         warnings=heard.by_this_thread(),
         left=tuple(left_running(str(world.folder))),

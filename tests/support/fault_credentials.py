@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from support.fault_cells import Cell, Prepare, google_certificate
 from support.fault_server import (
+    ANSWERS,
     FaultServer,
     Way,
     answering,
@@ -93,21 +94,10 @@ def ways(good: bytes) -> dict[str, Way]:
     """Each fault of an HTTP answer, in place of the ``good`` one."""
     head, _, body = good.partition(b"\r\n\r\n")
     half = head + b"\r\n\r\n" + body[: len(body) // 2]
-    status = {
-        "401": http("401 Unauthorized", body=b'{"error": "invalid_client"}', kind=JSON),
-        "403": http("403 Forbidden", body=b'{"error": "access_denied"}', kind=JSON),
-        "404": http("404 Not Found"),
-        "408": http("408 Request Timeout"),
-        "429": http("429 Too Many Requests"),
-        "429 with Retry-After": http("429 Too Many Requests", "Retry-After: 60"),
-        "500": http("500 Internal Server Error"),
-        "503": http("503 Service Unavailable"),
-        "malformed": http("200 OK", "Metadata-Flavor: Google", body=b"{\xff", kind=JSON),
-        "wrong content type": http("200 OK", kind="text/html", body=b"<html>Please log in</html>"),
-    }
     huge = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n"
     return {
-        **{fault: answering(answer) for fault, answer in status.items()},
+        **{fault: answering(answer) for fault, answer in ANSWERS.items()},
+        "malformed": answering(http("200 OK", "Metadata-Flavor: Google", body=b"{\xff", kind=JSON)),
         "nothing": answering(good),
         "reset": slam,
         "hang before the answer": silence,

@@ -13,17 +13,11 @@ from support.fault_server import (
     FaultServer,
     Way,
     answering,
-    cutting,
     dead_port,
     deaf_port,
-    dripping,
     forever,
-    garbling,
-    http,
+    over_http,
     relay,
-    resetting,
-    silence,
-    stalling,
 )
 from support.github import certificate
 from support.world import World
@@ -38,37 +32,31 @@ ASKED, FETCHED, STANDS_IN = "git remote, asked", "git remote, fetched from", "gi
 MIRRORED = "git remote, mirrored over https"
 
 
-def ways(there: Address) -> dict[str, tuple[Way, str]]:
-    """For each fault that an answer over HTTP can have the way, and the cause that it has to come to."""
-    statuses = {
-        "401": (http("401 Unauthorized", 'WWW-Authenticate: Basic realm="x"'), "credentials"),
-        "403": (http("403 Forbidden"), "credentials"),
-        "404": (http("404 Not Found"), "not-found"),
-        "408": (http("408 Request Timeout"), "timeout"),
-        "429": (http("429 Too Many Requests"), "rate-limited"),
-        "429 with Retry-After": (http("429 Too Many Requests", "Retry-After: 60"), "rate-limited"),
-        "500": (http("500 Internal Server Error"), "unavailable"),
-        "503": (http("503 Service Unavailable"), "unavailable"),
-        "wrong content type": (
-            http("200 OK", kind="text/html", body=b"<html>\n<p>Please log in\n</html>\n"),
-            "invalid-response",
-        ),
-    }
-    endless = b"HTTP/1.1 200 OK\r\nContent-Type: " + ADVERTISED.encode() + b"\r\n\r\n"
-    endless += b"001e# service=git-upload-pack\n0000"
-    spoiled = {
-        "reset": (resetting, "unavailable"),
-        "hang in the answer": (stalling, "timeout"),
-        "slow drip": (dripping, "timeout"),
-        "truncated": (cutting, "unavailable"),
-        "malformed": (garbling, "invalid-response"),
-    }
-    return {
-        **{fault: (answering(answer), cause) for fault, (answer, cause) in statuses.items()},
-        **{fault: (relay(there, after=MIDDLE, then=then), cause) for fault, (then, cause) in spoiled.items()},
-        "hang before the answer": (silence, "timeout"),
-        "huge": (answering(endless, forever(REF_LINE * 1000)), "timeout"),
-    }
+CAUSES = {
+    "401": "credentials",
+    "403": "credentials",
+    "404": "not-found",
+    "408": "timeout",
+    "429": "rate-limited",
+    "429 with Retry-After": "rate-limited",
+    "500": "unavailable",
+    "503": "unavailable",
+    "wrong content type": "invalid-response",
+    "reset": "unavailable",
+    "hang before the answer": "timeout",
+    "hang in the answer": "timeout",
+    "slow drip": "timeout",
+    "truncated": "unavailable",
+    "malformed": "invalid-response",
+    "huge": "timeout",
+}
+
+
+def way(fault: str) -> Way:
+    """What a git host, seen through the fault, does."""
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: {ADVERTISED}\r\n\r\n001e# service=git-upload-pack\n0000"
+    huge = answering(head.encode(), forever(REF_LINE * 1000))
+    return over_http(upstream(), middle=MIDDLE, huge=huge)[fault]
 
 
 def upstream() -> Address:
@@ -90,8 +78,7 @@ def asked(fault: str) -> Prepare:
     """The first request to the remote meets the fault."""
 
     def prepare(world: World, stack: ExitStack) -> None:
-        way = relay(upstream()) if fault == "nothing" else ways(upstream())[fault][0]
-        put_remote(world, address_at(stack.enter_context(FaultServer(way)).host))
+        put_remote(world, address_at(stack.enter_context(FaultServer(way(fault))).host))
 
     return prepare
 
@@ -119,9 +106,7 @@ def fetched(fault: str) -> Prepare:
     """The remote says that it has a newer commit, and the connection over which that is fetched fails."""
 
     def prepare(world: World, stack: ExitStack) -> None:
-        sound = relay(upstream())
-        faulty = sound if fault == "nothing" else ways(upstream())[fault][0]
-        server = stack.enter_context(FaultServer(_second(sound, faulty)))
+        server = stack.enter_context(FaultServer(_second(way("nothing"), way(fault))))
         put_remote(world, address_at(server.host, folder="ahead"))
 
     return prepare
@@ -144,8 +129,7 @@ def confirmed(fault: str) -> Prepare:
         server = stack.enter_context(FaultServer(relay(upstream())))
         put_remote(world, address_at(server.host))
         assert world.verdict().decision == "allow"
-        if fault != "nothing":
-            server.way = ways(upstream())[fault][0]
+        server.way = way(fault)
 
     return prepare
 
@@ -157,8 +141,8 @@ def mirrored(fault: str) -> Prepare:
         file = certificate(world.folder.parent)
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         tls.load_cert_chain(file)
-        way = relay(upstream()) if fault in ("nothing", "TLS failure") else ways(upstream())[fault][0]
-        address = address_at(stack.enter_context(FaultServer(way, tls=tls)).host, "https")
+        server = FaultServer(way("nothing" if fault == "TLS failure" else fault), tls=tls)
+        address = address_at(stack.enter_context(server).host, "https")
         world.toml = world.toml.replace(
             'target_ref = "main"', f'repository = "{address}"\ntarget_ref = "main"'
         )
@@ -168,25 +152,24 @@ def mirrored(fault: str) -> Prepare:
     return prepare
 
 
-_CAUSES = {fault: cause for fault, (_, cause) in ways(("127.0.0.1", 1)).items()}
 #: What a stand-in and TLS may make a difference to; how a status is read they do not change.
 _BROKEN = ("reset", "hang before the answer", "hang in the answer", "truncated", "malformed")
 
 CELLS = [
     Cell(ASKED, "nothing", asked("nothing"), decision="allow"),
-    *(Cell(ASKED, fault, asked(fault), cause=cause) for fault, cause in _CAUSES.items()),
+    *(Cell(ASKED, fault, asked(fault), cause=cause) for fault, cause in CAUSES.items()),
     Cell(ASKED, "refused", _dead, cause="unavailable"),
     Cell(ASKED, "hang at connect", _deaf, cause="timeout"),
     Cell(ASKED, "DNS failure", nowhere("no-such-host.invalid"), cause="unavailable"),
     Cell(ASKED, "TLS failure", _untrusted, cause="unavailable"),
     Cell(FETCHED, "nothing", fetched("nothing"), decision="allow"),
-    *(Cell(FETCHED, fault, fetched(fault), cause=cause) for fault, cause in _CAUSES.items()),
+    *(Cell(FETCHED, fault, fetched(fault), cause=cause) for fault, cause in CAUSES.items()),
     Cell(STANDS_IN, "nothing", confirmed("nothing"), decision="allow"),
     *(
         Cell(STANDS_IN, fault, confirmed(fault), decision="warn", codes=("target-may-be-stale",))
         for fault in ("401", "404", "429", "503", *_BROKEN)
     ),
     Cell(MIRRORED, "nothing", mirrored("nothing"), decision="allow"),
-    *(Cell(MIRRORED, fault, mirrored(fault), cause=_CAUSES[fault]) for fault in ("401", "503", *_BROKEN)),
+    *(Cell(MIRRORED, fault, mirrored(fault), cause=CAUSES[fault]) for fault in ("401", "503", *_BROKEN)),
     Cell(MIRRORED, "TLS failure", mirrored("TLS failure"), cause="unavailable"),
 ]

@@ -92,6 +92,8 @@ class FaultServer:
         finally:
             with self._lock:
                 self._open.discard(connection)
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)  # a close alone waits for whoever reads from it
             connection.close()
 
     def _secured(self, connection: socket.socket, tls: ssl.SSLContext) -> socket.socket:
@@ -282,3 +284,39 @@ def http(status: str, *fields: str, body: bytes = b"", kind: str = "text/plain")
     """A whole answer, after which the connection ends."""
     head = [f"HTTP/1.1 {status}", f"Content-Type: {kind}", f"Content-Length: {len(body)}", *fields]
     return "\r\n".join([*head, "Connection: close", "", ""]).encode() + body
+
+
+#: What a server may answer in place of the truth, by the fault.
+ANSWERS = {
+    "401": http("401 Unauthorized", 'WWW-Authenticate: Basic realm="x"'),
+    "403": http("403 Forbidden"),
+    "404": http("404 Not Found"),
+    "408": http("408 Request Timeout"),
+    "429": http("429 Too Many Requests"),
+    "429 with Retry-After": http("429 Too Many Requests", "Retry-After: 60"),
+    "500": http("500 Internal Server Error"),
+    "503": http("503 Service Unavailable"),
+    "wrong content type": http("200 OK", kind="text/html", body=b"<html>\n<p>Please log in\n</html>\n"),
+}
+#: What may happen to a true answer on its way.
+SPOILS: dict[str, Spoil] = {
+    "reset": resetting,
+    "hang in the answer": stalling,
+    "slow drip": dripping,
+    "truncated": cutting,
+    "malformed": garbling,
+}
+
+
+def over_http(there: Address, *, middle: int, huge: Way) -> dict[str, Way]:
+    """Every way in which what is asked over HTTP, and is truly ``there``, can go wrong; and the sound one.
+
+    So many bytes, ``middle``, of a spoiled answer are sound.
+    """
+    return {
+        "nothing": relay(there),
+        **{fault: answering(answer) for fault, answer in ANSWERS.items()},
+        **{fault: relay(there, after=middle, then=then) for fault, then in SPOILS.items()},
+        "hang before the answer": silence,
+        "huge": huge,
+    }
