@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from support.fault_server import FaultServer, relay
+
 from shared.deployment.testing import FakeCloudRun
 
 
@@ -26,7 +28,10 @@ class CloudProcess:
     process: subprocess.Popen[str]
 
     def tell(self, method: str, *args: Any, **more: Any) -> Any:
-        """Call ``method`` of the ``FakeCloudRun`` over there; its answer, or None for one that is no text."""
+        """Call ``method`` of the ``FakeCloudRun`` over there; its answer, or None for one that is no text.
+
+        ``close_all`` resets every connection to it.
+        """
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.write(json.dumps([method, args, more]) + "\n")
@@ -56,11 +61,13 @@ def cloud_process() -> Iterator[CloudProcess]:
 
 def main() -> None:
     with FakeCloudRun() as cloud:
-        print(cloud.host, flush=True)
-        for line in sys.stdin:
-            method, args, more = json.loads(line)
-            answer = getattr(cloud, method)(*args, **more)
-            print(json.dumps(answer if isinstance(answer, str) else None), flush=True)
+        name, _, port = cloud.host.partition(":")
+        with FaultServer(relay((name, int(port)))) as road:
+            print(road.host, flush=True)
+            for line in sys.stdin:
+                method, args, more = json.loads(line)
+                answer = getattr(road if method == "close_all" else cloud, method)(*args, **more)
+                print(json.dumps(answer if isinstance(answer, str) else None), flush=True)
 
 
 if __name__ == "__main__":
