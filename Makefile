@@ -63,7 +63,7 @@ LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.1
 
 readme: .venv/run.stamp ## write the generated parts of README.md anew
 	$(BIN)/python scripts/readme.py
-	$(BIN)/python scripts/access.py
+	$(BIN)/python scripts/pages.py
 
 lock: .venv/test.stamp ## lock the newest allowed versions of all requirements
 	$(LOCK) --extra all -o requirements/run.txt

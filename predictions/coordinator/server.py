@@ -32,8 +32,8 @@ CUT_OFF_S = 8
 #: Seconds for which an idle connection stays: longer than the 600 for which Google's load balancers keep
 #: theirs, so that a request never meets a connection that is being closed.
 KEEP_ALIVE_S = 620
-#: Requests beside each other before more are refused with 503; the threads are fewer, the waiting is cheap.
-AT_ONCE = 256
+#: Connections, idle ones too, before more are refused with 503; the threads are fewer.
+CONNECTIONS = 1000
 
 
 def parts(coordinator: Coordinator, config: Config, who: access.Access) -> Parts:
@@ -90,7 +90,7 @@ def run(app: App, sock: socket.socket) -> None:
         http="h11",
         ws="none",
         loop="asyncio",
-        limit_concurrency=AT_ONCE,
+        limit_concurrency=CONNECTIONS,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=CUT_OFF_S,
     )

@@ -16,10 +16,9 @@ from support.google_tokens import certs_server, key, passed_on
 
 from predictions.coordinator import access
 from predictions.coordinator.problems import TYPE_PREFIX
-from scripts import access as page
-from scripts.access import CALLERS, COLUMNS, SERVERS, Who, answers, host
+from scripts import pages as page
+from scripts.pages import CALLERS, COLUMNS, SERVERS, Who, answers, host
 
-PAGE = Path(__file__).parents[2] / "docs" / "access.md"
 CELLS = [
     pytest.param(server, who, column, id=f"{server}-{who.words}-{column}".replace("`", ""))
     for server, callers in CALLERS.items()
@@ -136,12 +135,12 @@ def test_two_of_one_header_are_none(opened: Opened) -> None:
     assert opened("`api-key`").client.get("/batches", headers=sent).status_code == 401
 
 
-def test_the_page_is_what_the_code_decides() -> None:
-    """Otherwise: python scripts/access.py."""
-    text = PAGE.read_text(encoding="utf-8")
-    assert page.page(text) == text
+@pytest.mark.parametrize("file", page.PAGES, ids=lambda file: file.name)
+def test_the_page_is_what_the_code_decides(file: Path) -> None:
+    """Otherwise: python scripts/pages.py."""
+    assert page.page(file) == file.read_text(encoding="utf-8")
 
 
 def test_the_page_names_each_variable() -> None:
-    text = PAGE.read_text(encoding="utf-8")
+    text = page.ACCESS.read_text(encoding="utf-8")
     assert [name for name in access.VARIABLES if f"| `{name}` |" not in text] == []

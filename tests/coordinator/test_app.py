@@ -9,7 +9,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +21,7 @@ from coordinator.served import DAY, Served, pushed, served, two_players
 from coordinator.worlds import World, a_verdict
 
 from predictions.coordinator import door
+from predictions.coordinator.coordinator import Step
 from predictions.coordinator.problems import TYPE_PREFIX
 from predictions.worker.messages import Completion
 from predictions.worker.worker import Prediction
@@ -138,18 +139,23 @@ class TestARefusal:
 
 class TestTwoStarts:
     def test_that_are_judged_at_the_same_time_make_one_batch(self, world: World, tmp_path: Path) -> None:
-        """One wins; the other one is told which batch it was."""
-        both = threading.Barrier(2)
+        """One wins; the other one is told so while the first is still at work."""
+        both, refused = threading.Barrier(2), threading.Event()
 
         def gate(**_: Any) -> Verdict:
             both.wait(20)
             return a_verdict()
 
-        with served(tmp_path, gate=gate) as made, ThreadPoolExecutor(2) as pool:
-            answers = list(pool.map(lambda _: start(made), range(2)))
-            assert len(batches(made)) in {1, 2}
-        codes = sorted(answer.status_code for answer in answers)
-        assert codes in ([202, 202], [202, 409])
+        def tell(event: object) -> None:
+            if isinstance(event, Step):
+                refused.wait(20)
+
+        with served(tmp_path, gate=gate, tell=tell) as made, ThreadPoolExecutor(2) as pool:
+            asked = [pool.submit(start, made) for _ in range(2)]
+            first, second = (each.result() for each in _as_done(asked, refused))
+            problem(first, 409, "batch-running")
+            assert second.status_code == 202
+            assert [batch["id"] for batch in batches(made)] == [second.json()["batch"]["id"]]
 
     def test_of_a_date_that_is_at_work_name_its_batch(self, world: World, tmp_path: Path) -> None:
         """The type tells it from drift, though both are 409."""
@@ -169,7 +175,7 @@ class TestTwoStarts:
 
         with served(tmp_path, gate=gate) as made, ThreadPoolExecutor(9) as pool:
             answers = [pool.submit(start, made, dry_run=True) for _ in range(9)]
-            refused = next(done.result() for done in _as_done(answers))
+            refused = next(as_completed(answers, timeout=20)).result()
             problem(refused, 503, "busy")
             assert refused.headers["retry-after"] == "30"
             assert made.client.get("/health").status_code == 200
@@ -177,10 +183,13 @@ class TestTwoStarts:
             assert sorted(each.result().status_code for each in answers) == [200] * 8 + [503]
 
 
-def _as_done(answers: list[Any]) -> Iterator[Any]:
-    from concurrent.futures import as_completed
-
-    yield from as_completed(answers, timeout=20)
+def _as_done(
+    answers: list[Future[httpx.Response]], then: threading.Event
+) -> Iterator[Future[httpx.Response]]:
+    """The answers as they come; ``then`` is set after the first."""
+    for answer in as_completed(answers, timeout=20):
+        yield answer
+        then.set()
 
 
 class TestABypass:

@@ -20,7 +20,7 @@ from coordinator.worlds import World, a_verdict
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import GenerationMode
 
-from scripts.access import BYPASS_KEY, SERVERS
+from scripts.pages import BYPASS_KEY, SERVERS
 
 CASES = int(os.environ.get("SCHEMATHESIS_CASES", "300"))
 #: The real gate costs some tens of milliseconds a start; a few hundred cases ask for no more than its shape.

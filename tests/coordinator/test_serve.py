@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -24,6 +26,7 @@ from support.world import WORKER, World
 from predictions.coordinator import identity, server
 from shared.deployment.testing import FakeCloudRun
 
+PAGE = Path(__file__).parents[2] / "docs" / "http.md"
 #: Seconds that a process may take to begin, and to end after its promise, on a busy machine.
 SLACK_S = 30.0
 #: Cloud Run sends SIGKILL ten seconds after SIGTERM.
@@ -201,6 +204,36 @@ def test_at_its_end_whoever_is_at_work_finishes(stage: Stage) -> None:
         seconds = running.told_to_end()
         assert type_of(working.result(10)) == "drift-unknown"
         assert seconds < server.FINISH_S + SLACK_S
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="the lines to paste are for curl")
+def test_the_lines_of_the_page_do_what_it_says(stage: Stage) -> None:
+    """docs/http.md: a start, a look, and a start past drift."""
+    (lines,) = re.findall(r"^```sh\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    with serving(stage) as running:
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", lines],
+            env={
+                "PATH": os.environ["PATH"],
+                "URL": str(running.client.base_url),
+                "TOKEN": "none-is-asked-for",
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+    assert done.returncode == 0, done.stdout + done.stderr
+    started, listed, bypassed = json.loads(f"[{done.stdout.replace('}{', '},{')}]")
+    assert [batch["id"] for batch in listed["batches"]] == [started["batch"]["id"]]
+    assert bypassed["batch"]["break_glass"]["reason"] == "tip-off in ten minutes"
+
+
+def test_ctrl_c_ends_it_as_it_ends_every_command(stage: Stage) -> None:
+    with serving(stage) as running:
+        running.process.send_signal(signal.SIGINT)
+        assert running.process.wait(KILLED_AFTER_S + SLACK_S) == 130
+        assert "Traceback" not in running.said()
 
 
 class TestAnIdToken:

@@ -1,8 +1,8 @@
-"""Writes the table of docs/access.md anew: who may what, as the code decides it.
+"""Writes the tables of docs/access.md and docs/http.md anew: who may what, and which error is which status.
 
-    python scripts/access.py
+    python scripts/pages.py
 
-A test holds that the committed file is what this writes, and that the server answers each cell so.
+A test holds that the committed files are what this writes, and that the server answers each cell so.
 """
 
 from __future__ import annotations
@@ -17,10 +17,14 @@ sys.path.insert(0, str(ROOT))
 
 from predictions.coordinator import access  # noqa: E402 (needs the path above)
 from predictions.coordinator.access import Access, Caller, Permission  # noqa: E402
-from predictions.coordinator.exceptions import UnauthenticatedError  # noqa: E402
+from predictions.coordinator.exceptions import (  # noqa: E402
+    DriftUnknownError,
+    ReadinessUnknownError,
+    UnauthenticatedError,
+)
+from predictions.coordinator.problems import KINDS  # noqa: E402
 
-PAGE = ROOT / "docs" / "access.md"
-BEGIN, END = "<!-- begin who -->\n", "<!-- end who -->\n"
+ACCESS, HTTP = ROOT / "docs" / "access.md", ROOT / "docs" / "http.md"
 
 AUDIENCE = "https://coordinator.example.com"
 KEY, BYPASS_KEY = "the-key-of-the-scheduler", "the-key-for-emergencies"
@@ -110,25 +114,42 @@ def answers(server: str, who: Who) -> list[str]:
     return ["yes" if permission in caller.may else "403" for permission in COLUMNS.values()]
 
 
-def table() -> str:
-    """The table in Markdown."""
-    return "".join(f"{line}\n" for line in _lines())
+#: Errors that heal or not by their cause.
+_SOMETIMES = (DriftUnknownError, ReadinessUnknownError)
 
 
-def _lines() -> Iterator[str]:
+def problems() -> Iterator[str]:
+    """The lines of the table of problems."""
+    yield "| status | type ends with | what it says | `Retry-After` |"
+    yield "|---|---|---|---|"
+    told = {(kind.status, kind.name): (error, kind) for error, kind in KINDS.items()}
+    for (status, name), (error, kind) in sorted(told.items()):
+        retry = "where it may heal" if error in _SOMETIMES else "yes" if kind.heals else ""
+        yield f"| {status} | `{name}` | {kind.title} | {retry} |"
+
+
+def who() -> Iterator[str]:
+    """The lines of the table of who may what."""
     yield f"| `COORDINATOR_ACCESS` | who | {' | '.join(COLUMNS)} |"
     yield "|" + "---|" * (2 + len(COLUMNS))
     for server, callers in CALLERS.items():
-        for who in callers:
-            yield f"| {server} | {who.words} | {' | '.join(answers(server, who))} |"
+        for caller in callers:
+            yield f"| {server} | {caller.words} | {' | '.join(answers(server, caller))} |"
 
 
-def page(text: str) -> str:
-    """``text`` with the table as the code decides it now."""
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return before + BEGIN + table() + END + after
+#: The table of each page, by the name between its marks.
+PAGES = {ACCESS: ("who", who), HTTP: ("problems", problems)}
+
+
+def page(file: Path) -> str:
+    """The text of ``file`` with its table as the code decides it now."""
+    name, lines = PAGES[file]
+    begin, end = f"<!-- begin {name} -->\n", f"<!-- end {name} -->\n"
+    before, _, rest = file.read_text(encoding="utf-8").partition(begin)
+    _, _, after = rest.partition(end)
+    return before + begin + "".join(f"{line}\n" for line in lines()) + end + after
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    for each in PAGES:
+        each.write_text(page(each), encoding="utf-8")
