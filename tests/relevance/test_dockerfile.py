@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from shared.deployment.relevance.dockerfile import Image, Start, read_image
@@ -49,6 +51,8 @@ COPIES = [
     ("COPY req.txt .", "/w/req.txt<req.txt"),
     ("COPY req.txt ./", "/w/req.txt<req.txt"),
     ("COPY req.txt /w", "/w/req.txt<req.txt"),
+    ("COPY req.txt /a/.", "/a/req.txt<req.txt"),
+    ("COPY req.txt ..", "/req.txt<req.txt"),
     ("COPY --link req.txt /bar", "/bar<req.txt"),
     ("COPY req.txt ../up/", "/up/req.txt<req.txt"),
     ("COPY req.txt /", "/req.txt<req.txt"),
@@ -70,6 +74,9 @@ COPIES = [
     ("COPY lib/../req.txt /a/", "/a/req.txt<req.txt"),
     # several sources
     ("COPY req.txt hom.txt /a/", "/a/hom.txt<hom.txt;/a/req.txt<req.txt"),
+    ("COPY req.txt hom.txt /a", "/a/hom.txt<hom.txt;/a/req.txt<req.txt"),
+    ("COPY <<E req.txt /a\nx\nE", "/a/req.txt<req.txt"),
+    ('COPY <<E "my file.py" /a/\nx\nE', "/a/my file.py<my file.py"),
     ("COPY lib app/sub /a/", "/a/c.py<app/sub/c.py;/a/x.py<lib/x.py;/a/y.txt<lib/y.txt"),
     # the JSON form, quotes, blanks
     ('COPY ["my file.py", "/a/"]', "/a/my file.py<my file.py"),
@@ -97,6 +104,7 @@ COPIES = [
     ("COPY --parents ./app/./sub/*.py /p/", "/p/sub/c.py<app/sub/c.py"),
     ("COPY --parents app/**/c.py /p/", "/p/app/sub/c.py<app/sub/c.py"),
     ("COPY --parents ./app/./sub/./c.py /p/", "/p/sub/c.py<app/sub/c.py"),
+    ("COPY --parents req.txt /p", "/p/req.txt<req.txt"),
     ("COPY --parents lib /p/", "/p/lib/x.py<lib/x.py;/p/lib/y.txt<lib/y.txt"),
     # here-documents make files; the lines inside are no instructions
     ("COPY <<EOF /a/made.py\nCOPY lib /l\nEOF", ""),
@@ -158,6 +166,9 @@ SOURCES = [
     ("FROM a AS one\nCOPY req.txt /\nFROM b\nRUN --mount=type=bind,from=one,target=/m true", "req.txt"),
     ("FROM a\nCOPY --from=nginx:latest /etc/nginx/nginx.conf /nginx.conf", ""),
     ("FROM a\nCOPY --from=nginx lib /l", ""),
+    ("FROM a\nCOPY --from=1 lib /l", ""),
+    ("FROM a\nCOPY --exclude=*.py --exclude=sub app /d/", "app/readme.md"),
+    ("# escape=`\nFROM a AS one\nCOPY req.txt /\nFROM o`ne", "req.txt"),
     ("FROM a\nRUN --mount=type=bind,source=req.txt,target=/r pip install -r /r", "req.txt"),
     ("FROM a\nRUN --mount=source=lib,target=/l true", "lib/x.py;lib/y.txt"),
     ("FROM a\nRUN --mount=type=bind,src=req.txt,target=/r true", "req.txt"),
@@ -193,7 +204,7 @@ DOUBTS = [
     ("FROM a\nCOPY ${X%.py} /app/", "line 2: only the build knows ${ in COPY"),
     ("ARG D=lib\nFROM a\nCOPY $D /", "only the build knows D"),  # an ARG before FROM is not inside the stage
     ("FROM a\nARG N\nENV D=$N/lib\nCOPY $D /", "only the build knows D"),
-    ("FROM a\nWORKDIR $W\nCOPY lib .", "only the build knows W in WORKDIR"),
+    ("FROM a\nWORKDIR $W\nCOPY lib .", "Dockerfile line 2: only the build knows W in WORKDIR"),
     (
         "FROM a\nARG N\nRUN --mount=source=$N,target=/n true",
         "Dockerfile line 3: only the build knows N in RUN",
@@ -201,7 +212,7 @@ DOUBTS = [
     ("FROM a\nCOPY $Y$X /", "Dockerfile line 2: only the build knows X, Y in COPY"),
     ("FROM a AS one\nCOPY $X /\nFROM b\nCOPY $Y /\nCOPY --from=one /o /o", "only the build knows Y in COPY"),
     ("FROM a AS one\nARG STAGE\nFROM a\nCOPY --from=$STAGE /x /x", "only the build knows STAGE"),
-    ("ARG BASE\nFROM a AS one\nFROM $BASE", "only the build knows BASE in FROM"),
+    ("ARG BASE\nFROM a AS one\nFROM $BASE", "Dockerfile line 3: only the build knows BASE in FROM"),
     ("FROM a\nONBUILD COPY . /app", "line 2 has ONBUILD"),
     ("FROM a AS one\nONBUILD COPY . /app\nFROM one", "line 2 has ONBUILD"),
     ("FROM a\nCOPYY lib /", "unknown instruction 'COPYY'"),
@@ -210,8 +221,8 @@ DOUBTS = [
     ('FROM a\nCOPY "lib /', "a quote without an end"),
     ("FROM a\nCOPY [ /", "syntax error in pattern"),
     ("COPY lib /", "COPY before the first FROM"),
-    ("FROM a AS", "FROM takes an image"),
-    ("# nothing", "it has no FROM"),
+    ("FROM a AS", "line 1: FROM takes an image, or an image AS a name"),
+    ("# nothing", "Dockerfile cannot be read: it has no FROM"),
 ]
 
 
@@ -248,11 +259,26 @@ def test_a_stage_built_upon_another_leaves_that_one_as_it_was(line: str) -> None
 
 
 def test_the_escape_character_counts_in_values_too() -> None:
-    """A directive names the backtick."""
-    image = image_of("# escape=`\nFROM a\nENV D=l`ib\nARG E=x`.py\nCOPY $D/$E /a/\nCMD x")
-    assert layout(image) == "/a/x.py<lib/x.py"
+    """A directive names the backtick; the words of COPY know it as well."""
+    lines = "ENV D=l`ib\nARG E=x`.py\nCOPY $D/$E /a/\nCOPY my` file.py r`eq.txt /a/\nCMD x"
+    image = image_of(f"# escape=`\nFROM a\n{lines}")
+    assert layout(image) == "/a/my file.py<my file.py;/a/req.txt<req.txt;/a/x.py<lib/x.py"
     assert image.start is not None
     assert image.start.environment == {"D": "lib"}
+
+
+@pytest.mark.parametrize("directive", ["", "# escape=`\n"])
+@pytest.mark.parametrize("name", ["it's", 'q"x', "b\\s", "b`s"])
+def test_the_words_of_the_json_form_have_no_quotes_to_lose(name: str, directive: str) -> None:
+    """JSON has its own escapes, whatever the Dockerfile's is."""
+    text = f"{directive}FROM a\nCOPY {json.dumps([name, '/a/'])}"
+    assert layout(image_of(text, tree=(name,))) == f"/a/{name}<{name}"
+
+
+def test_a_here_document_replaces_the_file_of_its_name() -> None:
+    assert layout(image_of("FROM a\nCOPY E req.txt /a/\nCOPY <<E /a/\nx\nE", tree=("E", "req.txt"))) == (
+        "/a/req.txt<req.txt"
+    )
 
 
 def test_the_source_of_a_mount_may_hold_an_equals_sign() -> None:

@@ -93,10 +93,13 @@ ROWS = [
     ("CMD opentelemetry-instrument python worker.py", "worker.py | /app"),
     ('CMD ["bash", "-e", "-c", "python worker.py"]', "worker.py | /app"),
     ('CMD ["sh", "-c", "python prod.py;", "python worker.py"]', "prod.py | /app"),
-    ('CMD ["sh", "-c", "exec \\"$@\\"", "-", "python", "worker.py"]', "worker.py | /app"),
+    (
+        'CMD ["sh", "-c", "exec \\"$@\\"", "-", "python", "-m", "pkg.server"]',
+        "pkg/server.py=pkg.server | /app",
+    ),
     ('ENTRYPOINT exec "$@"\nCMD ["-", "python", "worker.py"]', "worker.py | /app"),
     ('CMD ["sh", "-e", "./entry.sh", "python", "worker.py"]', "prod.py worker.py | /app"),
-    ("CMD bash --norc begin", "worker.py | /app"),
+    ("CMD bash --norc ./entry.sh python -m pkg.server", "prod.py pkg/server.py=pkg.server | /app"),
     ("CMD bash +x begin", "worker.py | /app"),
     ("CMD source ./begin", "worker.py | /app"),
     ('CMD ["env", "app=1", "python", "worker.py"]', "worker.py | /app"),
@@ -205,6 +208,7 @@ DOUBTS = [
     ("CMD ./perl", "starts /app/perl, which is no Python and no shell script"),
     ("CMD ./words", "starts /app/words, which is no Python and no shell script"),
     ("CMD bash", "nothing in '/bin/sh -c bash' is known to start Python"),
+    ('CMD ["sh", "-c"]', "nothing in 'sh -c' is known to start Python"),
     ('CMD ["exec"]', "nothing in 'exec' is known to start Python"),
 ]
 

@@ -32,7 +32,7 @@ class Tree:
     def follow(self, path: str) -> tuple[str, dict[str, str]]:
         """The path that ``path`` leads to, and the links on the way as files of their own."""
         passed: dict[str, str] = {}
-        for _ in range(_MAX_LINKS if self.links else 0):
+        for _ in range(_MAX_LINKS):
             link = next((each for each in _upwards(path) if each in self.links), None)
             if link is None:
                 break

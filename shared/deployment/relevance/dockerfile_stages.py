@@ -196,7 +196,7 @@ def _is_folder(
     """Whether a file goes into the destination; None when an image below may hold a folder of that name."""
     if several or "true" in instruction.options("parents") or target in stage.folders:
         return True
-    if destination.endswith(("/", "/.")) or destination in (".", ".."):
+    if destination.endswith(("/", "/.")):
         return True
     may_exist = "." not in posixpath.basename(target) and "true" not in instruction.options("link")
     return None if may_exist else False
