@@ -376,6 +376,12 @@ class TestAnyAnswer:
         problem(here.client.post("/start", content=endless()), 413, "body-too-large")
         assert sent <= door.LARGEST_BODY + 2 * 65_536
 
+    def test_to_a_body_that_is_announced_too_large_does_not_read_it(self, here: Served) -> None:
+        problem(here.client.post("/start", content=b"x" * (door.LARGEST_BODY + 1)), 413, "body-too-large")
+        for announced in ("9" * 30, str(door.LARGEST_BODY + 1)):
+            sent = here.client.post("/start", content=b"{}", headers={"content-length": announced})
+            problem(sent, 413, "body-too-large")
+
     def test_to_a_body_that_does_not_come_does_not_wait_for_it(
         self, here: Served, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -397,6 +403,37 @@ class TestAnyAnswer:
         response = here.client.post("/start", content=body, headers={"content-type": "text/plain"})
         problem(response, 422, "request-invalid")
         assert batches(here) == []
+
+
+class TestTheDescription:
+    def test_is_served_and_says_what_is_asked_for(self, world: World, tmp_path: Path) -> None:
+        """The probes alone need no key, and the longest wait is a fact of the server."""
+        key = "the-key-of-the-scheduler"
+        environ = {"COORDINATOR_ACCESS": "api-key", "COORDINATOR_API_KEY": key}
+        with served(tmp_path, environ, host="0.0.0.0") as made:  # noqa: S104 (read, not bound)
+            told = made.client.get("/openapi.json", headers={"X-API-Key": key}).json()
+        assert told["components"]["schemas"]["StartRequest"]["properties"]["wait"]["maximum"] == 236.0
+        secured = {
+            path: "security" in operation
+            for path, operations in told["paths"].items()
+            for operation in operations.values()
+        }
+        assert [path for path, needed in secured.items() if not needed] == ["/health", "/ready"]
+        assert set(told["components"]["securitySchemes"]) == {"key"}
+        start = told["paths"]["/start"]["post"]["responses"]
+        assert {"202", "200", "401", "403", "409", "422", "503"} <= set(start)
+        assert list(start["409"]["content"]) == ["application/problem+json"]
+
+    def test_of_an_open_server_asks_for_nothing(self, here: Served) -> None:
+        assert "securitySchemes" not in here.client.get("/openapi.json").json()["components"]
+
+
+def test_a_closed_application_takes_no_more_work_and_is_alive(here: Served) -> None:
+    here.client.loop.call_soon_threadsafe(here.app.close)
+    for response in (start(here), here.client.get("/batches"), here.client.get("/ready")):
+        problem(response, 503, "shutting-down")
+        assert response.headers["retry-after"] == "30"
+    assert here.client.get("/health").status_code == 200
 
 
 def test_a_refused_bypass_is_refused_before_anything_else_and_logged(

@@ -10,6 +10,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +25,7 @@ from support.stage import DAY, Stage
 from support.world import WORKER, World
 
 from predictions.coordinator import identity, server
+from predictions.coordinator.cli import main
 from shared.deployment.testing import FakeCloudRun
 
 PAGE = Path(__file__).parents[2] / "docs" / "http.md"
@@ -227,6 +229,44 @@ def test_the_lines_of_the_page_do_what_it_says(stage: Stage) -> None:
     started, listed, bypassed = json.loads(f"[{done.stdout.replace('}{', '},{')}]")
     assert [batch["id"] for batch in listed["batches"]] == [started["batch"]["id"]]
     assert bypassed["batch"]["break_glass"]["reason"] == "tip-off in ten minutes"
+
+
+def test_it_serves_in_the_process_that_calls_it_and_leaves_its_signals_alone(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """SIGTERM ends the server and not the process; afterwards the signal means what it meant before."""
+    stage.write_config()
+    monkeypatch.chdir(stage.folder)
+    for name, value in stage.environ.items():
+        monkeypatch.setenv(name, value)
+    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as free:
+        port = free.getsockname()[1]
+    answers: list[int] = []
+
+    def ask_and_end() -> None:
+        """The signal is sent once the server has answered, so that it is there to take it."""
+        ends = time.monotonic() + SLACK_S
+        while not answers and time.monotonic() < ends:
+            with contextlib.suppress(httpx.TransportError):
+                answers.append(httpx.get(f"http://127.0.0.1:{port}/ready", trust_env=False).status_code)
+        if answers:
+            signal.raise_signal(signal.SIGTERM)
+
+    before = signal.getsignal(signal.SIGTERM)
+    asking = threading.Thread(target=ask_and_end)
+    asking.start()
+    code = main(["serve", "--port", str(port)])
+    asking.join()
+    assert (code, answers) == (0, [200])
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert "SIGTERM: finishing what is at work" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("port", ["65536", "-1", "http"])
+def test_a_port_that_is_none_is_a_matter_of_usage(port: str) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["serve", f"--port={port}"])
+    assert caught.value.code == 2
 
 
 def test_ctrl_c_ends_it_as_it_ends_every_command(stage: Stage) -> None:
