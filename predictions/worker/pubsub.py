@@ -21,6 +21,10 @@ _MESSAGES, _BYTES, _AGE = 1000, 4_000_000, 0.02
 #: What is on its way at once; whoever publishes more waits.
 _FLYING, _FLYING_BYTES = 5000, 40_000_000
 
+#: Seconds after which Pub/Sub gives the messages of a worker that died to another; one that lives asks for
+#: more by itself. 10 is the least there is; the library's own are 60.
+_LEASE = 10
+
 _HEALS = if_exception_type(
     google.Aborted,
     google.DeadlineExceeded,
@@ -70,7 +74,14 @@ class Received(Protocol):
 class Subscriber(Protocol):
     """What we use of Google's subscriber."""
 
-    def subscribe(self, subscription: str, callback: Callable[[Received], None], flow_control: Any) -> Any:
+    def subscribe(
+        self,
+        subscription: str,
+        callback: Callable[[Received], None],
+        flow_control: Any,
+        *,
+        await_callbacks_on_shutdown: bool,
+    ) -> Any:
         """Call ``callback`` on threads of its own, until what is returned is cancelled."""
         ...
 
@@ -80,8 +91,8 @@ class Subscriber(Protocol):
 
 
 def holding(messages: int) -> Any:
-    """The flow control of a subscriber that holds at most so many ``messages``."""
-    return pubsub_v1.types.FlowControl(max_messages=messages)
+    """The flow control of a subscriber that holds at most so many ``messages``, each by a short lease."""
+    return pubsub_v1.types.FlowControl(max_messages=messages, max_duration_per_lease_extension=_LEASE)
 
 
 def publisher(emulator: str | None) -> Publisher:

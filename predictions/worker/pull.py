@@ -57,7 +57,9 @@ def pull(environ: Mapping[str, str], ended: threading.Event) -> None:
     sender, receiver = publisher(emulator), subscriber(emulator)
     puller = Puller(Completions(sender, topic), Identity.of(environ))
     with receiver:
-        future = receiver.subscribe(subscription, puller, flow_control=holding(_HELD))
+        future = receiver.subscribe(
+            subscription, puller, flow_control=holding(_HELD), await_callbacks_on_shutdown=True
+        )
         future.add_done_callback(lambda _: ended.set())
         log.info("pulling from %s", subscription)
         ended.wait()

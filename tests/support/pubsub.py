@@ -18,7 +18,7 @@ from google.pubsub_v1.services.publisher import PublisherClient
 from google.pubsub_v1.services.publisher.transports import PublisherGrpcTransport
 from google.pubsub_v1.services.subscriber import SubscriberClient
 from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
-from google.pubsub_v1.types import PushConfig, ReceivedMessage, Subscription
+from google.pubsub_v1.types import PullRequest, PushConfig, ReceivedMessage, Subscription
 
 ROOT = Path(__file__).parents[2]
 
@@ -35,8 +35,8 @@ class Desk:
     completions_subscription: str
 
     @classmethod
-    def open(cls, host: str, push_to: str | None = None) -> Desk:
-        """Made anew; ``push_to``: where completions are pushed to, None: they wait to be pulled."""
+    def open(cls, host: str) -> Desk:
+        """Made anew."""
         project = f"projects/p{uuid4().hex[:12]}"
         desk = cls(
             host,
@@ -51,13 +51,12 @@ class Desk:
             subscriptions = SubscriberClient(transport=SubscriberGrpcTransport(channel=channel))
             for name in (desk.tasks, desk.completions):
                 topics.create_topic(name=name)
-            push = PushConfig(push_endpoint=push_to) if push_to else None
-            for name, topic, config in (
-                (desk.tasks_subscription, desk.tasks, None),
-                (desk.completions_subscription, desk.completions, push),
+            for name, topic in (
+                (desk.tasks_subscription, desk.tasks),
+                (desk.completions_subscription, desk.completions),
             ):
                 subscriptions.create_subscription(
-                    Subscription(name=name, topic=topic, push_config=config, ack_deadline_seconds=10)
+                    Subscription(name=name, topic=topic, ack_deadline_seconds=10)
                 )
         return desk
 
@@ -69,19 +68,23 @@ class Desk:
         with grpc.insecure_channel(self.host) as channel:
             client = SubscriberClient(transport=SubscriberGrpcTransport(channel=channel))
             while len(found) < expected and time.monotonic() < deadline:
-                answer = client.pull(subscription=subscription, max_messages=1000, timeout=20)
+                # At once: the emulator lets whoever waits wait, also when messages come meanwhile.
+                request = PullRequest(subscription=subscription, max_messages=1000, return_immediately=True)
+                answer = client.pull(request, timeout=20)
                 found += answer.received_messages
                 if answer.received_messages:
                     ids = [each.ack_id for each in answer.received_messages]
                     client.acknowledge(subscription=subscription, ack_ids=ids)
+                else:
+                    time.sleep(0.02)
         return found
 
-    def push(self, name: str, endpoint: str) -> None:
-        """Push the tasks to ``endpoint`` as well, by a subscription of its own."""
+    def push(self, name: str, endpoint: str, topic: str | None = None) -> None:
+        """Push ``topic`` (None: the tasks) to ``endpoint`` as well, by a subscription of its own."""
         with grpc.insecure_channel(self.host) as channel:
             client = SubscriberClient(transport=SubscriberGrpcTransport(channel=channel))
             full, config = f"{self.project}/subscriptions/{name}", PushConfig(push_endpoint=endpoint)
-            client.create_subscription(Subscription(name=full, topic=self.tasks, push_config=config))
+            client.create_subscription(Subscription(name=full, topic=topic or self.tasks, push_config=config))
 
 
 @contextmanager
@@ -100,12 +103,18 @@ def worker(module: str, environ: Mapping[str, str], log: Path) -> Iterator[subpr
                 process.kill()
 
 
-@contextmanager
-def served(environ: Mapping[str, str], log: Path) -> Iterator[str]:
-    """The address of a worker process that serves HTTP."""
+def free_port() -> int:
+    """A port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def served(environ: Mapping[str, str], log: Path, port: int | None = None) -> Iterator[str]:
+    """The address of a worker process that serves HTTP, on ``port`` (None: a free one)."""
+    port = port or free_port()
     with worker("serve", {**environ, "PORT": str(port)}, log) as process:
         deadline = time.monotonic() + 60
         while process.poll() is None and time.monotonic() < deadline:
