@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -68,9 +69,10 @@ class Desk:
         with grpc.insecure_channel(self.host) as channel:
             client = SubscriberClient(transport=SubscriberGrpcTransport(channel=channel))
             while len(found) < expected and time.monotonic() < deadline:
-                # At once: the emulator lets whoever waits wait, also when messages come meanwhile.
+                # Deprecated, and what we want: the emulator lets whoever waits go on waiting when one comes.
                 request = PullRequest(subscription=subscription, max_messages=1000, return_immediately=True)
-                answer = client.pull(request, timeout=20)
+                with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+                    answer = client.pull(request, timeout=20)
                 found += answer.received_messages
                 if answer.received_messages:
                     ids = [each.ack_id for each in answer.received_messages]
