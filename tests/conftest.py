@@ -8,12 +8,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from support.emulators import firestore_emulator, pubsub_emulator
 from support.world import World
 
 from shared.deployment.testing import FakeCloudRun
 
 __all__ = ["firestore_emulator", "pubsub_emulator"]  # fixtures for every test
+
+# How long an example takes says how busy the machine is, and nothing about the code.
+settings.register_profile("gate", deadline=None)
+settings.load_profile("gate")
 
 
 @pytest.fixture(autouse=True)

@@ -91,22 +91,6 @@ class TestAnswer:
             git.run("cat-file", "-p", "main", limit=10)
         assert caught.value.cause == "history-unavailable"
 
-    def test_it_costs_little_over_bare_git(self, git: Git) -> None:
-        ours = median_ms(lambda: git.run("rev-parse", "main"))
-        bare = median_ms(
-            lambda: subprocess.run(git.argv(["rev-parse", "main"]), capture_output=True, check=True)
-        )
-        assert ours < bare + 3
-
-
-def median_ms(call: Callable[[], object]) -> float:
-    times = []
-    for _ in range(15):
-        start = time.perf_counter()
-        call()
-        times.append((time.perf_counter() - start) * 1000)
-    return sorted(times)[7]
-
 
 class TestFailure:
     def test_gits_own_words_are_kept(self, git: Git) -> None:

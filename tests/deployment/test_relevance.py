@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from support.world import WORKER, World, codes
 
-from shared.deployment import assembly, selecting
+from shared.deployment import building, selecting
 from shared.deployment.report import DriftReport
 from shared.deployment.sources.checkout import Checkout
 from shared.deployment.testing import File
@@ -245,7 +245,7 @@ def test_a_warm_check_parses_nothing(image: World, monkeypatch: pytest.MonkeyPat
     """Known commits cost no listing, no content and no parsing."""
     image.history.commit({"shared/odds.py": "ODDS = 2\n"})
     memory = selecting.Memory()
-    monkeypatch.setattr(assembly, "_memory", lambda: memory)  # a process of its own
+    monkeypatch.setattr(building.process(), "memory", memory)  # a process of its own
     cold = image.verdict()
     asked: list[str] = []
     for name in ("files", "contents"):

@@ -250,7 +250,7 @@ class TestBigQuery:
 
     def test_what_may_heal_is_asked_again_within_the_deadline(self, fake: FakeBigQuery) -> None:
         fake.fails = (503, "backendError", "in a moment")
-        failed(bigquery(fake), QUERY, 1.5)
+        failed(bigquery(fake), QUERY, 4)
         assert len(fake.queries) > 1
 
     def test_a_server_that_hangs_ends_at_the_deadline(self, fake: FakeBigQuery) -> None:
