@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 import threading
@@ -11,15 +10,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import httpx
 from google.auth import jwt
 from google.auth.exceptions import GoogleAuthError
 
 from predictions.coordinator import access
 from predictions.coordinator.access import Access, Caller
 from predictions.coordinator.exceptions import ForbiddenError, IdentityUnavailableError, UnauthenticatedError
-from shared.deployment.calling import Deadline, gather
+from shared.deployment import render
+from shared.deployment.calling import Deadline
 from shared.deployment.errors import SourceError
+from shared.deployment.sources.http import Http
 
 log = logging.getLogger("prediction_coordinator")
 
@@ -68,18 +68,13 @@ Fetch = Callable[[str], tuple[Mapping[str, str], float]]
 
 
 def fetch(url: str) -> tuple[Mapping[str, str], float]:
-    """The certificates at ``url``; raises ``OSError``, ``ValueError`` or httpx's errors."""
-    body = b""
-    with httpx.stream("GET", url, timeout=FETCH_S) as response:
-        response.raise_for_status()
-        for chunk in response.iter_bytes():
-            body += chunk
-            if len(body) > _LARGEST_CERTS:
-                raise ValueError(f"the answer is larger than {_LARGEST_CERTS} bytes")
-        held = _MAX_AGE.search(response.headers.get("cache-control", ""))
-    certs = json.loads(body)
+    """The table at ``url``, within ``FETCH_S``. Raises ``SourceError``, ``ValueError`` for nonsense."""
+    with Http(Deadline(FETCH_S)) as http:
+        answer = http.get(url, "Google's certificates", limit=_LARGEST_CERTS, redirects=False)
+    certs = answer.json()
     if not isinstance(certs, dict) or not all(isinstance(text, str) for text in certs.values()) or not certs:
         raise ValueError("the answer is no table of certificates")
+    held = _MAX_AGE.search(answer.headers.get("cache-control", ""))
     return certs, min(LONGEST_S, max(SHORTEST_S, float(held[1]) if held else SHORTEST_S))
 
 
@@ -118,16 +113,13 @@ class CertStore:
         return known is None or self._clock() > known.fresh_until or key_id not in known.by_key_id
 
     def _refresh(self) -> None:
-        """Fetch within the deadline, on a thread of its own: a look-up of a name cannot be interrupted."""
         self._asked_at = self._clock()
         try:
-            got = gather({"certificates": lambda: self._get(self._url)}, Deadline(FETCH_S))["certificates"]
-            if isinstance(got, SourceError):
-                raise got
-        except (OSError, ValueError, httpx.HTTPError, SourceError) as error:
-            log.error("Google's certificates could not be fetched: %s: %s", type(error).__name__, error)
+            certs, seconds = self._get(self._url)
+        except (SourceError, ValueError) as error:
+            log.error("Google's certificates could not be fetched: %s", render.plain(str(error)))
             return
-        self._certs = Certs(got[0], self._clock() + got[1])
+        self._certs = Certs(certs, self._clock() + seconds)
 
 
 @dataclass(frozen=True, slots=True)
