@@ -40,6 +40,8 @@ from predictions.coordinator.exceptions import (
     DriftUnknownError,
     EmptySlateError,
     KeyReusedError,
+    NotReadyError,
+    ReadinessUnknownError,
     SlateError,
     StateError,
     TransitionError,
@@ -56,11 +58,15 @@ log = logging.getLogger("prediction_coordinator")
 MARGIN_S = 5.0
 #: The part of a request's time that a rollout may be waited for; the rest is for the batch itself.
 WAITING = 0.8
-#: Requests that start, check or cancel beside each other; one more is told to come back.
-AT_ONCE = 8
-#: Requests that read a batch or count a completion beside each other: short ones.
-SHORT_AT_ONCE = 32
-PROBES_AT_ONCE = 2
+#: Starts beside each other; one more is told to come back.
+STARTS = 8
+#: Starts past a check, beside those: an emergency does not queue behind others that wait for a rollout.
+BYPASSES = 4
+#: Looks at the drift beside each other, so that a dashboard takes no start's place.
+LOOKS = 4
+#: Requests that read or cancel a batch, count a completion or prove a name beside each other: short ones.
+SHORT_ONES = 32
+PROBES = 2
 #: Seconds that such a short one may take, and a look at whether all is ready.
 SHORT_S = 20.0
 READY_S = 5.0
@@ -105,6 +111,8 @@ START: description.Responses = refusals(
     CurableDriftError,
     DriftUnknownError,
     DriftConfigError,
+    NotReadyError,
+    ReadinessUnknownError,
     SlateError,
     EmptySlateError,
     BatchRunningError,
@@ -123,13 +131,13 @@ class App:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._long, self._short = Threads(AT_ONCE), Threads(SHORT_AT_ONCE)
-        self._tokens, self._probes = Threads(SHORT_AT_ONCE), Threads(PROBES_AT_ONCE)
+        self._starts, self._bypasses, self._looks = Threads(STARTS), Threads(BYPASSES), Threads(LOOKS)
+        self._short, self._tokens, self._probes = Threads(SHORT_ONES), Threads(SHORT_ONES), Threads(PROBES)
         self.api = self._api()
 
     def close(self) -> None:
         """Answer all who wait, with 503, and take no more. From the thread of the event loop."""
-        for threads in (self._long, self._short, self._probes):
+        for threads in (self._starts, self._bypasses, self._looks, self._short, self._probes):
             threads.close()
 
     def _api(self) -> FastAPI:
@@ -172,7 +180,8 @@ class App:
         caller = _may(request, "start")
         order = self._order(asked, caller, idempotency_key)
         _told(caller, asked, order)
-        started = await self._long.run(partial(self._started, order), within=self._parts.longest)
+        threads = self._bypasses if asked.bypasses else self._starts
+        started = await threads.run(partial(self._started, order), within=self._parts.longest)
         answer = StartAnswer.of(started)
         if started.batch is None:
             return _json(answer)
@@ -212,7 +221,7 @@ class App:
     async def drift(self, request: Request) -> Response:
         """What the gate says now: the JSON of ``deployment-drift check --format json``."""
         _may(request, "read")
-        outcome = await self._long.run(self._parts.check, within=self._parts.longest)
+        outcome = await self._looks.run(self._parts.check, within=self._parts.longest)
         return Response(render.TEXT[render.Format.json](outcome), media_type="application/json")
 
     async def openapi(self, request: Request) -> dict[str, Any]:
