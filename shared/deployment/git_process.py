@@ -13,6 +13,7 @@ import re
 import selectors
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import IO
@@ -85,7 +86,9 @@ LONGEST_POLL_S = 3600.0
 #: Seconds given to the system to collect a killed child.
 REAP_S = 1.0
 
+#: What runs, and a mark for each that is just being started: its process is there before we know it.
 _running: set[subprocess.Popen[bytes]] = set()
+_starting: set[object] = set()
 
 
 def clean_environment(environ: Mapping[str, str]) -> dict[str, str]:
@@ -238,8 +241,13 @@ class _Child:
         self._deadline.require(f"`{self.name}`")
         self._pending = memoryview(stdin)
         self._errors = _Ends()
-        self._process = _start(git, git.argv(args, settings), with_stdin=bool(stdin))
-        _running.add(self._process)
+        mark = object()
+        _starting.add(mark)
+        try:
+            self._process = _start(git, git.argv(args, settings), with_stdin=bool(stdin))
+            _running.add(self._process)
+        finally:
+            _starting.discard(mark)
         self._selector = selectors.DefaultSelector()
         self._out = self._serve(self._process.stdout, selectors.EVENT_READ)
         self._err = self._serve(self._process.stderr, selectors.EVENT_READ)
@@ -398,5 +406,17 @@ def _read_now(fd: int) -> bytes:
 @atexit.register
 def _kill_all() -> None:
     """A git that runs on a thread which nobody waits for has a session of its own: Ctrl-C misses it."""
+    until = time.monotonic() + REAP_S
+    while _starting and time.monotonic() < until:
+        time.sleep(EXIT_POLL_S)
     for process in tuple(_running):
         _kill(process)
+
+
+def _forget_all() -> None:
+    """What the parent of a fork started is the parent's: its child must not end it."""
+    _running.clear()
+    _starting.clear()
+
+
+os.register_at_fork(after_in_child=_forget_all)

@@ -220,6 +220,46 @@ while not os.path.exists({str(tmp_path / "pid")!r}): time.sleep(0.01)
         subprocess.run([sys.executable, "-c", script], check=False, stderr=subprocess.DEVNULL, timeout=20)
         assert gone(int((tmp_path / "pid").read_text()))
 
+    def test_a_git_that_is_just_being_started_as_the_process_ends_is_ended_too(
+        self, fake: FakeGit, tmp_path: Path
+    ) -> None:
+        """Its process is there before the thread that started it knows; that thread may be slow."""
+        git = fake('echo $$ > "$TMP_DIR/pid.new"; mv "$TMP_DIR/pid.new" "$TMP_DIR/pid"; sleep 30')
+        script = f"""
+import os, threading, time
+from shared.deployment import git_process
+from shared.deployment.calling import Deadline
+start = git_process._start
+def slowly(*args, **more):
+    process = start(*args, **more)
+    time.sleep(0.3)
+    return process
+git_process._start = slowly
+git = git_process.Git(cwd={git.cwd!r}, environ={dict(git.environ)!r}, deadline=Deadline(30))
+threading.Thread(target=lambda: git.run("x"), daemon=True).start()
+while not os.path.exists({str(tmp_path / "pid")!r}): time.sleep(0.01)
+"""
+        subprocess.run([sys.executable, "-c", script], check=True, timeout=20)
+        assert gone(int((tmp_path / "pid").read_text()))
+
+    def test_the_child_of_a_fork_leaves_its_parents_gits_alone(self, fake: FakeGit, tmp_path: Path) -> None:
+        git = fake('echo $$ > "$TMP_DIR/pid.new"; mv "$TMP_DIR/pid.new" "$TMP_DIR/pid"; read -r line')
+        script = f"""
+import os, sys, threading, time
+from shared.deployment.calling import Deadline
+from shared.deployment.git_process import Git
+git = Git(cwd={git.cwd!r}, environ={dict(git.environ)!r}, deadline=Deadline(30))
+with git.stream("x"):
+    while not os.path.exists({str(tmp_path / "pid")!r}): time.sleep(0.01)
+    child = os.fork()
+    if child == 0:
+        sys.exit(0)
+    os.waitpid(child, 0)
+    os.kill(int(open({str(tmp_path / "pid")!r}).read()), 0)
+"""
+        done = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, timeout=20)
+        assert done.returncode == 0, done.stderr
+
     def test_git_stands_apart_from_our_terminal(self, fake: FakeGit) -> None:
         pid, _, _, _, group, session, *_ = fake("read -r stat < /proc/$$/stat; echo $stat").run("x").split()
         assert pid == group == session
