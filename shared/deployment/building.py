@@ -13,7 +13,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from shared.deployment import gate
+from shared.deployment import gate, telemetry
 from shared.deployment.calling import Deadline, gather
 from shared.deployment.errors import SourceError
 from shared.deployment.facts import Carrier, History, Live, LiveSource, Witness
@@ -213,6 +213,7 @@ def _load(cloud_run: bool, witnesses: bool) -> None:
     if witnesses:
         import shared.deployment.sources.health
         import shared.deployment.sources.registry  # noqa: F401 (and the others, as said above)
+    telemetry.load()  # Google's libraries bring the API along
 
 
 class Process:

@@ -34,6 +34,18 @@ def listened() -> bool:
     return "opentelemetry" in sys.modules
 
 
+def load() -> None:
+    """Load what a check needs of the API, where somebody may listen; never raises.
+
+    Early, since a fork in the middle of an import leaves the child without an end of it: whoever imports
+    there waits for a thread that is not there.
+    """
+    if listened():
+        with suppress(Exception):
+            import opentelemetry.metrics
+            import opentelemetry.trace  # noqa: F401 (loaded, as said above)
+
+
 def observed(check: Callable[P, Outcome]) -> Callable[P, Outcome]:
     """``check`` inside a span ``driftgate.check``, its seconds in ``driftgate.check.duration``."""
 

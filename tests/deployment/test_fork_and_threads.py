@@ -10,6 +10,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 import warnings
 from collections import Counter
@@ -27,6 +28,7 @@ from support.world import WORKER, World
 
 from shared.deployment import assembly, building
 from shared.deployment.settings import Settings
+from shared.deployment.sources.forking import CALLS, PATIENCE_S
 from shared.deployment.testing import HistoryBuilder
 
 
@@ -90,6 +92,57 @@ def test_threads_share_one_process(world: World) -> None:
     assert {outcome.services[0].report.commits_behind for outcome in outcomes} == {4}
 
 
+def forked() -> tuple[float, Any]:
+    """When a fork was over in the parent, and what the child got out of a call of its own."""
+    context: Any = multiprocessing.get_context("fork")
+    answers = context.SimpleQueue()
+
+    def call() -> None:
+        with CALLS.one():
+            answers.put("called")
+
+    child = context.Process(target=call)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # as above
+        child.start()
+    over = time.monotonic()
+    child.join(20)
+    assert child.exitcode == 0
+    return over, answers.get()
+
+
+@pytest.mark.parametrize("seconds", [0.3, 3.0])
+def test_a_fork_waits_for_calls_and_not_for_ever(seconds: float) -> None:
+    """gRPC survives no fork in the middle of a call; a call that hangs must not hold up a server's fork."""
+    begun, ended = threading.Event(), []
+
+    def call() -> None:
+        with CALLS.one():
+            begun.set()
+            time.sleep(seconds)
+            ended.append(time.monotonic())
+
+    thread = threading.Thread(target=call)
+    thread.start()
+    begun.wait()
+    started = time.monotonic()
+    over, said = forked()
+    thread.join()
+    assert said == "called"
+    assert over >= ended[0] if seconds < PATIENCE_S else PATIENCE_S <= over - started < seconds
+
+
+def test_each_call_of_google_counts(world: World) -> None:
+    """While it is under way, a fork would wait."""
+    world.cloud.deploy(WORKER, commit=world.first)
+    waiting = []
+    for method in ("GetService", "GetRevision"):
+        world.cloud.before(method, lambda: waiting.append(CALLS.under_way))
+    assert world.verdict().decision == "allow"
+    assert waiting == [1, 1]
+    assert CALLS.under_way == 0
+
+
 DRIFT_TOML = """
 [defaults]
 project = "test-project"
@@ -121,7 +174,7 @@ class Gunicorn:
 
 @contextmanager
 def gunicorn(folder: Path, environ: dict[str, str]) -> Iterator[Gunicorn]:
-    """Two workers of four threads, forked after the application was loaded and had used the gate."""
+    """Two workers of four threads, forked while the application, which is loaded, uses the gate."""
     said = folder / "gunicorn.log"
     options = ["--preload", "--workers", "2", "--worker-class", "gthread", "--threads", "4"]
     where = ["--bind", "127.0.0.1:0", "--graceful-timeout", "5", "--no-control-socket"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import threading
+import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -16,6 +18,17 @@ from shared.utils.deployment_checker import (
 
 #: Before the fork: channel, threads and memory are there when gunicorn forks.
 PRELOADED = (os.getpid(), check_worker_drift("current").status)
+#: For how many seconds the parent goes on checking, so that it forks in the middle of a check.
+BUSY_S = 2.0
+
+
+def keep_busy() -> None:
+    until = time.monotonic() + BUSY_S
+    while time.monotonic() < until:
+        check_worker_drift("current")
+
+
+threading.Thread(target=keep_busy, daemon=True).start()
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:

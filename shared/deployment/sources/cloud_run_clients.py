@@ -17,6 +17,7 @@ from google.cloud.run_v2.services.worker_pools.transports import WorkerPoolsGrpc
 from shared.deployment.calling import Deadline, Lookup, retrying
 from shared.deployment.errors import SourceError
 from shared.deployment.sources.cloud_run_errors import CREDENTIALS_HINT, FOREIGN, Asked, translate
+from shared.deployment.sources.forking import CALLS
 
 A_co = TypeVar("A_co", covariant=True)
 A = TypeVar("A")
@@ -123,15 +124,15 @@ class Clients:
         return str(credentials.token)
 
     def _connect(self) -> Connected:
-        credentials = None
         if self._emulator is not None:
             # A proxy is for the way out; it cannot reach the loopback interface of this machine.
             options = (*CHANNEL_OPTIONS, ("grpc.enable_http_proxy", 0))
-            channel = grpc.insecure_channel(self._emulator, options=options)
-        else:
-            credentials, _ = google.auth.default(scopes=SCOPES)
+            with CALLS.one():
+                return connected(grpc.insecure_channel(self._emulator, options=options))
+        credentials, _ = google.auth.default(scopes=SCOPES)
+        with CALLS.one():
             channel = ServicesGrpcTransport.create_channel(credentials=credentials, options=CHANNEL_OPTIONS)
-        return connected(channel, credentials)
+            return connected(channel, credentials)
 
 
 def connected(channel: grpc.Channel, credentials: Any = None) -> Connected:
@@ -155,7 +156,8 @@ def ask(call: Call[A], deadline: Deadline, asked: Asked) -> A:
     def once() -> A:
         left = deadline.require(asked.what)
         try:
-            return call(timeout=left, retry=None)
+            with CALLS.one():
+                return call(timeout=left, retry=None)
         except FOREIGN as error:
             raise translate(error, asked) from error
 
