@@ -243,7 +243,7 @@ while not os.path.exists({str(tmp_path / "pid")!r}): time.sleep(0.01)
         assert gone(int((tmp_path / "pid").read_text()))
 
     def test_the_child_of_a_fork_leaves_its_parents_gits_alone(self, fake: FakeGit, tmp_path: Path) -> None:
-        git = fake('echo $$ > "$TMP_DIR/pid.new"; mv "$TMP_DIR/pid.new" "$TMP_DIR/pid"; read -r line')
+        git = fake('echo $$ > "$TMP_DIR/pid.new"; mv "$TMP_DIR/pid.new" "$TMP_DIR/pid"; sleep 30')
         script = f"""
 import os, sys, threading, time
 from shared.deployment.calling import Deadline
@@ -255,7 +255,9 @@ with git.stream("x"):
     if child == 0:
         sys.exit(0)
     os.waitpid(child, 0)
-    os.kill(int(open({str(tmp_path / "pid")!r}).read()), 0)
+    time.sleep(0.1)
+    pid = open({str(tmp_path / "pid")!r}).read().strip()
+    assert open(f"/proc/{{pid}}/stat").read().rpartition(")")[2].split()[0] == "S"
 """
         done = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, timeout=20)
         assert done.returncode == 0, done.stderr
