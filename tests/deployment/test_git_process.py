@@ -245,7 +245,7 @@ while not os.path.exists({str(tmp_path / "pid")!r}): time.sleep(0.01)
     def test_the_child_of_a_fork_leaves_its_parents_gits_alone(self, fake: FakeGit, tmp_path: Path) -> None:
         git = fake('echo $$ > "$TMP_DIR/pid.new"; mv "$TMP_DIR/pid.new" "$TMP_DIR/pid"; sleep 30')
         script = f"""
-import os, sys, threading, time
+import atexit, os, time
 from shared.deployment.calling import Deadline
 from shared.deployment.git_process import Git
 git = Git(cwd={git.cwd!r}, environ={dict(git.environ)!r}, deadline=Deadline(30))
@@ -253,7 +253,8 @@ with git.stream("x"):
     while not os.path.exists({str(tmp_path / "pid")!r}): time.sleep(0.01)
     child = os.fork()
     if child == 0:
-        sys.exit(0)
+        atexit._run_exitfuncs()
+        os._exit(0)
     os.waitpid(child, 0)
     time.sleep(0.1)
     pid = open({str(tmp_path / "pid")!r}).read().strip()
