@@ -31,7 +31,7 @@ show() {
 
 # commit SUBJECT HOURS_AGO: one line of code more in the worker, landed that long ago.
 commit() {
-    echo "RULES += [\"$1\"]" >>predictions/worker/__main__.py
+    echo "RULES += [\"$1\"]" >>predictions/worker/serve.py
     git add --all
     when="@$(($(date +%s) - $2 * 3600)) +0000"
     GIT_AUTHOR_DATE=$when GIT_COMMITTER_DATE=$when git commit --quiet --message "$1"
@@ -43,8 +43,8 @@ git init --quiet --initial-branch=main
 git config user.name "Demo Developer"
 git config user.email "demo@example.com"
 cp "$here/drift.toml" .
-sed '/^COPY shared/d' "$here/predictions/worker/Dockerfile" >predictions/worker/Dockerfile # nothing else is here
-echo "RULES = []" >predictions/worker/__main__.py
+sed '/^COPY \(shared\|requirements\)/d' "$here/predictions/worker/Dockerfile" >predictions/worker/Dockerfile # nothing else is here
+echo "RULES = []" >predictions/worker/serve.py
 printf '.drift/\n' >.gitignore
 
 say "The worker is deployed"
