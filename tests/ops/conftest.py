@@ -1,0 +1,50 @@
+"""What the tests of the operations share: a team's repository with its settings, and a shell in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from ops.stand_ins import DEPLOY, ROOT, Shell
+
+from shared.deployment.testing import HistoryBuilder
+
+TOML = """\
+[defaults]
+project = "example-project"
+region = "us-west2"
+repository = "https://github.com/example/predictions"
+[services.prediction-worker]
+"""
+
+
+class Team(NamedTuple):
+    """``repository`` holds the scripts and a ``drift.toml`` for a container; ``shell`` works in it."""
+
+    repository: HistoryBuilder
+    shell: Shell
+
+    def step(self, name: str, *args: str, check: bool = True, settings: Mapping[str, str] = {}) -> str:
+        """Run the step that begins so; what it printed. ``settings`` replace those of the example."""
+        lines = [f"{key}='{value}'\n" for key, value in settings.items()]
+        told = self.shell.folder / "settings"
+        told.write_text((DEPLOY / "settings.example").read_text() + "".join(lines))
+        (script,) = (self.repository.path / "deploy").glob(f"{name}*.sh")
+        argv = ["bash", str(script), *args]
+        done = self.shell.run(
+            argv, cwd=self.repository.path, check=check, more={"DEPLOY_SETTINGS": str(told)}
+        )
+        assert not check or done.stderr == "" or "--dry-run" in args, done.stderr
+        return done.stdout if done.returncode == 0 else done.stderr
+
+
+@pytest.fixture
+def team(tmp_path: Path) -> Team:
+    repository = HistoryBuilder(tmp_path / "repository")
+    files = [path for path in DEPLOY.rglob("*") if path.is_file() and ".made" not in path.parts]
+    shipped = {path.relative_to(ROOT).as_posix(): path.read_text() for path in files}
+    repository.commit({**shipped, "drift.toml": TOML}, subject="Start")
+    repository.check_out("main")
+    return Team(repository, Shell(tmp_path / "home"))
