@@ -49,6 +49,7 @@ FIXED_VARIABLES: Mapping[str, str] = {
 
 #: Settings that win over the user's: those that change what is listed, and those that run a program or
 #: write a file of the user's. `safe.bareRepository` speaks of repositories found by chance; ours is named.
+#: What is fetched stays a pack: unpacked, a fetch that is cut off would leave a commit without its files.
 FIXED_SETTINGS = (
     "log.showRoot=true",
     "log.showSignature=false",
@@ -58,6 +59,7 @@ FIXED_SETTINGS = (
     "core.fsmonitor=false",
     "core.logAllRefUpdates=false",
     "fetch.writeCommitGraph=false",
+    "fetch.unpackLimit=1",
     "fetch.pruneTags=false",
     "gc.auto=0",
     "maintenance.auto=false",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import logging
+import random
 import shutil
 import tempfile
 import threading
@@ -145,7 +146,7 @@ def wrong(cell: Cell, seen: Seen) -> list[str]:
     if cell.own_process and seen.threads > cell.held:
         found.append(f"{seen.threads} threads went on")
     if seen.left:
-        found.append(f"left running: {seen.left}")
+        found.append(f"left behind: {seen.left}")
     return [f"{cell.call}, {cell.fault}: {each} ({seen.message})" for each in found]
 
 
@@ -176,6 +177,10 @@ def google_certificate() -> Path:
     return certificate(Path(folder), "run.googleapis.com")
 
 
+#: Bytes of a file that nobody needs, which make a pack that is long enough to be cut.
+LARGE = 400_000
+
+
 @dataclass(frozen=True)
 class Ground:
     """What every cell starts from, made once: ``repo``, its ``remote``, and one that is a commit ``ahead``.
@@ -197,7 +202,8 @@ def ground() -> Ground:
         world = World(folder / "repo", cloud)
     world.history.clone(folder / "remote")
     ahead = world.history.clone(folder / "ahead")
-    ahead.commit({"docs/readme.md": "newer\n"}, when=datetime.now(UTC) - timedelta(minutes=30))
+    large = random.Random(1).randbytes(LARGE)  # noqa: S311 - any bytes that do not compress
+    ahead.commit({"docs/large.bin": large}, when=datetime.now(UTC) - timedelta(minutes=30))
     listed = world.history.git("ls-tree", "-r", "main", "predictions/worker", "shared").splitlines()
     blobs = {path: entry.split()[2] for entry, path in (line.split("\t") for line in listed)}
     return Ground(folder, world.first, GitServer(folder).__enter__(), blobs)
@@ -255,6 +261,16 @@ def run(cells: Sequence[Cell], folder: Path) -> Column:
     return column
 
 
+def half_written(folder: Path) -> list[str]:
+    """Locks of git, and what it or the mirror began to write and did not end, anywhere below ``folder``.
+
+    But for the packs of a checkout's broken fetches: they are git's own, who removes them with `git gc`.
+    """
+    begun = [*folder.rglob(".git/**/*.lock"), *folder.rglob("tmp_*"), *folder.rglob("making-*")]
+    told = [str(path.relative_to(folder)) for path in begun]
+    return [each for each in told if not each.startswith("repo/.git/objects/pack/tmp_pack_")]
+
+
 def _starved(cell: Cell, seen: Seen) -> bool:
     """Whether a check ran out of time that should not have, or beyond it.
 
@@ -277,7 +293,7 @@ def _check_apart(cell: Cell, world: World, forks: Zygote) -> Seen:
         codes=answer.codes,
         seconds=answer.seconds,
         warnings=answer.warnings,
-        left=tuple(left_running(str(world.folder))),
+        left=(*left_running(str(world.folder)), *half_written(world.folder.parent)),
         message=answer.message,
         threads=answer.threads,
     )
@@ -307,6 +323,6 @@ def check(world: World, heard: _Heard) -> Seen:
         codes=tuple(map(coded, verdict.reasons)),
         seconds=seconds,
         warnings=heard.by_this_thread(),
-        left=tuple(left_running(str(world.folder))),
+        left=(*left_running(str(world.folder)), *half_written(world.folder.parent)),
         message="; ".join(reason.message for reason in verdict.reasons),
     )

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 
 from support.fault_cells import Cell, Prepare, ground
 from support.fault_server import (
+    SPOILS,
     Address,
     FaultServer,
     Way,
@@ -24,11 +25,14 @@ from support.world import World
 
 #: Bytes of the remote's answer that are sound.
 MIDDLE = 400
+#: So many that the pack has begun.
+IN_THE_PACK = 150_000
 #: What git expects before the list of refs, and a line of it; together without an end.
 ADVERTISED = "application/x-git-upload-pack-advertisement"
 REF_LINE = b"003d" + b"1" * 40 + b" refs/heads/endless\n"
 
 ASKED, FETCHED, STANDS_IN = "git remote, asked", "git remote, fetched from", "git remote, lately confirmed"
+PACKED = "git remote, in the pack"
 MIRRORED = "git remote, mirrored over https"
 
 
@@ -112,6 +116,17 @@ def fetched(fault: str) -> Prepare:
     return prepare
 
 
+def packed(fault: str) -> Prepare:
+    """The connection fails when a part of the commits and files has come."""
+
+    def prepare(world: World, stack: ExitStack) -> None:
+        spoiled = relay(upstream(), after=IN_THE_PACK, then=SPOILS[fault])
+        server = stack.enter_context(FaultServer(_second(way("nothing"), spoiled)))
+        put_remote(world, address_at(server.host, folder="ahead"))
+
+    return prepare
+
+
 def _second(first: Way, then: Way) -> Way:
     """The first connection goes one way, all others another."""
     taken = iter([first])
@@ -164,6 +179,7 @@ CELLS = [
     Cell(ASKED, "TLS failure", _untrusted, cause="unavailable"),
     Cell(FETCHED, "nothing", fetched("nothing"), decision="allow"),
     *(Cell(FETCHED, fault, fetched(fault), cause=cause) for fault, cause in CAUSES.items()),
+    *(Cell(PACKED, fault, packed(fault), cause=CAUSES[fault]) for fault in SPOILS),
     Cell(STANDS_IN, "nothing", confirmed("nothing"), decision="allow"),
     *(
         Cell(STANDS_IN, fault, confirmed(fault), decision="warn", codes=("target-may-be-stale",))

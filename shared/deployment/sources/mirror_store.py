@@ -195,7 +195,7 @@ class Store:
             os.utime(old)  # from now on it is retired
 
     def _sweep(self) -> None:
-        """Removes what a process that died was making, and copies that nobody reads any more."""
+        """Removes what a process that died was making or fetching, and copies that nobody reads any more."""
         used = os.path.realpath(self.folder / "current")
         for path in self.folder.iterdir():
             retired = path.name.startswith("repo-") and str(path) != used and _age(path) > RETIRED_S
@@ -203,6 +203,8 @@ class Store:
                 path.unlink(missing_ok=True)
             elif path.name.startswith("making-") or retired:
                 shutil.rmtree(path, ignore_errors=True)
+        for begun in Path(used, "objects", "pack").glob("tmp_*"):  # a fetch that was killed had come so far
+            begun.unlink(missing_ok=True)
 
     @contextlib.contextmanager
     def _locked(self, deadline: Deadline) -> Iterator[None]:
