@@ -34,7 +34,7 @@ fault is real: a loopback server that misbehaves, a name that does not resolve, 
 vouches for, a file that cannot be read or written. Nothing in the gate is patched.
 
 Each cell asserts the verdict, its cause, that the check took at most {DEADLINE_S + SLACK_S:g} s, that no
-child process is left, and that no thread goes on, but for those named below.
+child process, lock or half-written file is left, and that no thread goes on, but for what is named below.
 
 What holds in the tables:
 
@@ -49,6 +49,8 @@ What holds in the tables:
 - The decisions file is no part of the answer: the verdict stands, and a warning is logged.
 - One thread, a daemon that nobody waits for, goes on where nothing can interrupt a call: the search for a
   metadata server that cannot be reached, and the reading of a ledger that is a pipe.
+- A fetch into a checkout that breaks off leaves git's own `tmp_pack_…`, and no object of it; `git gc` removes
+  them. A mirror sweeps up its own with the next fetch.
 - Google's libraries retry by themselves when a token is refused for now (408, 429, 5xx), longer than a
   deadline of {DEADLINE_S:g} s: the cause is `timeout` then, `credentials` with a longer one.
 - `–`: the call does not meet this fault, or meets it in another column. gRPC has no `Retry-After`, a local
