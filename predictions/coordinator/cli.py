@@ -273,7 +273,6 @@ def _status(arguments: argparse.Namespace) -> int:
 
 
 def _seen(coordinator: Coordinator, arguments: argparse.Namespace) -> list[Batch]:
-    coordinator.find_stalled()
     return coordinator.batches(arguments.game_date)
 
 

@@ -303,7 +303,8 @@ class Coordinator:
         return batch
 
     def batches(self, game_date: date | None = None, limit: int = 100) -> list[Batch]:
-        """The batches of ``game_date`` (None: of all dates), the newest first."""
+        """The batches of ``game_date`` (None: of all dates), the newest first; a look finds the stalled."""
+        self.find_stalled()
         return self._store.batches(game_date, limit)
 
     def results(self, batch_id: str) -> Iterator[Result]:

@@ -58,9 +58,20 @@ class Publisher(Protocol):
 class Received(Protocol):
     """A message, as Google's subscriber hands it over."""
 
-    data: bytes
-    attributes: Mapping[str, str]
-    message_id: str
+    @property
+    def data(self) -> bytes:
+        """What was published."""
+        ...
+
+    @property
+    def attributes(self) -> Mapping[str, str]:
+        """What was said beside it."""
+        ...
+
+    @property
+    def message_id(self) -> str:
+        """Pub/Sub's own name for it; the same when it comes again."""
+        ...
 
     def ack(self) -> None:
         """It does not come again."""
