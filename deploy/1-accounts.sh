@@ -34,8 +34,12 @@ if [[ $SLATE == bigquery://* ]]; then
     grant "$coordinator" roles/bigquery.dataViewer projects add-iam-policy-binding "$PROJECT" --condition=None
 fi
 
-# From a phone: the schedule that starts past the check. The role holds no more than to look and to run.
+# From a telephone: see the schedules, resume, run and pause one; change none. No role of Google's is just that.
+ensure iam roles describe predictionOnCall -- iam roles create predictionOnCall '--title=Prediction on call' \
+    "--permissions=cloudscheduler.jobs.enable,cloudscheduler.jobs.fullView,cloudscheduler.jobs.get,\
+cloudscheduler.jobs.list,cloudscheduler.jobs.pause,cloudscheduler.jobs.run,cloudscheduler.locations.get,\
+cloudscheduler.locations.list,resourcemanager.projects.get"
 for person in $ONCALL; do
-    grant "user:$person" roles/cloudscheduler.jobRunner \
+    grant "user:$person" "projects/$PROJECT/roles/predictionOnCall" \
         projects add-iam-policy-binding "$PROJECT" --condition=None
 done

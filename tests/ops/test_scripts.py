@@ -58,7 +58,7 @@ class TestShown:
 class TestRun:
     def test_a_second_run_makes_nothing(self, team: Team) -> None:
         first, second = steps(team), steps(team)
-        assert len(making(first)) == 25
+        assert len(making(first)) == 26
         assert making(second) == []
 
     def test_a_run_that_was_cut_short_is_made_good_by_the_next(self, team: Team) -> None:
@@ -128,6 +128,8 @@ class TestDeploy:
         team.repository.commit({"later.py": ""})
         team.step("3", "--commit", older)
         assert older in (team.shell.kept / "worker.yaml").read_text()
+        with tarfile.open(team.shell.kept / f"{older}.tar.gz") as archive:
+            assert "later.py" not in archive.getnames()
         assert "is no commit here" in team.step("3", "--commit", "nowhere", check=False)
 
     def test_settings_for_a_laptop_are_not_deployed(self, team: Team) -> None:
