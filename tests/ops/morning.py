@@ -157,7 +157,7 @@ def _serving(folder: Path, toml: str, shell: Shell, log: Path) -> Iterator[str]:
     with log.open("wb") as stderr:
         process = subprocess.Popen(argv, cwd=srv, env=environ, stdout=stderr, stderr=stderr)
     try:
-        yield _address(log)
+        yield _address(process, log)
     finally:
         process.kill()
         process.wait(10)
@@ -170,9 +170,10 @@ def _players() -> list[str]:
     return [f"G1,{day},P{number},Player {number},T1,T2,1 2 3" for day in days for number in range(3)]
 
 
-def _address(log: Path) -> str:
+def _address(process: subprocess.Popen[bytes], log: Path) -> str:
     ends = time.monotonic() + START_S
     while not (found := re.search(r"listening on \S+ port (\d+)", log.read_text(encoding="utf-8"))):
+        assert process.poll() is None, log.read_text(encoding="utf-8")
         assert time.monotonic() < ends, log.read_text(encoding="utf-8")
         time.sleep(0.02)
     return f"http://127.0.0.1:{found[1]}"

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from ops.asked_google import google
 from ops.conftest import Team
 from ops.stand_ins import DEPLOY, ROOT
 
@@ -180,6 +181,27 @@ class TestBoth:
         argv = [str(program), "--no-color", str(ROOT / "predictions" / name / "Dockerfile")]
         done = subprocess.run(argv, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+class TestGcloudSends:
+    """The gcloud that is installed leaves nothing out and takes nothing for something else."""
+
+    @pytest.mark.parametrize("name", ["coordinator", "worker"])
+    def test_a_manifest(self, name: str, team: Team, tmp_path: Path) -> None:
+        read = manifest(team, name, **EVERYTHING)
+        file = str(team.shell.kept / f"{name}.yaml")
+        with google(tmp_path) as asked:
+            sent = asked.gcloud("run", "services", "replace", file, "--region=us-west2")
+        assert sent["spec"] == read["spec"]
+        assert sent["metadata"]["name"] == read["metadata"]["name"]
+
+    @pytest.mark.parametrize("name", ["denied", "silent"])
+    def test_an_alert(self, name: str, team: Team, tmp_path: Path) -> None:
+        team.step("5")
+        file = team.repository.path / "deploy" / ".made" / "alerts" / f"{name}.yaml"
+        with google(tmp_path) as asked:
+            sent = asked.gcloud("alpha", "monitoring", "policies", "create", f"--policy-from-file={file}")
+        assert sent == yaml.safe_load(file.read_text())
 
 
 def _dockerfile(name: str) -> str:
