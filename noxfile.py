@@ -27,4 +27,4 @@ def tests(session: nox.Session) -> None:
     """The whole suite, without coverage: that is measured once, by ``make test``."""
     session.install("--require-hashes", "-r", "requirements/test.txt")
     session.install("--no-deps", "--editable", ".")
-    session.run("pytest", *session.posargs)
+    session.run("pytest", "--numprocesses=auto", *session.posargs)
