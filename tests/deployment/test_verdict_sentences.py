@@ -118,6 +118,30 @@ SAID: list[tuple[str, DriftReport, Policy, list[tuple[str, str, dict[str, Any]]]
         ],
     ),
     (
+        "nothing may be missing for any time",
+        report(live(1, age=1)),
+        Policy(max_drift_age=0),
+        [
+            (
+                "drift-too-old",
+                "behind for 1 s, longer than 0 s allowed",
+                {"drift_age_s": 1, "max_drift_age": 0.0, "revision": "worker-1"},
+            )
+        ],
+    ),
+    (
+        "of two revisions each is named",
+        report(live(), live(0, 1, revision="worker-2")),
+        POLICY,
+        [
+            (
+                "ahead",
+                "worker-2: 1 relevant commit live that the target lacks",
+                {"commits_ahead": 1, "revision": "worker-2"},
+            )
+        ],
+    ),
+    (
         "of several revisions each is named",
         report(
             live(), live(0, 1, revision="worker-2"), live(0, 1, revision=None), unread(revision="worker-4")

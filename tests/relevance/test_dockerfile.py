@@ -111,7 +111,10 @@ COPIES = [
     ("COPY <<'E' req.txt /a/\nCOPY lib /l\nE", "/a/req.txt<req.txt"),
     ("COPY <<-E /a/made\n\tCOPY lib /l\n\tE\nCOPY req.txt /a/", "/a/req.txt<req.txt"),
     ("COPY req.txt /a/\nCOPY <<E /a/req.txt\nnew\nE", ""),
+    ("COPY <<E /a/made\n\tE\nCOPY lib /l\nE", ""),
     ("RUN <<EOF\nCOPY lib /l\nEOF", ""),
+    ('RUN echo "x" <<E\nCOPY lib /l\nE', ""),
+    ("ENV A <<EOF\nCOPY req.txt /a/", "/a/req.txt<req.txt"),
     ("RUN <<A <<B\nCOPY lib /l\nA\nCOPY lib /l\nB\nCOPY req.txt /a/", "/a/req.txt<req.txt"),
     ("RUN cat << EOF > /x\nCOPY lib /l\nEOF", ""),
     ("RUN echo '<<EOF'\nCOPY req.txt /a/", "/a/req.txt<req.txt"),
@@ -186,6 +189,7 @@ SOURCES = [
     ("# syntax=docker/dockerfile:1\n# escape=`\nFROM a\nCOPY lib\\x.py req.txt /a/", "req.txt"),
     ("# a comment\n# escape=`\nFROM a\nCOPY req.txt \\\n hom.txt /a/", "hom.txt;req.txt"),
     ("\ufeffFROM a\r\nCOPY req.txt /\r\n", "req.txt"),
+    ("FROM a\nCOPY req.txt /a/ \\", "req.txt"),
     ("FROM a\nCOPY nothing req.txt /", "req.txt"),
 ]
 
@@ -233,6 +237,7 @@ def test_what_cannot_be_told_makes_the_whole_context_relevant(text: str, said: s
     assert image.unresolved is not None
     assert said in image.unresolved
     assert set(TREE) <= set(image.sources)
+    assert f"the whole build context: {image.unresolved}" in image.sources.values()
 
 
 def test_a_doubt_in_a_stage_that_is_not_used_does_not_matter() -> None:
@@ -275,10 +280,16 @@ def test_the_words_of_the_json_form_have_no_quotes_to_lose(name: str, directive:
     assert layout(image_of(text, tree=(name,))) == f"/a/{name}<{name}"
 
 
-def test_a_here_document_replaces_the_file_of_its_name() -> None:
-    assert layout(image_of("FROM a\nCOPY E req.txt /a/\nCOPY <<E /a/\nx\nE", tree=("E", "req.txt"))) == (
-        "/a/req.txt<req.txt"
-    )
+@pytest.mark.parametrize("name", ["E", "'E'", '"E"'])
+def test_a_here_document_replaces_the_file_of_its_name(name: str) -> None:
+    """The quotes are no part of it."""
+    image = image_of(f"FROM a\nCOPY E req.txt /a/\nCOPY <<{name} /a/\nx\nE", tree=("E", "req.txt"))
+    assert layout(image) == "/a/req.txt<req.txt"
+
+
+def test_two_dashes_end_the_options() -> None:
+    """What follows is a source, whatever it begins with."""
+    assert layout(image_of("FROM a\nCOPY -- --odd /a/", tree=("--odd",))) == "/a/--odd<--odd"
 
 
 def test_the_source_of_a_mount_may_hold_an_equals_sign() -> None:
@@ -345,6 +356,7 @@ STARTS: list[tuple[str, Start | None]] = [
     ('ARG V=1\nENV W=${V}\nCMD ["$W"]', Start((), ("$W",), "/", {"W": "1"})),
     ('CMD ["x"]\nCMD []', None),
     ("CMD", None),
+    ("CMD [1]", Start((), ("/bin/sh", "-c", "[1]"), "/", {})),
     ('ENV A=1 B\nCMD ["x"]', Start((), ("x",), "/", {"A": "1", "B": ""})),
     ('ENV D=$N\nENV E=x$D\nCMD ["x"]', Start((), ("x",), "/", {"D": "", "E": "x"})),
 ]
@@ -409,12 +421,12 @@ def test_no_dockerfile_is_none() -> None:
 
 def test_links_are_followed_and_kept() -> None:
     """A link's own change matters as much as its target's; a loop ends."""
-    files = ("real/x.py", "app/link", "one", "two", "Dockerfile")
-    read = {
-        "Dockerfile": "FROM a\nCOPY app/link /l/\nCOPY one /one/\nCOPY app/lin* /g/\nCOPY app/link/*.py /h/"
-    }.get
-    links = {"app/link": "../real", "one": "two", "two": "one"}
+    files = ("real/x.py", "app/link", "app/own", "app/sub/c.py", "one", "two", "Dockerfile")
+    copies = ("app/link /l/", "one /one/", "app/lin* /g/", "app/link/*.py /h/", "app/own /o/")
+    read = {"Dockerfile": "\nCOPY ".join(["FROM a", *copies])}.get
+    links = {"app/link": "../real", "app/own": "sub", "one": "two", "two": "one"}
     image = read_image(files, read, dockerfile="Dockerfile", context=".", links=links)
     assert image is not None
-    assert layout(image) == "/g/x.py<real/x.py;/h/x.py<real/x.py;/l/x.py<real/x.py;/one/one<one"
+    linked = "/g/x.py<real/x.py;/h/x.py<real/x.py;/l/x.py<real/x.py"
+    assert layout(image) == f"{linked};/o/c.py<app/sub/c.py;/one/one<one"
     assert {"app/link", "real/x.py"} <= set(image.sources)

@@ -63,3 +63,23 @@ def test_every_instruction_has_its_line_and_flags() -> None:
     assert read[1].options("exclude") == ("x y",)
     with pytest.raises(DockerfileError, match="line 2: unknown instruction"):
         list(instructions("FROM a\nFRMO b"))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("X" * 50, f"line 1: unknown instruction {'X' * 40!r}"),
+        (f"RUN <<{'E' * 50}", f"line 1: here-document {'E' * 40!r} has no end"),
+    ],
+)
+def test_a_long_text_is_cut_in_a_message(text: str, said: str) -> None:
+    """It is anybody's."""
+    with pytest.raises(DockerfileError) as caught:
+        list(instructions(text))
+    assert str(caught.value) == said
+
+
+def test_a_word_with_an_open_quote_is_cut_too() -> None:
+    with pytest.raises(DockerfileError) as caught:
+        expand('"' + "x" * 70, {})
+    assert str(caught.value) == f"a quote without an end in {chr(34) + 'x' * 59!r}"

@@ -158,6 +158,24 @@ def test_words_of_a_long_text() -> None:
     assert found == {"config/a.json", "b.yaml", "."}
 
 
+@pytest.mark.parametrize(
+    ("source", "literals"),
+    [
+        (b"x = ''", set()),
+        (b"x = 'a.json;'", {"a.json;"}),
+        (b"x = '\xff.json'", {"\udcff.json"}),
+        (b'"""a.json\nb.json"""', {"a.json", "b.json"}),
+        (b"x = '%s'" % (b"y" * 255), {"y" * 255}),
+        (b"x = '%s'" % (b"y" * 256), set()),
+        (b'"""a\n%s.b"""' % (b"y" * 253), {"y" * 253 + ".b"}),
+        (b'"""a\n%s.b"""' % (b"y" * 254), set()),
+    ],
+)
+def test_what_may_be_a_name(source: bytes, literals: set[str]) -> None:
+    """Of at most 255 characters; a byte that is no UTF-8 stays told apart."""
+    assert literals_of(source) == literals
+
+
 def test_an_unterminated_literal_does_not_stop_the_rest() -> None:
     """A broken file still names what its whole lines name."""
     assert {"a.json", "b.json"} <= literals_of(b"x = 'a.json'\ny = 'open\nz = 'b.json'\n")
