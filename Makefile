@@ -9,7 +9,7 @@ PYTHON := python3 python3.13 python3.12 python3.11
 PYTEST_ARGS :=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run demo test test-all kill-test agree schemathesis fuzz faults audit soak lint bench readme lock clean history
+.PHONY: help run demo test test-all kill-test agree schemathesis fuzz mutate faults audit soak lint bench readme lock clean history
 .DEFAULT_GOAL := help
 
 help: ## list the goals
@@ -52,6 +52,11 @@ soak: .venv/test.stamp ## make 10,000 checks in one process with faults; writes 
 audit: .venv/test.stamp ## look up known vulnerabilities of the locked requirements; fails unless all were looked up
 	@$(BIN)/python scripts/audit.py
 
+mutate: .venv/test.stamp ## change the code that judges and ask the tests; writes docs/mutation.md
+	rm -rf mutants
+	nice $(BIN)/mutmut run --max-children 2
+	$(BIN)/python scripts/mutation.py
+
 lint: .venv/test.stamp ## check style (ruff) and types (mypy)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -74,7 +79,7 @@ lock: .venv/test.stamp ## lock the newest allowed versions of all requirements
 
 clean: ## remove whatever was made here, the local ledger and predictions included
 	rm -rf .venv .nox .drift build dist .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis \
-		.benchmarks *.egg-info
+		.benchmarks mutants *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The gate compares commits. An unpacked archive has none, also where the folder above is a repository.

@@ -241,9 +241,11 @@ def test_the_grace_period_wins_over_both_limits(young: int) -> None:
 
 
 def test_a_bypass_names_itself() -> None:
-    """In the word that the JSON publishes."""
+    """In the word that the JSON publishes, with the codes that it overrode."""
     bypass = BreakGlass(actor="ann", reason="fix", at=NOW, until=None, via="--skip-drift-check")
-    assert judge(report(live(9, age=1)), POLICY, NOW).bypassed(bypass).not_enforced_because == "break-glass"
+    verdict = judge(report(live(9, 1, age=1)), POLICY, NOW).bypassed(bypass)
+    assert (verdict.enforced, verdict.not_enforced_because) == (False, "break-glass")
+    assert verdict.break_glass == bypass.model_copy(update={"overrode": ("too-many-commits-behind",)})
 
 
 @pytest.mark.parametrize("order", [*permutations(DECISIONS)])

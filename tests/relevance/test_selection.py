@@ -139,6 +139,7 @@ class TestAnImage:
         assert selection.because["shared/odds.py"] == (f"the whole build context: {why}",)
         assert selection.because["docs/readme.md"] == ("build_files",)
         assert (selection.unused, selection.entries, selection.findings) == ((), (), ())
+        assert selection.inputs == set(FILES)  # of no file it is known that an image holds it
 
     def test_the_context_of_a_dockerfile_that_is_not_there(self) -> None:
         """Files outside of it could not be copied; a folder whose name begins alike is another one."""
@@ -348,6 +349,12 @@ class TestAFunctionWithoutAnImage:
         }
         assert selection.unused == ("worker/features.py", "worker/tool.py")
         assert (selection.entries, selection.idle) == (("/worker/main.py",), ())
+
+    def test_what_only_builds_it_is_not_in_it(self) -> None:
+        rules = Rules(paths=("/worker/",), entrypoint=("worker/main.py",), build_files=("setup.cfg",))
+        selection = selected(rules, changed(setup_cfg=""))
+        assert selection.inputs == {"setup.cfg"}
+        assert selection.because["setup.cfg"] == ("build_files",)
 
     def test_nothing_can_be_missing_from_it(self) -> None:
         """The whole tree is there: a module that is nowhere is somebody else's package."""

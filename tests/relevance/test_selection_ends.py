@@ -45,6 +45,11 @@ class TestPatternsAlone:
         assert reasons == [("paths: /worker/",), ("paths: *.py",), ()]
         assert PathRules(["/worker/"]).matching("docs/a.txt") is None
 
+    def test_what_only_builds_the_image_is_not_in_it(self) -> None:
+        union = Union(Rules(paths=("/worker/",), build_files=("worker/setup.cfg",)), (Selection(),))
+        paths = ("worker/a.py", "worker/setup.cfg", "docs/a.py")
+        assert [union.in_image(path) for path in paths] == [True, False, False]
+
     def test_each_path_is_judged_by_itself(self) -> None:
         """Also one that neither end has any more."""
         union = Union(Rules(paths=("/worker/", "!*.md"), ignore=("*.txt",)), (Selection(), Selection()))

@@ -194,9 +194,7 @@ def _is_folder(
     stage: Stage, instruction: Instruction, destination: str, target: str, *, several: bool
 ) -> bool | None:
     """Whether a file goes into the destination; None when an image below may hold a folder of that name."""
-    if several or "true" in instruction.options("parents") or target in stage.folders:
-        return True
-    if destination.endswith(("/", "/.")):
+    if several or target in stage.folders or destination.endswith(("/", "/.")):
         return True
     may_exist = "." not in posixpath.basename(target) and "true" not in instruction.options("link")
     return None if may_exist else False

@@ -94,7 +94,7 @@ def instructions(text: str) -> Iterator[Instruction]:
             yield instruction
 
 
-def split(text: str, escape: str = "\\") -> list[str]:
+def split(text: str, escape: str) -> list[str]:
     """Words between white space, quotes and escapes kept: ``a "b c"`` is two."""
     mark = re.escape(escape)
     word = rf"""(?:{mark}.|"(?:{mark}.|[^"])*"|'[^']*'|[^\s"']|["'])+"""
