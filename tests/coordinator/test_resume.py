@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -198,6 +199,15 @@ class TestStalled:
         assert [each.id for each in desk.coordinator.find_stalled()] == [batch.id]
         assert desk.coordinator.find_stalled() == []
         assert [record.levelno for record in caplog.records] == [logging.ERROR]
+
+    def test_is_what_the_alert_looks_for(self, desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+        """Also by a dry run, as the preflight of each morning is one."""
+        desk.start()
+        desk.now += HALF_AN_HOUR * 1.1
+        desk.coordinator.start(Order(game_date=DAY, dry_run=True))
+        alert = (Path(__file__).parents[2] / "deploy" / "alerts" / "stalled.yaml").read_text()
+        (pattern,) = re.findall(r'jsonPayload\.message=~"(.*)"', alert)
+        assert [bool(re.search(pattern, record.message)) for record in caplog.records] == [True]
 
     def test_and_heard_of_again_comes_to_its_end(self, desk: Desk) -> None:
         batch = desk.start()
