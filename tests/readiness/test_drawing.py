@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from readiness.histories import DAY, a_history, days_before
 from readiness.test_checks import Answers, a_metric, plan
@@ -109,6 +109,8 @@ class TestTheGauge:
         st.floats(0, 100),
         st.sampled_from(["low", "high", "both"]),
     )
+    @example([20.0, 20.0, 41.0, 19.75], 3.0, "both")  # two fences on one cell
+    @example([20.0, 20.0, 3.0, 20.25], 41.0, "both")
     def test_never_shows_a_value_on_the_wrong_side_of_a_fence(
         self, values: list[float], today: float, direction: Literal["low", "high", "both"]
     ) -> None:

@@ -84,8 +84,13 @@ def gauge(today: float, normal: Bounds, values: Sequence[float], draw: Glyphs) -
         return round((value - low) / (high - low) * (GAUGE - 1)) if high > low else GAUGE // 2
 
     # A value that does not keep a fence has a cell beyond it, however near it is.
+    end = GAUGE - 1 - int(normal.above(today))
     first = 0 if normal.low is None else max(cell(normal.low), int(normal.below(today)))
-    last = GAUGE - 1 if normal.high is None else min(cell(normal.high), GAUGE - 1 - int(normal.above(today)))
+    last = GAUGE - 1 if normal.high is None else min(cell(normal.high), end)
+    if normal.low is not None and normal.high is not None and first >= last:
+        # Two fences that fall on one cell stand side by side: each of them is to be seen.
+        first = min(first, end - 1)
+        last = first + 1
     cells = [draw.normal if first <= each <= last else draw.outside for each in range(GAUGE)]
     if normal.middle is not None:
         cells[cell(normal.middle)] = draw.middle
