@@ -75,7 +75,7 @@ COPIES = [
     # several sources
     ("COPY req.txt hom.txt /a/", "/a/hom.txt<hom.txt;/a/req.txt<req.txt"),
     ("COPY req.txt hom.txt /a", "/a/hom.txt<hom.txt;/a/req.txt<req.txt"),
-    ("COPY <<E req.txt /a\nx\nE", "/a/req.txt<req.txt"),
+    ("COPY <<E req.txt /a.d\nx\nE", "/a.d/req.txt<req.txt"),
     ('COPY <<E "my file.py" /a/\nx\nE', "/a/my file.py<my file.py"),
     ("COPY lib app/sub /a/", "/a/c.py<app/sub/c.py;/a/x.py<lib/x.py;/a/y.txt<lib/y.txt"),
     # the JSON form, quotes, blanks
@@ -112,6 +112,7 @@ COPIES = [
     ("COPY <<-E /a/made\n\tCOPY lib /l\n\tE\nCOPY req.txt /a/", "/a/req.txt<req.txt"),
     ("COPY req.txt /a/\nCOPY <<E /a/req.txt\nnew\nE", ""),
     ("COPY <<E /a/made\n\tE\nCOPY lib /l\nE", ""),
+    ("COPY <<-E /a/made\n E\nCOPY lib /l\nE", ""),
     ("RUN <<EOF\nCOPY lib /l\nEOF", ""),
     ('RUN echo "x" <<E\nCOPY lib /l\nE', ""),
     ("ENV A <<EOF\nCOPY req.txt /a/", "/a/req.txt<req.txt"),
@@ -190,6 +191,7 @@ SOURCES = [
     ("# a comment\n# escape=`\nFROM a\nCOPY req.txt \\\n hom.txt /a/", "hom.txt;req.txt"),
     ("\ufeffFROM a\r\nCOPY req.txt /\r\n", "req.txt"),
     ("FROM a\nCOPY req.txt /a/ \\", "req.txt"),
+    ("FROM a\r\nCOPY req.txt \\\r\n /a/\r\n", "req.txt"),
     ("FROM a\nCOPY nothing req.txt /", "req.txt"),
 ]
 
@@ -273,7 +275,7 @@ def test_the_escape_character_counts_in_values_too() -> None:
 
 
 @pytest.mark.parametrize("directive", ["", "# escape=`\n"])
-@pytest.mark.parametrize("name", ["it's", 'q"x', "b\\s", "b`s"])
+@pytest.mark.parametrize("name", ["it's", 'q"x', "b\\s", "b`s", " b"])
 def test_the_words_of_the_json_form_have_no_quotes_to_lose(name: str, directive: str) -> None:
     """JSON has its own escapes, whatever the Dockerfile's is."""
     text = f"{directive}FROM a\nCOPY {json.dumps([name, '/a/'])}"

@@ -27,7 +27,7 @@ ROWS: list[tuple[str, str, str]] = [
     ("*/temp*", "somedir/temporary.txt;somedir/temp", "temp;a/b/temp"),
     ("*/*/temp*", "somedir/subdir/temporary.txt", "somedir/temp;a/b/c/temp"),
     ("temp?", "tempa;tempb", "temp;tempab;a/tempa"),
-    ("# comment", "", "comment"),
+    ("# comment", "", "comment;# comment"),
     # the root of the context is working folder and root at once
     ("/foo/bar", "foo/bar;foo/bar/x", "foo;bar;x/foo/bar"),
     ("foo/bar", "foo/bar;foo/bar/x", "foo;bar;x/foo/bar"),
