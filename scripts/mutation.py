@@ -48,7 +48,7 @@ def mutmut(*arguments: str) -> str:
 
 
 def mutants() -> Iterator[Mutant]:
-    """All mutants of the last run, by file."""
+    """All mutants of the last run, in the order in which they were made."""
     for line in mutmut("results", "--all", "true").splitlines():
         name, _, state = line.strip().rpartition(": ")
         if found := _MUTANT.fullmatch(name):
@@ -123,7 +123,7 @@ def main() -> int:
     """Write the page; 1 where it does not hold."""
     text = PAGE.read_text(encoding="utf-8")
     reasons = {(row["where"], row["change"]): row["why"] for row in _ROW.finditer(text)}
-    found = list(mutants())
+    found = sorted(mutants(), key=lambda mutant: mutant.file)  # else as the disk lists the files
     text = with_part(text, "counts", [machine(), "", *counts(found)])
     text = with_part(text, "survivors", survivors(found, reasons))
     PAGE.write_text(text, encoding="utf-8")
