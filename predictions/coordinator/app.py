@@ -269,6 +269,8 @@ class App:
             raise RequestError(str(error)) from error
 
     def _started(self, order: Order) -> Started:
+        # A look before the batch tells of the last one, too: it may be all that is asked on a day.
+        self._parts.coordinator.find_stalled()
         try:
             return self._parts.coordinator.start(order)
         except DriftUnknownError:

@@ -219,10 +219,10 @@ class Coordinator:
         verdict, slate = permitted(
             order, gate=self._gate, read=self._read, ready=self._ready, tell=self._tell
         )
-        self.find_stalled()
         if order.dry_run:
             return Started(how="dry-run", batch=None, verdict=verdict, slate=slate)
 
+        self.find_stalled()
         with self._store.claim(order.game_date, self._clock()) as claim:
             if made := self._made_before(order):  # by the one who held the claim until now
                 return Started(how="existing", batch=made, verdict=verdict, slate=slate)

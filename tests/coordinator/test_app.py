@@ -18,11 +18,13 @@ from typing import Any
 import httpx
 import pytest
 from coordinator.served import DAY, Served, pushed, served, two_players
-from coordinator.worlds import World, a_verdict
+from coordinator.stores import a_batch
+from coordinator.worlds import NOW, World, a_verdict
 
 from predictions.coordinator import door
 from predictions.coordinator.coordinator import Step
 from predictions.coordinator.problems import TYPE_PREFIX
+from predictions.coordinator.store.sqlite import open_sqlite
 from predictions.worker.messages import Completion
 from predictions.worker.worker import Prediction
 from shared.deployment.verdict import Verdict
@@ -92,6 +94,16 @@ class TestAStart:
         assert told["verdict"]["decision"] == "allow"
         assert told["requested"] == 2
         assert batches(here) == []
+
+    def test_without_effect_tells_of_a_batch_that_nobody_finished(
+        self, here: Served, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """The look before the batch may be all that is asked on a day; it leaves the date alone."""
+        with open_sqlite(tmp_path / "batches.sqlite") as store:
+            left = store.create(a_batch(), NOW)
+        assert start(here, dry_run=True).status_code == 200
+        assert f"batch {left.id} for 2026-02-05 is stalled" in caplog.text
+        assert [each["state"] for each in batches(here)] == ["stalled"]
 
     def test_of_a_day_without_games_is_an_answer_of_its_own(self, here: Served) -> None:
         problem(start(here, game_date="2026-02-06"), 409, "slate-empty")

@@ -268,7 +268,7 @@ def half_written(folder: Path) -> list[str]:
     """
     begun = [*folder.rglob(".git/**/*.lock"), *folder.rglob("tmp_*"), *folder.rglob("making-*")]
     told = [str(path.relative_to(folder)) for path in begun]
-    return [each for each in told if not each.startswith("repo/.git/objects/pack/tmp_pack_")]
+    return [each for each in told if not each.startswith("repo/.git/objects/pack/tmp_")]
 
 
 def _starved(cell: Cell, seen: Seen) -> bool:

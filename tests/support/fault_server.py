@@ -118,6 +118,9 @@ def reset(connection: socket.socket) -> None:
         connection.close()
 
 
+#: Bytes that no answer of a test has more of.
+LONGEST = 500_000
+
 # Ways
 
 
@@ -230,8 +233,11 @@ def resetting(connection: socket.socket, _: bytes, __: threading.Event) -> None:
 
 
 def garbling(connection: socket.socket, rest: bytes, _: threading.Event) -> None:
-    """Bytes that mean nothing, in place of the rest."""
-    connection.sendall(b"\xfe\xff\x00garbage\r\n" * (1 + len(rest) // 12))
+    """Bytes that mean nothing, in place of the rest, and more of them than any of it may still want.
+
+    Of a long answer only the beginning is known here; too few of them would be an answer that was cut.
+    """
+    connection.sendall(b"\xfe\xff\x00garbage\r\n" * (1 + max(len(rest), LONGEST) // 12))
 
 
 def dripping(connection: socket.socket, rest: bytes, ended: threading.Event) -> None:

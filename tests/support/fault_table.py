@@ -49,7 +49,7 @@ What holds in the tables:
 - The decisions file is no part of the answer: the verdict stands, and a warning is logged.
 - One thread, a daemon that nobody waits for, goes on where nothing can interrupt a call: the search for a
   metadata server that cannot be reached, and the reading of a ledger that is a pipe.
-- A fetch into a checkout that breaks off leaves git's own `tmp_pack_…`, and no object of it; `git gc` removes
+- A fetch into a checkout that breaks off leaves git's own `tmp_…`, and no object of it; `git gc` removes
   them. A mirror sweeps up its own with the next fetch.
 - Google's libraries retry by themselves when a token is refused for now (408, 429, 5xx), longer than a
   deadline of {DEADLINE_S:g} s: the cause is `timeout` then, `credentials` with a longer one.
