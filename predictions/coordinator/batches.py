@@ -53,7 +53,8 @@ class Stamp(Fact):
 
     ``service``: the workload that was judged; None: a batch of an older version, which did not keep it.
     ``live_revisions`` and ``live_commits`` belong together by position, the one with most traffic first; a
-    None in them is not known. ``target_commit`` None: not known. ``policy_hash``: which policy
+    None in them is not known. ``live_url``: where the only one of them answers alone (its tag URL); None:
+    there are several, or it has no tag. ``target_commit`` None: not known. ``policy_hash``: which policy
     judged; None: there was none to read (a bypass with a broken configuration).
     """
 
@@ -63,6 +64,7 @@ class Stamp(Fact):
     not_enforced_because: str | None = None
     live_revisions: tuple[str | None, ...] = ()
     live_commits: tuple[str | None, ...] = ()
+    live_url: str | None = None
     target_commit: str | None = None
     policy_hash: str | None = None
 
@@ -77,6 +79,7 @@ class Stamp(Fact):
             not_enforced_because=verdict.not_enforced_because,
             live_revisions=serving.revisions,
             live_commits=serving.commits,
+            live_url=verdict.report.live[0].url if len(verdict.report.live) == 1 else None,
             target_commit=verdict.report.target.commit if verdict.report.target else None,
             policy_hash=policy_hash,
         )

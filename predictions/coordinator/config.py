@@ -46,7 +46,8 @@ class Config(BaseModel):
     reach the worker. ``processes``: for ``local``, how many predict at once; 1 is this process. ``topic``:
     for ``pubsub``, ``projects/PROJECT/topics/TOPIC``. ``worker_url``: for ``http``, the worker or the tag
     of one revision. ``audience``: whose ID token the worker wants; None: its URL where that is https, no
-    token elsewhere. ``stall_after`` and ``worker_timeout``: seconds. ``request_timeout``: seconds after
+    token elsewhere. ``pinned``: for ``http``, whether a batch stays on the revision that was judged, at its
+    tag's URL. ``stall_after`` and ``worker_timeout``: seconds. ``request_timeout``: seconds after
     which the platform gives up on a request (300 is Cloud Run's default); ours is answered before. The
     emulators: ``host:port`` in clear text, None: Google itself.
     """
@@ -65,6 +66,7 @@ class Config(BaseModel):
         default=None, pattern=r"^https?://[^/\s]+(/\S*)?$", alias="COORDINATOR_WORKER_URL"
     )
     audience: str | None = Field(default=None, min_length=1, alias="COORDINATOR_WORKER_AUDIENCE")
+    pinned: bool = Field(default=False, alias="COORDINATOR_PIN_REVISION")
     worker_timeout: float = Field(default=60.0, gt=0, le=3600, alias="COORDINATOR_WORKER_TIMEOUT")
     stall_after: float = Field(default=DEFAULT_STALL_AFTER, gt=0, alias="COORDINATOR_STALL_AFTER")
     request_timeout: float = Field(default=300.0, ge=5, le=3600, alias="COORDINATOR_REQUEST_TIMEOUT")
@@ -103,6 +105,8 @@ class Config(BaseModel):
     def _complete(self) -> Config:
         if self.dispatch == "pubsub" and self.topic is None:
             raise ValueError("COORDINATOR_TOPIC is not set, and COORDINATOR_DISPATCH=pubsub needs it")
+        if self.pinned and self.dispatch != "http":
+            raise ValueError("COORDINATOR_PIN_REVISION needs COORDINATOR_DISPATCH=http")
         if self.dispatch == "http" and self.worker_url is None:
             raise ValueError("COORDINATOR_WORKER_URL is not set, and COORDINATOR_DISPATCH=http needs it")
         return self

@@ -70,7 +70,9 @@ def _http(config: Config) -> Dispatcher:
         from shared.deployment.sources.health_tokens import IdTokens
 
         token = partial(IdTokens().get, audience)
-    return Http(url, at_a_time=config.batch_size, timeout=config.worker_timeout, token=token)
+    return Http(
+        url, at_a_time=config.batch_size, timeout=config.worker_timeout, token=token, pinned=config.pinned
+    )
 
 
 @contextmanager

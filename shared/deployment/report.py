@@ -70,7 +70,7 @@ class LiveReport(Fact):
     """One live revision against the target. With status ``unknown`` the numbers are None, never 0.
 
     ``drift_age_s``: seconds since the oldest missing relevant commit landed on the target; 0 when
-    identical, None when nothing dates the difference.
+    identical, None when nothing dates the difference. ``url``: its own tag URL, None where it has none.
     """
 
     revision: str | None
@@ -88,6 +88,7 @@ class LiveReport(Fact):
     content_differs: bool | None = Field(default=None, exclude=True)
     drift_age_s: int | None = Field(default=None, exclude=True)
     undeployed: tuple[Undeployed, ...] = Field(default=(), exclude=True)
+    url: str | None = Field(default=None, exclude=True)
 
 
 class DriftReport(Fact):
@@ -295,6 +296,7 @@ def _live_report(revision: LiveRevision, compared: Compared, target: Target, now
         content_differs=differs,
         drift_age_s=0 if status == "identical" else _age(tally.landed, now),
         undeployed=tuple(tally.undeployed),
+        url=revision.url,
     )
 
 
@@ -308,6 +310,7 @@ def _unknown_live(revision: LiveRevision, unknown: Unknown, commit: str | None =
         created_at=revision.created_at,
         unknown=unknown,
         evidence=revision.evidence,
+        url=revision.url,
     )
 
 

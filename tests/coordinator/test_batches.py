@@ -60,6 +60,19 @@ class TestTheStamp:
         assert (stamp.gate_decision, stamp.enforced, stamp.policy_hash) == ("warn", True, "0123456789ab")
         assert (stamp.live_revisions, stamp.live_commits) == (("w-2", "w-1"), (NEW, OLD))
 
+    def test_knows_where_the_one_judged_revision_answers_alone(self) -> None:
+        """Of several none is the judged one."""
+        one, other = (
+            LiveReport(
+                revision=name, percent=50, status="identical", commit=OLD, url=f"https://{name}.example"
+            )
+            for name in ("w-1", "w-2")
+        )
+        verdict = a_verdict()
+        for live, url in (((one,), "https://w-1.example"), ((one, other), None)):
+            report = verdict.report.model_copy(update={"live": live})
+            assert Stamp.of(verdict.model_copy(update={"report": report})).live_url == url
+
     def test_travels_as_text_without_what_is_not_known(self) -> None:
         assert a_stamp(None).attributes() == {
             "gate_decision": "allow",

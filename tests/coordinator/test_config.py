@@ -41,6 +41,8 @@ def test_the_store_is_a_file_or_a_firestore_database(text: str, store: object) -
         ({"COORDINATOR_DISPATCH": "pubsubb"}, "COORDINATOR_DISPATCH: Input should be 'local', 'pubsub'"),
         ({"COORDINATOR_DISPATCH": "pubsub"}, "COORDINATOR_TOPIC is not set"),
         ({"COORDINATOR_DISPATCH": "http"}, "COORDINATOR_WORKER_URL is not set"),
+        ({"COORDINATOR_PIN_REVISION": "true"}, "COORDINATOR_PIN_REVISION needs COORDINATOR_DISPATCH=http"),
+        ({"COORDINATOR_PIN_REVISION": "ture"}, "COORDINATOR_PIN_REVISION: Input should be a valid boolean"),
         ({"COORDINATOR_TOPIC": "my-topic"}, "COORDINATOR_TOPIC: String should match"),
         ({"COORDINATOR_WORKER_URL": "worker.example"}, "COORDINATOR_WORKER_URL: String should match"),
         ({"COORDINATOR_PROCESSES": "0"}, "COORDINATOR_PROCESSES: Input should be greater"),

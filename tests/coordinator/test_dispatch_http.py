@@ -181,3 +181,18 @@ def test_the_verdict_travels_with_each_lot() -> None:
     with server(remembers) as (url, _):
         list(Http(url, at_a_time=50, timeout=30).dispatch(BATCH, REQUESTS))
     assert all(task.stamp == STAMP.attributes() for task in told)
+
+
+class TestPinned:
+    """A batch stays on the revision that was judged, at the URL of its tag."""
+
+    def test_goes_to_the_judged_revision_and_not_to_the_service(self, address: str) -> None:
+        judged = BATCH.model_copy(update={"stamp": STAMP.model_copy(update={"live_url": address})})
+        nobody = "http://127.0.0.1:9"
+        (handed,) = Http(nobody, at_a_time=50, timeout=30, pinned=True).dispatch(judged, REQUESTS)
+        assert {done.revision for done in handed.completions} == {"w-7"}
+
+    def test_without_an_address_of_its_own_fails_with_the_line_that_gives_it_one(self, address: str) -> None:
+        """Never quietly to whatever serves now."""
+        with pytest.raises(DispatchError, match="--set-tags=judged=REVISION"):
+            list(Http(address, at_a_time=50, timeout=30, pinned=True).dispatch(BATCH, REQUESTS))

@@ -318,3 +318,13 @@ def test_a_check_leaves_no_thread_behind(world: World) -> None:
     time.sleep(0.05)
     left = [each.name for each in threading.enumerate() if each.name.startswith("drift-gate")]
     assert left == []
+
+
+def test_a_live_revision_with_a_tag_has_an_address_of_its_own(world: World) -> None:
+    """At which a coordinator may keep a batch; not part of the published JSON."""
+    revision = world.cloud.deploy(WORKER, commit=world.first)
+    assert world.verdict().report.live[0].url is None
+    world.cloud.set_traffic(WORKER, {revision: 100}, tags={"judged": revision})
+    (live,) = world.verdict().report.live
+    assert live.url == f"https://judged---{WORKER}.example"
+    assert "url" not in live.model_dump(mode="json")

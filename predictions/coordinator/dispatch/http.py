@@ -1,4 +1,4 @@
-"""Asks the worker over HTTP, some lots at once; the address may be the tag of the judged revision."""
+"""Asks the worker over HTTP, some lots at once: the service, or the one revision that was judged."""
 
 from __future__ import annotations
 
@@ -30,15 +30,23 @@ class Http:
     """A ``Dispatcher`` to the worker at ``url``; ``at_a_time`` requests per call.
 
     ``timeout``: seconds for one lot, retries included. ``token`` gives the ID token of a call, within a
-    deadline; None: none is sent.
+    deadline; None: none is sent. ``pinned``: the revision that the batch was judged on is asked, at the URL
+    of its tag, whatever is deployed meanwhile.
     """
 
     name = "http"
 
     def __init__(
-        self, url: str, *, at_a_time: int, timeout: float, token: Callable[[Deadline], str] | None = None
+        self,
+        url: str,
+        *,
+        at_a_time: int,
+        timeout: float,
+        token: Callable[[Deadline], str] | None = None,
+        pinned: bool = False,
     ) -> None:
-        self._url = f"{url.rstrip('/')}/predict"
+        self._service = url
+        self._pinned = pinned
         self._at_a_time = at_a_time
         self._timeout = timeout
         self._token = token
@@ -48,6 +56,7 @@ class Http:
 
         Raises ``DispatchError`` when the worker does not answer for all that it was asked, in time.
         """
+        url = f"{self._address(batch).rstrip('/')}/predict"
         left, waiting = iter(requests), deque[tuple[_Asked, Future[list[Completion]]]]()
         # No proxy and no netrc from the environment: the address is given, and so is who asks.
         with (
@@ -56,7 +65,7 @@ class Http:
         ):
             try:
                 while asked := tuple(islice(left, self._at_a_time)):
-                    waiting.append((asked, pool.submit(self._ask, client, batch, asked)))
+                    waiting.append((asked, pool.submit(self._ask, client, url, batch, asked)))
                     if len(waiting) > AT_ONCE:
                         yield _handed(*waiting.popleft())
                 while waiting:
@@ -64,18 +73,30 @@ class Http:
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
 
-    def _ask(self, client: httpx.Client, batch: Batch, asked: _Asked) -> list[Completion]:
+    def _address(self, batch: Batch) -> str:
+        """Whom ``batch`` goes to. Raises ``DispatchError`` where its one revision has no address."""
+        if not self._pinned:
+            return self._service
+        if batch.stamp.live_url is None:
+            raise DispatchError(
+                "the batch is to stay on the revision that was judged, which has no address of its own: send "
+                "all traffic to one and give it a tag, "
+                "`gcloud run services update-traffic SERVICE --set-tags=judged=REVISION`, then start again"
+            )
+        return batch.stamp.live_url
+
+    def _ask(self, client: httpx.Client, url: str, batch: Batch, asked: _Asked) -> list[Completion]:
         """Raises ``DispatchError``."""
         deadline = Deadline(self._timeout)
         try:
-            body = retrying(lambda: self._once(client, batch, asked, deadline), deadline)
+            body = retrying(lambda: self._once(client, url, batch, asked, deadline), deadline)
             completions = completions_from(body)
         except (SourceError, MessageError) as error:
-            raise DispatchError(f"the worker at {self._url} gave no predictions: {error}") from error
-        _check(batch, asked, completions, self._url)
+            raise DispatchError(f"the worker at {url} gave no predictions: {error}") from error
+        _check(batch, asked, completions, url)
         return completions
 
-    def _once(self, client: httpx.Client, batch: Batch, asked: _Asked, deadline: Deadline) -> bytes:
+    def _once(self, client: httpx.Client, url: str, batch: Batch, asked: _Asked, deadline: Deadline) -> bytes:
         headers = {"Content-Type": "application/json"}
         if self._token is not None:
             headers["Authorization"] = f"Bearer {self._token(deadline)}"
@@ -83,7 +104,7 @@ class Http:
         tasks = [Task(batch_id=batch.id, request=each, attempt=attempt, stamp=stamp) for each in asked]
         left = max(deadline.remaining(), 0.001)
         try:
-            response = client.post(self._url, content=tasks_to_json(tasks), headers=headers, timeout=left)
+            response = client.post(url, content=tasks_to_json(tasks), headers=headers, timeout=left)
         except httpx.TransportError as error:
             raise SourceError(f"{type(error).__name__}: {error}", "unavailable", True) from error
         if response.status_code != 200:
