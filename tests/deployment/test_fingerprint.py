@@ -276,7 +276,7 @@ class TestAStartIsNeverPrevented:
             ({"algorithm": "md5"}, "no object format 'md5'"),
             ({"root": None}, "NoneType"),
             ({"within": -1.0}, "not read within"),
-            ({"root": "a\0b"}, "null byte"),
+            ({"root": "a\0b"}, "null"),
         ],
     )
     def test_the_document_says_why_there_is_none(

@@ -240,6 +240,19 @@ def certificates(folder: Path, *names: str) -> tuple[Path, ssl.SSLContext]:
     return folder / "ca.pem", context
 
 
+_SIGNS = x509.KeyUsage(
+    key_cert_sign=True,
+    crl_sign=True,
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    encipher_only=False,
+    decipher_only=False,
+)
+
+
 def _certificate(
     name: str, key: Any, issuer: str, issuer_key: Any, names: tuple[str, ...] | None = None
 ) -> x509.Certificate:
@@ -255,7 +268,15 @@ def _certificate(
         .not_valid_after(now + datetime.timedelta(days=1))
         .add_extension(x509.BasicConstraints(ca=names is None, path_length=None), critical=True)
     )
-    if names is not None:
+    # Python 3.13 insists on both of these in a chain, and on what an authority's key is for.
+    builder = builder.add_extension(
+        x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False
+    )
+    issued = x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key())
+    builder = builder.add_extension(issued, critical=False)
+    if names is None:
+        builder = builder.add_extension(_SIGNS, critical=True)
+    else:
         address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
         known = x509.SubjectAlternativeName([address, *map(x509.DNSName, names)])
         builder = builder.add_extension(known, critical=False)
