@@ -67,13 +67,13 @@ class Wire(grpc.Channel):
         return bytes(type(message).serialize(message))
 
     def unary_stream(self, *_: Any) -> Any:
-        raise NotImplementedError
+        raise AssertionError("no client of ours asks in this way")
 
     def stream_unary(self, *_: Any) -> Any:
-        raise NotImplementedError
+        raise AssertionError("no client of ours asks in this way")
 
     def stream_stream(self, *_: Any) -> Any:
-        raise NotImplementedError
+        raise AssertionError("no client of ours asks in this way")
 
     def subscribe(self, *_: Any, **__: Any) -> None:
         """Nobody waits for a state that never changes."""
@@ -104,7 +104,7 @@ class _Method(grpc.UnaryUnaryMultiCallable):  # type: ignore[type-arg]  # generi
         return self._parse(self._wire.answer(self._method, name)), None
 
     def future(self, *_: Any, **__: Any) -> Any:
-        raise NotImplementedError
+        raise AssertionError("no client of ours asks in this way")
 
 
 class WiredClients(Clients):
