@@ -12,7 +12,7 @@ from unittest.mock import patch
 
 from benchmarks.measuring import Row, in_turn, wall
 from benchmarks.worlds import world
-from shared.deployment import assembly
+from shared.deployment import assembly, building
 from shared.deployment.selecting import Memory
 from shared.deployment.testing import HistoryBuilder
 
@@ -89,7 +89,7 @@ def _subjects(check: Callable[[str], None], change: Callable[[int], None]) -> di
     change(next(changes))
 
     def cold(service: str) -> float:
-        with patch.object(assembly, "_memory", Memory):  # as a new process has it
+        with patch.object(building.process(), "memory", Memory()):  # as a new process has it
             return wall(lambda: check(service))()
 
     def changed(service: str) -> float:
