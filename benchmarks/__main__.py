@@ -7,7 +7,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks import closure, fingerprint, history, image, mirror
+from benchmarks import batches, closure, fingerprint, history, image, mirror
 from benchmarks.measuring import Row, cpu_of, in_turn, machine, python, table, wall
 from benchmarks.worlds import CLOUD_RUN, PATHS, WORKER, world
 from shared.deployment import assembly
@@ -71,6 +71,9 @@ TABLES = {
     "One check of an image of 500 modules": image.rows,
     "A mirror against a full clone, over loopback HTTP": mirror.rows,
     "The fingerprint of a worker's files (6 kB each)": fingerprint.rows,
+    "A batch of 100,000 requests in SQLite": batches.store_rows,
+    "100,000 requests into the Pub/Sub emulator": batches.dispatch_rows,
+    "Memory of a dispatch out of the store": batches.memory_rows,
 }
 
 
