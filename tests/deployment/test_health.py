@@ -249,6 +249,7 @@ class TestAddresses:
                 "nonsense",
             ),
             *("https://", "https://a b", "https://ann:secret@worker.example", "https://worker.example:99999"),
+            *("https://[bad", "https://[::1", "https://worker\u2100.example"),  # Python takes these for none
             *("https://worker.example\r\nX: y", "http://127.0.0.1@192.0.2.1", "https://127.0.0.1"),
         ],
     )

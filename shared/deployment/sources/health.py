@@ -127,17 +127,17 @@ class Health:
             raise SourceError("the workload has no address of its own that could be asked", "not-found")
         try:
             parts = urlsplit(url)
-            host, port = parts.netloc.lower(), parts.port
+            scheme, host, port = parts.scheme, parts.netloc.lower(), parts.port
         except ValueError:
-            host, port = "", None
+            scheme, host, port = "", "", None
         host = host.removesuffix(f":{port}")
         here = is_loopback(host.strip("[]"))
-        fit = self._allow_loopback and parts.scheme == "http" if here else parts.scheme == "https"
+        fit = self._allow_loopback and scheme == "http" if here else scheme == "https"
         if not fit or not _HOST.fullmatch(host):
             shown = plain(url.rpartition("@")[2], 100)  # before an @ stands a password
             sentence = f"{shown} is no https address of a service, so nobody is asked there"
             raise SourceError(sentence, "invalid-response")
-        return f"{parts.scheme}://{host}" + (f":{port}" if port else "")
+        return f"{scheme}://{host}" + (f":{port}" if port else "")
 
     def _credentials(self, live: Live, within: Deadline) -> tuple[Mapping[str, str], SourceError | None]:
         """The header with the ID token, or why there is none: a public service answers without one.
