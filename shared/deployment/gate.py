@@ -51,10 +51,9 @@ class Sink(Protocol):
 class Plan:
     """What is to be checked for one service. Services of one repository and ref share one ``history``.
 
-    ``required_env`` are the names of the variables that a live revision must have, ``pins`` the values
-    that it must have. ``acknowledged`` is
-    what the settings at hand acknowledge; ``config_path`` is the file of the repository that may
-    acknowledge more, at the target commit.
+    ``required_env`` are the names of the variables that a live revision must have, ``pins`` the values that
+    it must have. ``acknowledged`` is what the settings at hand acknowledge; ``config_path`` is the file of
+    the repository that may acknowledge more, at the target commit.
     """
 
     service: str
@@ -168,8 +167,7 @@ def _compare(
     ]
     counted = _count(history, relevance, wanted, target, now)
     return {
-        case.plan.service: _report(case, settled, counted, resolved, _due(history, case, memory), now)
-        for case, settled in known
+        case.plan.service: _report(case, settled, counted, resolved, memory, now) for case, settled in known
     }
 
 
@@ -178,14 +176,17 @@ def _report(
     settled: Settled,
     counted: Mapping[tuple[str, str], Tally | Unknown],
     resolved: Mapping[str, str | Unknown],
-    due: Sequence[Due],
+    memory: Memory,
     now: datetime,
 ) -> DriftReport:
-    """6. The report on one service."""
+    """6. The report on one service, with what it pins held against what is live."""
     service, union = case.plan.service, settled.union
     if union.nothing is not None:
         return case.unknown(_nothing_relevant(service, union.nothing))
-    live = declared.with_pins(settled.live, due)
+    try:
+        live = declared.with_pins(settled.live, _due(case.plan, case.target.commit, memory))
+    except SourceError as error:
+        return case.unknown(Unknown.of(error))
     compared = [Compared(one, counted.get((service, str(one.commit)))) for one in settled.weighed]
     return report.compare(service, live, case.target, compared, resolved, union.findings(), now)
 
@@ -197,12 +198,12 @@ def _ids(cases: Iterable[_Case]) -> set[str]:
     return evidence.ids(claim for each in claims for claim in each)
 
 
-def _due(history: History, case: _Case, memory: Memory) -> list[Due]:
+def _due(plan: Plan, target: str, memory: Memory) -> list[Due]:
     """What the service pins, with the values that the target's files say."""
-    paths = sorted({pin.path for pin in case.plan.pins if pin.path is not None})
-    contents = _contents_at(history, case.target.commit, paths, memory) if paths else {}
+    paths = sorted({pin.path for pin in plan.pins if pin.path is not None})
+    contents = _contents_at(plan.history, target, paths, memory) if paths else {}
     texts = {path: content.decode("utf-8", "replace") for path, content in contents.items()}
-    return [Due.of(pin, texts) for pin in case.plan.pins]
+    return [Due.of(pin, texts) for pin in plan.pins]
 
 
 def _nothing_relevant(service: str, why: str) -> Unknown:

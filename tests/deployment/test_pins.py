@@ -9,7 +9,8 @@ from google.cloud import run_v2
 from support.world import WORKER, World, codes
 
 from shared.deployment.declared import Pin
-from shared.deployment.errors import DriftConfigError
+from shared.deployment.errors import DriftConfigError, SourceError
+from shared.deployment.sources.checkout import Checkout
 
 MANIFEST = "models/manifest.json"
 
@@ -171,3 +172,26 @@ def test_a_ledger_knows_no_values(world: World) -> None:
 def test_a_pin_says_where_its_value_is_from() -> None:
     assert Pin(env="A", file="a/b.json#c.d").path == "a/b.json"
     assert Pin(label="a", equals="x").path is None
+
+
+def test_a_file_that_cannot_be_read_leaves_the_other_services_alone(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What fails for one service makes that one unknown, and no other."""
+    pinned(world, f'env = "V"\nfile = "{MANIFEST}#production.path"')
+    world.toml += '[services.other]\npaths = ["/shared/"]\n'
+    manifest(world, "p")
+    head = world.history.git("rev-parse", "main").strip()
+    for name in (WORKER, "other"):
+        world.cloud.deploy(name, commit=head, env={"V": "p"})
+
+    def broken(*_: object) -> None:
+        raise SourceError("the disk is gone", "history-unavailable")
+
+    monkeypatch.setattr(Checkout, "contents", broken)
+    worker, other = world.outcome().services
+    assert (worker.decision, worker.report.unknown and worker.report.unknown.cause) == (
+        "deny",
+        "history-unavailable",
+    )
+    assert (other.decision, other.report.status) == ("allow", "identical")
