@@ -6,8 +6,8 @@ from functools import partial
 
 from predictions.coordinator.batches import Batch, Serving, Stamp, policy_hash
 from shared.deployment import assembly
-from shared.deployment.calling import Deadline, gather
-from shared.deployment.errors import SourceError
+from shared.deployment.calling import Deadline, attempt
+from shared.deployment.facts import Unknown
 from shared.deployment.settings import load
 from shared.utils.deployment_checker import Verdict
 
@@ -33,14 +33,9 @@ def serving_now(batch: Batch) -> Serving | str:
     if batch.stamp.service is None:
         return "the batch does not say which service it was judged on"
     within = Deadline(BYPASSED_SECONDS if batch.break_glass else LOOK_SECONDS)
-    try:
-        # On a thread that nobody waits for: what hung the gate at the start may hang it again.
-        answer = gather({"what serves": partial(_look, batch.stamp.service, within)}, within)["what serves"]
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # a library that exits or panics is an unknown like any other
-        return f"{type(error).__name__}: {error}"
-    return str(answer) if isinstance(answer, SourceError) else answer
+    # On a thread that nobody waits for: what hung the gate at the start may hang it again.
+    answer = attempt(partial(_look, batch.stamp.service, within), within, "what serves")
+    return answer.message if isinstance(answer, Unknown) else answer
 
 
 def _look(service: str, within: Deadline) -> Serving | str:

@@ -11,7 +11,8 @@ from typing import Generic, TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
 
-from shared.deployment.errors import SourceError
+from shared.deployment.errors import DriftCheckError, SourceError
+from shared.deployment.facts import Unknown
 
 T = TypeVar("T")
 K = TypeVar("K", bound=Hashable)
@@ -173,3 +174,20 @@ def gather(jobs: Mapping[K, Callable[[], T]], deadline: Deadline) -> dict[K, T |
             raise answer
         results[key] = answer
     return results
+
+
+def attempt(job: Callable[[], T], deadline: Deadline, name: str) -> T | Unknown:
+    """``job()``, or why it gave no answer by the ``deadline``; raises nothing but ``KeyboardInterrupt``.
+
+    For work that must not stop what it stands before, whatever a library does: exit, panic, hang. It runs
+    on a thread that nobody waits for, which ``name`` names.
+    """
+    try:
+        answer = gather({name: job}, deadline)[name]
+    except DriftCheckError as error:
+        return Unknown.of(error)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # also those that are meant to end a process
+        return Unknown(cause="gate-error", message=f"{type(error).__name__}: {error}")
+    return Unknown.of(answer) if isinstance(answer, SourceError) else answer

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from typing import TypeVar
 
 from shared.deployment import assembly, break_glass, gate, render, waiting
-from shared.deployment.calling import Deadline, gather
+from shared.deployment.calling import Deadline, attempt
 from shared.deployment.errors import (
     DeploymentDriftError,
-    DriftCheckError,
     DriftUnknownError,
-    SourceError,
 )
 from shared.deployment.facts import Unknown
 from shared.deployment.report import unknown_report
@@ -74,7 +71,7 @@ def _bypassed(name: str | None, bypass: BreakGlass, settings: Settings | None) -
         early = within.sooner(HAND_OVER_SECONDS)
         return assembly.check([named[-1]], settings=ours, within=early, record=False).services[0]
 
-    ours = _within(within, judged)
+    ours = attempt(judged, within, "bypassed check")
     verdict = ours if isinstance(ours, Verdict) else _unjudged(named[-1], ours)
     verdict = verdict.bypassed(bypass)
     overridden = ", ".join(
@@ -92,21 +89,8 @@ def _bypassed(name: str | None, bypass: BreakGlass, settings: Settings | None) -
     def recorded() -> None:
         gate.write([verdict], assembly.sinks_of(found[0]) if found else [LogSink(), MetricsSink()])
 
-    _within(Deadline(RECORD_SECONDS), recorded)
+    attempt(recorded, Deadline(RECORD_SECONDS), "record of a bypass")
     return verdict
-
-
-def _within(deadline: Deadline, job: Callable[[], T]) -> T | Unknown:
-    """``job()``, or why it gave no answer in time. It runs on a thread that nobody waits for."""
-    try:
-        answer = gather({"bypassed check": job}, deadline)["bypassed check"]
-    except DriftCheckError as error:
-        return Unknown.of(error)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # nothing may stop the batch: no library that exits or panics, either
-        return Unknown(cause="gate-error", message=f"{type(error).__name__}: {error}")
-    return Unknown.of(answer) if isinstance(answer, SourceError) else answer
 
 
 def _unjudged(name: str, unknown: Unknown) -> Verdict:

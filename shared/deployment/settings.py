@@ -33,6 +33,7 @@ PREFIX = "DRIFT_"
 EMULATOR = "CLOUD_RUN_EMULATOR_HOST"
 CACHE_DIR = "DRIFT_CACHE_DIR"
 LOGINS = "DRIFT_REGISTRY_LOGINS"
+_TABLES = ("defaults", "policy", "services", "batch", "sinks", "inventory", "acknowledged")
 #: Variables with the prefix that are no key of the file.
 _OTHER_VARIABLES = frozenset({"DRIFT_CONFIG", CACHE_DIR, LOGINS, break_glass.SWITCH, break_glass.UNTIL})
 
@@ -151,13 +152,13 @@ def load(start: Path | None = None, environ: Mapping[str, str] | None = None) ->
     """
     environ = environment() if environ is None else environ
     file = find(start, environ)
-    tables = _tables(file)
+    tables = tables_of(file, _TABLES)
     registry_logins(environ)
     variables = _variables(environ)
-    services = {name: _service(file, name, tables, variables) for name in _table(file, tables, "services")}
+    services = {name: _service(file, name, tables, variables) for name in table_of(file, tables, "services")}
     if not services:
         raise DriftConfigError(f"{file}: no [services.NAME] table: nothing to check")
-    batch = validated(Batch, _table(file, tables, "batch"), lambda key: f"{file}: [batch] {key}")
+    batch = validated(Batch, table_of(file, tables, "batch"), lambda key: f"{file}: [batch] {key}")
     for name in batch.requires:
         if name not in services:
             hint = near_misses(name, services)
@@ -166,9 +167,9 @@ def load(start: Path | None = None, environ: Mapping[str, str] | None = None) ->
         file=file,
         services=services,
         batch=batch,
-        sinks=validated(Sinks, _table(file, tables, "sinks"), lambda key: f"{file}: [sinks] {key}"),
+        sinks=validated(Sinks, table_of(file, tables, "sinks"), lambda key: f"{file}: [sinks] {key}"),
         inventory=validated(
-            Inventory, _table(file, tables, "inventory"), lambda key: f"{file}: [inventory] {key}"
+            Inventory, table_of(file, tables, "inventory"), lambda key: f"{file}: [inventory] {key}"
         ),
         acknowledged=_acknowledged(file, tables, services),
         emulator=_emulator(environ),
@@ -195,21 +196,22 @@ def find(start: Path | None, environ: Mapping[str, str]) -> Path:
     )
 
 
-def _tables(file: Path) -> dict[str, Any]:
+def tables_of(file: Path, known: Collection[str]) -> dict[str, Any]:
+    """The tables of a TOML file, whose names are ``known``. Raises ``DriftConfigError``."""
     try:
         tables = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise DriftConfigError(f"{file}: cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:  # a number or a nesting beyond Python's limits, too
         raise DriftConfigError(f"{file}: is no valid TOML: {error}") from error
-    known = ("defaults", "policy", "services", "batch", "sinks", "inventory", "acknowledged")
     for key in tables:
         if key not in known:
             raise DriftConfigError(f"{file}: unknown key {key!r}{near_misses(key, known)}")
     return tables
 
 
-def _table(file: Path, tables: Mapping[str, Any], name: str) -> dict[str, Any]:
+def table_of(file: Path, tables: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The table ``name``, empty where there is none. Raises ``DriftConfigError``."""
     table = tables.get(name, {})
     if not isinstance(table, dict):
         raise DriftConfigError(f"{file}: {name} must be a table, [{name}]")
@@ -262,9 +264,9 @@ def _service(
     if not re.fullmatch(r"[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?", name):
         raise DriftConfigError(f"{file}: [services.{name}]: no valid service name")
     layers: list[tuple[str, dict[str, Any], type[Fact]]] = [
-        (f"{file}: [defaults]", _table(file, tables, "defaults"), Defaults),
-        (f"{file}: [policy]", _table(file, tables, "policy"), PolicyKeys),
-        (f"{file}: [services.{name}]", _table(file, tables["services"], name), ServiceSettings),
+        (f"{file}: [defaults]", table_of(file, tables, "defaults"), Defaults),
+        (f"{file}: [policy]", table_of(file, tables, "policy"), PolicyKeys),
+        (f"{file}: [services.{name}]", table_of(file, tables["services"], name), ServiceSettings),
         ("environment", dict(variables), ServiceSettings),
     ]
     merged: dict[str, Any] = {}

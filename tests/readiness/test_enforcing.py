@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import pickle
 import shutil
 import sqlite3
+import subprocess
+import sys
 import time
 from contextlib import closing
 from datetime import date
@@ -106,6 +109,42 @@ class TestWithoutABypass:
         place.database.unlink()
         with pytest.raises(ReadinessUnknownError, match="could not be judged"):
             place.require()
+
+    def test_a_library_that_never_loads_refuses_as_unknown(self, tmp_path: Path) -> None:
+        """A disk that hangs must not hold the batch up for ever, nor let it through."""
+        (tmp_path / "duckdb.py").write_text("import time; time.sleep(60)")
+        (tmp_path / "readiness.toml").write_text(
+            '[sources.lake]\nkind = "parquet"\ntables = {facts = "facts.parquet"}\n'
+            '[checks.rows]\nsource = "lake"\nphases = ["pre-game"]\nunit = "count"\n'
+            'query = "SELECT 1 WHERE :day"\nthreshold = {at_least = 1}\n'
+        )
+        code = (
+            "from datetime import date\n"
+            "from predictions.coordinator.exceptions import ReadinessUnknownError\n"
+            "from predictions.coordinator.readiness import checking\n"
+            "from predictions.coordinator.readiness.command import occasion_of\n"
+            "from predictions.coordinator.readiness.enforcing import require_ready\n"
+            "checking.LOAD_SECONDS = 0.5\n"
+            "try:\n"
+            "    require_ready(occasion_of(date(2026, 2, 5), None))\n"
+            "except ReadinessUnknownError as error:\n"
+            "    print(error)\n"
+        )
+        environ = {
+            **os.environ,
+            "PYTHONPATH": f"{tmp_path}:{ROOT}",
+            "COORDINATOR_READINESS": str(tmp_path / "readiness.toml"),
+        }
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=tmp_path,
+            env=environ,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=20,
+        )
+        assert "a library of a source did not load within 0.5 s" in done.stdout, done.stdout + done.stderr
 
     def test_the_error_survives_a_process_boundary(self, place: Place) -> None:
         place.spoil()

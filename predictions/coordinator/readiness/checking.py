@@ -15,9 +15,11 @@ from predictions.coordinator.readiness.facts import Check, Occasion, Phase, Seen
 from predictions.coordinator.readiness.settings import Settings
 from predictions.coordinator.readiness.verdict import CheckVerdict, Policy, Readiness, judge, worst
 from shared.deployment.calling import Deadline, gather
-from shared.deployment.errors import DriftConfigError
+from shared.deployment.errors import DriftConfigError, SourceError
 from shared.deployment.reasons import Decision
 
+#: Seconds that loading the libraries of the sources may take: a disk may hang, and nothing else bounds that.
+LOAD_SECONDS = 30.0
 #: Every verdict is one line of JSON here, beside the drift gate's.
 log = logging.getLogger("drift_gate.verdict")
 
@@ -40,8 +42,15 @@ class Plan:
 
 
 def plan(settings: Settings, phase: Phase) -> Plan:
-    """The checks of ``phase``. Raises ``DriftConfigError`` where there is none: that would be no pass."""
-    checks = assembly.checks_of(settings, phase)
+    """The checks of ``phase``. Raises ``DriftConfigError`` where there is none: that would be no pass.
+
+    Raises ``SourceError`` (``timeout``) where a library does not load.
+    """
+    job = partial(assembly.checks_of, settings, phase)
+    checks = gather({"libraries": job}, Deadline(LOAD_SECONDS))["libraries"]
+    if isinstance(checks, SourceError):
+        message = f"a library of a source did not load within {LOAD_SECONDS:g} s"
+        raise SourceError(message, "timeout", True)
     if not checks:
         raise DriftConfigError(f"{settings.file}: no check holds for the phase {phase}: nothing to check")
     names = {check.name for check in checks}

@@ -15,8 +15,8 @@ from predictions.coordinator.readiness.settings import declared
 from predictions.coordinator.readiness.verdict import CheckVerdict, Readiness
 from shared.deployment import settings as drift
 from shared.deployment.break_glass import CHECK_SECONDS
-from shared.deployment.calling import Deadline, gather
-from shared.deployment.errors import DriftGateError, SourceError
+from shared.deployment.calling import Deadline, attempt
+from shared.deployment.errors import SourceError
 from shared.deployment.facts import Unknown
 from shared.deployment.render import plain
 from shared.deployment.verdict import BreakGlass, Reason
@@ -83,7 +83,13 @@ def _judged(
     occasion: Occasion, phase: Phase, environ: Mapping[str, str], within: Deadline | None
 ) -> Readiness | None:
     settings = declared(environ)
-    return None if settings is None else checking.check(checking.plan(settings, phase), occasion, within)
+    if settings is None:
+        return None
+    try:
+        plan = checking.plan(settings, phase)
+    except SourceError as error:
+        return _unjudged(occasion, phase, Unknown.of(error))
+    return checking.check(plan, occasion, within)
 
 
 def _bypassed(
@@ -95,7 +101,7 @@ def _bypassed(
     def judged() -> Readiness | None:
         return _judged(occasion, phase, environ, within.sooner(_HAND_OVER_SECONDS))
 
-    found = _within(within, judged)
+    found = attempt(judged, within, "bypassed checks")
     readiness = _unjudged(occasion, phase, found) if isinstance(found, Unknown) else found
     denials = readiness.denials if readiness else []
     overridden = ", ".join(f"{name}: {each.code} ({each.message})" for name, each in denials)
@@ -112,18 +118,6 @@ def _bypassed(
     readiness = readiness.bypassed(glass)
     checking.record(readiness)
     return readiness
-
-
-def _within(deadline: Deadline, job: Callable[[], T]) -> T | Unknown:
-    """``job()``, or why it gave no answer in time. It runs on a thread that nobody waits for."""
-    try:
-        answer = gather({"bypassed checks": job}, deadline)["bypassed checks"]
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # nothing may stop the batch: no library that exits or panics, either
-        message = str(error) if isinstance(error, DriftGateError) else f"{type(error).__name__}: {error}"
-        return Unknown(cause="gate-error", message=message)
-    return Unknown.of(answer) if isinstance(answer, SourceError) else answer
 
 
 def _unjudged(occasion: Occasion, phase: Phase, unknown: Unknown) -> Readiness:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -209,7 +208,7 @@ def declared(environ: Mapping[str, str]) -> Settings | None:
 
 def load(file: Path, environ: Mapping[str, str]) -> Settings:
     """The settings in ``file``. Raises ``DriftConfigError`` with file and key for whatever is wrong."""
-    tables = _tables(file)
+    tables = drift.tables_of(file, ("policy", "calendar", "sources", "checks"))
     sources = {name: _source(file, name, table) for name, table in _named(file, tables, "sources").items()}
     checks = {name: _check(file, name, table) for name, table in _named(file, tables, "checks").items()}
     if not checks:
@@ -220,42 +219,21 @@ def load(file: Path, environ: Mapping[str, str]) -> Settings:
             raise DriftConfigError(f"{file}: [checks.{name}] source: no source {check.source!r}{hint}")
     return Settings(
         file=file,
-        policy=_whole(PolicyKeys, f"{file}: [policy]", _table(file, tables, "policy")),
-        calendar=_calendar(file, _table(file, tables, "calendar")),
+        policy=_whole(PolicyKeys, f"{file}: [policy]", drift.table_of(file, tables, "policy")),
+        calendar=_calendar(file, drift.table_of(file, tables, "calendar")),
         sources=sources,
         checks=checks,
         emulator=environ.get(EMULATOR) or None,
     )
 
 
-def _tables(file: Path) -> dict[str, Any]:
-    try:
-        tables = tomllib.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DriftConfigError(f"{file}: cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise DriftConfigError(f"{file}: is no valid TOML: {error}") from error
-    known = ("policy", "calendar", "sources", "checks")
-    for key in tables:
-        if key not in known:
-            raise DriftConfigError(f"{file}: unknown key {key!r}{near_misses(key, known)}")
-    return tables
-
-
-def _table(file: Path, tables: Mapping[str, Any], name: str) -> dict[str, Any]:
-    table = tables.get(name, {})
-    if not isinstance(table, dict):
-        raise DriftConfigError(f"{file}: {name} must be a table, [{name}]")
-    return table
-
-
 def _named(file: Path, tables: Mapping[str, Any], kind: str) -> dict[str, dict[str, Any]]:
     """The tables ``[kind.NAME]`` by name."""
-    named = _table(file, tables, kind)
+    named = drift.table_of(file, tables, kind)
     for name in named:
         if not re.fullmatch(r"[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?", name):
             raise DriftConfigError(f"{file}: [{kind}.{name}]: a name has lower-case letters, digits and -")
-    return {name: _table(file, named, name) for name in named}
+    return {name: drift.table_of(file, named, name) for name in named}
 
 
 def _whole(model: type[Model], place: str, table: Mapping[str, Any]) -> Model:
