@@ -62,7 +62,7 @@ def check(
         ]
     else:
         verdicts = _judged(build, chosen, deadline, now, after_rollout)
-        if any(one.cache_ttl for one in chosen.values()) and any(each.refuses for each in verdicts):
+        if build.reused and any(each.refuses for each in verdicts):
             # What was kept may be older than the fix, and nobody is to wait for it to expire.
             verdicts = _judged(Builder(settings, fresh=True), chosen, deadline, now, after_rollout)
     if inventory and not unloaded:

@@ -18,18 +18,19 @@ from shared.deployment.calling import Deadline, gather
 from shared.deployment.errors import SourceError
 from shared.deployment.facts import Carrier, History, Live, LiveSource, Witness
 from shared.deployment.keys import EvidenceSource, ServiceSettings, is_address
-from shared.deployment.remembering import Kept
+from shared.deployment.remembering import Borrowed, Kept
 from shared.deployment.selecting import Memory
 from shared.deployment.settings import FILE_NAME, Settings, registry_logins
 from shared.deployment.witnessing import Remembered, Witnessed
 
 if TYPE_CHECKING:
     from shared.deployment.sources.cloud_run_clients import Clients
-    from shared.deployment.sources.confirmed import KeptAnswers
     from shared.deployment.sources.http import Http
     from shared.deployment.sources.oci import Cache
 
 T = TypeVar("T")
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
 
 #: Seconds that loading the libraries may take: GitPython runs git on the way, and that or a disk may hang.
 LOAD_SECONDS = 30.0
@@ -47,12 +48,13 @@ _CARRIERS: dict[EvidenceSource, Carrier] = {"registry": "image-label", "health":
 class Builder:
     """Makes the plans of one check; services of one repository and ref share one history.
 
-    ``fresh`` asks anew what is kept from earlier checks.
+    ``fresh`` asks anew what is kept from earlier checks; ``reused`` says whether anything came from there.
     """
 
     def __init__(self, settings: Settings, *, fresh: bool = False) -> None:
         self._settings = settings
         self._fresh = fresh
+        self._borrowed: list[Borrowed[Any, Any]] = []
         self._histories: dict[tuple[bool, str, str, float, float], History] = {}
 
     def load(self, services: Collection[ServiceSettings]) -> None:
@@ -95,8 +97,17 @@ class Builder:
         if not service.cache_ttl:
             return source
         key = (self._settings.emulator, name, service.model_dump_json())
-        kept = process().lives(service.cache_ttl)
-        return Remembered(source=source, key=key, kept=kept, fresh=self._fresh)
+        return Remembered(source=source, key=key, kept=self._borrow(process().lives(service.cache_ttl)))
+
+    def _borrow(self, kept: Kept[K, V]) -> Borrowed[K, V]:
+        borrowed = Borrowed(kept, fresh=self._fresh)
+        self._borrowed.append(borrowed)
+        return borrowed
+
+    @property
+    def reused(self) -> bool:
+        """Whether any answer was kept from an earlier check."""
+        return any(each.reused for each in self._borrowed)
 
     def _witness(self, name: EvidenceSource, service: ServiceSettings) -> Callable[[Deadline], Witness]:
         """Who knows more about the live revisions, once it is known by when."""
@@ -162,7 +173,7 @@ class Builder:
         from shared.deployment.sources.checkout import Checkout
         from shared.deployment.sources.mirror import Mirror
 
-        kept = None if self._fresh else process().targets(service.cache_ttl)
+        kept = self._borrow(process().targets(service.cache_ttl))
         if service.mirrored:
             return Mirror(
                 repository=self._settings.address(service.repository),
@@ -241,7 +252,7 @@ class Process:
         """What was live, for so many seconds."""
         return self._once(("lives", seconds), lambda: Kept(seconds))
 
-    def targets(self, seconds: float) -> KeptAnswers:
+    def targets(self, seconds: float) -> Kept[tuple[str, str], tuple[str, datetime]]:
         """What remotes answered, for so many seconds."""
         return self._once(("targets", seconds), lambda: Kept(seconds))
 

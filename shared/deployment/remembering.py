@@ -11,14 +11,14 @@ from typing import Generic, TypeVar
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
-#: Answers that are kept at once: a few services of a few repositories.
-_ANSWERS = 256
+#: Values that are held at once unless the caller says otherwise: those of some dozens of services.
+_MOST = 256
 
 
 class Recent(Generic[K, V]):
     """The values that were used last, by key; safe across threads."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int = _MOST) -> None:
         self._most = most
         self._lock = threading.Lock()
         self._values: OrderedDict[K, V] = OrderedDict()
@@ -47,7 +47,7 @@ class Kept(Generic[K, V]):
     def __init__(self, seconds: float = 0.0, clock: Callable[[], float] = time.monotonic) -> None:
         self._seconds = seconds
         self._clock = clock
-        self._answers: Recent[K, tuple[float, V]] = Recent(_ANSWERS)
+        self._answers: Recent[K, tuple[float, V]] = Recent()
 
     def get(
         self,
@@ -59,9 +59,8 @@ class Kept(Generic[K, V]):
     ) -> V:
         """The answer to ``key``: what is kept, or ``ask()``, kept from now on if it is ``worth`` it.
 
-        ``fresh`` asks whatever is kept.
-
-        Two callers at the same time may both ask; what ``ask`` raises is raised.
+        ``fresh`` asks whatever is kept. Two callers at the same time may both ask; what ``ask`` raises is
+        raised.
         """
         known = self._answers.get(key)
         if not fresh and known is not None and self._clock() < known[0]:
@@ -69,4 +68,29 @@ class Kept(Generic[K, V]):
         answer = ask()
         if self._seconds > 0 and worth(answer):
             self._answers.put(key, (self._clock() + self._seconds, answer))
+        return answer
+
+
+class Borrowed(Generic[K, V]):
+    """The answers of ``kept`` for one check, which knows afterwards whether any of them was ``reused``.
+
+    ``fresh`` asks anew what is kept, and keeps the new answer.
+    """
+
+    def __init__(self, kept: Kept[K, V] | None = None, *, fresh: bool = False) -> None:
+        self._kept = kept or Kept()
+        self._fresh = fresh
+        self.reused = False
+
+    def get(self, key: K, ask: Callable[[], V], worth: Callable[[V], bool] = lambda _: True) -> V:
+        """As ``Kept.get``."""
+        asked = False
+
+        def asking() -> V:
+            nonlocal asked
+            asked = True
+            return ask()
+
+        answer = self._kept.get(key, asking, worth, fresh=self._fresh)
+        self.reused = self.reused or not asked
         return answer

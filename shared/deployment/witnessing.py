@@ -1,7 +1,8 @@
 """What is live, with what witnesses know beside the platform, and kept for as long as the settings allow.
 
 A witness is worth waiting for and never worth failing for: whatever it does not say in its share of the time
-is ``evidence-unreachable``, and the check goes on with what the platform says.
+is ``evidence-unreachable``, and the check goes on with what the platform says. It reads what strangers write,
+so that this holds for errors of its own as well.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from shared.deployment.calling import Deadline, gather
 from shared.deployment.errors import SourceError
 from shared.deployment.evidence import STRENGTH
 from shared.deployment.facts import Carrier, Finding, Live, LiveRevision, LiveSource, Witness
-from shared.deployment.remembering import Kept
+from shared.deployment.remembering import Borrowed
 
 #: The part of what is left of the deadline that witnesses may take: the comparison needs the rest.
 SHARE = 0.5
@@ -24,8 +25,8 @@ SHARE = 0.5
 class Witnessed:
     """A ``facts.LiveSource``: what ``source`` says, and what each of ``witnesses`` (by its carrier) adds.
 
-    They are asked side by side, each made for the time that it has. A witness that raises ``SourceError``
-    or does not answer in its share of ``deadline`` leaves a finding.
+    They are asked side by side, each made for the time that it has. A witness that raises whatever
+    it may, or does not answer in its share of ``deadline``, leaves a finding.
     """
 
     source: LiveSource
@@ -36,7 +37,7 @@ class Witnessed:
         """What serves now. Raises what ``source`` raises."""
         live = self.source.read()
         within = self.deadline.sooner(self.deadline.remaining() * (1 - SHARE))
-        jobs = {carrier: partial(make(within).testify, live) for carrier, make in self.witnesses.items()}
+        jobs = {carrier: partial(_testimony, make(within), live) for carrier, make in self.witnesses.items()}
         answers = gather(jobs, within)
         heard = [answer for answer in answers.values() if isinstance(answer, Live)]
         silent = [
@@ -52,19 +53,27 @@ class Witnessed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remembered:
-    """A ``facts.LiveSource``: the last answer of ``source`` while ``kept`` keeps it, unless ``fresh``.
+    """A ``facts.LiveSource``: the last answer of ``source`` while ``kept`` keeps it.
 
     Only a calm answer is kept: all of it read, and nothing to note about it, such as a rollout.
     """
 
     source: LiveSource
     key: Hashable
-    kept: Kept[Hashable, Live]
-    fresh: bool = False
+    kept: Borrowed[Hashable, Live]
 
     def read(self) -> Live:
         """What serves now, or did a moment ago. Raises what ``source`` raises."""
-        return self.kept.get(self.key, self.source.read, _calm, fresh=self.fresh)
+        return self.kept.get(self.key, self.source.read, _calm)
+
+
+def _testimony(witness: Witness, live: Live) -> Live:
+    try:
+        return witness.testify(live)
+    except SourceError:
+        raise
+    except Exception as error:  # an answer that nobody foresaw must not end the check
+        raise SourceError(f"{type(error).__name__}: {error}", "invalid-response") from error
 
 
 def _calm(live: Live) -> bool:

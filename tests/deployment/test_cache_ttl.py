@@ -147,3 +147,15 @@ def test_the_remote_is_asked_once_and_its_answer_keeps_its_time(world: World, tm
     world.history.git("push", "-q", "origin", "main")
     world.toml += "[policy]\nmax_commits_behind = 0\n"
     assert world.verdict().decision == "allow"  # within the time that was asked for
+
+
+def test_a_refusal_on_what_was_just_asked_is_not_asked_twice(world: World) -> None:
+    """Nothing was kept: a second reading would only eat up the deadline."""
+    keeping(world)
+    world.cloud.deploy(WORKER, commit=world.first)
+    for _ in range(4):
+        world.change()
+    assert world.verdict().decision == "deny"
+    assert reads(world) == 1
+    assert world.verdict().decision == "deny"  # kept, and therefore asked anew
+    assert reads(world) == 2

@@ -19,7 +19,7 @@ from shared.deployment.calling import Deadline, retrying
 from shared.deployment.errors import SourceError
 from shared.deployment.facts import Commit, Entry, Finding, Target, Unknown
 from shared.deployment.git_process import Git, own_words
-from shared.deployment.remembering import Kept
+from shared.deployment.remembering import Borrowed
 from shared.deployment.sources.confirmed import KeptAnswers, Records
 from shared.deployment.sources.git_history import GitHistory, nonsense
 from shared.deployment.sources.once import Once
@@ -69,7 +69,7 @@ class Checkout:
         self._environ = environ
         self._now = now
         self._limit = timedelta(seconds=stale_target_limit)
-        self._kept = kept or Kept()
+        self._kept = kept or Borrowed()
         self._opened = Once(self._open)
         self._target = Once(self._find_target)
 

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from shared.deployment.errors import SourceError
 from shared.deployment.facts import Finding, Target
-from shared.deployment.remembering import Kept
+from shared.deployment.remembering import Borrowed
 
-#: What remotes answered to this process: by address and ref the object, and when it was said.
-KeptAnswers = Kept[tuple[str, str], tuple[str, datetime]]
+#: What remotes answered: by address and ref the object, and when it was said.
+KeptAnswers = Borrowed[tuple[str, str], tuple[str, datetime]]
 
 
 @dataclass(frozen=True, slots=True)

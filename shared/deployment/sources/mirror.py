@@ -16,7 +16,7 @@ from shared.deployment.calling import Deadline, retrying
 from shared.deployment.errors import SourceError
 from shared.deployment.facts import Commit, Entry, Target, Unknown
 from shared.deployment.git_process import Git
-from shared.deployment.remembering import Kept
+from shared.deployment.remembering import Borrowed
 from shared.deployment.sources.confirmed import KeptAnswers, Records
 from shared.deployment.sources.git_history import GitHistory
 from shared.deployment.sources.mirror_store import Copy, Store
@@ -69,7 +69,7 @@ class Mirror:
         self._now = now
         self._limit = timedelta(seconds=stale_target_limit)
         self._share = fetch_share
-        self._kept = kept or Kept()
+        self._kept = kept or Borrowed()
         self._store = Once(self._open_store)
         self._found = Once(self._find_target)
         self._replaced = False

@@ -8,8 +8,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-import threading
-from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -20,6 +18,7 @@ from pydantic import BaseModel, Field, SecretStr
 from shared.deployment.calling import Deadline
 from shared.deployment.errors import SourceError
 from shared.deployment.image_claims import Image, Reference
+from shared.deployment.remembering import Recent
 from shared.deployment.sources.http import Answer, Http
 from shared.deployment.sources.http_network import is_loopback
 from shared.deployment.sources.once import Once
@@ -50,6 +49,9 @@ Token = Callable[[Deadline], str]
 #: User and password for a registry, by its host.
 Logins = Mapping[str, tuple[str, SecretStr]]
 
+#: Images by their digest, which never change.
+Cache = Recent[str, Image]
+
 D = TypeVar("D", bound=BaseModel)
 
 
@@ -77,28 +79,6 @@ class _Settings(BaseModel):
 class _Config(BaseModel):
     config: _Settings | None = None
     created: str | None = None
-
-
-class Cache:
-    """Images by their digest, which never change: the newest ``most`` of them. Threads may share it."""
-
-    def __init__(self, most: int = 256) -> None:
-        self._most = most
-        self._lock = threading.Lock()
-        self._images: OrderedDict[str, Image] = OrderedDict()
-
-    def get(self, digest: str) -> Image | None:
-        with self._lock:
-            if digest in self._images:
-                self._images.move_to_end(digest)
-            return self._images.get(digest)
-
-    def put(self, image: Image) -> Image:
-        with self._lock:
-            self._images[image.digest] = image
-            while len(self._images) > self._most:
-                self._images.popitem(last=False)
-        return image
 
 
 class Oci:
@@ -142,7 +122,9 @@ class Oci:
             _, manifest = self._manifest(Reference(reference.host, reference.name, digest=chosen.digest))
         if manifest.config is None:
             raise _nonsense(reference, "a manifest without a configuration")
-        return self._cache.put(self._configured(reference, digest, manifest.config.digest))
+        image = self._configured(reference, digest, manifest.config.digest)
+        self._cache.put(digest, image)
+        return image
 
     def _manifest(self, reference: Reference) -> tuple[str, _Manifest]:
         """The manifest or index and its digest, which the bytes must have where it is known."""

@@ -1,0 +1,120 @@
+"""What witnesses add to what is live is kept, and nothing that one of them does is worse than silence."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import pytest
+
+from shared.deployment.calling import Deadline
+from shared.deployment.errors import SourceError
+from shared.deployment.facts import Content, Evidence, Finding, Live, LiveRevision, Witness
+from shared.deployment.witnessing import Witnessed
+
+LABEL = Evidence(carrier="revision-label", key="commit-sha", value="a" * 40)
+IMAGE = Evidence(carrier="image-label", key="revision", value="a" * 40)
+HEALTH = Evidence(carrier="health", key="commit", value="a" * 40)
+CONTENT = Content(files={}, covers=("",), digest="sha256:0")
+NOTE = Finding(code="traffic-split", message="two")
+LIVE = Live(
+    kind="service",
+    project="p",
+    region="r",
+    revisions=(LiveRevision(revision="w-1", percent=100, evidence=(LABEL,)),),
+    findings=(NOTE,),
+)
+
+
+@dataclass(frozen=True)
+class Serving:
+    """What is live, without a platform."""
+
+    def read(self) -> Live:
+        return LIVE
+
+
+@dataclass(frozen=True)
+class Saying:
+    """A witness that answers by a function."""
+
+    say: Callable[[Live], Live]
+
+    def testify(self, live: Live) -> Live:
+        return self.say(live)
+
+
+def adding(live: Live, **fields: object) -> Live:
+    (one,) = live.revisions
+    return replace(live, revisions=(replace(one, **fields),))  # type: ignore[arg-type]  # fields of it
+
+
+def heard(seconds: float = 5, **witnesses: Callable[[Live], Live]) -> Live:
+    carriers = {"image": "image-label", "files": "fingerprint"}
+    made: dict[str, Callable[[Deadline], Witness]] = {
+        carriers[name]: lambda _, say=say: Saying(say)  # type: ignore[misc]  # bound at once
+        for name, say in witnesses.items()
+    }
+    return Witnessed(source=Serving(), witnesses=made, deadline=Deadline(seconds)).read()  # type: ignore[arg-type]  # carriers
+
+
+def test_all_that_is_added_is_kept_in_the_order_of_its_strength() -> None:
+    """Each adds to what the platform says, and none takes anything of another away."""
+    live = heard(
+        image=lambda live: adding(live, evidence=(IMAGE, LABEL)),
+        files=lambda live: adding(live, evidence=(LABEL, HEALTH), content=CONTENT),
+    )
+    (one,) = live.revisions
+    assert one.evidence == (IMAGE, LABEL, HEALTH)
+    assert one.content == CONTENT
+    assert live.findings == (NOTE,)
+
+
+def test_what_each_found_stands_beside_what_was_found_before() -> None:
+    found = Finding(code="evidence-conflict", message="two digests")
+    live = heard(image=lambda live: replace(live, findings=(*live.findings, found)), files=lambda live: live)
+    assert live.findings == (NOTE, found)
+
+
+def test_one_that_hangs_leaves_the_rest_its_share_of_the_time() -> None:
+    forever = threading.Event()
+
+    def hangs(live: Live) -> Live:
+        forever.wait(30)
+        return live
+
+    started = time.monotonic()
+    live = heard(
+        1.0,
+        image=lambda live: adding(live, evidence=(IMAGE, LABEL)),
+        files=hangs,
+    )
+    assert time.monotonic() - started < 0.9
+    forever.set()
+    assert live.revisions[0].evidence == (IMAGE, LABEL)
+    assert [(each.code, each.data["cause"]) for each in live.findings[1:]] == [
+        ("evidence-unreachable", "timeout")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        (SourceError("refused", "permission-denied"), "permission-denied"),
+        (ValueError("what nobody foresaw"), "invalid-response"),
+        (RecursionError("deep"), "invalid-response"),
+    ],
+)
+def test_one_that_fails_in_whatever_way_is_no_worse_than_not_asked(error: Exception, cause: str) -> None:
+    """A stranger's answer that the gate has no idea of must not end the check."""
+
+    def fails(_: Live) -> Live:
+        raise error
+
+    live = heard(files=fails, image=lambda live: live)
+    assert live.revisions == LIVE.revisions
+    (_, found) = live.findings
+    assert (found.code, found.data) == ("evidence-unreachable", {"carrier": "fingerprint", "cause": cause})
+    assert str(error) in found.message
