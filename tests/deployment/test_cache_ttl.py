@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from support.world import WORKER, World
 
-from shared.deployment.remembering import Kept, Recent
+from shared.deployment.remembering import Borrowed, Kept, Recent
 
 
 class Clock:
@@ -51,6 +51,18 @@ class TestWhatIsKept:
         with pytest.raises(ZeroDivisionError):
             kept.get("a", lambda: 1 // 0)
         assert kept.get("a", lambda: 1) == 1
+
+    def test_is_known_to_have_been_used_from_then_on(self) -> None:
+        """A new question after it does not make the check one that asked everything."""
+        kept: Kept[str, int] = Kept(10, Clock())
+        first = Borrowed(kept)
+        assert (first.get("a", lambda: 1), first.reused) == (1, False)
+        second = Borrowed(kept)
+        assert (second.get("a", lambda: 2), second.reused) == (1, True)
+        assert (second.get("b", lambda: 3), second.reused) == (3, True)
+        fresh = Borrowed(kept, fresh=True)
+        assert (fresh.get("a", lambda: 4), fresh.reused) == (4, False)
+        assert kept.get("a", lambda: 5) == 4
 
     def test_is_bounded(self) -> None:
         recent: Recent[int, int] = Recent(2)

@@ -40,6 +40,10 @@ def image(value: str) -> Evidence:
     return Evidence(carrier="image-label", key="org.opencontainers.image.revision", value=value)
 
 
+def health(value: str) -> Evidence:
+    return Evidence(carrier="health", key="commit", value=value)
+
+
 # claims, the commit or the cause, the findings
 TABLE: list[tuple[str, list[Evidence], str, list[str]]] = [
     ("a full label decides", [label(A)], A, []),
@@ -52,6 +56,9 @@ TABLE: list[tuple[str, list[Evidence], str, list[str]]] = [
     ("label and image label name two commits", [label(B), image(A)], A, ["evidence-conflict"]),
     ("label and a tag of a commit nobody has", [label(A), tag(GONE)], A, ["evidence-conflict"]),
     ("a date is hex too and names nothing", [label(A), tag("20260205")], A, []),
+    ("the worker's bare word disagrees", [label(A), health(B)], A, ["weak-evidence-disagrees"]),
+    ("the worker's bare word agrees", [label(A), health("aaaaaaa")], A, []),
+    ("the worker's bare word alone", [health(A)], A, []),
     ("a date alone is no evidence", [tag("20260205")], "no-commit-evidence", []),
     ("latest names nothing", [tag("latest")], "no-commit-evidence", []),
     ("a branch name names nothing", [label("main")], "no-commit-evidence", []),

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import pytest
 from support.world import WORKER, World, codes
 
-from shared.deployment import assembly, gate, questions
+from shared.deployment import assembly, building, gate, questions
 from shared.deployment.calling import Deadline
-from shared.deployment.facts import Content, Live, LiveSource
+from shared.deployment.facts import Content, Live, LiveRevision, LiveSource
 from shared.deployment.gate import Plan
 from shared.deployment.selecting import Memory
 from shared.deployment.verdict import Reason, Verdict
@@ -183,3 +183,61 @@ def test_a_history_that_cannot_be_searched_leaves_it_unknown(world: World, cause
     verdict = judged(world, files)
     assert (verdict.decision, verdict.report.status) == ("deny", "unknown")
     assert {"content-mismatch", "unknown-drift"} == set(codes(verdict))
+
+
+IMAGE_TOML = """
+[defaults]
+project = "test-project"
+region = "us-west2"
+target_ref = "main"
+deadline = "5s"
+
+[services.prediction-worker]
+dockerfile = "Dockerfile"
+"""
+BOTH = "FROM python:3.12\nCOPY predictions/ predictions/\nCOPY shared/ shared/\n"
+ONE = "FROM python:3.12\nCOPY predictions/ predictions/\n"
+
+
+def test_a_commit_that_would_have_copied_more_is_not_what_runs(world: World) -> None:
+    """Its own Dockerfile decides what an image of it holds, not that of the target alone."""
+    world.toml = IMAGE_TOML
+    world.history.commit({"Dockerfile": BOTH, FILE: "VERSION = 1\n"}, subject="with a library")
+    without = files_of(world, "main")
+    without.pop("shared/odds.py")
+    target = world.history.commit({"Dockerfile": ONE, FILE: "VERSION = 2\n"}, subject="without it")
+    world.cloud.deploy(WORKER, commit=target)
+    verdict = judged(world, without, "")
+    assert (verdict.decision, verdict.report.status) == ("deny", "unknown")
+    assert reason(verdict, "content-mismatch").data["equals"] is None
+
+
+def test_what_counted_for_the_commit_that_runs_counts(world: World) -> None:
+    """A library that the target's image no longer has still belongs to the one that runs."""
+    world.toml = IMAGE_TOML
+    old = world.history.commit({"Dockerfile": BOTH, FILE: "VERSION = 1\n"}, subject="with a library")
+    world.history.commit({"shared/odds.py": "ODDS = 1\n"}, subject="the library")
+    target = world.history.commit({"Dockerfile": ONE, FILE: "VERSION = 2\n"}, subject="without it")
+    world.cloud.deploy(WORKER, commit=target)
+    verdict = judged(world, files_of(world, old), "")
+    assert verdict.report.live[0].commit == old
+    assert verdict.report.commits_behind == 2
+
+
+def test_an_address_on_this_machine_is_the_workers_only_beside_an_emulator(world: World) -> None:
+    """Whoever can deploy may write any address; the gate must not be sent to a door inside."""
+    world.toml = world.toml.replace("[defaults]", '[defaults]\nevidence = ["health"]')
+    settings = world.settings()
+    live = Live(
+        kind="service",
+        project="p",
+        region="r",
+        url="http://127.0.0.1:9",
+        revisions=(LiveRevision(revision="w-1", percent=100),),
+    )
+    causes = []
+    for emulator in (settings.emulator, None):
+        builder = building.Builder(settings.model_copy(update={"emulator": emulator}))
+        witness = builder._witness("health", settings.service(WORKER))(Deadline(2))
+        causes.append(witness.testify(live).findings[0].data["cause"])
+    assert causes == ["unavailable", "invalid-response"]

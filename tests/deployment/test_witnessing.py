@@ -11,8 +11,9 @@ import pytest
 
 from shared.deployment.calling import Deadline
 from shared.deployment.errors import SourceError
-from shared.deployment.facts import Content, Evidence, Finding, Live, LiveRevision, Witness
-from shared.deployment.witnessing import Witnessed
+from shared.deployment.facts import Content, Evidence, Finding, Live, LiveRevision, Unknown, Witness
+from shared.deployment.remembering import Borrowed, Kept
+from shared.deployment.witnessing import Remembered, Witnessed
 
 LABEL = Evidence(carrier="revision-label", key="commit-sha", value="a" * 40)
 IMAGE = Evidence(carrier="image-label", key="revision", value="a" * 40)
@@ -118,3 +119,38 @@ def test_one_that_fails_in_whatever_way_is_no_worse_than_not_asked(error: Except
     (_, found) = live.findings
     assert (found.code, found.data) == ("evidence-unreachable", {"carrier": "fingerprint", "cause": cause})
     assert str(error) in found.message
+
+
+@pytest.mark.parametrize(
+    ("live", "times"),
+    [
+        (replace(LIVE, findings=()), 1),
+        (LIVE, 2),
+        (
+            replace(
+                LIVE,
+                findings=(),
+                revisions=(
+                    LiveRevision(
+                        revision="w-1", percent=100, unknown=Unknown(cause="timeout", message="late")
+                    ),
+                ),
+            ),
+            2,
+        ),
+    ],
+    ids=["calm", "with a finding", "with a revision that could not be read"],
+)
+def test_only_what_was_read_in_whole_and_is_calm_is_kept(live: Live, times: int) -> None:
+    asked: list[int] = []
+
+    @dataclass(frozen=True)
+    class Counting:
+        def read(self) -> Live:
+            asked.append(1)
+            return live
+
+    kept: Kept[object, Live] = Kept(3600)
+    for _ in range(2):
+        assert Remembered(source=Counting(), key="w", kept=Borrowed(kept)).read() == live
+    assert len(asked) == times
