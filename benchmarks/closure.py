@@ -9,7 +9,8 @@ from collections.abc import Callable
 from benchmarks.measuring import wall
 from shared.deployment.relevance.by_blob import ByBlob
 from shared.deployment.relevance.closure import Closure, close
-from shared.deployment.relevance.imports import ImportFacts, facts_of
+from shared.deployment.relevance.import_facts import ImportFacts
+from shared.deployment.relevance.imports import facts_of
 
 _BODY = '''
 def rate_{number}(games, season="2026", weights=None):

@@ -12,7 +12,8 @@ from typing import TypeVar
 from shared.deployment.facts import Entry, History
 from shared.deployment.relevance import selection
 from shared.deployment.relevance.by_blob import ByBlob
-from shared.deployment.relevance.imports import ImportFacts, facts_of
+from shared.deployment.relevance.import_facts import ImportFacts
+from shared.deployment.relevance.imports import facts_of
 from shared.deployment.relevance.literals import literals_of
 from shared.deployment.relevance.rules import Rules
 from shared.deployment.relevance.selection import LINK, SUBMODULE, Files, Selection, Tree

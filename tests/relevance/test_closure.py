@@ -6,7 +6,8 @@ import pytest
 from support.python_imports import closure_of
 
 from shared.deployment.relevance.closure import Missing, close
-from shared.deployment.relevance.imports import ImportFacts, facts_of
+from shared.deployment.relevance.import_facts import ImportFacts
+from shared.deployment.relevance.imports import facts_of
 
 LOAD = "from importlib import import_module\n"
 MANY = ["p/__init__.py", "p/a.py", "p/b.py", "p/q/__init__.py", "p/q/c.py", "n/x.py", "n/m/y.py", "top.py"]

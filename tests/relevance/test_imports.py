@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from shared.deployment.relevance.imports import ANY, Import, Scan, facts_of
+from shared.deployment.relevance.import_facts import ANY, Import, Scan
+from shared.deployment.relevance.imports import facts_of
 
 MAYBE = True
 

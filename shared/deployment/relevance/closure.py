@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 
 from shared.deployment.relevance.finder import PACKAGE_FILE, Completed, Finder, Found, Image, join, parent
-from shared.deployment.relevance.imports import ANY, Import, ImportFacts, Scan
+from shared.deployment.relevance.import_facts import ANY, Import, ImportFacts, Scan
 from shared.deployment.relevance.spelling import MODULE, PACKAGE, UNKNOWN
 
 #: A folder with one of these may have been installed by pip: its modules, or those of its ``src``.

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from shared.deployment.facts import Entry, Finding
 from shared.deployment.relevance import closure, entrypoints, links, mentions
 from shared.deployment.relevance.dockerfile import Image, read_image
-from shared.deployment.relevance.imports import ImportFacts
+from shared.deployment.relevance.import_facts import ImportFacts
 from shared.deployment.relevance.patterns import PathRules, path_rules
 from shared.deployment.relevance.rules import Rules
 

@@ -1,0 +1,59 @@
+"""What is known of the imports of one ``.py`` file, as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+#: In ``ImportFacts.bound``: any name may be bound here.
+ANY = "*"
+
+
+class Import(NamedTuple):
+    """One import: ``from <level dots><module> import <names>``; no names for ``import <module>``.
+
+    ``optional``: where it fails, the program may go on (inside ``try … except ImportError`` or wider,
+    ``suppress(ImportError)``, ``if __name__ == "__main__"``), or it was only guessed.
+    """
+
+    module: str
+    level: int = 0
+    names: tuple[str, ...] = ()
+    optional: bool = False
+
+
+class Scan(NamedTuple):
+    """``pkgutil`` lists a package: all of its modules, with ``deep`` those of its sub-packages too.
+
+    ``module`` is ``*`` where the text does not tell which package.
+    """
+
+    module: str
+    level: int
+    deep: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportFacts:
+    """What a file imports, as far as its text tells.
+
+    ``typing_only`` stands in blocks that only a type checker reads. ``computed`` are module names that
+    are put together while the program runs, with ``*`` for each unknown part (and ``*.py`` for a file
+    that is loaded by its path). ``literals`` are the strings of the file that such a name may mean;
+    they are kept only where something asks for them. ``lazy``: a module ``__getattr__`` may import what
+    they name. ``all_computed``: ``__all__`` is the result of a call. ``edits_path``: ``sys.path`` is
+    touched. ``bound`` are the names of the module's own level, ``ANY`` among them where more are
+    possible. ``syntax_error``: there is no syntax tree (see ``syntax.parsed``); what is known was then
+    guessed from lines that look like imports.
+    """
+
+    imports: tuple[Import, ...] = ()
+    typing_only: tuple[Import, ...] = ()
+    computed: tuple[str, ...] = ()
+    scans: tuple[Scan, ...] = ()
+    literals: tuple[str, ...] = ()
+    lazy: bool = False
+    all_computed: bool = False
+    edits_path: bool = False
+    bound: frozenset[str] = frozenset()
+    syntax_error: bool = False
