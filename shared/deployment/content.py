@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from shared.deployment.facts import Content, Entry
-from shared.deployment.fingerprint import in_view
+from shared.deployment.fingerprint import LITTER, SECRETS, in_view
 from shared.deployment.relevance.patterns import path_rules
 from shared.deployment.relevance.selection import SUBMODULE, Union
 
@@ -43,6 +43,15 @@ class Held:
         """Whether every relevant file was looked at and is as the commit has it; no file proves nothing."""
         return bool(self.same and not self.differs and not self.unseen)
 
+    @property
+    def overlooked(self) -> tuple[str, ...]:
+        """Those of ``unseen`` that whoever takes the fingerprint could have let it look at.
+
+        Not so what no fingerprint ever reads: a file that has the name of a secret, or of a build's litter.
+        """
+        looks_at = in_view(("",), (*LITTER, *SECRETS), ())
+        return tuple(path for path in self.unseen if looks_at(path))
+
     def data(self) -> dict[str, list[str]]:
         """The differing paths, for those who read the JSON; at most ``LISTED`` of each kind."""
         kinds = {"changed": self.changed, "missing": self.missing, "extra": self.extra}
@@ -50,7 +59,7 @@ class Held:
 
     def __str__(self) -> str:
         told = (("differing", self.changed), ("missing", self.missing), ("unknown to it", self.extra))
-        return ", ".join(f"{len(paths):,} {what} ({_some(paths)})" for what, paths in told if paths)
+        return ", ".join(f"{len(paths):,} {what} ({some(paths)})" for what, paths in told if paths)
 
 
 def held(content: Content, listing: Mapping[str, Entry], union: Union) -> Held:
@@ -82,6 +91,7 @@ def _extra(content: Content, listing: Mapping[str, Entry], union: Union) -> Iter
             yield path
 
 
-def _some(paths: tuple[str, ...]) -> str:
+def some(paths: tuple[str, ...]) -> str:
+    """The first of ``paths`` and how many more there are, for a sentence."""
     more = f" and {len(paths) - NAMED:,} more" if len(paths) > NAMED else ""
     return ", ".join(paths[:NAMED]) + more

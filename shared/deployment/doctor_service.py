@@ -149,7 +149,8 @@ def _learn(patient: Patient) -> _Learned | SourceError:
 
     def ask() -> _Learned:
         claims = [one.evidence for one in live.revisions] if isinstance(live, Live) else []
-        resolved = plan.history.resolve(evidence.ids(claim for each in claims for claim in each))
+        disputed = proving.disputed(live) if isinstance(live, Live) else set()
+        resolved = plan.history.resolve(disputed | evidence.ids(claim for each in claims for claim in each))
         relevance = Relevance(plan.history, Memory())
         relevance.prepare([(plan.rules, target.commit)])
         selection = relevance.of(plan.rules, target.commit)

@@ -195,7 +195,9 @@ def _ids(cases: Iterable[_Case]) -> set[str]:
     """Every commit id that any evidence names."""
     claims = [revision.evidence for case in cases for revision in case.live.revisions]
     claims += [case.live.service_claims for case in cases]
-    return evidence.ids(claim for each in claims for claim in each)
+    return evidence.ids(claim for each in claims for claim in each).union(
+        *(proving.disputed(case.live) for case in cases)
+    )
 
 
 def _due(plan: Plan, target: str, memory: Memory) -> list[Due]:

@@ -124,9 +124,10 @@ def findings(
 ) -> tuple[Finding, ...]:
     """What contradicts the commit that the deploy of a live revision named: each is ``evidence-conflict``.
 
-    ``images`` are known by the digest, ``tags`` by ``named_after``. Nothing is found about a revision
-    whose image names that very commit under one of ``keys``: a tag that moved, or a second image, is a
-    build of the same commit then.
+    ``images`` are known by the digest, ``tags`` by ``named_after``; an image that is not among them was not
+    read, and no answer is never a contradiction. Nothing is found about a revision whose image names that
+    very commit under one of ``keys``: a tag that moved, or a second image, is a build of the same commit
+    then. Whether one image under two commits matters is for the history to say: ``proving`` does.
     """
     doubted = [one for one in live.revisions if not _vouched(one, images, keys)]
     return (
@@ -155,10 +156,10 @@ def _tag_differs(
     if tag is None or tag not in tags:
         return
     tagged = tags[tag]
-    if reference is not None and _same_image(
-        str(reference.digest), tagged.digest, {tagged.digest: tagged, **images}
-    ):
-        return
+    if reference is not None:
+        known = {tagged.digest: tagged, **images}
+        if not _other_image(str(reference.digest), tagged.digest, known):
+            return
     data: dict[str, str | int | float | bool | list[str] | None] = {
         "revision": revision.revision,
         "commit": claimed(revision),
@@ -194,7 +195,7 @@ def _neighbours_differ(
     two_images = [
         other
         for other in others
-        if _same_commits(revision, other) and not _same_image(digest, _digest(other), images)
+        if _same_commits(revision, other) and _other_image(digest, _digest(other), images)
     ]
     two_commits = [
         other
@@ -246,10 +247,13 @@ def _digest(revision: LiveRevision) -> str:
 
 
 def _same_image(one: str, other: str, images: Mapping[str, Image]) -> bool:
-    """Whether two digests mean one image; where one could not be read, only equal ones do."""
-    if one == other:
-        return True
-    return one in images and other in images and images[one].config == images[other].config
+    """Whether two digests are known to mean one image."""
+    return one == other or (one in images and other in images and images[one].config == images[other].config)
+
+
+def _other_image(one: str, other: str, images: Mapping[str, Image]) -> bool:
+    """Whether two digests are known to mean two images: of one that was not read nothing is known."""
+    return one in images and other in images and not _same_image(one, other, images)
 
 
 def _same_commits(one: LiveRevision, other: LiveRevision) -> bool:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import chain, islice
 
 from shared.deployment import content, evidence
-from shared.deployment.content import Held
+from shared.deployment.content import LISTED, Held, some
 from shared.deployment.errors import SourceError
 from shared.deployment.evidence import Weighed
 from shared.deployment.facts import Content, Evidence, Finding, History, Live, LiveRevision, Unknown
@@ -58,10 +58,13 @@ def settled(
 ) -> Settled:
     """The evidence of ``live``, weighed: first its marks, then what the files say of these.
 
-    ``resolved`` are the ids that the marks name. ``relevance`` has prepared ``rules`` at ``ends(…)``, or
-    does it now. Raises ``SourceError`` where it cannot.
+    ``resolved`` are the ids that the marks name, ``disputed(live)`` among them. ``relevance`` has prepared
+    ``rules`` at ``ends(…)``, or does it now. Raises ``SourceError`` where it cannot.
     """
+    disputes = _Disputes(relevance, rules, resolved)
+    live = replace(live, findings=disputes.left(live.findings))
     weighed = [evidence.weigh(revision, resolved) for revision in live.revisions]
+    weighed = [replace(one, findings=disputes.left(one.findings)) for one in weighed]
     union = _union(relevance, rules, _ends(target, weighed))
     if all(revision.content is None for revision in live.revisions):
         return Settled(live, tuple(weighed), union)
@@ -70,6 +73,48 @@ def settled(
     live = replace(live, revisions=tuple(revision for revision, _ in proven))
     weighed = [one for _, one in proven]
     return Settled(live, tuple(weighed), _union(relevance, rules, _ends(target, weighed)))
+
+
+def disputed(live: Live) -> set[str]:
+    """The ids of the commits that one image is named after at once, as its registry shows."""
+    return {commit for finding in live.findings for commit in _disputed(finding)}
+
+
+def _disputed(finding: Finding) -> list[str]:
+    """The commits that one image is named after, where ``finding`` says so; else none."""
+    reason, commits = finding.data.get("reason", "marks"), finding.data.get("commits")
+    one_image = finding.code == "evidence-conflict" and reason in ("marks", "two-commits")
+    return commits if one_image and isinstance(commits, list) else []
+
+
+@dataclass(frozen=True, slots=True)
+class _Disputes:
+    """Which conflicts matter to a service: one image may well be that of two commits.
+
+    A monorepo's build takes what did not change from its cache, so that its commits share an image.
+    """
+
+    relevance: Relevance
+    rules: Rules
+    resolved: Mapping[str, str | Unknown]
+
+    def left(self, findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+        """``findings`` without the conflicts between commits that make no difference to the service."""
+        return tuple(each for each in findings if not self._settled(_disputed(each)))
+
+    def _settled(self, ids: Sequence[str]) -> bool:
+        """Whether all of ``ids`` are known commits, and the relevant files of all of them the same."""
+        known = set(self.resolved.values())
+        commits = [each if each in known else self.resolved.get(each) for each in dict.fromkeys(ids)]
+        named = sorted({each for each in commits if isinstance(each, str)})
+        if not ids or not all(isinstance(each, str) for each in commits):
+            return False
+        try:
+            union = _union(self.relevance, self.rules, named)
+            pairs = [(named[0], each) for each in named[1:]]
+            return not any(map(union.relevant, chain(*self.relevance.differences(pairs).values())))
+        except SourceError:
+            return False
 
 
 def _ends(target: str, weighed: Iterable[Weighed]) -> list[str]:
@@ -122,9 +167,8 @@ class Prover:
         self, revision: LiveRevision, weighed: Weighed, said: Content, commit: str, held: Held
     ) -> tuple[LiveRevision, Weighed]:
         """The files are those of ``commit``, as far as the worker looked."""
-        if not held.same:
-            return revision, replace(weighed, findings=(*weighed.findings, _blind(said)))
-        proven = replace(weighed, findings=(*weighed.findings, *_dirty(said)))
+        findings = (*weighed.findings, *_partial(said, held), *_dirty(said))
+        proven = replace(weighed, findings=findings)
         return (_marked(revision, said, commit) if held.proves else revision), proven
 
     def _contradicted(
@@ -200,11 +244,23 @@ def _dirty(said: Content) -> Iterator[Finding]:
         )
 
 
-def _blind(said: Content) -> Finding:
-    places = ", ".join(each or "everything" for each in said.covers[:3])
-    return Finding(
+def _partial(said: Content, held: Held) -> Iterator[Finding]:
+    """That the worker did not look at all of what it should prove: agreement is worth what was seen."""
+    if held.same and not held.overlooked:
+        return
+    relevant = held.same + len(held.unseen)
+    places = some(tuple(each or "everything" for each in said.covers))
+    not_seen = f", and not {some(held.overlooked)}" if held.overlooked else ""
+    yield Finding(
         code="evidence-unreachable",
-        message=f"the worker's fingerprint covers {places} and none of the relevant files, and so proves "
-        "nothing; correct `root`, `prefix` and `covers` where the worker takes it",
-        data={"carrier": "fingerprint", "cause": "nothing-relevant"},
+        message=f"the worker's fingerprint covers {held.same:,} of {relevant:,} relevant files "
+        f"({places}{not_seen}), and so does not prove the commit; correct `root`, `prefix` and `covers` "
+        "where the worker takes it, or name in `build_files` or `ignore` what the image does not hold",
+        data={
+            "carrier": "fingerprint",
+            "cause": None if held.same else "nothing-relevant",
+            "covered": held.same,
+            "relevant": relevant,
+            "unseen": list(held.overlooked[:LISTED]),
+        },
     )

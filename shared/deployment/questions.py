@@ -43,7 +43,8 @@ class Known:
 def learn(plan: Plan, memory: Memory) -> Known:
     """Ask for both sides of ``plan``. Raises ``SourceError`` where one cannot be known."""
     live, target = plan.live.read(), plan.history.target()
-    resolved = plan.history.resolve(evidence.ids(e for each in live.revisions for e in each.evidence))
+    marks = evidence.ids(e for each in live.revisions for e in each.evidence)
+    resolved = plan.history.resolve(marks | proving.disputed(live))
     relevance = Relevance(plan.history, memory)
     settled = proving.settled(plan.history, relevance, plan.rules, target.commit, live, resolved)
     shares = tuple(

@@ -142,7 +142,8 @@ REASONS: dict[str, Meaning] = {
     ),
     "evidence-unreachable": Meaning(
         "warn",
-        "a registry or worker that `evidence` names could not be asked, so that only weaker evidence decides",
+        "a registry or worker that `evidence` names could not be asked, or its fingerprint covers only some "
+        "of the relevant files, so that only weaker evidence decides",
         "read the message: it names the carrier, the cause and the permission that is needed",
     ),
     "service-label-disagrees": Meaning(

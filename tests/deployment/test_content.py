@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -49,6 +50,13 @@ class TestWhatTheImageHolds:
     def test_where_nobody_looked_nothing_is_known(self) -> None:
         found = compared(content({"w/a.py": A}, "w/a.py"))
         assert (found.unseen, found.differs, found.proves) == (("w/b.py",), False, False)
+
+    def test_what_no_fingerprint_reads_is_not_overlooked(self) -> None:
+        """Names of secrets and litter are left out by every worker; a pattern of its own is its choice."""
+        listing = {"w/a.py": A, "w/.env.example": B, "w/b.py": C}
+        said = replace(content({"w/a.py": A}), ignored=(".env.*", "b.py"))
+        found = compared(said, listing)
+        assert (found.unseen, found.overlooked) == (("w/.env.example", "w/b.py"), ("w/b.py",))
 
     def test_no_file_at_all_proves_nothing(self) -> None:
         """An empty answer agrees with everything."""

@@ -42,11 +42,18 @@ def found(
     others: tuple[LiveRevision, ...] = (),
     images: Mapping[str, Image] | None = None,
     tag: Image | None = None,
+    unread: tuple[str, ...] = (),
 ) -> tuple[Finding, ...]:
-    """What is found where the registry holds ``images``, and ``tag`` under each tag that is asked for."""
+    """What is found where the registry holds ``images``, and ``tag`` under each tag that is asked for.
+
+    Every other digest has an image of its own and without a label; those of ``unread`` had no answer.
+    """
     asked_for = filter(None, map(named_after, revisions))
     tags = dict.fromkeys(asked_for, tag) if tag else {}
-    return findings(live(*revisions, others=others), images or {}, tags, [KEY])
+    digests = {str(place.digest) for place in map(running, (*revisions, *others)) if place}
+    read = {digest: image(digest) for digest in digests} | dict(images or {})
+    read = {digest: each for digest, each in read.items() if digest not in unread}
+    return findings(live(*revisions, others=others), read, tags, [KEY])
 
 
 NAMES: list[tuple[str, Reference | None]] = [
@@ -166,6 +173,12 @@ class TestTag:
         assert found(at(D1), images={D1: image(D1, NEW)}, tag=late) == ()
         assert found(at(D1), images={D1: image(D1, NEW[:7])}, tag=late) == ()
 
+    def test_an_image_that_was_not_read_contradicts_nothing(self) -> None:
+        """It may carry the very label that settles it, or be the tag's image under another digest."""
+        late = image(D2, created=NOON + timedelta(days=1))
+        assert found(at(D1), tag=late, unread=(D1,)) == ()
+        assert found(at(D2), tag=late, unread=(D2,)) == ()
+
     @pytest.mark.parametrize("label", [OLD, "latest", None])
     def test_any_other_word_does_not(self, label: str | None) -> None:
         assert len(found(at(D1), images={D1: image(D1, label)}, tag=image(D2, NEW))) == 1
@@ -221,6 +234,16 @@ class TestNeighbours:
         told = found(at(D1), at(D1, commit=OLD, name="w-00001"), images=images)
         assert reasons(told) == ["two-commits"]
         assert told[0].data["revision"] == "w-00001"
+
+    @pytest.mark.parametrize("unread", [(D1,), (D2,), (D1, D2)])
+    def test_an_image_that_was_not_read_is_no_second_one(self, unread: tuple[str, ...]) -> None:
+        assert found(at(D1), others=(at(D2, name="w-00001"),), unread=unread) == ()
+        assert found(at(D1), at(D2, name="w-00001"), unread=unread) == ()
+
+    @pytest.mark.parametrize("unread", [(), (D1,)])
+    def test_equal_digests_need_no_answer(self, unread: tuple[str, ...]) -> None:
+        told = found(at(D1), others=(at(D1, commit=OLD, name="w-00001"),), unread=unread)
+        assert reasons(told) == ["two-commits"]
 
     def test_what_is_not_known_contradicts_nothing(self) -> None:
         unknown = (

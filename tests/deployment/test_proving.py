@@ -11,6 +11,7 @@ from support.world import WORKER, World, codes
 from shared.deployment import assembly, building, gate, questions
 from shared.deployment.calling import Deadline
 from shared.deployment.facts import Content, Live, LiveRevision, LiveSource
+from shared.deployment.fingerprint import SECRETS
 from shared.deployment.gate import Plan
 from shared.deployment.selecting import Memory
 from shared.deployment.verdict import Reason, Verdict
@@ -144,12 +145,16 @@ def test_of_several_commits_with_these_files_the_claimed_one_counts(world: World
 
 
 def test_a_fingerprint_of_part_of_the_files_confirms_no_more_than_it_saw(world: World) -> None:
-    """It may contradict a label; that it names the commit takes all of the relevant files."""
+    """It may contradict a label; that it names the commit takes all of the relevant files, or it is said."""
     newer = world.change()
     world.cloud.deploy(WORKER, commit=newer)
     part = {FILE: files_of(world, newer)[FILE]}
     agreed = judged(world, part, FILE)
-    assert (agreed.decision, "fingerprint" in carriers(agreed)) == ("allow", False)
+    assert (agreed.decision, codes(agreed)) == ("warn", ["evidence-unreachable"])
+    assert "fingerprint" not in carriers(agreed)
+    told = reason(agreed, "evidence-unreachable")
+    assert "covers 1 of 2 relevant files" in told.message
+    assert (told.data["covered"], told.data["relevant"], told.data["unseen"]) == (1, 2, ["shared/odds.py"])
     older = judged(world, {FILE: files_of(world, world.first)[FILE]}, FILE)
     assert (older.decision, older.report.status) == ("deny", "unknown")
     assert reason(older, "content-mismatch").data["equals"] is None
@@ -160,6 +165,18 @@ def test_a_fingerprint_beside_the_point_is_no_evidence(world: World) -> None:
     world.cloud.deploy(WORKER, commit=world.first)
     verdict = judged(world, {}, "app/")
     assert (verdict.decision, codes(verdict)) == ("warn", ["evidence-unreachable"])
+
+
+def test_what_has_the_name_of_a_secret_is_not_asked_for(world: World) -> None:
+    """No worker ever hashes it: the files are no proof, and nobody is told each day what cannot be cured."""
+    newer = world.history.commit({"shared/.env.example": "KEY=\n"})
+    world.cloud.deploy(WORKER, commit=newer)
+    ours = plan(world, {path: blob for path, blob in files_of(world, newer).items() if ".env" not in path})
+    assert isinstance(ours.live, Telling)
+    content = replace(ours.live.content, ignored=SECRETS)
+    ours = replace(ours, live=replace(ours.live, content=content))
+    (verdict,) = gate.check([ours], deadline=Deadline(10), now=assembly.utc_now())
+    assert (codes(verdict), "fingerprint" in carriers(verdict)) == ([], False)
 
 
 def test_is_live_goes_by_the_files_too(world: World) -> None:
