@@ -20,12 +20,12 @@ STRENGTH: tuple[Carrier, ...] = get_args(Carrier)
 _STRONG: frozenset[Carrier] = frozenset({"image-label", "revision-label", "image-tag"})
 #: Carriers that outlive deploys or that nobody checks: where they disagree, the others are believed.
 _WEAK: dict[Carrier, str] = {"env": "the variable", "health": "the worker's own answer under"}
-#: A full-length id from one of these is meant as a commit even if no repository has it. An image
-#: label may be inherited from the base image and name a commit of somebody else's repository.
+#: An id from one of these is meant as a commit even if no repository has it. An image label may be
+#: inherited from the base image and name a commit of somebody else's repository.
 _BINDING: frozenset[Carrier] = frozenset(STRENGTH) - {"image-label"}
 #: Characters of a value that a message shows; a variable may hold kilobytes of anything.
 _SHOWN = 100
-#: A shorter run of hex digits is a date, a build number or a short id: only the history can tell.
+#: A shorter run of decimal digits may be a date or a build number: only the history can tell.
 _FULL_LENGTH = 40
 #: What a commit id looks like, with the mark that build scripts add for a dirty work tree.
 _COMMIT_ID = re.compile(r"([0-9a-f]{7,64})([-_.+]dirty)?")
@@ -81,9 +81,9 @@ def weigh(revision: LiveRevision, resolved: Mapping[str, str | Unknown]) -> Weig
     """The commit that ``revision`` was built from, as far as its evidence and the history can tell.
 
     ``resolved`` maps each of ``ids(revision.evidence)`` to a full commit id or the cause why not.
-    A value shorter than 40 digits and an image label count only if they resolve, else the next
-    carrier is asked; any other full-length id that does not resolve is the answer: the revision runs
-    a commit that this history does not have.
+    An image label and a decimal number shorter than 40 digits (a date, a build number) count only if they
+    resolve, else the next carrier is asked. Any other id that does not resolve is the answer: the revision
+    runs a commit that this history does not have, and nothing weaker outvotes that.
     """
     if revision.unknown:
         return Weighed(revision.unknown)
@@ -118,7 +118,7 @@ def _decide(claims: Sequence[Claim], resolved: Mapping[str, str | Unknown]) -> s
     for claim in claims:
         answer = resolved[str(claim.id)]
         if isinstance(answer, Unknown):
-            if _binding(claim):
+            if _meant(claim) and answer.cause != "ambiguous-commit":
                 return answer
             undecided.append((claim, answer))
             continue
@@ -132,8 +132,13 @@ def _decide(claims: Sequence[Claim], resolved: Mapping[str, str | Unknown]) -> s
     return causes.get("ambiguous-commit") or causes.get("shallow-history")
 
 
-def _binding(claim: Claim) -> bool:
-    return claim.evidence.carrier in _BINDING and len(str(claim.id)) >= _FULL_LENGTH
+def _meant(claim: Claim) -> bool:
+    """Whether the id is meant as a commit, whoever has it."""
+    return claim.evidence.carrier in _BINDING and (_full(claim) or not str(claim.id).isdecimal())
+
+
+def _full(claim: Claim) -> bool:
+    return len(str(claim.id)) >= _FULL_LENGTH
 
 
 def _nothing(evidence: Sequence[Evidence]) -> Unknown:
@@ -152,7 +157,7 @@ def _named(claim: Claim, resolved: Mapping[str, str | Unknown]) -> str | None:
     answer = resolved[claim.id]
     if isinstance(answer, str):
         return answer
-    return claim.id if _binding(claim) else None
+    return claim.id if _full(claim) and _meant(claim) else None
 
 
 def _conflicts(
