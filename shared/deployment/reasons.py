@@ -39,8 +39,8 @@ REASONS: dict[str, Meaning] = {
     ),
     "content-differs": Meaning(
         "deny",
-        "relevant files differ although no commit on either side accounts for it "
-        "(a merge that dropped one side, say)",
+        "relevant files differ although no commit that counts, on either side, accounts for it "
+        "(a merge that dropped one side, say); whatever else is missing",
         "compare the two commits with `git diff`, then deploy the target commit",
     ),
     "unknown-drift": Meaning(

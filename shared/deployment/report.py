@@ -71,6 +71,8 @@ class LiveReport(Fact):
 
     ``drift_age_s``: seconds since the oldest missing relevant commit landed on the target; 0 when
     identical, None when nothing dates the difference. ``url``: its own tag URL, None where it has none.
+    ``unaccounted``: relevant paths that differ though no counted commit of either side changes them (at
+    most 20), ``unaccounted_count`` how many there are.
     """
 
     revision: str | None
@@ -87,6 +89,8 @@ class LiveReport(Fact):
     commits_within_grace: int | None = Field(default=None, exclude=True)
     content_differs: bool | None = Field(default=None, exclude=True)
     drift_age_s: int | None = Field(default=None, exclude=True)
+    unaccounted: tuple[str, ...] = Field(default=(), exclude=True)
+    unaccounted_count: int = Field(default=0, exclude=True)
     undeployed: tuple[Undeployed, ...] = Field(default=(), exclude=True)
     url: str | None = Field(default=None, exclude=True)
 
@@ -135,7 +139,10 @@ class Pair:
 
 @dataclass(slots=True)
 class Tally:
-    """What one comparison has come to so far."""
+    """What one comparison has come to so far.
+
+    ``unaccounted`` are the paths of the net difference that no counted commit has changed yet.
+    """
 
     pair: Pair
     behind: int = 0
@@ -144,9 +151,11 @@ class Tally:
     landed: Landing | None = None
     undeployed: list[Undeployed] = field(default_factory=list)
     caught: Caught = field(init=False)
+    unaccounted: set[str] = field(init=False)
 
     def __post_init__(self) -> None:
         self.caught = Caught(self.pair.watch)
+        self.unaccounted = set(self.pair.net)
 
     def add(self, commit: Commit, reach: Reach) -> None:
         """Count one commit of the walk, if it stands on one side only and changes a relevant path."""
@@ -158,7 +167,9 @@ class Tally:
             return
         if self.pair.net.isdisjoint(paths):
             self.neutral += reach.by_target
-        elif live_has_it:
+            return
+        self.unaccounted.difference_update(paths)
+        if live_has_it:
             self.ahead += 1
         else:
             self._add_missing(commit, reach.landed, paths)
@@ -267,7 +278,7 @@ def _with_totals(report: DriftReport) -> DriftReport:
 def _badness(live: LiveReport) -> tuple[bool, int, int, int]:
     """What makes one live revision worse than another: an unaccounted difference, then count, then age."""
     behind, ahead = live.commits_behind or 0, live.commits_ahead or 0
-    return bool(live.content_differs and not behind and not ahead), behind, live.drift_age_s or 0, ahead
+    return live.unaccounted_count > 0, behind, live.drift_age_s or 0, ahead
 
 
 def _live_report(revision: LiveRevision, compared: Compared, target: Target, now: datetime) -> LiveReport:
@@ -295,6 +306,8 @@ def _live_report(revision: LiveRevision, compared: Compared, target: Target, now
         commits_within_grace=tally.caught.young,
         content_differs=differs,
         drift_age_s=0 if status == "identical" else _age(tally.landed, now),
+        unaccounted=tuple(map(_utf8, sorted(tally.unaccounted)[:SHOWN_PATHS])),
+        unaccounted_count=len(tally.unaccounted),
         undeployed=tuple(tally.undeployed),
         url=revision.url,
     )

@@ -21,6 +21,8 @@ _HOUR = 3600
 _WARNING_COMMITS, _CRITICAL_COMMITS = 3, 6
 _WARNING_AGE_S, _CRITICAL_AGE_S = 6 * _HOUR, 12 * _HOUR
 _SEVERITIES: tuple[Severity | None, ...] = (None, "info", "warning", "critical")
+#: How many of the paths that no commit accounts for a sentence names.
+_NAMED_PATHS = 5
 #: These two deny only where what serves lacks something relevant; else the failure harmed nobody yet.
 _DENY_ONLY_WITH_DRIFT = frozenset({"rollout-failed", "traffic-pinned"})
 
@@ -237,14 +239,24 @@ def _drift_of(live: LiveReport, policy: Policy, target: str) -> Iterator[_Findin
         )
     elif ahead:
         yield "ahead", f"{_commits(ahead)} live that the target lacks", {"commits_ahead": ahead}
-    if live.content_differs and not behind and not ahead:
-        yield "content-differs", "relevant files differ though no commit on either side accounts for it", {}
+    if live.unaccounted_count:
+        yield _unaccounted(live)
     if live.status == "identical" and live.commit != target:
         yield (
             "content-identical",
             "another commit, the same relevant files",
             {"commits_neutral": live.commits_neutral},
         )
+
+
+def _unaccounted(live: LiveReport) -> _Finding:
+    count, named = live.unaccounted_count, ", ".join(live.unaccounted[:_NAMED_PATHS])
+    return (
+        "content-differs",
+        f"{count:,} relevant file{' differs' if count == 1 else 's differ'} though no commit that counts, on "
+        f"either side, accounts for it: {named}{', …' if count > _NAMED_PATHS else ''}",
+        {"paths": list(live.unaccounted), "paths_unaccounted": count},
+    )
 
 
 def _behind(behind: int, young: int, age: int | None, policy: Policy) -> Iterator[_Finding]:
@@ -294,7 +306,7 @@ def _grade(live: LiveReport) -> Severity | None:
     behind, age = live.commits_behind or 0, live.drift_age_s or 0
     if live.unknown or behind >= _CRITICAL_COMMITS or age > _CRITICAL_AGE_S:
         return "critical"
-    if live.content_differs and not behind and not live.commits_ahead:
+    if live.unaccounted_count:
         return "critical"
     if behind >= _WARNING_COMMITS or age >= _WARNING_AGE_S:
         return "warning"

@@ -98,7 +98,14 @@ def test_every_number_is_the_one_that_git_gives(random: RandomHistory, data: st.
                 )
                 assert (live.commits_neutral, live.content_differs) == (answer.neutral, answer.differs)
                 assert live.drift_age_s == expected_age(answer.status, answer.landed)
+                assert live.unaccounted == tuple(map(shown, sorted(answer.unaccounted)))
+                assert live.unaccounted_count == len(answer.unaccounted)
                 assert not (live.status == "identical" and answer.differs)
+
+
+def shown(path: str) -> str:
+    """A path as a report shows it."""
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def expected_age(status: str, landed: int | None) -> int | None:

@@ -75,6 +75,25 @@ def test_a_merge_that_dropped_one_side_differs_in_content(world: World) -> None:
     assert (verdict.decision, codes(verdict)) == ("deny", ["content-differs"])
 
 
+@pytest.mark.parametrize("side", ["main", "fix", "both"])
+def test_one_more_commit_does_not_hide_what_a_merge_dropped(world: World, side: str) -> None:
+    """Whichever side it is on: it accounts for its own files, and not for the one that was dropped."""
+    history = world.history
+    history.branch("fix", world.first)
+    live = history.commit({"predictions/worker/fix.py": "FIX = 1\n"}, branch="fix", subject="the fix")
+    history.merge("fix", into="main", take="ours")
+    if side != "fix":
+        world.change("predictions/worker/later.py")
+    if side != "main":
+        live = history.commit({"shared/own.py": "OWN = 1\n"}, branch="fix", subject="an own change")
+    world.cloud.deploy(WORKER, commit=live)
+    verdict = world.verdict()
+    counts = verdict.report.commits_behind, verdict.report.commits_ahead
+    assert counts == (int(side != "fix"), int(side != "main"))
+    assert (verdict.decision, verdict.severity, codes(verdict)[0]) == ("deny", "critical", "content-differs")
+    assert verdict.reasons[0].data["paths"] == ["predictions/worker/fix.py"]
+
+
 def test_a_worker_ahead_of_main_is_told(world: World) -> None:
     """Work that is live and not on the target: GitHub's word is ahead."""
     world.history.branch("hotfix", world.first)

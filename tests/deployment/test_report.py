@@ -67,8 +67,11 @@ def live(*revisions: LiveRevision, **more: Any) -> Live:
 
 
 def behind(count: int, ahead: int = 0, landed: Landing | None = LANDED) -> Compared:
-    """A live commit that lacks ``count`` commits and has ``ahead`` of its own."""
-    return Compared(Weighed(OLD), Tally(pair(), behind=count, ahead=ahead, landed=landed))
+    """A live commit that lacks ``count`` commits and has ``ahead`` of its own, which account for all."""
+    counted = Tally(pair(), behind=count, ahead=ahead, landed=landed)
+    if count or ahead:
+        counted.unaccounted.clear()
+    return Compared(Weighed(OLD), counted)
 
 
 def report_on(*each: Compared, **more: Any) -> DriftReport:
@@ -257,6 +260,28 @@ class TestOneRevision:
                 undeployed=tuple(counted.undeployed),
             ),
         )
+
+    @pytest.mark.parametrize("reach", [MISSING, OWN])
+    def test_a_path_that_no_counted_commit_changes_is_told_beside_the_count(self, reach: Reach) -> None:
+        """Not by one that both sides have, and not by one without a net difference."""
+        net = ("worker/a.py", "worker/b.py", "worker/\udcff")
+        commits = [(commit("worker/a.py", "docs/x"), reach), (commit("worker/b.py"), SHARED)]
+        counted = tally(*commits, (commit("worker/c.py"), reach), net=net)
+        (only,) = report_on(Compared(Weighed(OLD), counted)).live
+        assert (only.unaccounted, only.unaccounted_count) == (("worker/b.py", "worker/\\xff"), 2)
+        assert (only.commits_behind or 0) + (only.commits_ahead or 0) == 1
+
+    def test_either_side_accounts_for_a_path(self) -> None:
+        """Each commit for its own paths; together for all."""
+        each = [(commit("worker/a.py"), MISSING), (commit("worker/b.py"), OWN)]
+        assert tally(*each, net=("worker/a.py", "worker/b.py")).unaccounted == set()
+
+    def test_twenty_unaccounted_paths_are_named_and_all_counted(self) -> None:
+        """A tree may have a million."""
+        counted = tally(net=[f"worker/{number:02}.py" for number in range(25)])
+        (only,) = report_on(Compared(Weighed(OLD), counted)).live
+        assert only.unaccounted == tuple(f"worker/{number:02}.py" for number in range(20))
+        assert only.unaccounted_count == 25
 
 
 @given(st.integers(0, 10**6), st.floats(0, 0.999))

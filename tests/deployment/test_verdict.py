@@ -14,6 +14,9 @@ from shared.deployment.reasons import DECISIONS, REASONS, Decision
 from shared.deployment.report import DriftReport, LiveReport
 from shared.deployment.verdict import BreakGlass, Outcome, Policy, Verdict, duration, judge
 
+#: A relevant file that differs though no commit accounts for it.
+DROPPED = ("worker/a.py",)
+
 # report → decision, severity, the reason codes worst first
 TABLE: list[tuple[str, DriftReport, str, str | None, list[str]]] = [
     ("identical", report(live()), "allow", None, []),
@@ -35,7 +38,21 @@ TABLE: list[tuple[str, DriftReport, str, str | None, list[str]]] = [
     ),
     ("ahead", report(live(0, 2)), "warn", "info", ["ahead"]),
     ("diverged", report(live(1, 2, age=60)), "warn", "info", ["behind-within-limit", "diverged"]),
-    ("a merge dropped one side", report(live(differs=True)), "deny", "critical", ["content-differs"]),
+    ("a merge dropped one side", report(live(dropped=DROPPED)), "deny", "critical", ["content-differs"]),
+    (
+        "a merge dropped one side, and one behind",
+        report(live(1, age=60, dropped=DROPPED)),
+        "deny",
+        "critical",
+        ["content-differs", "behind-within-limit"],
+    ),
+    (
+        "a merge dropped one side, and one ahead",
+        report(live(0, 1, dropped=DROPPED)),
+        "deny",
+        "critical",
+        ["content-differs", "ahead"],
+    ),
     ("not readable", report(unread()), "deny", "critical", ["unknown-drift"]),
     (
         "one of two not readable, the other stale",
@@ -205,10 +222,12 @@ def test_a_bypass_changes_nothing_but_that_it_is_one(
     assert set(after.break_glass.overrode) == {r.code for r in verdict.reasons if r.decision == "deny"}
 
 
-@given(st.permutations([live(), live(2, age=5), live(0, 3), live(6, age=9), live(differs=True)]))
+@given(st.permutations([live(), live(2, age=5), live(0, 3), live(6, age=9), live(dropped=DROPPED)]))
 def test_the_order_of_revisions_does_not_matter(lives: list[LiveReport]) -> None:
     """The decision, the grade and the set of reasons are the same whichever revision comes first."""
-    base = judge(report(live(), live(2, age=5), live(0, 3), live(6, age=9), live(differs=True)), POLICY, NOW)
+    base = judge(
+        report(live(), live(2, age=5), live(0, 3), live(6, age=9), live(dropped=DROPPED)), POLICY, NOW
+    )
     other = judge(report(*lives), POLICY, NOW)
     assert (other.decision, other.severity) == (base.decision, base.severity)
     assert {each.code for each in other.reasons} == {each.code for each in base.reasons}

@@ -95,13 +95,31 @@ SAID: list[tuple[str, DriftReport, Policy, list[tuple[str, str, dict[str, Any]]]
     ),
     (
         "a difference that no commit accounts for",
-        report(live(differs=True)),
+        report(live(dropped=("worker/a.py",))),
         POLICY,
         [
             (
                 "content-differs",
-                "relevant files differ though no commit on either side accounts for it",
-                {"revision": "worker-1"},
+                "1 relevant file differs though no commit that counts, on either side, accounts for it: "
+                "worker/a.py",
+                {"paths": ["worker/a.py"], "paths_unaccounted": 1, "revision": "worker-1"},
+            )
+        ],
+    ),
+    (
+        "many of them",
+        report(live(dropped=tuple(f"{number:02}" for number in range(1_234)))),
+        POLICY,
+        [
+            (
+                "content-differs",
+                "1,234 relevant files differ though no commit that counts, on either side, accounts for it: "
+                "00, 01, 02, 03, 04, …",
+                {
+                    "paths": [f"{number:02}" for number in range(20)],
+                    "paths_unaccounted": 1_234,
+                    "revision": "worker-1",
+                },
             )
         ],
     ),

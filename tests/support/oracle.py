@@ -25,6 +25,7 @@ class Answer:
     ahead: int
     neutral: int
     differs: bool
+    unaccounted: frozenset[str]
     landed: int | None
 
 
@@ -51,6 +52,7 @@ class Oracle:
             ahead=len(ahead),
             neutral=len(changing - behind),
             differs=bool(net),
+            unaccounted=net.difference(*map(self._changes, behind | ahead)),
             landed=self._landed(target, behind),
         )
 

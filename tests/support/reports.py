@@ -16,8 +16,12 @@ POLICY = Policy()
 
 
 def live(behind: int = 0, ahead: int = 0, age: int | None = None, **more: Any) -> LiveReport:
-    """A revision that lacks and has so many commits; ``age`` in seconds dates what it lacks."""
-    differs = bool(more.pop("differs", behind or ahead))
+    """A revision that lacks and has so many commits; ``age`` in seconds dates what it lacks.
+
+    ``dropped`` are relevant files that differ though none of these commits changes them.
+    """
+    dropped: tuple[str, ...] = more.pop("dropped", ())
+    differs = bool(behind or ahead or dropped)
     status: Status = "identical"
     if differs:
         status = "behind" if behind and not ahead else "ahead" if ahead and not behind else "diverged"
@@ -30,6 +34,8 @@ def live(behind: int = 0, ahead: int = 0, age: int | None = None, **more: Any) -
         commits_ahead=ahead,
         commits_neutral=0,
         content_differs=differs,
+        unaccounted=dropped[:20],
+        unaccounted_count=len(dropped),
         drift_age_s=age if behind else (0 if status == "identical" else None),
         **more,
     )
