@@ -162,7 +162,6 @@ def test_the_front_door_loads_no_adapter() -> None:
         "git",
         "rich",
         "tenacity",
-        "pathspec",
         "sqlite3",
         "httpx",
         "opentelemetry",

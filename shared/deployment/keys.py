@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from shared.deployment.declared import Pin, VariableName
 from shared.deployment.facts import CAUSES, Fact, Kind
 from shared.deployment.reasons import REASONS, Decision
+from shared.deployment.relevance.gitignore import powerless
 from shared.deployment.relevance.patterns import PathRules
 from shared.deployment.relevance.rules import Rules
 from shared.deployment.values import moment, near_misses
@@ -58,6 +59,11 @@ def _count(value: object) -> object:
 
 def _gitignore(patterns: tuple[str, ...] | None) -> tuple[str, ...] | None:
     PathRules(patterns)
+    for line, folder in powerless(patterns or ()):
+        raise ValueError(
+            f"the pattern {line!r} takes nothing back: the folder {folder}/ is matched as a whole, and git "
+            f"does not look into it; match what is in it by '{folder}/*' in its place"
+        )
     return patterns
 
 

@@ -139,6 +139,8 @@ MISTAKES = [
     ),
     ("paths as text", MINIMAL + 'paths = "shared/"', "paths", "tuple"),
     ("a pattern that is none", MINIMAL + 'paths = ["!"]', "paths", "pattern"),
+    ("a set without an end", MINIMAL + 'ignore = ["docs/[a"]', "ignore", "can never match: a [ has no ]"),
+    ("nothing taken back", MINIMAL + 'paths = ["/w/", "!/w/tests/"]', "paths", "takes nothing back"),
 ]
 
 

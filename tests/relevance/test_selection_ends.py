@@ -39,10 +39,10 @@ class TestPatternsAlone:
         assert by_patterns(rules, FILES) == Selection(nothing=nothing, idle=idle)
 
     def test_the_pattern_that_decides_is_the_reason(self) -> None:
-        """The last one that matches."""
-        union = Union(Rules(paths=("/worker/", "*.py")), (Selection(),))
-        reasons = [union.because(path) for path in ("worker/a.txt", "worker/a.py", "docs/a.txt")]
-        assert reasons == [("paths: /worker/",), ("paths: *.py",), ()]
+        """The last one that matches; what lies in a folder that matched has that folder's, as git says."""
+        union = Union(Rules(paths=("/worker/*.txt", "*.py", "/lib/", "*.c")), (Selection(),))
+        reasons = [union.because(path) for path in ("worker/a.txt", "worker/a.py", "lib/a.c", "docs/a")]
+        assert reasons == [("paths: /worker/*.txt",), ("paths: *.py",), ("paths: /lib/",), ()]
         assert PathRules(["/worker/"]).matching("docs/a.txt") is None
 
     def test_what_only_builds_the_image_is_not_in_it(self) -> None:

@@ -134,12 +134,12 @@ def _matching(tree: Tree, pattern: str) -> list[str]:
     fixed = next(index for index, part in enumerate(parts) if is_glob(part))
     folder, _ = tree.follow("/".join(parts[:fixed]))
     folder = f"{folder}/" if folder else ""
-    expression = glob("/".join(parts[fixed:]))
+    matches = glob("/".join(parts[fixed:]))
     names: set[str] = set()
     for path in tree.files:
         if path.startswith(folder):
             inside = reversed(list(_upwards(path[len(folder) :])))
-            match = next((each for each in inside if expression.fullmatch(each)), None)
+            match = next((each for each in inside if matches(each)), None)
             names.update([folder + match] if match is not None else [])
     return sorted(names, key=lambda name: name.split("/"))
 

@@ -11,7 +11,8 @@ import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache
+
+from shared.deployment.relevance.wildcards import ALL, FOLDERS, STAR, Matcher, matcher
 
 _MEMBER = r"(?:[^\]\\-]|\\.)"
 _RANGE = rf"{_MEMBER}(?:-{_MEMBER})?"
@@ -40,37 +41,42 @@ def excluded(patterns: Iterable[str]) -> Callable[[str], bool]:
     """
     rules = tuple(map(_rule, patterns))
 
-    @cache
+    nothing = (False,) * len(rules)
+    known: dict[str, tuple[bool, ...]] = {"": nothing}
+
     def folder(path: str) -> tuple[bool, ...]:
-        return _judge(rules, path, folder(posixpath.dirname(path)))[1] if path else (False,) * len(rules)
+        if path not in known:
+            above = nothing
+            for end in (*(found.start() for found in re.finditer("/", path)), len(path)):
+                each = path[:end]
+                if each not in known:
+                    known[each] = _judge(rules, each, above)[1]
+                above = known[each]
+        return known[path]
 
     return lambda path: _judge(rules, path, folder(posixpath.dirname(path)))[0]
 
 
-def glob(pattern: str, *, deep: bool = False) -> re.Pattern[str]:
+def glob(pattern: str, *, deep: bool = False) -> Matcher:
     """Compile a pattern of ``filepath.Match``: ``*`` and ``?`` stop at ``/``, ``[^a-z]`` is a class.
 
     With ``deep``, ``**`` stands for any number of folders, none included, as in an ignore file; without,
-    it is two stars. Use ``fullmatch``. Raises ``ValueError`` for a pattern that is none.
+    it is two stars. A whole path has to match. Raises ``ValueError`` for a pattern that is none.
     """
     if not deep:
         pattern = re.sub(r"(\\.)|\*+", lambda found: found[1] or "*", pattern, flags=re.DOTALL)
-    if (
-        deep
-        and pattern.startswith("**")
-        and not _WILD.search(rest := pattern[2:])
-        and rest[:1] not in ("", "/")
-    ):
-        return re.compile(".*" + re.escape(rest), re.DOTALL)  # moby: "**name" is "ends with name"
-    expression, position = "", 0
+    rest = pattern.removeprefix("**")
+    if deep and rest != pattern and not _WILD.search(rest) and rest[:1] not in ("", "/"):
+        return matcher([ALL, *map(re.escape, rest)])  # moby: "**name" is "ends with name"
+    tokens, position = [], 0
     while position < len(pattern):
         token = _TOKEN.match(pattern, position)
         if token is None:
             raise ValueError(f"syntax error in pattern {pattern!r}")
         position = token.end()
-        expression += _expression(token, last=position == len(pattern))
+        tokens.append(_expression(token, last=position == len(pattern)))
     try:
-        return re.compile(expression, re.DOTALL)
+        return matcher(tokens)
     except re.error as error:  # a range that runs backwards, [z-a]
         raise ValueError(f"syntax error in pattern {pattern!r}: {error}") from error
 
@@ -83,7 +89,7 @@ def is_glob(path: str) -> bool:
 @dataclass(frozen=True, slots=True)
 class _Rule:
     exception: bool
-    pattern: re.Pattern[str]
+    matches: Matcher
 
 
 def _lines(text: str) -> Iterator[str]:
@@ -111,7 +117,7 @@ def _judge(rules: tuple[_Rule, ...], path: str, above: tuple[bool, ...]) -> tupl
     """
     out, matched = False, []
     for rule, inherited in zip(rules, above, strict=True):
-        hit = inherited or (rule.exception == out and rule.pattern.fullmatch(path) is not None)
+        hit = inherited or (rule.exception == out and bool(rule.matches(path)))
         matched.append(hit)
         if hit:
             out = not rule.exception
@@ -121,9 +127,9 @@ def _judge(rules: tuple[_Rule, ...], path: str, above: tuple[bool, ...]) -> tupl
 def _expression(token: re.Match[str], *, last: bool) -> str:
     """One token as a regular expression. A class may match ``/``, as it does in Go."""
     if token["deep"]:
-        return ".*" if last else "(?:.*/)?"
+        return ALL if last else FOLDERS
     if token["star"]:
-        return "[^/]*"
+        return STAR
     if token["one"]:
         return "[^/]"
     if token["members"]:

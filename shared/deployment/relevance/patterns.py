@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
 
-from pathspec import GitIgnoreSpec
+from shared.deployment.relevance.gitignore import GitIgnore
 
 #: How many paths a rule remembers its answer for; a long drift touches the same few again and again.
 _REMEMBERED = 65_536
@@ -14,26 +14,26 @@ _REMEMBERED = 65_536
 class PathRules:
     """Decides whether a path is relevant: some pattern of ``paths`` matches, none of ``ignore`` does.
 
-    Both are lists of gitignore patterns (gitignore(5)): ``docs/`` matches a folder of that name at any
-    depth, ``/docs/`` only at the root, ``!`` takes back, the last match wins. ``paths=None`` means
-    that nothing was declared: every path is relevant that ``ignore`` does not match.
-    Raises ``ValueError`` for a pattern that is none.
+    Both are lists of gitignore patterns, and mean what git says: ``docs/`` matches a folder of that name
+    at any depth, ``/docs/`` only at the root, ``!`` takes back but nothing below a folder that matched, the
+    last match wins. ``paths=None`` means that nothing was declared: every path is relevant that
+    ``ignore`` does not match. Raises ``ValueError`` for a pattern that is none or can never match.
     """
 
     def __init__(self, paths: Sequence[str] | None = None, ignore: Sequence[str] = ()) -> None:
         self.paths = tuple(paths) if paths is not None else None
-        self._wanted = GitIgnoreSpec.from_lines(self.paths) if self.paths is not None else None
-        self._ignored = GitIgnoreSpec.from_lines(ignore)
+        self._wanted = GitIgnore(self.paths) if self.paths is not None else None
+        self._ignored = GitIgnore(ignore)
         self.relevant = lru_cache(_REMEMBERED)(self._relevant)
 
     def _relevant(self, path: str) -> bool:
-        wanted = self._wanted is None or self._wanted.match_file(path)
-        return wanted and not self._ignored.match_file(path)
+        wanted = self._wanted is None or self._wanted.matches(path)
+        return wanted and not self._ignored.matches(path)
 
     def matching(self, path: str) -> str | None:
         """The pattern of ``paths`` that decides on ``path``; None where none does."""
-        index = self._wanted.check_file(path).index if self._wanted is not None else None
-        return None if index is None or self.paths is None else self.paths[index]
+        decides = self._wanted.deciding(path) if self._wanted is not None else None
+        return None if decides is None or self.paths is None else self.paths[max(decides, ~decides)]
 
     def selects(self, files: Iterable[str]) -> bool:
         """Whether any of ``files`` is relevant."""
@@ -42,11 +42,7 @@ class PathRules:
     def idle(self, files: Collection[str]) -> tuple[str, ...]:
         """The patterns of ``paths`` that match none of ``files``: a folder moved or misspelt."""
         patterns = [pattern for pattern in self.paths or () if _selecting(pattern)]
-        return tuple(
-            pattern
-            for pattern in patterns
-            if not any(map(GitIgnoreSpec.from_lines([pattern]).match_file, files))
-        )
+        return tuple(pattern for pattern in patterns if not any(map(GitIgnore([pattern]).matches, files)))
 
 
 @lru_cache(256)
