@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -134,6 +135,41 @@ def reads_environ(file: Path) -> bool:
         and node.value.id == "os"
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
     )
+
+
+def patterns(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """What stands in calls of ``re``, with its line: the constant parts of the first argument."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("re.") and node.args:
+            for part in ast.walk(node.args[0]):
+                if isinstance(part, ast.Constant) and isinstance(part.value, (str, bytes)):
+                    text = part.value if isinstance(part.value, str) else part.value.decode()
+                    yield node.lineno, text
+
+
+def possessive(pattern: str) -> bool:
+    """Whether a quantifier takes all and gives nothing back; in a class and behind a backslash none does."""
+    return bool(
+        re.search(r"[*+?}]\+", re.sub(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]", "x", pattern, flags=re.DOTALL))
+    )
+
+
+@pytest.mark.parametrize("folder", ["shared", "predictions", "scripts", "tests"])
+def test_no_pattern_takes_a_group_possessively(folder: str) -> None:
+    """Python 3.11.2, Debian 12's own, fails to match ``(?:a|b(?!b))*+bb`` on ``aabb``."""
+    for file in sorted((ROOT / folder).rglob("*.py")):
+        for line, pattern in patterns(ast.parse(file.read_text(encoding="utf-8"))):
+            assert not possessive(pattern), f"{file}:{line}"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "is_one"),
+    [(r"(?:a|b)*+c", True), (r"[^x]++", True), (r"a{2,3}+", True), (r"a?+", True)]
+    + [(each, False) for each in (r"[*+]+", r"\*+", r"(a*)+", r"[]+*]+", r"(?>a+)+")],
+)
+def test_what_a_possessive_quantifier_looks_like(pattern: str, is_one: bool) -> None:
+    re.compile(pattern)
+    assert possessive(pattern) == is_one
 
 
 def test_the_namespaces_stay_open() -> None:

@@ -181,6 +181,21 @@ def test_an_unterminated_literal_does_not_stop_the_rest() -> None:
     assert {"a.json", "b.json"} <= literals_of(b"x = 'a.json'\ny = 'open\nz = 'b.json'\n")
 
 
+@pytest.mark.parametrize(
+    ("source", "literals"),
+    [
+        (b"it isn't \"b.json\"\nx = 'c.json'", {'t "b.json"', "b.json", "c.json"}),
+        (b'x = """a.json\nb.json \'', {"a.json", "b.json"}),
+        (b"x = '" + rb"\'" * 9, {r"\'" * 9}),
+        (b"x = 'a\\", {"a\\"}),
+        (b"# it isn't\rx = 'c.json'\r\ny = 'd.json'", {"c.json", "d.json"}),
+    ],
+)
+def test_what_nothing_closes_is_read_all_the_same(source: bytes, literals: set[str]) -> None:
+    """To the end of its line, wherever that is, or of the file; nothing of it is looked at twice."""
+    assert literals_of(source) == literals
+
+
 def test_a_blob_is_read_once() -> None:
     """Equal content is equal for ever; what was not used for longest makes room."""
     read: list[bytes] = []

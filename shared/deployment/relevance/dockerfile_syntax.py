@@ -38,7 +38,7 @@ _NAMES = frozenset(
 _WITH_DOCUMENTS = frozenset({"ADD", "COPY", "RUN"})
 #: A here-document stands as a word of its own; ``"<<EOF"`` in quotes and ``<<<`` are none.
 _DOCUMENT = re.compile(
-    r"""(?<!\S)\d*<<(?P<tabs>-?)[ \t]*(?P<name>"[^"]+"|'[^']+'|[^\s<>"'|;&]+)|\\.|"(?:\\.|[^"])*"|'[^']*'"""
+    r"""(?<!\S)\d*<<(?P<tabs>-?)[ \t]*(?P<name>"[^"]+"|'[^']+'|[^\s<>"'|;&]+)|\\.|"(?:\\.|[^"\\])*"|'[^']*'"""
 )
 _VARIABLE = (
     r"\$(?P<name>[A-Za-z_]\w*)"
@@ -199,7 +199,7 @@ def _pieces(escape: str, quoted: bool) -> re.Pattern[str]:
     mark = re.escape(escape)
     if quoted:
         return re.compile(rf'{mark}(?P<escaped>["${mark}])|{_VARIABLE}|(?P<plain>.)', re.DOTALL)
-    quotes = rf"""'(?P<single>[^']*)'|"(?P<double>(?:{mark}.|[^"])*)"|(?P<open>["'])"""
+    quotes = rf"""'(?P<single>[^']*)'|"(?P<double>(?:{mark}.|[^"{mark}])*)"|(?P<open>["'])"""
     return re.compile(rf"{mark}(?P<escaped>.)|{quotes}|{_VARIABLE}|(?P<plain>.)", re.DOTALL)
 
 

@@ -7,11 +7,13 @@ from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 
 from shared.deployment.relevance.dockerfile_syntax import DockerfileError, expand
 
+#: What nothing closes ends with the text, so that no part of it is looked at twice.
 _TOKEN = re.compile(
     r"""(?P<comment>(?<!\S)\#[^\n]*)
     |(?P<redirect>\d*[<>]+&?)
     |(?P<end>&&|\|\||[;&|()\n]+)
-    |(?P<word>(?:\\.|"(?:\\.|[^"])*"|'[^']*'|\$\{[^}]*\}|\$\([^)]*\)|[^\s;&|()<>"'\\])+)""",
+    |(?P<word>(?:\\.|"(?:\\.|[^"\\])*\\?(?:"|\Z)|'[^']*(?:'|\Z)|\$\{[^}]*(?:\}|\Z)|\$\([^)]*(?:\)|\Z)
+        |[^\s;&|()<>"'\\])+)""",
     re.VERBOSE | re.DOTALL,
 )
 #: Words of the shell that stand before a command; each branch is taken as one that may run.
