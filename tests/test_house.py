@@ -29,6 +29,7 @@ FLOORS: tuple[frozenset[str], ...] = (
             "relevance",
             "remembering",
             "report",
+            "tally",
             "values",
             "watch",
         }

@@ -295,6 +295,13 @@ class History(Protocol):
         """
         ...
 
+    def landings(self, tip: str) -> Iterator[int]:
+        """The committer times of ``tip`` and its first parents, newest first, read as they are consumed.
+
+        In seconds since 1970. Raises ``shallow-history`` where the history is cut.
+        """
+        ...
+
     def contents(self, blobs: Collection[str]) -> Mapping[str, bytes]:
         """The content of each blob by its full id (``Entry.blob``); what a link points to for a link.
 

@@ -31,8 +31,9 @@ from shared.deployment.proving import Settled
 from shared.deployment.relevance.patterns import PathRules
 from shared.deployment.relevance.rules import Rules
 from shared.deployment.relevance.selection import Union
-from shared.deployment.report import Compared, DriftReport, Pair, Tally
+from shared.deployment.report import Compared, DriftReport
 from shared.deployment.selecting import Memory, Relevance
+from shared.deployment.tally import Pair, Tally, fold
 from shared.deployment.verdict import Policy, Verdict, judge
 from shared.deployment.watch import Watch
 
@@ -232,6 +233,7 @@ def _count(
     keys = [(each.plan.service, each.live) for each in wanted]
     if not wanted:
         return {}
+    latest = now.timestamp() + lineage.CLOCK_TOLERANCE_S
     try:
         lives = sorted({each.live for each in wanted})
         nets = relevance.differences([(live, target) for live in lives])
@@ -242,13 +244,26 @@ def _count(
                 each.union.because,
                 frozenset(filter(each.union.relevant, nets[each.live, target])),
                 _watch(each.plan.policy, now),
+                latest,
             )
             for each in wanted
         ]
         walked = lineage.trace(history.walk([target, *lives]), target, lives)
-        return dict(zip(keys, report.fold(walked, pairs), strict=True))
+        tallies = fold(walked, pairs)
+        _redate(history, tallies, target, latest)
+        return dict(zip(keys, tallies, strict=True))
     except SourceError as error:
         return dict.fromkeys(keys, Unknown.of(error))
+
+
+def _redate(history: History, tallies: Iterable[Tally], target: str, latest: float) -> None:
+    """What a wrong clock dated gets the time of the landing before it; nothing is asked where none did."""
+    misdated = [(tally, tally.misdated) for tally in tallies if tally.misdated is not None]
+    if misdated:
+        depths = {depth for _, depth in misdated}
+        below = lineage.times_below(depths, history.landings(target), latest)
+        for tally, depth in misdated:
+            tally.below = below.get(depth)
 
 
 def _acknowledged(

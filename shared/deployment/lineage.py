@@ -6,10 +6,13 @@ parents and forgotten: memory follows the number of branches open at once, not t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from shared.deployment.facts import Commit
+
+#: By so many seconds a committer's clock may be ahead of ours; a machine that keeps time stays far below.
+CLOCK_TOLERANCE_S = 300
 
 
 class Landing(NamedTuple):
@@ -63,3 +66,20 @@ def trace(commits: Iterable[Commit], target: str, lives: Sequence[str]) -> Itera
             known = frontier.get(parent)
             frontier[parent] = reach if known is None else known.joined(reach)
         yield commit, reach
+
+
+def times_below(depths: Collection[int], line: Iterable[int], latest: float) -> dict[int, int]:
+    """For each depth the next time further down the ``line`` that is no later than ``latest``.
+
+    ``line`` are the committer times of the target's first-parent line, newest first; it is read no
+    further than it has to be. A depth below which no such time comes is left out.
+    """
+    waiting, found = set(depths), {}
+    for depth, at in enumerate(line):
+        if at <= latest:
+            passed = {each for each in waiting if each < depth}
+            found.update(dict.fromkeys(passed, at))
+            waiting -= passed
+        if not waiting:
+            break
+    return found

@@ -189,6 +189,12 @@ REASONS: dict[str, Meaning] = {
         "the target ref could not be confirmed just now, or its upstream is ahead of it",
         "restore access to the remote, or pull, and check again",
     ),
+    "clock-skew": Meaning(
+        "warn",
+        "missing commits landed, by their own clock, more than 5 minutes in the future: they are not young, "
+        "and as old as the landing before theirs",
+        "set the clock of the machine that made the commit named in the message, or of this one",
+    ),
     "within-grace": Meaning(
         "allow",
         "some missing commits landed less than `grace_period` ago: they are shown and not counted",

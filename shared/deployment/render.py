@@ -18,7 +18,8 @@ from rich.text import Text
 
 from shared.deployment.acknowledging import may_cover
 from shared.deployment.keys import ServiceSettings
-from shared.deployment.report import DriftReport, LiveReport, Undeployed
+from shared.deployment.report import DriftReport, LiveReport
+from shared.deployment.tally import Undeployed
 from shared.deployment.verdict import Outcome, Verdict, duration
 
 if TYPE_CHECKING:

@@ -1,20 +1,16 @@
-"""Facts into a report: what was compared and what came out. Pure, and no judgement.
-
-The commits come as a stream and are folded as they pass; only what is shown is kept.
-"""
+"""Facts into a report: what was compared and what came out. Pure, and no judgement."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal, get_args
 
 from pydantic import Field
 
 from shared.deployment import evidence
 from shared.deployment.facts import (
-    Commit,
     Evidence,
     Fact,
     Finding,
@@ -24,16 +20,13 @@ from shared.deployment.facts import (
     Tagged,
     Target,
     Unknown,
+    readable,
 )
-from shared.deployment.lineage import Landing, Reach
-from shared.deployment.watch import NOTHING, Caught, Watch
+from shared.deployment.tally import SHOWN_PATHS, Pair, Tally, Undeployed
 
 Status = Literal["identical", "behind", "ahead", "diverged", "unknown"]
 STATUSES: tuple[Status, ...] = get_args(Status)
 
-#: How many undeployed commits a report lists, and how many relevant paths of each: what a person
-#: reads before they look at the history itself. The counts are always full.
-SHOWN_COMMITS, SHOWN_PATHS = 20, 20
 #: What a report takes over from its worst live revision.
 _TOTALS = (
     "status",
@@ -44,26 +37,6 @@ _TOTALS = (
     "drift_age_s",
     "undeployed",
 )
-#: A subject is one line for a person; nobody reads further.
-SHOWN_SUBJECT = 200
-
-
-class RelevantPath(Fact):
-    """A relevant path that a commit changes, and why it is relevant (outermost reason first)."""
-
-    path: str
-    because: tuple[str, ...] = ()
-
-
-class Undeployed(Fact):
-    """A commit that the live revision lacks and that counts."""
-
-    sha: str
-    subject: str
-    author: str
-    committed_at: datetime
-    paths: tuple[RelevantPath, ...]
-    paths_omitted: int
 
 
 class LiveReport(Fact):
@@ -122,77 +95,6 @@ class DriftReport(Fact):
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
-    """One comparison to make while the commits pass by.
-
-    ``bit``: which live commit of the walk this is. ``relevant``: whether a path counts; ``because``:
-    why. ``net``: the relevant paths that differ between the live and the target commit. ``watch``: what
-    the policy wants to know of each missing commit.
-    """
-
-    bit: int
-    relevant: Callable[[str], bool]
-    because: Callable[[str], tuple[str, ...]]
-    net: frozenset[str] = frozenset()
-    watch: Watch = NOTHING
-
-
-@dataclass(slots=True)
-class Tally:
-    """What one comparison has come to so far.
-
-    ``unaccounted`` are the paths of the net difference that no counted commit has changed yet.
-    """
-
-    pair: Pair
-    behind: int = 0
-    ahead: int = 0
-    neutral: int = 0
-    landed: Landing | None = None
-    undeployed: list[Undeployed] = field(default_factory=list)
-    caught: Caught = field(init=False)
-    unaccounted: set[str] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.caught = Caught(self.pair.watch)
-        self.unaccounted = set(self.pair.net)
-
-    def add(self, commit: Commit, reach: Reach) -> None:
-        """Count one commit of the walk, if it stands on one side only and changes a relevant path."""
-        live_has_it = bool(reach.by_live >> self.pair.bit & 1)
-        if live_has_it == reach.by_target:
-            return
-        paths = [path for path in commit.paths if self.pair.relevant(path)]
-        if not paths:
-            return
-        if self.pair.net.isdisjoint(paths):
-            self.neutral += reach.by_target
-            return
-        self.unaccounted.difference_update(paths)
-        if live_has_it:
-            self.ahead += 1
-        else:
-            self._add_missing(commit, reach.landed, paths)
-
-    def _add_missing(self, commit: Commit, landed: Landing | None, paths: Sequence[str]) -> None:
-        self.behind += 1
-        self.caught.look(commit, None if landed is None else landed.at, paths)
-        if landed is not None and (self.landed is None or landed.depth > self.landed.depth):
-            self.landed = landed
-        if len(self.undeployed) < SHOWN_COMMITS:
-            self.undeployed.append(_shown(commit, paths, self.pair.because))
-
-
-def fold(commits: Iterable[tuple[Commit, Reach]], pairs: Sequence[Pair]) -> list[Tally]:
-    """One tally per pair, from one pass over the commits."""
-    tallies = [Tally(pair) for pair in pairs]
-    for commit, reach in commits:
-        for tally in tallies:
-            tally.add(commit, reach)
-    return tallies
-
-
-@dataclass(frozen=True, slots=True)
 class Compared:
     """What the comparison of one live revision rests on.
 
@@ -204,10 +106,10 @@ class Compared:
     tally: Tally | Unknown | None = None
 
     def findings(self) -> Iterator[Finding]:
-        """What was noticed about this revision: by the evidence, and by the policy's rules."""
+        """What was noticed about this revision: by the evidence, by the policy's rules, and of the clocks."""
         yield from self.weighed.findings
         if isinstance(self.tally, Tally):
-            yield from self.tally.caught.findings()
+            yield from self.tally.findings()
 
 
 def compare(
@@ -305,8 +207,8 @@ def _live_report(revision: LiveRevision, compared: Compared, target: Target, now
         commits_neutral=tally.neutral,
         commits_within_grace=tally.caught.young,
         content_differs=differs,
-        drift_age_s=0 if status == "identical" else _age(tally.landed, now),
-        unaccounted=tuple(map(_utf8, sorted(tally.unaccounted)[:SHOWN_PATHS])),
+        drift_age_s=0 if status == "identical" else _age(tally.since, now),
+        unaccounted=tuple(map(readable, sorted(tally.unaccounted)[:SHOWN_PATHS])),
         unaccounted_count=len(tally.unaccounted),
         undeployed=tuple(tally.undeployed),
         url=revision.url,
@@ -337,8 +239,8 @@ def _status(behind: int, ahead: int, differs: bool) -> Status:
     return "diverged"
 
 
-def _age(landed: Landing | None, now: datetime) -> int | None:
-    return None if landed is None else max(0, int(now.timestamp() - landed.at))
+def _age(since: int | None, now: datetime) -> int | None:
+    return None if since is None else max(0, int(now.timestamp() - since))
 
 
 def _about(finding: Finding, revision: LiveRevision) -> Finding:
@@ -350,22 +252,3 @@ def _about(finding: Finding, revision: LiveRevision) -> Finding:
             "data": finding.data | {"revision": revision.revision},
         }
     )
-
-
-def _shown(commit: Commit, paths: Sequence[str], because: Callable[[str], tuple[str, ...]]) -> Undeployed:
-    return Undeployed(
-        sha=commit.sha,
-        subject=commit.subject[:SHOWN_SUBJECT],
-        author=commit.author[:SHOWN_SUBJECT],
-        committed_at=datetime.fromtimestamp(commit.committed_at, UTC),
-        paths=tuple(
-            RelevantPath(path=_utf8(path), because=tuple(map(_utf8, because(path))))
-            for path in paths[:SHOWN_PATHS]
-        ),
-        paths_omitted=max(0, len(paths) - SHOWN_PATHS),
-    )
-
-
-def _utf8(path: str) -> str:
-    r"""The path as UTF-8 text; a byte that is none of it reads ``\xNN``."""
-    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ from shared.deployment import gate
 from shared.deployment.calling import Deadline
 from shared.deployment.evidence import Weighed
 from shared.deployment.facts import Evidence, Live, LiveRevision, Target
+from shared.deployment.lineage import CLOCK_TOLERANCE_S
 from shared.deployment.relevance.patterns import PathRules
 from shared.deployment.relevance.rules import Rules
 from shared.deployment.report import Compared, DriftReport, compare
@@ -125,12 +126,13 @@ def test_another_commit_that_nobody_counted_is_never_identical() -> None:
 
 
 def test_the_age_never_turns_negative(tmp_path: Path) -> None:
-    """A commit from a clock that is ahead of ours is zero seconds old."""
+    """A commit from a clock that is a little ahead of ours is zero seconds old."""
     builder = HistoryBuilder(tmp_path / "repo")
     first = builder.commit({"worker/a.py": "1"})
-    builder.commit({"worker/a.py": "2"}, when=datetime(2031, 1, 1, tzinfo=UTC))
+    builder.commit({"worker/a.py": "2"}, when=NOW + timedelta(seconds=CLOCK_TOLERANCE_S))
     (report,) = reports_on(builder.path, "main", [[first]])
     assert (report.commits_behind, report.drift_age_s) == (1, 0)
+    assert "clock-skew" not in {finding.code for finding in report.findings}
 
 
 def test_only_twenty_commits_and_paths_are_kept(tmp_path: Path) -> None:

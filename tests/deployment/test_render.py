@@ -13,7 +13,8 @@ from support.world import WORKER, World
 
 from shared.deployment import render
 from shared.deployment.facts import Unknown
-from shared.deployment.report import DriftReport, RelevantPath, Undeployed, unknown_report
+from shared.deployment.report import DriftReport, unknown_report
+from shared.deployment.tally import RelevantPath, Undeployed
 from shared.deployment.verdict import BreakGlass, Outcome, Policy, Verdict, judge
 
 NOW = datetime(2026, 2, 5, 16, 37, tzinfo=UTC)

@@ -14,17 +14,8 @@ from shared.deployment.evidence import Weighed
 from shared.deployment.facts import Commit, Evidence, Finding, Live, LiveRevision, Tagged, Target, Unknown
 from shared.deployment.lineage import Landing, Reach
 from shared.deployment.relevance.patterns import PathRules
-from shared.deployment.report import (
-    Compared,
-    DriftReport,
-    LiveReport,
-    Pair,
-    Status,
-    Tally,
-    compare,
-    fold,
-    unknown_report,
-)
+from shared.deployment.report import Compared, DriftReport, LiveReport, Status, compare, unknown_report
+from shared.deployment.tally import Pair, Tally, fold
 from shared.deployment.watch import Watch
 
 NOW = datetime(2026, 2, 5, 16, 37, tzinfo=UTC)
@@ -131,6 +122,35 @@ class TestWhatCounts:
         reaches = [Reach(True, 0, each) for each in (None, first, None, same)]
         assert tally(*((commit("worker/a.py"), each) for each in reaches)).landed == first
         assert tally((commit("worker/a.py"), Reach(True, 0, None))).landed is None
+
+    def test_a_landing_that_a_wrong_clock_dated_is_not_young(self) -> None:
+        """The last second that a clock may be ahead is young like any other; a second later is told."""
+        latest, skewed = SECONDS + 300, Landing(2, SECONDS + 301)
+        watch = Watch(young_after=SECONDS - 60)
+        right = (commit("worker/a.py", sha="1" * 40), Reach(True, 0, Landing(1, latest)))
+        wrong = [(commit("worker/a.py", sha=digit * 40), Reach(True, 0, skewed)) for digit in "23"]
+        one = tally(right, *wrong, watch=watch, latest=latest)
+        assert (one.behind, one.caught.young, one.misdated, one.since) == (3, 1, 2, None)
+        (finding,) = one.findings()
+        when = "2026-02-05T16:42:01+00:00"
+        assert finding.data == {"commits": 2, "commit": "3" * 40, "landed_at": when}
+        assert finding.message == (
+            f"2 missing commits landed at a time that is still to come (the oldest, {'3' * 12}, at {when}): "
+            "not young, and as old as the landing before"
+        )
+        alone = tally(right, wrong[0], watch=watch, latest=latest)
+        assert [each.message[:16] for each in alone.findings()] == ["1 missing commit"]
+        assert not list(tally(right, watch=watch, latest=latest).findings())
+
+    def test_the_landing_before_dates_the_drift_then(self) -> None:
+        """Never 0: as old as it may be. A deeper one that a right clock dated needs no other."""
+        skewed = (commit("worker/a.py"), Reach(True, 0, Landing(2, SECONDS + 301)))
+        one = tally(skewed, latest=SECONDS + 300)
+        assert report_on(Compared(Weighed(OLD), one)).drift_age_s is None
+        one.below = SECONDS - 77
+        assert report_on(Compared(Weighed(OLD), one)).drift_age_s == 77
+        both = tally(skewed, (commit("worker/a.py"), MISSING), latest=SECONDS + 300)
+        assert (both.misdated, both.since) == (None, LANDED.at)
 
     def test_only_missing_commits_are_looked_at_by_the_rules(self) -> None:
         """By their relevant paths and their landing: neither an own nor a neutral commit breaks a rule."""

@@ -97,6 +97,9 @@ class Remembered:
     def line(self, tip: str, most: int) -> Sequence[str]:
         return self.history.line(tip, most)
 
+    def landings(self, tip: str) -> Iterator[int]:
+        return self.history.landings(tip)
+
     def contents(self, blobs: Collection[str]) -> Mapping[str, bytes]:
         if new := set(blobs) - self._contents.keys():
             self._contents |= dict.fromkeys(new) | dict(self.history.contents(new))

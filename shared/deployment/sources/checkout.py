@@ -98,6 +98,10 @@ class Checkout:
         """As ``facts.History.line``."""
         return self._history.line(tip, most)
 
+    def landings(self, tip: str) -> Iterator[int]:
+        """As ``facts.History.landings``."""
+        return self._history.landings(tip)
+
     def contents(self, blobs: Collection[str]) -> Mapping[str, bytes]:
         """As ``facts.History.contents``."""
         return self._history.contents(blobs)

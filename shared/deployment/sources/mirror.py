@@ -122,6 +122,10 @@ class Mirror:
         """As ``facts.History.line``."""
         return self._read(lambda history: history.line(tip, most), [tip])
 
+    def landings(self, tip: str) -> Iterator[int]:
+        """As ``facts.History.landings``. It follows a walk, which has met whatever is damaged."""
+        return self._in_use().history.landings(tip)
+
     def contents(self, blobs: Collection[str]) -> Mapping[str, bytes]:
         """As ``facts.History.contents``. All that the mirror lacks is fetched in one request."""
 

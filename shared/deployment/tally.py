@@ -1,0 +1,168 @@
+"""What one live commit comes to against the target, folded from commits as they pass by. Pure.
+
+Only what is shown is kept of them, so that memory does not grow with their number.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from shared.deployment.facts import Commit, Fact, Finding, readable
+from shared.deployment.lineage import Landing, Reach
+from shared.deployment.watch import NOTHING, Caught, Watch
+
+#: How many undeployed commits a report lists, and how many relevant paths of each: what a person
+#: reads before they look at the history itself. The counts are always full.
+SHOWN_COMMITS, SHOWN_PATHS = 20, 20
+#: A subject is one line for a person; nobody reads further.
+SHOWN_SUBJECT = 200
+
+
+class RelevantPath(Fact):
+    """A relevant path that a commit changes, and why it is relevant (outermost reason first)."""
+
+    path: str
+    because: tuple[str, ...] = ()
+
+
+class Undeployed(Fact):
+    """A commit that the live revision lacks and that counts."""
+
+    sha: str
+    subject: str
+    author: str
+    committed_at: datetime
+    paths: tuple[RelevantPath, ...]
+    paths_omitted: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One comparison to make while the commits pass by.
+
+    ``bit``: which live commit of the walk this is. ``relevant``: whether a path counts; ``because``:
+    why. ``net``: the relevant paths that differ between the live and the target commit. ``watch``: what
+    the policy wants to know of each missing commit. A landing later than ``latest`` (seconds since 1970)
+    was dated by a wrong clock.
+    """
+
+    bit: int
+    relevant: Callable[[str], bool]
+    because: Callable[[str], tuple[str, ...]]
+    net: frozenset[str] = frozenset()
+    watch: Watch = NOTHING
+    latest: float = math.inf
+
+
+@dataclass(slots=True)
+class Tally:
+    """What one comparison has come to so far.
+
+    ``landed`` is the deepest landing of a missing commit; where a wrong clock dated it, ``below`` is the
+    time of the next landing further down that a right one did (None: there is none). ``skewed`` are the
+    missing commits whose landing a wrong clock dated: how many, the oldest, and when that is said to be.
+    ``unaccounted`` are the paths of the net difference that no counted commit has changed yet.
+    """
+
+    pair: Pair
+    behind: int = 0
+    ahead: int = 0
+    neutral: int = 0
+    landed: Landing | None = None
+    below: int | None = None
+    skewed: tuple[int, Commit, int] | None = None
+    undeployed: list[Undeployed] = field(default_factory=list)
+    caught: Caught = field(init=False)
+    unaccounted: set[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.caught = Caught(self.pair.watch)
+        self.unaccounted = set(self.pair.net)
+
+    def add(self, commit: Commit, reach: Reach) -> None:
+        """Count one commit of the walk, if it stands on one side only and changes a relevant path."""
+        live_has_it = bool(reach.by_live >> self.pair.bit & 1)
+        if live_has_it == reach.by_target:
+            return
+        paths = [path for path in commit.paths if self.pair.relevant(path)]
+        if not paths:
+            return
+        if self.pair.net.isdisjoint(paths):
+            self.neutral += reach.by_target
+            return
+        self.unaccounted.difference_update(paths)
+        if live_has_it:
+            self.ahead += 1
+        else:
+            self._add_missing(commit, reach.landed, paths)
+
+    def _add_missing(self, commit: Commit, landed: Landing | None, paths: Sequence[str]) -> None:
+        self.behind += 1
+        self.caught.look(commit, self._dated(commit, landed), paths)
+        if landed is not None and (self.landed is None or landed.depth > self.landed.depth):
+            self.landed = landed
+        if len(self.undeployed) < SHOWN_COMMITS:
+            self.undeployed.append(_shown(commit, paths, self.pair.because))
+
+    def _dated(self, commit: Commit, landed: Landing | None) -> int | None:
+        """When ``commit`` landed; None where it never did, or where a wrong clock says when."""
+        if landed is None or landed.at <= self.pair.latest:
+            return None if landed is None else landed.at
+        self.skewed = (self.skewed[0] if self.skewed else 0) + 1, commit, landed.at
+        return None
+
+    @property
+    def misdated(self) -> int | None:
+        """The depth of the landing that should date the drift, where a wrong clock dated it; else None."""
+        wrong = self.landed is not None and self.landed.at > self.pair.latest
+        return self.landed.depth if self.landed is not None and wrong else None
+
+    @property
+    def since(self) -> int | None:
+        """Since when commits are missing (seconds since 1970); None where nothing dates that."""
+        if self.landed is None or self.misdated is not None:
+            return self.below
+        return self.landed.at
+
+    def findings(self) -> Iterator[Finding]:
+        """What was noticed on the way: by the policy's rules, and of the clocks."""
+        yield from self.caught.findings()
+        if self.skewed is not None:
+            yield _clock_skew(*self.skewed)
+
+
+def fold(commits: Iterable[tuple[Commit, Reach]], pairs: Sequence[Pair]) -> list[Tally]:
+    """One tally per pair, from one pass over the commits."""
+    tallies = [Tally(pair) for pair in pairs]
+    for commit, reach in commits:
+        for tally in tallies:
+            tally.add(commit, reach)
+    return tallies
+
+
+def _shown(commit: Commit, paths: Sequence[str], because: Callable[[str], tuple[str, ...]]) -> Undeployed:
+    return Undeployed(
+        sha=commit.sha,
+        subject=commit.subject[:SHOWN_SUBJECT],
+        author=commit.author[:SHOWN_SUBJECT],
+        committed_at=datetime.fromtimestamp(commit.committed_at, UTC),
+        paths=tuple(
+            RelevantPath(path=readable(path), because=tuple(map(readable, because(path))))
+            for path in paths[:SHOWN_PATHS]
+        ),
+        paths_omitted=max(0, len(paths) - SHOWN_PATHS),
+    )
+
+
+def _clock_skew(count: int, oldest: Commit, at: int) -> Finding:
+    what = "1 missing commit" if count == 1 else f"{count:,} missing commits"
+    when = datetime.fromtimestamp(at, UTC).isoformat()
+    return Finding(
+        code="clock-skew",
+        message=f"{what} landed at a time that is still to come (the oldest, {oldest.sha[:12]}, at {when}): "
+        "not young, and as old as the landing before",
+        data={"commits": count, "commit": oldest.sha, "landed_at": when},
+    )
