@@ -18,7 +18,7 @@ DEPLOYMENT = ROOT / "shared" / "deployment"
 #: The rooms from the ground up, as CONTRIBUTING.md maps them; a module imports from its own floor and
 #: the floors below it.
 FLOORS: tuple[frozenset[str], ...] = (
-    frozenset({"errors", "facts", "fingerprint", "reasons"}),
+    frozenset({"collector", "errors", "facts", "fingerprint", "reasons"}),
     frozenset(
         {
             "content",
@@ -36,7 +36,17 @@ FLOORS: tuple[frozenset[str], ...] = (
     ),
     frozenset({"verdict"}),
     frozenset(
-        {"acknowledging", "break_glass", "inventory", "keys", "render", "settings", "calling", "git_process"}
+        {
+            "acknowledging",
+            "break_glass",
+            "calling",
+            "git_process",
+            "inventory",
+            "keys",
+            "render",
+            "settings",
+            "trace",
+        }
     ),
     frozenset({"sources", "sinks", "telemetry"}),
     frozenset({"gate", "proving", "selecting", "witnessing"}),
@@ -45,7 +55,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"assembly"}),
     frozenset({"doctor", "doctor_service", "doctor_steps", "waiting", "bypassing"}),
     frozenset({"enforcing"}),
-    frozenset({"cli", "selftest", "testing"}),
+    frozenset({"cli", "selftest", "testing", "trace_command"}),
 )
 CLOUD_RUN = {
     f"sources/{name}.py"

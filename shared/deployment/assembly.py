@@ -8,9 +8,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
+from typing import TextIO
 
 from shared.deployment import evidence, gate, questions
-from shared.deployment.building import LOAD_SECONDS, Builder, process
+from shared.deployment.building import LOAD_SECONDS, Builder, process, work_tree
 from shared.deployment.building import utc_now as utc_now
 from shared.deployment.calling import Deadline, gather
 from shared.deployment.errors import (
@@ -26,6 +28,7 @@ from shared.deployment.report import DriftReport, unknown_report
 from shared.deployment.settings import Settings, load
 from shared.deployment.sinks.log import LogSink
 from shared.deployment.telemetry import MetricsSink, observed
+from shared.deployment.trace import Traced, run
 from shared.deployment.verdict import Outcome, Verdict, judge
 
 log = logging.getLogger("drift_gate")
@@ -186,6 +189,37 @@ def selection_at(name: str, ref: str | None, *, settings: Settings | None = None
     build = Builder(settings)
     build.load([service])
     return questions.selection_at(build.plan(name, service, Deadline(service.deadline)), process().memory)
+
+
+def trace(
+    name: str,
+    command: Sequence[str],
+    *,
+    settings: Settings | None = None,
+    cwd: Path | None = None,
+    seconds: float | None = None,
+    out: TextIO | None = None,
+) -> tuple[Traced, questions.Loaded]:
+    """Runs ``command`` and holds what it loads against what counts for the service ``name`` at HEAD.
+
+    HEAD is that of the repository of the service, or of the one that the settings lie in where the service
+    has an address. ``cwd``, ``seconds`` and ``out`` are as ``trace.run`` has them. Raises
+    ``DriftConfigError`` where there is no such repository or the command cannot be started, and
+    ``SourceError`` where git does not answer.
+    """
+    settings = settings or load()
+    service = settings.service(name)
+    beside = settings.file.parent if service.mirrored else settings.beside(service.repository)
+    root = work_tree(beside)
+    if root is None:
+        raise DriftConfigError(f"{beside} is in no git repository: there is nothing to hold a run against")
+    traced = run(command, root, settings.environ, cwd=cwd, seconds=seconds, out=out)
+    here = {"repository": str(root), "history": "checkout", "target_ref": "HEAD"}
+    service = service.model_copy(update=here)
+    build = Builder(settings)
+    build.load([service])
+    plan = build.plan(name, service, Deadline(service.deadline))
+    return traced, questions.held_against(plan, process().memory, traced.files)
 
 
 def report_on(name: str | None, *, settings: Settings | None) -> DriftReport:

@@ -201,14 +201,14 @@ def _config_path(settings: Settings, service: ServiceSettings) -> str:
 
     At its root where the file at hand stands outside of the repository, in a container for instance.
     """
-    root = _work_tree(settings.file.parent)
-    elsewhere = not is_address(service.repository) and root != _work_tree(settings.beside(service.repository))
+    root = work_tree(settings.file.parent)
+    elsewhere = not is_address(service.repository) and root != work_tree(settings.beside(service.repository))
     if root is None or elsewhere:
         return FILE_NAME
     return Path(os.path.realpath(settings.file)).relative_to(root).as_posix()
 
 
-def _work_tree(folder: Path) -> Path | None:
+def work_tree(folder: Path) -> Path | None:
     """The nearest folder from ``folder`` upwards that has a ``.git``; None: there is none."""
     real = Path(os.path.realpath(folder))
     return next((each for each in (real, *real.parents) if (each / ".git").exists()), None)

@@ -14,11 +14,11 @@ from typing import Any, TextIO, cast
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from shared.deployment import evidence, render
+from shared.deployment import evidence, render, trace_command
 from shared.deployment.errors import DriftConfigError, DriftGateError
-from shared.deployment.keys import seconds
 from shared.deployment.reasons import CAUSE_MEANINGS, REASONS
 from shared.deployment.settings import load, near_misses
+from shared.deployment.trace_command import duration
 from shared.deployment.verdict import Outcome
 
 OK, USAGE, UNEXPECTED, INTERRUPTED = 0, 2, 3, 130
@@ -170,7 +170,7 @@ def parser() -> argparse.ArgumentParser:
     bypass.add_argument(
         "--for",
         required=True,
-        type=_seconds,
+        type=duration,
         metavar="DURATION",
         dest="seconds",
         help="how long, at most a day (90, 90s, 90m, 2h)",
@@ -232,6 +232,7 @@ def parser() -> argparse.ArgumentParser:
     )
     selftest.add_argument("services", nargs="*", metavar="SERVICE", help="a declared service; none means all")
     selftest.set_defaults(run=_selftest)
+    trace_command.add(commands)
     return root
 
 
@@ -239,19 +240,12 @@ def add_wait(command: argparse.ArgumentParser) -> None:
     """``--wait DURATION``, for each command that judges."""
     command.add_argument(
         "--wait",
-        type=_seconds,
+        type=duration,
         default=0.0,
         metavar="DURATION",
         help="let a rollout that is under way be over first, for at most so long (90, 90s, 10m, 2h); drift "
         "that the rollout would not cure is judged at once",
     )
-
-
-def _seconds(text: str) -> float:
-    try:
-        return float(str(seconds(text)))
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _check(arguments: argparse.Namespace) -> int:

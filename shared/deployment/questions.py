@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
 from shared.deployment import evidence, lineage, proving
 from shared.deployment.errors import DriftConfigError, SourceError
 from shared.deployment.facts import Commit, Live, Target, Unknown
 from shared.deployment.gate import Plan
-from shared.deployment.relevance.patterns import PathRules
+from shared.deployment.relevance.patterns import PathRules, path_rules
 from shared.deployment.relevance.selection import Selection, Union
 from shared.deployment.selecting import Memory, Relevance
 
@@ -73,9 +74,7 @@ def why_path(known: Known, path: str) -> Answer:
     ignored = PathRules(known.plan.rules.ignore)
     if ignored.relevant(path):
         return Answer(path, (), f"ignore: {ignored.matching(path)}")
-    if any(path in end.unused for end in union.ends):
-        return Answer(path, (), "the image holds it, and nothing that the worker starts imports it")
-    return Answer(path, (), "nothing that is declared for the service selects it")
+    return Answer(path, (), _left_out(union, path))
 
 
 def why_commit(known: Known, commit: str) -> list[Answer] | None:
@@ -103,6 +102,54 @@ def selection_at(plan: Plan, memory: Memory) -> tuple[str, Selection]:
     union = Union(plan.rules, (relevance.of(plan.rules, commit),))
     because = {path: union.because(path) for path in sorted(relevance.files(commit)) if union.relevant(path)}
     return commit, replace(union.ends[0], because=because)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What a run of the program has loaded of ``commit``, held against what counts there.
+
+    ``reached`` is how many files count, ``files`` are those that were loaded. Of these ``missed`` do not
+    count, each with the reason, though nobody declared it: what was found to count is incomplete.
+    ``ignored`` do not count since ``ignore`` names them.
+    """
+
+    commit: str
+    reached: int
+    files: tuple[str, ...]
+    missed: tuple[Answer, ...]
+    ignored: tuple[str, ...]
+
+
+def held_against(plan: Plan, memory: Memory, paths: Collection[str]) -> Loaded:
+    """Those of ``paths``, which a run has loaded, that the target commit of ``plan`` holds, and what counts.
+
+    What git does not hold is left out; for a path behind a link the link counts.
+    """
+    commit = plan.history.target().commit
+    relevance = Relevance(plan.history, memory)
+    relevance.prepare([(plan.rules, commit)])
+    union, listing = Union(plan.rules, (relevance.of(plan.rules, commit),)), relevance.files(commit)
+    files = sorted({place for path in paths for place in _steps(path) if place in listing})
+    ignored = path_rules(None, plan.rules.ignore)
+    uncounted = [path for path in files if not union.relevant(path)]
+    return Loaded(
+        commit,
+        sum(map(union.relevant, listing)),
+        tuple(files),
+        tuple(Answer(path, (), _left_out(union, path)) for path in uncounted if ignored.relevant(path)),
+        tuple(path for path in uncounted if not ignored.relevant(path)),
+    )
+
+
+def _steps(path: str) -> Iterator[str]:
+    """``path`` and all above it."""
+    return accumulate(path.split("/"), "{}/{}".format)
+
+
+def _left_out(union: Union, path: str) -> str:
+    if any(path in end.unused for end in union.ends):
+        return "the image holds it, and nothing that the worker starts imports it"
+    return "nothing that is declared for the service selects it"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,92 @@
+"""``deployment-drift trace``: what a run of the worker loads, held against what counts for the service."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from shared.deployment import render
+from shared.deployment.keys import seconds
+
+if TYPE_CHECKING:
+    from shared.deployment.questions import Loaded
+    from shared.deployment.trace import Traced
+
+OK, MISSED, UNKNOWN = 0, 1, 3
+_UNSEEN = (
+    "no Python was seen to start, so nothing is known: does something on the way clear the environment, set "
+    "PYTHONPATH anew, or start Python with -I, -E or -S?"
+)
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """The command, among the others."""
+    command = commands.add_parser(
+        "trace",
+        help="run the worker's command and name the files that it loads and that do not count",
+        usage="deployment-drift trace [--for DURATION] SERVICE -- COMMAND ...",
+        description="Run the worker's COMMAND and tell which files of the repository it and the Pythons that "
+        "it starts load and open, and which of them do not count for SERVICE at HEAD. It runs until it ends, "
+        "until Ctrl-C, or for the time given; its output goes to stderr. Exit code: 0 all of them count; 1 "
+        "some do not; 2 usage or configuration; 3 it could not be determined: the command failed, or no "
+        "Python was seen.",
+    )
+    command.add_argument("service", metavar="SERVICE", help="a declared service")
+    command.add_argument(
+        "--for",
+        type=duration,
+        metavar="DURATION",
+        dest="seconds",
+        help="end the command after so long, for one that serves (90, 90s, 10m, 2h)",
+    )
+    command.add_argument("command", nargs="+", metavar="COMMAND", help="what starts the worker, after --")
+    command.set_defaults(run=_trace)
+
+
+def duration(text: str) -> float:
+    """Seconds out of ``90``, ``90s``, ``10m`` or ``2h``, for argparse."""
+    try:
+        return float(str(seconds(text)))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _trace(arguments: argparse.Namespace) -> int:
+    from shared.deployment import assembly
+
+    # Whoever ends this ends the command, too, and still wants to read what it loaded.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    traced, loaded = assembly.trace(
+        arguments.service, arguments.command, seconds=arguments.seconds, out=sys.__stderr__
+    )
+    for line in told(arguments.service, traced, loaded):
+        print(line)
+    for trouble in _troubles(traced):
+        print(f"deployment-drift: {trouble}", file=sys.stderr)
+    return MISSED if loaded.missed else UNKNOWN if any(_troubles(traced)) else OK
+
+
+def told(service: str, traced: Traced, loaded: Loaded) -> Iterator[str]:
+    """What the run came to, for people."""
+    yield (
+        f"{service} at {loaded.commit[:12]}: reached {loaded.reached:,}, loaded {len(loaded.files):,}, "
+        f"missed {len(loaded.missed):,} (Pythons seen: {traced.interpreters:,})"
+    )
+    yield from (render.plain(f"missed: {each.path} ({each.why_not})") for each in loaded.missed)
+    yield from (render.plain(f"ignored, and loaded: {path}") for path in loaded.ignored)
+
+
+def _troubles(traced: Traced) -> Iterator[str]:
+    """Why no file that is missed would not mean that there is none."""
+    if not traced.interpreters:
+        yield _UNSEEN
+    if traced.code:
+        how = (
+            f"ended with the exit code {traced.code}"
+            if traced.code > 0
+            else f"was killed by signal {-traced.code}"
+        )
+        yield f"the command {how}: what it would have loaded after that is not known"
