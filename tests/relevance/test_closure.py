@@ -45,17 +45,10 @@ ABSOLUTE: list[tuple[str, set[str]]] = [
     ("from .top import x", set()),
     (LOAD + "import_module('n.x')", {"n/x.py"}),
     (LOAD + "import_module(f'{__package__}.top')", {"top.py"}),
-    (LOAD + "import_module(f'.{x}', __package__)\nNAMES = ['top']", {"top.py"}),
-    (LOAD + "import_module(f'n.{x}.{y}')\nNAMES = ['m.y']", {"n/m/y.py"}),
-    (LOAD + "import_module(x)\nNAMES = ['n.m.y.Class']", {"n/m/y.py"}),
-    (LOAD + "import_module(x)\nNAMES = ['n.x:Class']", {"n/x.py"}),
-    (LOAD + "import_module(f'n.{x}')\nNAMES = ['x', 'gone']", {"n/x.py"}),
-    (LOAD + "import_module(f'n.{x}')\nNAMES = ['n.x', 'top']", {"n/x.py"}),
+    (LOAD + "import_module(f'n.{x}.{y}')\nNAMES = ['m.y']", {"n/x.py", "n/m/y.py"}),
+    (LOAD + "import_module(f'n.{x}')\nNAMES = ['x', 'gone']", {"n/x.py", "n/m/y.py"}),
+    (LOAD + "import_module(f'n.{x}')\nNAMES = ['n.x', 'top']", {"n/x.py", "n/m/y.py"}),
     (LOAD + "import_module(f'n.{x}.y')\nNAMES = ['m']", {"n/m/y.py"}),
-    (
-        LOAD + "import_module(x)\nNAMES = ['top', 'n.x:Class', 'n.m.y.Class']",
-        {"top.py", "n/x.py", "n/m/y.py"},
-    ),
     (
         "import pkgutil, p\npkgutil.iter_modules(p.__path__)",
         {"p/__init__.py", "p/a.py", "p/b.py", "p/q/__init__.py"},
@@ -72,7 +65,7 @@ ABSOLUTE: list[tuple[str, set[str]]] = [
     ),
     (
         LOAD
-        + "import pkgutil\nm = import_module(x)\nNAMES = ['p']\n"
+        + "import pkgutil\nm = import_module('p')\n"
         + "for each in pkgutil.iter_modules(m.__path__): import_module(each)",
         {"p/__init__.py", "p/a.py", "p/b.py", "p/q/__init__.py"},
     ),
@@ -81,7 +74,16 @@ ABSOLUTE: list[tuple[str, set[str]]] = [
     ("import sys\nsys.path.append('.')\nimport top", {"top.py"}),
     ("import uvicorn\nuvicorn.run('n.x:app')", {"n/x.py"}),
     ("import runpy\nrunpy.run_path('n/x.py')", {"n/x.py"}),
-    ("import runpy\nrunpy.run_path(x)\nNAMES = ['./n/x.py', 'gone.py']", {"n/x.py"}),
+    ("import runpy\nfor x in ['./n/x.py', 'gone.py']: runpy.run_path(x)", {"n/x.py"}),
+    ("import runpy\nrunpy.run_path(f'n/{x}.py')", {"n/x.py", "n/m/y.py"}),
+    ("import runpy\nrunpy.run_path(f'{x}/y.py')", {"n/m/y.py"}),
+    ("import subprocess, sys\nsubprocess.run([sys.executable, '-m', 'n.m.y'])", {"n/m/y.py"}),
+    ("import subprocess, sys\nsubprocess.run([sys.executable, 'n/x.py', x])", {"n/x.py"}),
+    (LOAD + "import_module(f'{x}.c')", {"p/__init__.py", "p/q/__init__.py", "p/q/c.py"}),
+    (LOAD + "import_module(f'{x}.gone')", set()),
+    (LOAD + "import_module(f't{x}')", {"top.py"}),
+    (LOAD + "import_module(f'numpy.{x}')", set()),
+    (LOAD + "for x in ('n.x:A', 'top'): import_module(x.partition(':')[0])", {"n/x.py", "top.py"}),
 ]
 
 LAZY = "def __getattr__(name):\n    return TABLE[name]\nTABLE = {'a': 'x', 'k': '.q.c'}"
@@ -96,7 +98,11 @@ RELATIVE: list[tuple[str, str, set[str]]] = [
     ("p/q/c.py", "from .. import a", {"p/__init__.py", "p/q/__init__.py", "p/a.py"}),
     ("p/q/c.py", "from ..... import a", {"p/__init__.py", "p/q/__init__.py"}),
     ("n/m/y.py", "from ..x import z", {"n/x.py"}),
-    ("p/a.py", LOAD + "import_module(f'n.{x}')\nNAMES = ['x', 'b']", {"p/__init__.py", "n/x.py"}),
+    (
+        "p/a.py",
+        LOAD + "import_module(f'n.{x}')\nNAMES = ['x', 'b']",
+        {"p/__init__.py", "n/x.py", "n/m/y.py"},
+    ),
     (
         "p/a.py",
         LOAD + "import_module(f'.q.{x}', __package__)\nNAMES = ['c']",
@@ -105,10 +111,11 @@ RELATIVE: list[tuple[str, str, set[str]]] = [
     (
         "p/q/c.py",
         LOAD + "import_module(f'..{x}', __package__)\nNAMES = ['a']",
-        {"p/__init__.py", "p/q/__init__.py", "p/a.py"},
+        {"p/__init__.py", "p/q/__init__.py", "p/a.py", "p/b.py"},
     ),
     ("p/__init__.py", LAZY, {"p/a.py", "p/q/__init__.py", "p/q/c.py"}),
-    ("p/__init__.py", LOAD + "import_module('.' + x, __name__)\nNAMES = ('b',)", {"p/b.py"}),
+    ("p/__init__.py", LOAD + "for x in ('b',): import_module('.' + x, __name__)", {"p/b.py"}),
+    ("p/q/__init__.py", LOAD + "import_module('.' + x, __name__)", {"p/__init__.py", "p/q/c.py"}),
     ("p/__init__.py", LISTING, {"p/a.py", "p/b.py", "p/q/__init__.py"}),
 ]
 
@@ -134,19 +141,52 @@ def test_a_star_import_brings_what_all_names() -> None:
     assert reached("import p", package="__all__ = ['a']") == {"p/__init__.py"}
 
 
-def test_a_computed_name_without_a_trace() -> None:
-    """Then the file is named, and every module of the image has to count; a foreign scan helps nothing."""
+def test_a_computed_name_without_a_known_part() -> None:
+    """Then the file is named, and every module of the image has to count; nothing beside it helps."""
     for text in (
         "import_module(x)",
-        "import_module(f'n.{x}')\nNAMES = ['top']",
+        "import_module(x)\nNAMES = ['top']",
+        "import_module(f'.{x}', __package__)",
         "list(map(import_module, x))",
-        "import pkgutil, numpy\nfor x in pkgutil.iter_modules(numpy.__path__): import_module(x)",
+        "import pkgutil, numpy\npkgutil.iter_modules(numpy.__path__)\nimport_module(x)",
+        "import pkgutil, p\npkgutil.iter_modules(p.__path__)\nimport_module(x)",
         "import pkgutil\npkgutil.iter_modules(x.__path__)",
+        "import pkgutil\npkgutil.iter_modules(x.__path__)\nNAMES = ['p']",
         "import runpy\nrunpy.run_path(x)",
-        "import pkgutil, empty\nfor x in pkgutil.iter_modules(empty.__path__): import_module(x)",
+        "import runpy\nrunpy.run_path(f'{x}.py')\nNAMES = ['n/x.py']",
     ):
-        tree = dict.fromkeys([*MANY, "empty/__init__.py"], "") | {"start.py": LOAD + text}
+        tree = dict.fromkeys(MANY, "") | {"start.py": LOAD + text}
         assert closure_of(tree, ["start"]).computed == ("start.py",), text
+
+
+def test_literals_come_on_top_of_a_computed_name() -> None:
+    """They are followed, so that the report can say why, and nothing is left out because of them."""
+    for text, file in [
+        ("import_module(x)\nNAMES = ['n.m.y.Class']", "n/m/y.py"),
+        ("import_module(x)\nNAMES = ['n.x:Class']", "n/x.py"),
+        ("import_module(f'.{x}', __package__)\nNAMES = ['top']", "top.py"),
+        ("run_path(x)\nNAMES = ['./n/x.py']", "n/x.py"),
+    ]:
+        closure = closure_of(dict.fromkeys(MANY, "") | {"start.py": LOAD + text}, ["start"])
+        assert file in closure.reached
+        assert closure.computed == ("start.py",)
+
+
+def test_a_list_of_a_foreign_package_names_nothing_here() -> None:
+    """What ``pkgutil`` lists of numpy, or of a package without modules, is known to be no file of ours."""
+    listing = "for x in pkgutil.iter_modules({}.__path__): import_module(x.name)"
+    for package in ("numpy", "empty"):
+        text = f"{LOAD}import pkgutil, {package}\n{listing.format(package)}"
+        closure = closure_of({"start.py": text, "empty/__init__.py": "", "other.py": ""}, ["start"])
+        assert (closure.computed, "other.py" in closure.reached) == ((), False)
+
+
+def test_what_may_import_anything_is_told_with_its_file() -> None:
+    """Only of files that are reached."""
+    files = {"start.py": "import a\neval(x)", "a.py": "import pickle\npickle.load(f)", "b.py": "exec(x)"}
+    closure = closure_of(files, ["start"])
+    assert closure.doubts == (("start.py", "eval"), ("a.py", "pickle.load"))
+    assert closure.computed == ()
 
 
 def test_a_file_with_two_names_is_computed_only_where_neither_tells() -> None:

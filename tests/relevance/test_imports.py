@@ -116,14 +116,77 @@ COMPUTED: list[tuple[str, list[str]]] = [
     ("import_module(f'.{x}', 'p.q')", ["p.q.*"]),
     ("import_module('.a', x)", ["*a"]),
     ("import_module(__name__ + '.' + x)", ["<module>.*"]),
-    ("import_module('a' if x else 'b')", ["*"]),
     ("map(import_module, x)", ["*"]),
     ("map(__import__, x)", ["*"]),
-    ("from importlib.util import spec_from_file_location as spec\nspec('a', x)", ["*.py"]),
     ("__import__(x)", ["*"]),
-    ("run_path(x)", ["*.py"]),
-    ("spec_from_file_location('a', x)", ["*.py"]),
+    ("for x in NAMES: import_module(x)", ["*"]),
+    ("import_string(f'a.{x}.C')", ["a.*"]),
+    ("resolve_name(f'{x}.C')", ["*"]),
 ]
+
+NAMES = "NAMES = {'x': 'a.b', 'y': 'c:D'}\n"
+
+# a program whose names are all known → the imports that it may make
+KNOWN: list[tuple[str, list[str]]] = [
+    ("import_module('a' if x else 'b')", ["a", "b"]),
+    ("for name in ('a', 'b'): import_module(name)", ["a", "b"]),
+    ("list(map(import_module, ['a', 'b']))", ["a", "b"]),
+    (NAMES + "m, c = NAMES[x].split(':')\nimport_module(m)", ["D", "a", "a.b", "b", "c", "x", "y"]),
+    (NAMES + "import_string(NAMES['y'])", ["", "a", "a.b", "c", "x", "y"]),
+    ("__import__('a' if x else 'b')", ["a", "b"]),
+]
+
+# a program → the files that it loads by their path
+LOADED: list[tuple[str, list[str]]] = [
+    ("run_path(x)", ["*"]),
+    ("run_path('a/b.py')", ["a/b.py"]),
+    ("spec_from_file_location('a', x)", ["*"]),
+    ("spec_from_file_location('a')", ["*"]),
+    ("spec_from_file_location('a', location=HERE / 'b.py')", ["*/b.py"]),
+    ("from importlib.util import spec_from_file_location as spec\nspec('a', f'p/{x}.py')", ["p/*.py"]),
+    ("SourceFileLoader('a', 'p/b.py')", ["p/b.py"]),
+    ("pkgutil.iter_modules([str(Path(__file__).parent / 'x')])", ["*/x/*.py"]),
+    ("subprocess.run([sys.executable, 'b.py', x])", ["b.py"]),
+    ("subprocess.run([sys.executable, '-u', '-W', 'error', HERE / 'b.py'])", ["*/b.py"]),
+    ("subprocess.run([sys.executable] + ['b.py'] + more)", ["b.py"]),
+    ("os.system('python3 b.py --now')", ["b.py"]),
+    ("python = sys.executable\nos.execv(python, [python, 'b.py'])", ["b.py"]),
+    ("asyncio.create_subprocess_exec(sys.executable, 'b.py')", ["b.py"]),
+    ("subprocess.run(['git', x])", []),
+]
+
+# a program → what in it may import anything
+DOUBTFUL: list[tuple[str, list[str]]] = [
+    ("exec(x)", ["exec"]),
+    ("eval(x)", ["eval"]),
+    ("exec('import a')", []),
+    ("exec(f'import {x}')", ["exec"]),
+    ("list(map(eval, x))", ["eval"]),
+    ("model.eval()", []),
+    ("ast.literal_eval(x)", []),
+    ("import pickle\npickle.load(f)", ["pickle.load"]),
+    ("import pickle as p\np.loads(f)", ["pickle.loads"]),
+    ("from pickle import loads\nloads(f)", ["pickle.loads"]),
+    ("import pickle\npickle.dumps(x)", []),
+    ("from joblib import load\nload(f)", ["joblib.load"]),
+    ("import json\njson.load(f)", []),
+    (
+        "from importlib.metadata import entry_points\nentry_points(group='x')",
+        ["importlib.metadata.entry_points"],
+    ),
+    ("from importlib import metadata\nmetadata.entry_points()", ["importlib.metadata.entry_points"]),
+    ("subprocess.run([sys.executable, x])", ["an interpreter with a computed command"]),
+    ("subprocess.run([sys.executable, '-m', x])", ["an interpreter with a computed command"]),
+    ("subprocess.run([sys.executable, *x])", ["an interpreter with a computed command"]),
+    ("subprocess.run([sys.executable] + x)", ["an interpreter with a computed command"]),
+    ("c = [sys.executable]\nc.append(x)\nsubprocess.run(c)", ["an interpreter with a computed command"]),
+    ("os.execv(sys.executable, x)", ["an interpreter with a computed command"]),
+    ("subprocess.run([sys.executable, '-c', x])", ["an interpreter with a computed command"]),
+    ("subprocess.run([sys.executable, '-c', f'import {x}'])", ["python -c"]),
+    ("subprocess.run([sys.executable, '-c', 'import a'])", []),
+    ("subprocess.run(f'{sys.executable} {x}', shell=True)", ["an interpreter with a computed command"]),
+]
+START = "import sys, os, subprocess, asyncio\n"
 
 # a call → the packages that it lists
 LISTED: list[tuple[str, Scan]] = [
@@ -135,7 +198,6 @@ LISTED: list[tuple[str, Scan]] = [
     ("pkgutil.iter_modules(e.__path__)", Scan("b.d", 0, False)),
     ("pkgutil.iter_modules([os.path.dirname(__file__)])", Scan("", 1, False)),
     ("pkgutil.iter_modules([str(Path(__file__).parent)])", Scan("", 1, False)),
-    ("pkgutil.iter_modules([str(Path(__file__).parent / 'x')])", Scan("*", 0, False)),
     ("pkgutil.iter_modules([os.path.dirname(os.path.dirname(__file__))])", Scan("*", 0, False)),
     ("pkgutil.iter_modules(unknown.__path__)", Scan("*", 0, False)),
     ("pkgutil.iter_modules()", Scan("*", 0, False)),
@@ -261,3 +323,40 @@ def test_warnings_of_foreign_code_are_not_ours(recwarn: pytest.WarningsRecorder)
     """An invalid escape in the worker's source is no warning of the gate's."""
     assert facts_of(b"import a\nx = '\\d'\nassert (1, 2)\n").imports == (plain("a"),)
     assert not recwarn.list
+
+
+@pytest.mark.parametrize(("text", "modules"), KNOWN)
+def test_calls_with_several_known_names(text: str, modules: list[str]) -> None:
+    """Each may be the one that is imported, none has to be there; nothing stays unknown."""
+    facts = facts_of((LOAD + text).encode())
+    called = [each for each in facts.imports if not each.module.startswith("importlib")]
+    assert (sorted(each.module for each in called), facts.computed) == (modules, ())
+    assert all(each.optional for each in called)
+
+
+@pytest.mark.parametrize(("text", "files"), LOADED)
+def test_files_that_are_loaded_by_their_path(text: str, files: list[str]) -> None:
+    """In this process or in one that is started; a star stands for what is not known of the path."""
+    facts = facts_of((START + text).encode())
+    assert (list(facts.files), facts.doubts) == (files, ())
+
+
+@pytest.mark.parametrize(("text", "doubts"), DOUBTFUL)
+def test_what_may_import_anything(text: str, doubts: list[str]) -> None:
+    """Code out of a text, classes out of data, a process whose program is not known."""
+    assert list(facts_of((START + text).encode()).doubts) == doubts
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "exec('import a.b')",
+        "exec(\"import_module('a.b')\")",
+        "subprocess.run([sys.executable, '-c', 'import a.b'])",
+        "subprocess.run([sys.executable, '-m', 'a.b'])",
+        "os.system('python -m a.b')",
+    ],
+)
+def test_the_imports_of_a_known_text_or_command(text: str) -> None:
+    """A text that is run is read like a file, a module that is started like one that is imported."""
+    assert "a.b" in {each.module for each in facts_of((START + text).encode()).imports}

@@ -251,6 +251,36 @@ class TestEntryPoints:
             "lost.py: this entry point is not in the image",
         )
 
+    def test_what_can_name_any_module_narrows_nothing(self) -> None:
+        """Code out of a text in a reached file: every module counts, and the policy hears why."""
+        selection = selected(IMAGE, changed(worker__features_py="eval(input())\n"))
+        assert "worker/tool.py" in selection.because
+        assert [(each.code, each.data["why"]) for each in selection.findings] == [
+            ("computed-import", "worker/features.py uses eval, which can name any module")
+        ]
+
+    def test_a_given_entry_point_answers_for_what_else_is_loaded(self) -> None:
+        """Whoever names what starts and loads has said all; a computed import is not covered by that."""
+        rules = Rules(dockerfile="Dockerfile", entrypoint=("main.py",))
+        selection = selected(rules, changed(worker__features_py="eval(input())\n"))
+        assert "worker/tool.py" not in selection.because
+        assert selection.findings == ()
+        assert selection.remarks[-1] == (
+            "worker/features.py uses eval: entrypoint answers for what that loads"
+        )
+        computed = selected(rules, changed(worker__features_py=COMPUTED))
+        assert "worker/tool.py" in computed.because
+        assert len(computed.findings) == 1
+
+    @pytest.mark.parametrize("text", ["eval(input())\n", COMPUTED])
+    def test_without_an_image_less_may_count(self, text: str) -> None:
+        """What is imported outside of ``paths`` is not known: it is said on the verdict."""
+        rules = Rules(entrypoint=("worker/main.py",), paths=("/worker/",))
+        (finding,) = selected(rules, changed(worker__features_py=text)).findings
+        assert finding.message.startswith(
+            "what the worker can reach is not known, so relevant files may be missing from paths: "
+        )
+
     def test_import_roots_are_seen_from_the_working_folder(self) -> None:
         """And absolute ones from the root; without any, from where the entry point lies."""
         files = changed(worker__main_py="import odds\n")

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from shared.deployment.relevance.computed_names import candidates, fits, known_ends, says_something
 from shared.deployment.relevance.finder import PACKAGE_FILE, Completed, Finder, Found, Image, join, parent
 from shared.deployment.relevance.import_facts import ANY, Import, ImportFacts, Scan
 from shared.deployment.relevance.spelling import MODULE, PACKAGE, UNKNOWN
@@ -54,14 +55,16 @@ class Closure:
     """The import closure of an image. Paths are paths of the repository.
 
     ``reached``: each imported file with its shortest chain. ``computed``: reached files that import by a
-    name of which nothing is known; then every ``.py`` of the image is relevant. ``typing_only``: what
-    only ``TYPE_CHECKING`` blocks of reached files name. ``incomplete``: what the repository has and the
+    name of which nothing is known; then every ``.py`` of the image is relevant. ``doubts``: reached files
+    with what else may import anything in them (``exec``, an unpickling). ``typing_only``: what only
+    ``TYPE_CHECKING`` blocks of reached files name. ``incomplete``: what the repository has and the
     image lacks. ``syntax_errors``: reached files that could not be parsed. ``unfound``: entry points
     that the image does not have; where none is found, ``reached`` is empty.
     """
 
     reached: Mapping[str, tuple[str, ...]]
     computed: tuple[str, ...]
+    doubts: tuple[tuple[str, str], ...]
     typing_only: tuple[str, ...]
     incomplete: tuple[Missing, ...]
     syntax_errors: tuple[str, ...]
@@ -139,7 +142,7 @@ class _Walk:
         links: Mapping[str, Sequence[str]],
     ) -> None:
         self._image, self._completed, self._facts, self._links = image, completed, facts, links
-        self._roots = roots
+        self._roots = [*roots, *extra]
         # What the code puts on ``sys.path`` may go before anything else: each such folder counts by itself.
         self._finders = [Finder(image, roots), *(Finder(image, [folder]) for folder in extra)]
         self._wider = Finder(completed, [*roots, *extra])
@@ -149,6 +152,7 @@ class _Walk:
         # A file may have several names; it is enough that its computed imports resolve under one of them.
         self._computed: dict[str, None] = {}
         self._resolved: set[str] = set()
+        self._doubts: dict[tuple[str, str], None] = {}
         self._typing: dict[str, None] = {}
         self._missing: dict[str, Missing] = {}
         self._errors: dict[str, None] = {}
@@ -163,14 +167,15 @@ class _Walk:
         return Closure(
             reached=Chains(self._importers),
             computed=tuple(path for path in self._computed if path not in self._resolved),
+            doubts=tuple(self._doubts),
             typing_only=tuple(path for path in self._typing if path not in self._importers),
             incomplete=tuple(self._missing.values()),
             syntax_errors=tuple(self._errors),
             unfound=unfound,
         )
 
-    def _enter(self, entry: str) -> bool:
-        """Starts at an entry point; whether the image has it.
+    def _enter(self, entry: str, importer: str | None = None) -> bool:
+        """Starts at an entry point, or loads a file by its path; whether the image has it.
 
         A path is taken under every name that the roots give it: whether it runs as a script or is
         imported is not always known. ``python -m package`` runs ``__main__`` in it.
@@ -182,7 +187,7 @@ class _Walk:
         above = [join(root, "") for root in self._roots if entry.startswith(join(root, ""))]
         names = [entry.removeprefix(folder).removesuffix(".py").replace("/", ".") for folder in above]
         for name in names or ["__main__"]:
-            self._reach(name.removesuffix(".__init__"), entry, None)
+            self._reach(name.removesuffix(".__init__"), entry, importer)
             self._load(name.removesuffix(".__init__"), self._image.layout[entry])
         return True
 
@@ -226,6 +231,7 @@ class _Walk:
     def _read(self, module: _Module, facts: ImportFacts) -> None:
         if facts.syntax_error:
             self._errors[module.path] = None
+        self._doubts.update(((module.path, doubt), None) for doubt in facts.doubts)
         if facts.edits_path:
             self.added.update(dict.fromkeys(self._addable(module, facts)))
         for imported in facts.imports:
@@ -237,14 +243,14 @@ class _Walk:
         self._read_computed(module, facts)
 
     def _read_computed(self, module: _Module, facts: ImportFacts) -> None:
-        """Follows names that the program computes, and notes whether none of them could be followed.
+        """Follows names that the program computes, and notes where one of them can be anything.
 
-        A package that ``pkgutil`` lists stands for the computed names beside it.
+        The known part of a name takes all that fits it; what the file's literals could mean comes on top.
         """
-        listed = {scan: self._scan(module, facts, scan) for scan in facts.scans}
-        known = [self._compute(module, facts, pattern) for pattern in facts.computed]
-        blind = any(scan.module == UNKNOWN and not found for scan, found in listed.items())
-        if blind or not (all(known) or any(listed.values())):
+        listed = [self._scan(module, facts, scan) for scan in facts.scans]
+        known = [self._load_pattern(module, facts, pattern) for pattern in facts.computed]
+        known += [self._load_files(module, facts, pattern) for pattern in facts.files]
+        if not all(known + listed):
             self._computed[module.path] = None
         elif known or listed:
             self._resolved.add(module.path)
@@ -271,52 +277,54 @@ class _Walk:
             if package.file:
                 facts = self._facts(self._image.layout[package.file])
                 for literal in facts.literals:
-                    self._load_whole(f"{package.name}.{literal}", module.path)
+                    self._load(f"{package.name}.{literal}", module.path)
                 if facts.all_computed:
                     self._load_all(package, module.path, deep=False)
 
-    def _load_whole(self, name: str, importer: str) -> list[str]:
-        """Imports a module as far as it is there; the repository paths of its own file, none for a part."""
-        files = [found.file for found in self._load(name, importer) if found.file]
-        return [self._image.layout[file] for file in files]
-
-    def _load_all(self, package: Found, importer: str, *, deep: bool) -> bool:
-        names = [name for place in package.places for name in self._image.modules_in(place, deep=deep)]
-        for name in names:
-            self._load(f"{package.name}.{name}", importer)
-        return bool(names)
+    def _load_all(self, package: Found, importer: str, *, deep: bool) -> None:
+        for place in package.places:
+            for name in self._image.modules_in(place, deep=deep):
+                self._load(f"{package.name}.{name}", importer)
 
     def _scan(self, module: _Module, facts: ImportFacts, scan: Scan) -> bool:
-        """Imports what ``pkgutil`` lists; False where that is nothing of the image."""
+        """Imports what ``pkgutil`` lists; False where nobody knows of which package that is."""
         names = [module.absolute(scan.module, scan.level)]
         if scan.module == UNKNOWN:
             names = list(facts.literals)
-        packages = [found for name in names for found in self._load(name, module.path) if found.places]
-        listed = [self._load_all(package, module.path, deep=scan.deep) for package in packages]
-        return any(listed)
+        for package in [found for name in names for found in self._load(name, module.path)]:
+            self._load_all(package, module.path, deep=scan.deep)
+        return scan.module != UNKNOWN
 
-    def _compute(self, module: _Module, facts: ImportFacts, pattern: str) -> bool:
-        """Imports what the literals of the file can mean for a computed name; False where that is nothing."""
-        if pattern.endswith(".py"):
-            return self._load_files(module, facts)
-        return self._load_literals(module, facts, pattern)
+    def _load_pattern(self, module: _Module, facts: ImportFacts, pattern: str) -> bool:
+        """Imports every module that a computed name can mean; False where it can mean any."""
+        self._load_literals(module, facts, pattern)
+        prefix, suffix = known_ends(pattern, module.name, module.package)
+        if not (prefix or suffix):
+            return False
+        package, _, _ = prefix.rpartition(".")
+        found = self._load(package, module.path)
+        places = [place for each in found for place in each.places] if package else self._roots
+        for place in places:
+            for name in self._image.modules_in(place, deep=True):
+                full = f"{package}.{name}".lstrip(".")
+                if full.startswith(prefix) and full.endswith(suffix):
+                    self._load(full, module.path)
+        return True
 
-    def _load_literals(self, module: _Module, facts: ImportFacts, pattern: str) -> bool:
-        files: set[str] = set()
+    def _load_literals(self, module: _Module, facts: ImportFacts, pattern: str) -> None:
         for literal in facts.literals:
-            name = literal.partition(":")[0]
-            for candidate in _candidates(module, name, pattern):
-                files.update(self._load_whole(candidate, module.path))
-        return bool(files - {module.path})
+            for candidate in candidates(literal.partition(":")[0], pattern, module.name, module.package):
+                self._load(candidate, module.path)
 
-    def _load_files(self, module: _Module, facts: ImportFacts) -> bool:
-        """Loads the files that the literals name: by their image path or the end of it."""
-        ends = {literal.lstrip("./") for literal in facts.literals if literal.endswith(".py")}
-        paths = [path for path in self._image.layout if path.endswith(".py")]
-        files = [path for path in paths if any(path.endswith(f"/{end}") for end in ends)]
-        for file in files:
-            self._reach(file.rpartition("/")[2].removesuffix(".py"), file, module.path)
-        return bool(files)
+    def _load_files(self, module: _Module, facts: ImportFacts, pattern: str) -> bool:
+        """Loads the files that a path can mean, by any end of their own; False where it can mean any."""
+        patterns = [pattern]
+        if UNKNOWN in pattern:
+            patterns += [literal for literal in facts.literals if literal.endswith(".py")]
+        for path in self._image.layout:
+            if path.endswith(".py") and any(fits(path, each) for each in patterns):
+                self._enter(path, module.path)
+        return says_something(pattern)
 
     def _addable(self, module: _Module, facts: ImportFacts) -> Iterator[str]:
         """Folders that a file may put on ``sys.path``: those above it, and those that literals name there."""
@@ -350,18 +358,3 @@ class _Walk:
         path = self._completed.repository_path(found.file) if found and found.file else None
         if path is not None:
             self._missing[target] = Missing(target, path, Chains(self._importers)[module.path])
-
-
-def _candidates(module: _Module, literal: str, pattern: str) -> Iterator[str]:
-    """The module names that ``literal`` can mean where ``pattern`` is imported; ``""`` asks for any name."""
-    prefix, _, rest = pattern.partition(UNKNOWN)
-    name = literal.lstrip(".")
-    if prefix.startswith("."):
-        dots = len(prefix) - len(prefix.lstrip("."))
-        prefix = ".".join((module.absolute("", dots), prefix.lstrip(".")))
-    prefix = prefix.replace(MODULE, module.name).replace(PACKAGE, module.package)
-    full = (name, name.rpartition(".")[0]) if name.startswith(prefix) else ()
-    relative = (f"{module.package}.{name}",) if not prefix and module.package else ()
-    for candidate in (*full, f"{prefix}{name}{rest.replace(UNKNOWN, '')}", f"{prefix}{name}", *relative):
-        if candidate.strip(".") and ".." not in candidate:
-            yield candidate.strip(".")

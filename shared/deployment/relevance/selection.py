@@ -131,13 +131,14 @@ def select(
         closed = closure.close(files.entries, files.roots, files.layout, facts, beyond, files.passed)
     because = dict(files.because)
     unused: list[str] = []
-    if closed is not None and not closed.computed and closed.reached:
+    anything = closed is not None and bool(closed.computed or _doubts(rules, closed))
+    if closed is not None and not anything and closed.reached:
         unused = [path for path in sorted(files.sources) if path not in closed.reached and path in because]
         for path in unused:
             del because[path]
     if closed is not None:
         because |= {path: chain[1:] or ("entry point",) for path, chain in closed.reached.items()}
-        reached = closed.reached.keys() | (files.sources if closed.computed else set())
+        reached = closed.reached.keys() | (files.sources if anything else set())
         held = {at: path for at, path in files.layout.items() if path in files.because}
         for path in mentions.named_elsewhere(held, reached, literals):
             del because[path]
@@ -149,8 +150,8 @@ def select(
         idle=files.idle,
         unused=tuple(unused),
         entries=files.entries,
-        findings=(*files.findings, *_findings(closed)),
-        remarks=(*files.remarks, *_remarks(closed)),
+        findings=(*files.findings, *_findings(rules, closed)),
+        remarks=(*files.remarks, *_remarks(rules, closed)),
     )
 
 
@@ -324,19 +325,28 @@ def _not_in_git(rules: Rules, image: Image) -> Iterator[Finding]:
             )
 
 
-def _unresolved(why: str) -> Finding:
+def _unresolved(why: str, *, less: bool = False) -> Finding:
+    counts = "relevant files may be missing from paths" if less else "more counts than need be"
     return Finding(
         code="computed-import",
-        message=f"what the worker can reach is not known, so more counts than need be: {why}",
+        message=f"what the worker can reach is not known, so {counts}: {why}",
         data={"why": why},
     )
 
 
-def _findings(closed: closure.Closure | None) -> Iterator[Finding]:
+def _doubts(rules: Rules, closed: closure.Closure) -> tuple[tuple[str, str], ...]:
+    """What may import anything; nothing where somebody said what an image starts and loads."""
+    return () if rules.dockerfile is not None and rules.entrypoint else closed.doubts
+
+
+def _findings(rules: Rules, closed: closure.Closure | None) -> Iterator[Finding]:
     if closed is None:
         return
+    less = rules.dockerfile is None and rules.paths is not None
     for path in closed.computed:
-        yield _unresolved(f"{path} imports by a name that is computed")
+        yield _unresolved(f"{path} imports by a name that is computed", less=less)
+    for path, doubt in _doubts(rules, closed):
+        yield _unresolved(f"{path} uses {doubt}, which can name any module", less=less)
     for missing in closed.incomplete:
         yield Finding(
             code="image-incomplete",
@@ -346,9 +356,12 @@ def _findings(closed: closure.Closure | None) -> Iterator[Finding]:
         )
 
 
-def _remarks(closed: closure.Closure | None) -> Iterator[str]:
+def _remarks(rules: Rules, closed: closure.Closure | None) -> Iterator[str]:
     if closed is None:
         return
+    if not _doubts(rules, closed):
+        told = "entrypoint answers for what that loads"
+        yield from (f"{path} uses {doubt}: {told}" for path, doubt in closed.doubts)
     yield from (f"{path}: a syntax error; its imports are a guess" for path in closed.syntax_errors)
     yield from (f"{path}: reached by TYPE_CHECKING only, not counted" for path in closed.typing_only)
     yield from (f"{entry}: this entry point is not in the image" for entry in closed.unfound)

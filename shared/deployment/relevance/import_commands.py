@@ -1,0 +1,100 @@
+"""What starts code without an import: other interpreters, and loaders that take names out of data."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+from shared.deployment.relevance.spelling import UNKNOWN, Spelling, Texts
+
+#: These may name any module: pickles name the classes of what they hold, entry points what is installed.
+NAMED_DOUBTS = frozenset(
+    {
+        *(f"{kind}.load" for kind in ("pickle", "_pickle", "dill", "cloudpickle", "joblib")),
+        *(f"{kind}.loads" for kind in ("pickle", "_pickle", "dill", "cloudpickle")),
+        *("pickle.Unpickler", "dill.Unpickler", "shelve.open", "pandas.read_pickle"),
+        *("builtins.exec", "builtins.eval", "pkg_resources.iter_entry_points"),
+        *("importlib.metadata.entry_points", "importlib_metadata.entry_points", "metadata.entry_points"),
+    }
+)
+#: Without one of these nothing is started.
+STARTERS = frozenset({"subprocess", "asyncio", "os"})
+_INTERPRETER = re.compile(r"(?:.*/)?(?:python|pypy)[0-9.]*")
+_SHELL = frozenset(
+    {"system", "popen", "run", "Popen", "call", "check_call", "check_output", "getoutput", "getstatusoutput"}
+)
+#: Options of the interpreter that take the next word.
+_TAKE_ONE = frozenset({"-W", "-X", "--check-hash-based-pycs"})
+_SEQUENCES = (ast.List, ast.Tuple)
+
+Kind = Literal["module", "file", "code"]
+
+
+def command_in(node: ast.AST, spelling: Spelling) -> list[Texts] | None:
+    """The words of an interpreter's command, itself left out; None where ``node`` is no such command.
+
+    A command is a sequence, two that are added up, the arguments of a call, or a text for the shell.
+    """
+    if isinstance(node, _SEQUENCES) or (isinstance(node, ast.BinOp) and isinstance(node.left, _SEQUENCES)):
+        words = [*_sequence(node)]
+    elif isinstance(node, ast.Call) and node.args:
+        words = node.args
+    else:
+        return None
+    if not words:
+        return None
+    first = spelling.texts(words[0])
+    if any(map(_INTERPRETER.fullmatch, first)):
+        handed = isinstance(node, ast.Call) and (
+            len(words) < 2 or isinstance(words[1], (*_SEQUENCES, ast.BinOp))
+        )
+        return None if handed else [spelling.texts(word) for word in words[1:]]
+    return _shell(node, first) if isinstance(node, ast.Call) else None
+
+
+def started(words: Sequence[Texts]) -> tuple[Kind, Texts] | None:
+    """What the interpreter runs: a module by its name, a file by its path, or a text; None: nothing.
+
+    No words at all are words that come later.
+    """
+    rest = [*words] or [frozenset({UNKNOWN})]
+    while rest:
+        word = rest.pop(0)
+        option = next(iter(word)) if len(word) == 1 else ""
+        if not option and any(each.startswith("-") for each in word):  # several words in one place
+            return "code", frozenset({UNKNOWN})
+        if not option.startswith("-"):
+            return "file", word
+        if option in ("-m", "-c"):
+            return ("module" if option == "-m" else "code"), next(iter(rest), frozenset({UNKNOWN}))
+        if option in _TAKE_ONE:
+            rest = rest[1:]
+    return None
+
+
+def _sequence(node: ast.expr) -> Iterator[ast.expr]:
+    """The words of a part of a command; one that stands for all of them where they cannot be counted."""
+    if isinstance(node, _SEQUENCES):
+        for each in node.elts:
+            yield from _sequence(each.value) if isinstance(each, ast.Starred) else [each]
+    elif isinstance(node, ast.BinOp):
+        yield from _sequence(node.left)
+        yield from _sequence(node.right)
+    else:
+        yield node
+
+
+def _shell(call: ast.Call, texts: Texts) -> list[Texts] | None:
+    """The words of a text that the shell runs, where it starts an interpreter."""
+    name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    for text in texts if name in _SHELL else ():
+        try:
+            words = shlex.split(text)
+        except ValueError:  # a quote that is open
+            words = text.split()
+        if words and _INTERPRETER.fullmatch(words[0]):
+            return [frozenset({word}) for word in words[1:]]
+    return None
