@@ -19,8 +19,9 @@ from typing import Any
 from uuid import uuid4
 
 from benchmarks.measuring import Row, in_turn, wall
-from predictions.coordinator.batches import NewBatch, Stamp, new_id
+from predictions.coordinator.batches import NewBatch, new_id
 from predictions.coordinator.dispatch.pubsub import PubSub
+from predictions.coordinator.stamp import Stamp, Terms
 from predictions.coordinator.store.sqlite import SqliteStore, open_sqlite
 from predictions.worker.messages import Completion, Task
 from predictions.worker.pubsub import publisher
@@ -60,6 +61,7 @@ def new_batch(count: int) -> NewBatch:
         set_aside=0,
         dispatch="pubsub",
         stamp=STAMP,
+        terms=Terms(),
     )
 
 

@@ -99,7 +99,11 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "file": "or the file of the target commit that says the value: "
         "`models/manifest.json#production.path` (JSON or TOML, keys after `#`), or the whole text of a file",
     },
-    "[batch]": {"requires": "the one service that gates a batch, where several are declared"},
+    "[batch]": {
+        "requires": "the one service that gates a batch, where several are declared",
+        "foreign_results": "results of a commit that was not judged: `fail` the batch, or `keep` them",
+        "tolerate": "how many requests may fail in a batch that is completed; they are named",
+    },
     "[inventory]": {"ignore": "live services that nobody has to declare; `*` and `?` stand for anything"},
     "[[acknowledged]]": {
         "service": "the service whose denial somebody takes on",

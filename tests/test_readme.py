@@ -21,6 +21,7 @@ from support.world import World
 
 from predictions.coordinator import cli as coordinator_cli
 from predictions.coordinator import coordinator
+from predictions.coordinator.orders import Order, slate_of
 from scripts import readme
 from shared.deployment import break_glass, cli, keys, render, settings
 from shared.deployment.reasons import CAUSE_MEANINGS, REASONS
@@ -155,9 +156,9 @@ class TestPython:
             return
         names: dict[str, Any] = {}
         if "gate(" in block:
-            order = coordinator.Order(game_date=date(2026, 2, 5))
+            order = Order(game_date=date(2026, 2, 5))
             names = vars(coordinator) | {"order": order, "gate": require_current_worker, "tell": print}
-            names["read"] = coordinator._slate_of
+            names["read"] = slate_of
         names = names | {"__name__": "shown"}
         exec(block, names)  # noqa: S102 (running the README is the test)
         for start in defined(names):

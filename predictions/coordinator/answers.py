@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, computed_field
 
 from predictions.coordinator.batches import Applied, Batch
-from predictions.coordinator.coordinator import Started
+from predictions.coordinator.orders import Started
 from shared.deployment.verdict import Verdict
 
 #: The words and the form of a game date, for the description; ``game_dates`` decides.

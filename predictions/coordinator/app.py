@@ -27,7 +27,7 @@ from predictions.coordinator.answers import (
     StartRequest,
 )
 from predictions.coordinator.blocking import Threads
-from predictions.coordinator.coordinator import Coordinator, Order, Started
+from predictions.coordinator.coordinator import Coordinator
 from predictions.coordinator.description import refusals
 from predictions.coordinator.exceptions import (
     BatchError,
@@ -48,6 +48,7 @@ from predictions.coordinator.exceptions import (
 )
 from predictions.coordinator.game_dates import game_date as date_of
 from predictions.coordinator.identity import Doorkeeper
+from predictions.coordinator.orders import Order, Started
 from predictions.coordinator.problems import CurableDriftError, RequestError
 from shared.deployment import render
 from shared.deployment.verdict import Outcome, Verdict

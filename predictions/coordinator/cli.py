@@ -15,7 +15,7 @@ from rich.live import Live
 from predictions.coordinator import logs, serve_command
 from predictions.coordinator.batches import Batch, BatchState
 from predictions.coordinator.config import DEFAULT_BATCH_SIZE, DEFAULT_STORE, Config
-from predictions.coordinator.coordinator import Coordinator, Order, Started
+from predictions.coordinator.coordinator import Coordinator
 from predictions.coordinator.exceptions import (
     BatchError,
     BatchNotFoundError,
@@ -31,8 +31,10 @@ from predictions.coordinator.exceptions import (
     ReadinessUnknownError,
     SlateError,
 )
-from predictions.coordinator.opening import open_coordinator, predictions_file
+from predictions.coordinator.opening import open_coordinator
+from predictions.coordinator.orders import Order, Started
 from predictions.coordinator.readiness import command as readiness
+from predictions.coordinator.results import found_at
 from predictions.coordinator.slate import NAMES
 from predictions.coordinator.telling import Talk, problems, status_table, summary
 from shared.deployment import render
@@ -239,8 +241,8 @@ def _report(done: Sequence[Started], arguments: argparse.Namespace) -> int:
             print(line)
         batch = started.batch
         if batch is not None and isinstance(store, Path):
-            if batch.state == "completed":
-                print(f"predictions: {render.plain(str(predictions_file(store, batch.game_date)))}")
+            if file := found_at(store, batch):
+                print(f"predictions: {render.plain(str(file))}")
             print(f"state: {render.plain(str(store))}")
     return 4 if any(each.batch and each.batch.state in _NOT_GOOD for each in done) else 0
 

@@ -4,144 +4,67 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
-from pathlib import Path
-from typing import Literal, Protocol
 
 from predictions.coordinator import telemetry
+from predictions.coordinator.admission import admitted
 from predictions.coordinator.batches import (
     ACTIVE,
     ANSWERING,
     Applied,
     Batch,
-    BatchState,
-    Claim,
-    Dispatcher,
-    Ending,
     NewBatch,
     RequestState,
     Result,
-    Serving,
-    Stamp,
-    Store,
-    ending,
     new_id,
     running,
 )
 from predictions.coordinator.config import DEFAULT_STALL_AFTER
+from predictions.coordinator.contracts import Claim, Dispatcher, Store
 from predictions.coordinator.exceptions import (
-    BatchError,
     BatchNotFoundError,
     BatchRunningError,
-    KeyReusedError,
+    ConfigError,
     TransitionError,
 )
+from predictions.coordinator.finish import Deliver, Finish
+from predictions.coordinator.orders import (
+    Gate,
+    Order,
+    Ready,
+    Started,
+    Step,
+    Tell,
+    slate_of,
+    untold,
+)
 from predictions.coordinator.readiness.side_by_side import Once, beside
-from predictions.coordinator.readiness.verdict import Readiness
-from predictions.coordinator.serving import serving_now, stamp_of
-from predictions.coordinator.slate import Slate, read_slate
+from predictions.coordinator.serving import declared_terms, serving_now, stamp_of
+from predictions.coordinator.slate import Slate
+from predictions.coordinator.stamp import Serving, Stamp, Terms
 from predictions.worker.messages import Completion
+from shared.deployment.remembering import Recent
 from shared.utils.deployment_checker import Verdict, require_current_worker
 
 log = logging.getLogger("prediction_coordinator")
 
-#: How many requests an error of a batch names; all of them are counted.
-_NAMED = 3
 #: What is handed out again where nobody can still answer for it: whatever has no prediction.
 _UNANSWERED: tuple[RequestState, ...] = ("pending", "dispatched")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """What is asked for.
-
-    ``slate``: for ``read_slate``; None: the one that comes with the package. ``skip_drift_check``: the
-    emergency bypass of the gate, with ``reason`` and ``actor`` for its log (None: not given; the gate
-    then finds the actor itself). ``skip_readiness_checks``: the same for the readiness checks; neither
-    skips the other. ``wait``: seconds that a rollout may take to be over first.
-    ``min_minutes``: players who are expected to play less are not asked for; None: all are.
-    ``dry_run``: ask the gate and read the slate, start nothing. ``idempotency_key``: the same key again
-    gets the batch that it made; None: each start is its own.
-    """
-
-    game_date: date
-    slate: str | Path | None = None
-    skip_drift_check: bool = False
-    skip_readiness_checks: bool = False
-    reason: str | None = None
-    actor: str | None = None
-    wait: float = 0.0
-    min_minutes: float | None = None
-    dry_run: bool = False
-    idempotency_key: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """``done`` of ``total`` requests of the batch were handed out, or answered where answers come at once."""
-
-    batch_id: str
-    done: int
-    total: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Started:
-    """What a start or a resumption came to.
-
-    ``how``: ``created``, ``resumed`` (a batch whose coordinator had died went on), ``existing`` (the
-    idempotency key had made it before) or ``dry-run``. ``batch`` None: a dry run. ``verdict`` None: the
-    gate was not asked. ``slate`` None: it was not read.
-    """
-
-    how: Literal["created", "resumed", "existing", "dry-run"]
-    batch: Batch | None
-    verdict: Verdict | None = None
-    slate: Slate | None = None
-
-
-class Gate(Protocol):
-    """What stands before a batch: a verdict, or an exception and no batch."""
-
-    def __call__(self, *, skip: bool, reason: str | None, actor: str | None, wait: float) -> Verdict:
-        """As ``shared.utils.deployment_checker.require_current_worker``."""
-        ...
-
-
-class Ready(Protocol):
-    """What looks at the data before a batch: a verdict, or an exception and no batch."""
-
-    def __call__(self, order: Order, slate: Callable[[], Slate]) -> Readiness | None:
-        """As ``readiness.enforcing.ready_for``; None: nobody declared what ready means."""
-        ...
-
-
-#: Is told what happens, as it happens.
-Tell = Callable[[Verdict | Slate | Step | Readiness], None]
-
-
-def _untold(_: Verdict | Slate | Step | Readiness) -> None:
-    """Nobody listens."""
 
 
 def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def _slate_of(order: Order) -> Slate:
-    return read_slate(order.game_date, order.slate, order.min_minutes)
-
-
 def permitted(
     order: Order,
     *,
     gate: Gate = require_current_worker,
-    read: Callable[[Order], Slate] = _slate_of,
+    read: Callable[[Order], Slate] = slate_of,
     ready: Ready | None = None,
-    tell: Tell = _untold,
+    tell: Tell = untold,
 ) -> tuple[Verdict, Slate]:
     """The verdict and the slate of a batch that may start; nothing exists of it yet.
 
@@ -178,20 +101,21 @@ class Coordinator:
         dispatcher: Dispatcher,
         *,
         gate: Gate = require_current_worker,
-        read: Callable[[Order], Slate] = _slate_of,
+        read: Callable[[Order], Slate] = slate_of,
         ready: Ready | None = None,
         stamp: Callable[[Verdict], Stamp] = stamp_of,
+        terms: Callable[[], Terms] = declared_terms,
         live: Callable[[Batch], Serving | str] = serving_now,
-        deliver: Callable[[Batch, Iterator[Result]], object] | None = None,
+        deliver: Deliver | None = None,
         stall_after: float = DEFAULT_STALL_AFTER,
-        tell: Tell = _untold,
+        tell: Tell = untold,
         clock: Callable[[], datetime] = _utc_now,
     ) -> None:
         """``read``: the slate of an order. ``ready``: raises where the data are not; None: nobody looks.
 
-        ``live``: what serves when a batch ends, or why nobody knows. ``deliver``: takes the results of a
-        batch before it counts as completed; None: they stay in the store. ``stall_after``: seconds
-        without a sign of life.
+        ``terms``: those that are declared for new batches. ``live``: what serves when a batch ends, or why
+        nobody knows. ``deliver``: takes the results of a batch before it counts as completed, and what a
+        failed one has; None: they stay in the store. ``stall_after``: seconds without a sign of life.
         """
         self._store = store
         self._dispatcher = dispatcher
@@ -199,8 +123,9 @@ class Coordinator:
         self._read = read
         self._ready = ready
         self._stamp = stamp
-        self._live = live
-        self._deliver = deliver
+        self._terms = terms
+        self._finish = Finish(store, live, deliver, clock)
+        self._known: Recent[str, Batch] = Recent()
         self._stall_after = timedelta(seconds=stall_after)
         self._tell = tell
         self._clock = clock
@@ -210,12 +135,13 @@ class Coordinator:
 
         Returns when each request was handed out. Raises what the gate raises (``DeploymentDriftError``,
         ``DriftConfigError``), ``NotReadyError``, ``SlateError``, ``BatchRunningError`` with the batch,
-        ``KeyReusedError`` and ``BatchError``. A refusal and an unusable slate leave nothing behind; a batch
-        that fails later, by Ctrl-C too, stays on record as failed. A date may be started again once its
+        ``KeyReusedError``, ``TransitionError`` for a key whose batch has failed or was cancelled,
+        ``ConfigError`` and ``BatchError``. A refusal and an unusable slate leave nothing behind; a
+        batch that fails later, by Ctrl-C too, stays on record as failed. A date may be started again once its
         batch has ended. Where its coordinator died, the start goes on with it in place of making another.
         """
-        if made := self._made_before(order):  # the same key is the same batch, whatever the gate says now
-            return Started(how="existing", batch=made)
+        if (made := self._made_before(order)) and not self._left_alone(made):
+            return Started(how="existing", batch=made)  # whatever the gate says now
         verdict, slate = permitted(
             order, gate=self._gate, read=self._read, ready=self._ready, tell=self._tell
         )
@@ -224,18 +150,18 @@ class Coordinator:
 
         self.find_stalled()
         with self._store.claim(order.game_date, self._clock()) as claim:
-            if made := self._made_before(order):  # by the one who held the claim until now
+            made = self._made_before(order)
+            if made and not self._abandoned(made):  # by the one who held the claim until now
                 return Started(how="existing", batch=made, verdict=verdict, slate=slate)
 
             # 4. The batch exists from here on, with all of its requests.
-            left = self._left_behind(order.game_date)
-            batch = left or self._store.create(self._new(order, slate, verdict), self._clock())
-            if not left:
-                telemetry.started(batch)
+            stamp = self._stamp(verdict)
+            left = made or self._left_behind(order.game_date)
+            batch = left or self._created(order, slate, verdict, stamp)
 
             # 5. The requests go out; what comes back at once is kept as it comes. With the last result
             # the batch ends, here or in ``complete``.
-            batch = self._go_on(batch, claim)
+            batch = self._go_on(batch, claim, stamp if left else None)
         return Started(how="resumed" if left else "created", batch=batch, verdict=verdict, slate=slate)
 
     def resume(
@@ -251,7 +177,7 @@ class Coordinator:
 
         A batch that is named is resumed when it has failed, too. The gate is asked anew, since work is
         handed out again; where nothing is left to go on with it is not. Raises as ``start``,
-        ``BatchNotFoundError`` and ``TransitionError``.
+        ``BatchNotFoundError``, ``TransitionError`` and, before the gate is asked, ``ConfigError``.
         """
         self.find_stalled()
         chosen = self._store.active() if batch_id is None else [self.get(batch_id)]
@@ -259,12 +185,14 @@ class Coordinator:
             chosen = [batch for batch in chosen if self._abandoned(batch)]
         if not chosen:
             return []
+        for batch in chosen:
+            self._require_way_of(batch)
         verdict = self._gate(skip=skip_drift_check, reason=reason, actor=actor, wait=wait)
         self._tell(verdict)
-        resumed = []
+        stamp, resumed = self._stamp(verdict), []
         for batch in chosen:
             try:
-                resumed.append(Started(how="resumed", batch=self._resume(batch), verdict=verdict))
+                resumed.append(Started(how="resumed", batch=self._resume(batch, stamp), verdict=verdict))
             except BatchRunningError:
                 if batch_id is not None:
                     raise
@@ -276,13 +204,13 @@ class Coordinator:
 
         Raises ``StateError``; the same completion may then come again, and is counted once.
         """
-        (applied,) = self._store.apply([completion], self._clock())
+        (applied,) = self._store.apply([self._admitted(completion)], self._clock())
         telemetry.applied(applied)
         if applied == "unknown":
             log.warning("completion for batch %s, which nobody asked for", completion.batch_id)
         elif applied != "late" and self._store.settled(completion.batch_id):
             # A duplicate too: the first one may have been counted by a coordinator that died of it.
-            self._end(completion.batch_id)
+            self._finish.end(completion.batch_id)
         return applied
 
     def cancel(self, batch_id: str) -> Batch:
@@ -330,15 +258,49 @@ class Coordinator:
         return stalled
 
     def _made_before(self, order: Order) -> Batch | None:
-        """What the idempotency key has made. Raises ``KeyReusedError`` where that was another order."""
-        if order.idempotency_key is None:
+        """The batch that the idempotency key has made and that the order may be answered with, or go on with.
+
+        None: there is none. Raises ``KeyReusedError`` where that was another order, and ``TransitionError``
+        where the batch has ended without its results, unless it failed and the order is to go on with it.
+        """
+        batch = self._store.by_key(order.idempotency_key) if order.idempotency_key else None
+        if batch is None:
             return None
-        batch = self._store.by_key(order.idempotency_key)
-        if batch is not None and batch.game_date != order.game_date:
-            raise KeyReusedError(f"this idempotency key started the batch {batch.id} for {batch.game_date}")
+        order.require_same(batch)
+        if batch.state == "cancelled" or (batch.state == "failed" and not order.resume):
+            again = " send it with resume to go on with that batch, or" if batch.state == "failed" else ""
+            why = f": {batch.error}" if batch.error else ""
+            raise TransitionError(
+                f"this idempotency key made batch {batch.id}, which is {batch.state}{why};{again} give a new "
+                "start a key of its own",
+                batch,
+            )
         return batch
 
-    def _new(self, order: Order, slate: Slate, verdict: Verdict) -> NewBatch:
+    def _left_alone(self, batch: Batch) -> bool:
+        """Whether nobody works on ``batch``, or it failed: only whoever has its date knows."""
+        if not self._abandoned(batch):
+            return False
+        with suppress(BatchRunningError), self._store.claim(batch.game_date, self._clock()):
+            return self._abandoned(self.get(batch.id))
+        return False
+
+    def _admitted(self, completion: Completion) -> Completion:
+        """What of ``completion`` counts; a verdict that came meanwhile may have judged its commit."""
+        batch = self._known.get(completion.batch_id)
+        if batch is None or admitted(batch, completion) is not completion:
+            batch = self._store.get(completion.batch_id)
+        if batch is None:
+            return completion
+        self._known.put(batch.id, batch)
+        return admitted(batch, completion)
+
+    def _created(self, order: Order, slate: Slate, verdict: Verdict, stamp: Stamp) -> Batch:
+        batch = self._store.create(self._new(order, slate, verdict, stamp), self._clock())
+        telemetry.started(batch)
+        return batch
+
+    def _new(self, order: Order, slate: Slate, verdict: Verdict, stamp: Stamp) -> NewBatch:
         return NewBatch(
             id=new_id(slate.game_date),
             game_date=slate.game_date,
@@ -346,7 +308,8 @@ class Coordinator:
             requests=slate.requests,
             set_aside=len(slate.set_aside),
             dispatch=self._dispatcher.name,
-            stamp=self._stamp(verdict),
+            stamp=stamp,
+            terms=order.terms(self._terms()),
             reasons=verdict.reasons,
             break_glass=verdict.break_glass,
             idempotency_key=order.idempotency_key,
@@ -367,33 +330,48 @@ class Coordinator:
         """Whether nothing more would come of the batch by itself, if nobody holds its date."""
         if batch.state == "dispatched" and batch.dispatch not in ANSWERING:
             return self._store.settled(batch.id)
-        return True
+        return batch.state not in ("completed", "cancelled")
 
-    def _resume(self, batch: Batch) -> Batch:
+    def _require_way_of(self, batch: Batch) -> None:
+        """Raise ``ConfigError`` where this coordinator's way to the workers is not the batch's."""
+        if batch.dispatch != self._dispatcher.name:
+            raise ConfigError(
+                f"batch {batch.id} was started with COORDINATOR_DISPATCH={batch.dispatch}, and this is "
+                f"{self._dispatcher.name}: set COORDINATOR_DISPATCH={batch.dispatch} and what it needs, as "
+                "where the batch was started"
+            )
+
+    def _resume(self, batch: Batch, stamp: Stamp) -> Batch:
         with self._store.claim(batch.game_date, self._clock()) as claim:
             batch = self.get(batch.id)  # as it is now that nobody else may touch it
             if batch.active and not self._abandoned(batch):
                 raise BatchRunningError(f"workers have the requests of batch {batch.id}", batch)
-            return self._go_on(batch, claim)
+            return self._go_on(batch, claim, stamp)
 
-    def _go_on(self, batch: Batch, claim: Claim) -> Batch:
-        """Hand out whatever nobody can still answer for; the batch as it is then."""
+    def _go_on(self, batch: Batch, claim: Claim, stamp: Stamp | None) -> Batch:
+        """Hand out whatever nobody can still answer for, on the verdict ``stamp``; the batch as it is then.
+
+        ``stamp`` None: the one that the batch was made on.
+        """
+        self._require_way_of(batch)
         # Pub/Sub delivers what it took, so that a batch whose dispatch broke off lacks the rest alone.
         broke_off = batch.state == "pending" and batch.dispatch not in ANSWERING
         states: Sequence[RequestState] = ("pending",) if broke_off else _UNANSWERED
-        batch = self._store.begin(batch.id, self._clock())
-        with telemetry.handing_out(batch), self._failed_unless_done(batch.id):
+        batch = self._store.begin(batch.id, self._clock(), stamp)
+        with telemetry.handing_out(batch), self._finish.failed_unless_done(batch.id):
             if self._hand_out(batch, states, claim) and not self._end_if_settled(batch.id):
                 self._store.move(batch.id, "dispatched", self._clock())
         return self.get(batch.id)
 
     def _hand_out(self, batch: Batch, states: Sequence[RequestState], claim: Claim) -> bool:
         """Whether all went out; not so when somebody has ended the batch meanwhile."""
-        done = batch.progress.completed if batch.dispatch in ANSWERING else batch.progress.dispatched
+        again = "dispatched" in states  # what was out before is counted when it goes out again
+        done = batch.progress.completed if again else batch.progress.dispatched
         for handed in self._dispatcher.dispatch(batch, self._store.requests(batch.id, states)):
             state = self._store.mark_dispatched(batch.id, handed.request_ids, self._clock())
             if handed.completions:
-                self._store.apply(handed.completions, self._clock())
+                told = [admitted(batch, each) for each in handed.completions]
+                self._store.apply(told, self._clock())
             if state not in ACTIVE:
                 return False
             claim.renew(self._clock())
@@ -404,56 +382,5 @@ class Coordinator:
     def _end_if_settled(self, batch_id: str) -> bool:
         if not self._store.settled(batch_id):
             return False
-        self._end(batch_id)
+        self._finish.end(batch_id)
         return True
-
-    def _end(self, batch_id: str) -> None:
-        """Hand over the results and close the batch; of several who come here at once one does."""
-        batch = self.get(batch_id)
-        if not batch.active:
-            return
-        end = ending(batch.stamp, self._store.shares(batch_id), self._live(batch))
-        if errors := self._store.errors(batch_id, _NAMED):
-            self._close(batch_id, "failed", end, _failures(batch, errors))
-            return
-        if self._deliver is not None:
-            self._deliver(batch, self._store.results(batch_id))
-        self._close(batch_id, "completed", end)
-
-    def _close(self, batch_id: str, to: BatchState, end: Ending, error: str | None = None) -> None:
-        with suppress(TransitionError):  # somebody else ended it while we looked
-            now = self._clock()
-            batch = self._store.move(batch_id, to, now, error=error, ending=end)
-            telemetry.ended(batch, now)
-            if batch.marks:
-                log.warning("batch %s is %s: %s", batch_id, ", ".join(batch.marks), _told(end))
-
-    @contextmanager
-    def _failed_unless_done(self, batch_id: str) -> Iterator[None]:
-        """Whatever ends the block early is put on record and goes on its way."""
-        try:
-            yield
-        except BatchRunningError:  # it belongs to somebody else now
-            raise
-        except BaseException as error:
-            # Where even that cannot be written, the next start of this date finds the batch without a
-            # coordinator; the first error is the one to report.
-            with suppress(BatchError):
-                now = self._clock()
-                batch = self._store.move(batch_id, "failed", now, error=str(error) or type(error).__name__)
-                telemetry.ended(batch, now)
-            raise
-
-
-def _failures(batch: Batch, errors: Sequence[tuple[str, str]]) -> str:
-    named = "; ".join(f"{player}: {error}" for player, error in errors)
-    return f"{batch.progress.failed} of {batch.progress.requested} requests failed: {named}"
-
-
-def _told(end: Ending) -> str:
-    """Who brought how many of the results."""
-    total = sum(share.results for share in end.shares) or 1
-    return ", ".join(
-        f"{share.results / total:.0%} by {share.commit or share.revision or 'nobody knows whom'}"
-        for share in end.shares
-    )

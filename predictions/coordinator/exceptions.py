@@ -80,7 +80,14 @@ class BatchNotFoundError(CoordinatorError):
 
 
 class KeyReusedError(CoordinatorError):
-    """The idempotency key belongs to a batch of another order; nothing was started."""
+    """The idempotency key belongs to ``batch``, which another order made; nothing was started."""
+
+    def __init__(self, message: str, batch: Batch | None = None) -> None:
+        super().__init__(message, batch)
+        self.batch = batch
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class MissingExtraError(CoordinatorError):
@@ -128,7 +135,14 @@ class BatchRunningError(BatchError):
 
 
 class TransitionError(BatchError):
-    """The batch is in a state from which it cannot go where it was asked to."""
+    """The batch is in a state from which it cannot go where it was asked to; ``batch``, where it is known."""
+
+    def __init__(self, message: str, batch: Batch | None = None) -> None:
+        super().__init__(message, batch)
+        self.batch = batch
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class DispatchError(BatchError):

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from datetime import date
 from functools import partial
 from pathlib import Path
 from typing import Any, assert_never
 
-from predictions.coordinator.batches import Batch, Dispatcher, Result, Store
 from predictions.coordinator.config import Config
+from predictions.coordinator.contracts import Dispatcher, Store
 from predictions.coordinator.coordinator import Coordinator
 from predictions.coordinator.dispatch.local import Local
 from predictions.coordinator.exceptions import MissingExtraError
 from predictions.coordinator.readiness.enforcing import ready_for
-from predictions.coordinator.results import write_predictions
+from predictions.coordinator.results import Files
 from predictions.coordinator.store.sqlite import open_sqlite
 
 
@@ -28,7 +27,7 @@ def open_coordinator(config: Config, **parts: Any) -> Iterator[Coordinator]:
     """
     with open_store(config) as store, open_dispatcher(config) as dispatcher:
         if isinstance(config.store, Path):
-            parts.setdefault("deliver", _Files(config.store))
+            parts.setdefault("deliver", Files(config.store))
         parts.setdefault("stall_after", config.stall_after)
         parts.setdefault("ready", ready_for)
         yield Coordinator(store, dispatcher, **parts)
@@ -88,18 +87,3 @@ def _pubsub(config: Config) -> Iterator[Dispatcher]:
         yield dispatcher
     finally:
         dispatcher.close()
-
-
-def predictions_file(store: Path, game_date: date) -> Path:
-    """Where the predictions of a date go, beside the SQLite file; a later batch of the date replaces them."""
-    return store.with_name(f"predictions-{game_date.isoformat()}.csv")
-
-
-class _Files:
-    """Writes the results of each batch into a file beside the store."""
-
-    def __init__(self, store: Path) -> None:
-        self._store = store
-
-    def __call__(self, batch: Batch, results: Iterator[Result]) -> None:
-        write_predictions(predictions_file(self._store, batch.game_date), results)

@@ -1,10 +1,11 @@
-"""What the gate knows beside its verdict: the policy that judged, and what serves when a batch ends."""
+"""What the gate knows beside its verdict: its policy, the terms of a batch, what serves when one ends."""
 
 from __future__ import annotations
 
 from functools import partial
 
-from predictions.coordinator.batches import Batch, Serving, Stamp, policy_hash
+from predictions.coordinator.batches import Batch
+from predictions.coordinator.stamp import Serving, Stamp, Terms, policy_hash
 from shared.deployment import assembly
 from shared.deployment.calling import Deadline, attempt
 from shared.deployment.facts import Unknown
@@ -23,6 +24,15 @@ def stamp_of(verdict: Verdict) -> Stamp:
     except Exception:  # a bypass starts whatever is broken, and its verdict says what
         return Stamp.of(verdict)
     return Stamp.of(verdict, policy_hash(policy))
+
+
+def declared_terms() -> Terms:
+    """What ``[batch]`` says of results; the strictest terms where the settings are broken."""
+    try:
+        batch = load().batch
+    except Exception:  # a bypass starts whatever is broken, and its verdict says what
+        return Terms()
+    return Terms(foreign_results=batch.foreign_results, tolerate=batch.tolerate)
 
 
 def serving_now(batch: Batch) -> Serving | str:

@@ -13,8 +13,9 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from predictions.coordinator.batches import Batch, Share
-from predictions.coordinator.coordinator import Started, Step
+from predictions.coordinator.batches import Batch
+from predictions.coordinator.ending import Share
+from predictions.coordinator.orders import Started, Step
 from predictions.coordinator.readiness import render as readiness
 from predictions.coordinator.readiness.sparkline import glyphs
 from predictions.coordinator.readiness.verdict import Readiness

@@ -153,16 +153,17 @@ def _request(request: Mapping[str, Any]) -> PredictionRequest:
 
 
 def completion_from(data: bytes | str) -> Completion:
-    """The completion in ``data``. Raises ``MessageError``, for one without prediction and error too."""
+    """The completion in ``data``. Raises ``MessageError``, for one without prediction and error too.
+
+    Points that are no number are the error of that request alone: the worker did answer it.
+    """
     told = _object(data)
-    answer = told.get("prediction")
-    prediction = None if answer is None else _prediction(_mapping(told, "prediction"))
-    error = _optional(told, "error")
-    if (prediction is None) == (error is None):
+    request_id, error = _text(told, "request_id"), _optional(told, "error")
+    if (told.get("prediction") is None) == (error is None):
         raise MessageError("a completion has either a prediction or an error")
-    request_id = _text(told, "request_id")
-    if prediction is not None and prediction.player_id != request_id:
-        raise MessageError(f"the prediction is for {prediction.player_id!r}, the request for {request_id!r}")
+    prediction = None
+    if error is None:
+        prediction, error = _predicted(_mapping(told, "prediction"), request_id)
     return Completion(
         batch_id=_text(told, "batch_id"),
         request_id=request_id,
@@ -175,12 +176,16 @@ def completion_from(data: bytes | str) -> Completion:
     )
 
 
-def _prediction(told: Mapping[str, Any]) -> Prediction:
-    return Prediction(
-        player_id=_text(told, "player_id"),
-        game_id=_text(told, "game_id"),
-        points=_number(told.get("points"), "points"),
-    )
+def _predicted(told: Mapping[str, Any], request_id: str) -> tuple[Prediction | None, str | None]:
+    """The prediction, or what is wrong with its points. Raises ``MessageError`` where it is for nobody."""
+    player_id, game_id = _text(told, "player_id"), _text(told, "game_id")
+    if player_id != request_id:
+        raise MessageError(f"the prediction is for {player_id!r}, the request for {request_id!r}")
+    try:
+        points = _number(told.get("points"), "points")
+    except MessageError as error:
+        return None, str(error)
+    return Prediction(player_id=player_id, game_id=game_id, points=points), None
 
 
 def _object(data: bytes | str) -> Mapping[str, Any]:

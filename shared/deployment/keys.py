@@ -204,9 +204,15 @@ class ServiceSettings(Defaults, PolicyKeys):
 
 
 class Batch(Fact):
-    """``[batch]``: ``requires`` names the service that gates a batch."""
+    """``[batch]``: ``requires`` names the service that gates a batch.
+
+    ``foreign_results``: whether results of a commit that was not judged ``fail`` the batch, or are kept.
+    ``tolerate``: how many requests a batch may lack and still be completed; they are listed.
+    """
 
     requires: Annotated[tuple[str, ...], Field(max_length=1)] = ()
+    foreign_results: Literal["fail", "keep"] = "fail"
+    tolerate: Annotated[int, Field(ge=0)] = 0
 
 
 class Inventory(Fact):

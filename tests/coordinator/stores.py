@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import date
 
-from predictions.coordinator.batches import NewBatch, Stamp, new_id
+from predictions.coordinator.batches import NewBatch, new_id
+from predictions.coordinator.stamp import Stamp, Terms
 from predictions.worker.messages import Completion
 from predictions.worker.worker import Prediction, PredictionRequest
 
@@ -33,6 +34,7 @@ def a_batch(
         set_aside=1,
         dispatch=dispatch,
         stamp=STAMP,
+        terms=Terms(),
         idempotency_key=key,
     )
 

@@ -22,7 +22,7 @@ from coordinator.stores import a_batch
 from coordinator.worlds import NOW, World, a_verdict
 
 from predictions.coordinator import door
-from predictions.coordinator.coordinator import Step
+from predictions.coordinator.orders import Step
 from predictions.coordinator.problems import TYPE_PREFIX
 from predictions.coordinator.store.sqlite import open_sqlite
 from predictions.worker.messages import Completion

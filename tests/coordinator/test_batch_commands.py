@@ -14,8 +14,8 @@ from coordinator.stores import DAY, a_batch, answer
 from coordinator.worlds import NOW, World
 from support.pubsub import Desk
 
-from predictions.coordinator.batches import Stamp
 from predictions.coordinator.cli import main
+from predictions.coordinator.stamp import Stamp
 from predictions.coordinator.store.sqlite import open_sqlite
 
 STORE = Path(".drift/predictions.sqlite")

@@ -15,9 +15,10 @@ from coordinator.worlds import NOW, a_verdict
 from support.telemetry import SPANS, counted, listen, more, spans
 
 from predictions.coordinator import logs
-from predictions.coordinator.coordinator import Coordinator, Order
+from predictions.coordinator.coordinator import Coordinator
 from predictions.coordinator.dispatch.local import Local, Worker, local_worker
 from predictions.coordinator.exceptions import BatchError
+from predictions.coordinator.orders import Order
 from predictions.coordinator.slate import Slate
 from predictions.coordinator.store.sqlite import open_sqlite
 from predictions.worker.worker import Prediction, PredictionRequest

@@ -10,18 +10,9 @@ from coordinator.worlds import a_verdict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from predictions.coordinator.batches import (
-    ACTIVE,
-    STATES,
-    TRANSITIONS,
-    Progress,
-    Serving,
-    Share,
-    Stamp,
-    ending,
-    new_id,
-    policy_hash,
-)
+from predictions.coordinator.batches import ACTIVE, STATES, TRANSITIONS, Progress, new_id
+from predictions.coordinator.ending import Share, ending
+from predictions.coordinator.stamp import Serving, Stamp, policy_hash
 from shared.deployment.report import LiveReport
 from shared.deployment.verdict import Policy
 
@@ -99,7 +90,10 @@ class TestTheEnding:
                 [NEW], Serving(("w-1",), (OLD,)), True, id="an instance of another revision answered"
             ),
             pytest.param([OLD[:8]], Serving(("w-1",), (OLD,)), False, id="the worker says a short id"),
-            pytest.param([None], Serving(("w-1",), (OLD,)), False, id="the worker says no commit"),
+            pytest.param([None], Serving(("w-1",), (OLD,)), None, id="the worker says no commit"),
+            pytest.param([OLD, None], Serving(("w-1",), (OLD,)), None, id="one of two says no commit"),
+            pytest.param([None], Serving(("w-2",), (NEW,)), True, id="and another revision serves"),
+            pytest.param([OLD[:3]], Serving(("w-1",), (OLD,)), True, id="an id that fits any commit"),
             pytest.param([OLD], "Cloud Run did not answer", None, id="nobody knows what serves"),
             pytest.param([OLD, NEW], "Cloud Run did not answer", True, id="the results alone tell"),
             pytest.param([OLD], Serving((None,), (None,)), None, id="what serves has no name"),
@@ -108,20 +102,20 @@ class TestTheEnding:
     def test_is_mixed_when_results_may_come_from_another_revision(
         self, shares: list[str | None], now: Serving | str, mixed: bool | None
     ) -> None:
-        end = ending(a_stamp(), [a_share(commit) for commit in shares], now)
+        end = ending([a_stamp()], [a_share(commit) for commit in shares], now)
         assert end.mixed is mixed
         assert end.marks == (("mixed-revision",) if mixed else ())
 
     def test_of_a_ledger_is_told_by_commit(self) -> None:
         stamp = a_stamp(None)
-        assert ending(stamp, [], Serving((None,), (OLD,))).mixed is False
-        assert ending(stamp, [], Serving((None,), (NEW,))).mixed is True
+        assert ending([stamp], [], Serving((None,), (OLD,))).mixed is False
+        assert ending([stamp], [], Serving((None,), (NEW,))).mixed is True
 
     @given(st.permutations(["w-1", "w-2", "w-3"]), st.permutations(["w-1", "w-2", "w-3"]))
     def test_the_order_of_the_revisions_is_no_change(self, then: list[str], now: list[str]) -> None:
         commits = (OLD,) * 3
         stamp = a_stamp().model_copy(update={"live_revisions": tuple(then), "live_commits": commits})
-        assert ending(stamp, [], Serving(tuple(now), commits)).mixed is False
+        assert ending([stamp], [], Serving(tuple(now), commits)).mixed is False
 
 
 def test_a_batch_is_settled_when_each_request_has_its_prediction_or_error() -> None:

@@ -10,12 +10,12 @@ from coordinator.test_dispatch import BATCH
 from coordinator.test_dispatch_http import right, server
 from coordinator.worlds import NOW, World
 
-from predictions.coordinator.batches import Serving, Stamp, policy_hash
 from predictions.coordinator.config import Config
 from predictions.coordinator.dispatch.http import Http
 from predictions.coordinator.dispatch.local import Local
 from predictions.coordinator.opening import open_coordinator, open_dispatcher, open_store
 from predictions.coordinator.serving import serving_now, stamp_of
+from predictions.coordinator.stamp import Serving, Stamp, policy_hash
 from predictions.coordinator.store.firestore import FirestoreStore
 from shared.deployment.verdict import Policy
 from shared.utils.deployment_checker import require_current_worker

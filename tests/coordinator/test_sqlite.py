@@ -7,10 +7,11 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from coordinator.stores import DAY, a_batch, answer
+from coordinator.stores import DAY, STAMP, a_batch, answer
 from coordinator.worlds import NOW
 
 from predictions.coordinator.exceptions import BatchRunningError, StateError
@@ -31,6 +32,15 @@ def old(tmp_path: Path) -> Path:
     file = tmp_path / "old.sqlite"
     with closing(sqlite3.connect(file)) as connection:
         connection.executescript(OLD.read_text(encoding="utf-8"))
+    return file
+
+
+@pytest.fixture
+def old_2(tmp_path: Path) -> Path:
+    """A file of schema version 2 with three batches."""
+    file = tmp_path / "old_2.sqlite"
+    with closing(sqlite3.connect(file)) as connection:
+        connection.executescript(OLD.with_name("state_2.sql").read_text(encoding="utf-8"))
     return file
 
 
@@ -123,7 +133,7 @@ class TestAFileOfVersionOne:
         with open_sqlite(old) as store:
             store.batches()
         with closing(sqlite3.connect(old)) as connection:
-            assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+            assert connection.execute("PRAGMA user_version").fetchone() == (3,)
             assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
             assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         with open_sqlite(old) as store:
@@ -147,6 +157,38 @@ class TestAFileOfVersionOne:
             assert connection.execute("SELECT count(*) FROM requests WHERE batch_id = 3").fetchone() == (3,)
 
 
+class TestAFileOfVersionTwo:
+    """It kept no terms: what a key was used for is not known, and nothing is tolerated."""
+
+    def test_keeps_its_batches_and_their_predictions(self, old_2: Path) -> None:
+        with open_sqlite(old_2) as store:
+            batches = store.batches()
+            assert [(each.id, each.state, each.terms, each.resumed) for each in batches] == [
+                ("2026-02-05-0c0c0c0c", "dispatched", None, ()),
+                ("2026-02-04-0b0b0b0b", "failed", None, ()),
+                ("2026-02-03-0a0a0a0a", "completed", None, ()),
+            ]
+            assert [each.gate_decision for each in store.results(batches[2].id)] == ["warn"] * 3
+            assert store.errors(batches[1].id, 3) == [("P001", "no games")]
+
+    def test_goes_on_with_what_had_failed_on_another_verdict(self, old_2: Path) -> None:
+        failed, again = "2026-02-04-0b0b0b0b", STAMP.model_copy(update={"gate_decision": "allow"})
+        with open_sqlite(old_2) as store:
+            batch = store.begin(failed, NOW, again)
+            assert (batch.state, batch.rounds, batch.stamps) == ("pending", 2, (STAMP, again))
+            later = [replace(answer(failed, each), attempt=2) for each in ("P001", "P002")]
+            assert store.apply(later, NOW) == ["counted"] * 2
+            decisions = {each.player_id: each.gate_decision for each in store.results(failed)}
+            assert decisions == {"P000": "warn", "P001": "allow", "P002": "allow"}
+
+    def test_is_of_our_version_afterwards(self, old_2: Path) -> None:
+        with open_sqlite(old_2) as store:
+            store.batches()
+        with closing(sqlite3.connect(old_2)) as connection:
+            assert connection.execute("PRAGMA user_version").fetchone() == (3,)
+            assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
 class TestAFileThatCannotBeUsed:
     def test_a_directory(self, tmp_path: Path) -> None:
         with open_sqlite(tmp_path) as store, pytest.raises(StateError, match="cannot be opened"):
@@ -163,7 +205,7 @@ class TestAFileThatCannotBeUsed:
             store.batches()
         with closing(sqlite3.connect(file)) as connection:
             connection.execute("PRAGMA user_version = 99")
-        with open_sqlite(file) as store, pytest.raises(StateError, match="schema 99, this version knows 2"):
+        with open_sqlite(file) as store, pytest.raises(StateError, match="schema 99, this version knows 3"):
             store.batches()
 
     def test_a_folder_that_takes_no_lock_file(self, file: Path) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -17,9 +21,8 @@ from coordinator.worlds import NOW, World, a_verdict
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from predictions.coordinator.batches import Batch, Result, Serving, result_of
-from predictions.coordinator.coordinator import Coordinator, Order, Started, Step
-from predictions.coordinator.coordinator import Gate as CoordinatorGate
+from predictions.coordinator.batches import Batch, Result, result_of
+from predictions.coordinator.coordinator import Coordinator
 from predictions.coordinator.dispatch.local import Local, Worker, local_worker
 from predictions.coordinator.exceptions import (
     BatchError,
@@ -32,9 +35,11 @@ from predictions.coordinator.exceptions import (
     NotReadyError,
     SlateError,
 )
-from predictions.coordinator.opening import predictions_file
-from predictions.coordinator.results import write_predictions
+from predictions.coordinator.orders import Gate as CoordinatorGate
+from predictions.coordinator.orders import Order, Started, Step
+from predictions.coordinator.results import Files, batch_file, found_at, predictions_file, write_predictions
 from predictions.coordinator.slate import Slate
+from predictions.coordinator.stamp import Serving
 from predictions.coordinator.store.sqlite import open_sqlite
 from predictions.worker.worker import Prediction, PredictionRequest
 from shared.utils.deployment_checker import Verdict, require_current_worker
@@ -73,12 +78,10 @@ def start(
 ) -> Started:
     """``start`` with everything real but the gate and the look at what serves."""
 
-    def deliver(batch: Batch, results: Iterable[Result]) -> None:
-        write_predictions(predictions_of(folder), results)
-
     with open_sqlite(folder / "state.sqlite") as store:
         local = Local(worker, at_a_time=batch_size)
-        parts = {"live": lambda batch: NOBODY_KNOWS, "deliver": deliver} | parts
+        parts.setdefault("live", lambda batch: NOBODY_KNOWS)
+        parts.setdefault("deliver", Files(folder / "state.sqlite"))
         return Coordinator(store, local, gate=gate, **parts).start(order)
 
 
@@ -181,9 +184,9 @@ class TestTheSameKeyAgain:
 class TestTheEnd:
     @pytest.mark.parametrize(
         ("now", "mixed"),
-        [(Serving(("w-1",), ("a" * 40,)), False), (Serving(("w-2",), ("b" * 40,)), True), ("silence", None)],
+        [(Serving(("w-1",), ("a" * 40,)), None), (Serving(("w-2",), ("b" * 40,)), True), ("silence", None)],
     )
-    def test_reads_again_what_serves(
+    def test_reads_again_what_serves_and_takes_results_without_a_commit_for_no_proof(
         self, tmp_path: Path, slate_file: Path, now: Serving | str, mixed: bool | None
     ) -> None:
         stamp = STAMP.model_copy(update={"live_revisions": ("w-1",), "live_commits": ("a" * 40,)})
@@ -301,6 +304,8 @@ class TestABatchThatFails:
         (batch,) = batches_of(tmp_path)
         assert (batch.state, batch.progress.completed, batch.error) == ("failed", 4, recorded)
         assert not predictions_of(tmp_path).exists()
+        kept = batch_file(tmp_path / "state.sqlite", batch).read_text(encoding="utf-8")
+        assert len(kept.splitlines()) == 1 + 4
 
     def test_can_be_started_again(self, tmp_path: Path, slate_file: Path) -> None:
         with pytest.raises(BatchError):
@@ -352,3 +357,82 @@ class TestThePredictionsFile:
         with pytest.raises(BatchError, match="cannot be written"):
             write_predictions(tmp_path / "predictions.csv", [])
         assert os.listdir(tmp_path) == ["predictions.csv"]
+
+
+class TestThePredictionsOfADate:
+    """The file belongs to its batch; the name without the id leads to the largest result so far."""
+
+    STORE = "state.sqlite"
+
+    def test_are_a_link_to_those_of_its_batch(self, tmp_path: Path, slate_file: Path) -> None:
+        batch = start(tmp_path, an_order(slate_file), Gate()).batch
+        assert batch is not None
+        own = tmp_path / f"predictions-{batch.id}.csv"
+        assert predictions_of(tmp_path).resolve() == own.resolve()
+        assert found_at(tmp_path / self.STORE, batch) == predictions_of(tmp_path)
+
+    def test_are_not_replaced_by_fewer_and_that_is_said(
+        self, tmp_path: Path, slate_file: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        start(tmp_path, an_order(), Gate())
+        before = predictions_of(tmp_path).read_bytes()
+        small = start(tmp_path, an_order(slate_file), Gate()).batch
+        assert small is not None
+        assert predictions_of(tmp_path).read_bytes() == before
+        own = batch_file(tmp_path / self.STORE, small)
+        assert found_at(tmp_path / self.STORE, small) == own
+        assert f"keeps the 273 predictions that it has: batch {small.id} has 5" in caplog.text
+
+    def test_are_not_replaced_by_fewer_of_another_store(self, tmp_path: Path, slate_file: Path) -> None:
+        start(tmp_path, an_order(), Gate())
+        before = predictions_of(tmp_path).read_bytes()
+        with open_sqlite(tmp_path / "other.sqlite") as store:
+            deliver = Files(tmp_path / "other.sqlite")
+            local = Local(at_a_time=50)
+            other = Coordinator(store, local, gate=Gate(), deliver=deliver, live=lambda batch: NOBODY_KNOWS)
+            other.start(an_order(slate_file))
+        assert predictions_of(tmp_path).read_bytes() == before
+
+    def test_are_replaced_by_as_many(self, tmp_path: Path, slate_file: Path) -> None:
+        start(tmp_path, an_order(slate_file), Gate())
+        batch = start(tmp_path, an_order(slate_file), Gate()).batch
+        assert batch is not None
+        assert predictions_of(tmp_path).samefile(batch_file(tmp_path / self.STORE, batch))
+
+    def test_are_a_copy_where_there_are_no_links(
+        self, tmp_path: Path, slate_file: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(Path, "symlink_to", no_links)
+        start(tmp_path, an_order(slate_file), Gate())
+        assert not predictions_of(tmp_path).is_symlink()
+        assert len(predictions_of(tmp_path).read_text().splitlines()) == 6
+
+    @pytest.mark.parametrize("start_of", ["=", "+", "-", "@", "\t", "\r"])
+    def test_hold_no_formula(self, tmp_path: Path, start_of: str) -> None:
+        """A spreadsheet takes each text for a text; a number stays a number."""
+        file = tmp_path / "predictions.csv"
+        request = replace(a_request("P1"), player_name=f'{start_of}HYPERLINK("https://example.com")')
+        write_predictions(file, [result_of(request, 7.5, "w-1", None, STAMP)])
+        with file.open(encoding="utf-8", newline="") as stream:
+            (row,) = csv.DictReader(stream)
+        assert row["player_name"] == f"'{request.player_name}"
+        assert (row["player_id"], row["points"]) == ("P1", "7.5")
+
+    def test_are_written_by_many_at_once(self, tmp_path: Path) -> None:
+        """One name for each writer: nobody takes away what another is about to put in place."""
+        file = tmp_path / "predictions.csv"
+        results = [result_of(a_request(f"P{number}"), 7.5, "w-1", None, STAMP) for number in range(200)]
+        together = threading.Barrier(24)
+
+        def write(_: int) -> None:
+            together.wait()
+            write_predictions(file, results)
+
+        with ThreadPoolExecutor(24) as pool:
+            list(pool.map(write, range(24)))
+        assert len(file.read_text(encoding="utf-8").splitlines()) == 201
+        assert os.listdir(tmp_path) == ["predictions.csv"]
+
+
+def no_links(path: Path, to: object) -> None:
+    raise OSError("this file system has no links")

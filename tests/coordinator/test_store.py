@@ -14,7 +14,9 @@ import pytest
 from coordinator.stores import COMMIT, DAY, STAMP, a_batch, a_request, answer, failure
 from coordinator.worlds import NOW
 
-from predictions.coordinator.batches import ACTIVE, STATES, TRANSITIONS, BatchState, Ending, Store
+from predictions.coordinator.batches import ACTIVE, STATES, TRANSITIONS, BatchState
+from predictions.coordinator.contracts import Store
+from predictions.coordinator.ending import Ending
 from predictions.coordinator.exceptions import (
     BatchError,
     BatchNotFoundError,

@@ -19,9 +19,10 @@ from coordinator.worlds import a_verdict
 from ops.morning import ADA, BYPASS, CODE, COORDINATOR, SCHEDULER, Morning, morning
 from ops.stand_ins import DEPLOY, ROOT
 
-from predictions.coordinator.batches import Handed
-from predictions.coordinator.coordinator import Coordinator, Order
+from predictions.coordinator.contracts import Handed
+from predictions.coordinator.coordinator import Coordinator
 from predictions.coordinator.game_dates import game_date
+from predictions.coordinator.orders import Order
 from predictions.coordinator.store.sqlite import open_sqlite
 from shared.deployment import break_glass
 

@@ -84,8 +84,6 @@ def test_what_is_no_task_is_named(change: dict[str, Any], said: str) -> None:
         ({"prediction": None}, "either a prediction or an error"),
         ({"error": "no games"}, "either a prediction or an error"),
         ({"request_id": "Q"}, "the prediction is for 'P', the request for 'Q'"),
-        ({"prediction": DONE["prediction"] | {"points": float("nan")}}, "points holds nan"),
-        ({"prediction": DONE["prediction"] | {"points": 10**400}}, "points holds a number that is too large"),
         ({"commit": 7}, "commit is no text"),
         ({"commit": "\udfff"}, "commit holds half of a character"),
     ],
@@ -99,3 +97,22 @@ def test_what_is_no_completion_is_named(change: dict[str, Any], said: str) -> No
 def test_what_is_no_json_object_is_no_message(data: bytes) -> None:
     with pytest.raises(MessageError):
         completion_from(data)
+
+
+@pytest.mark.parametrize(
+    ("points", "said"),
+    [
+        (float("nan"), "points holds nan"),
+        (float("-inf"), "points holds -inf"),
+        (10**400, "points holds a number that is too large"),
+        ("12", "points holds '12'"),
+        (True, "points holds True"),
+        (None, "points holds None"),
+    ],
+)
+def test_points_that_are_no_number_are_the_error_of_their_request(points: object, said: str) -> None:
+    """The others of its lot are not lost, and the request does not wait for an answer that it had."""
+    done = completion_from(json.dumps(DONE | {"prediction": DONE["prediction"] | {"points": points}}))
+    assert (done.request_id, done.prediction) == ("P", None)
+    assert done.error is not None
+    assert done.error.startswith(said)

@@ -9,7 +9,8 @@ from itertools import islice
 
 import httpx
 
-from predictions.coordinator.batches import Batch, Handed
+from predictions.coordinator.batches import Batch
+from predictions.coordinator.contracts import Handed
 from predictions.coordinator.exceptions import DispatchError
 from predictions.worker.messages import Completion, MessageError, Task, completions_from, tasks_to_json
 from predictions.worker.worker import PredictionRequest

@@ -11,7 +11,8 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from functools import partial
 from itertools import islice
 
-from predictions.coordinator.batches import Batch, Handed
+from predictions.coordinator.batches import Batch
+from predictions.coordinator.contracts import Handed
 from predictions.coordinator.exceptions import BatchError
 from predictions.worker.messages import Completion
 from predictions.worker.worker import Prediction, PredictionRequest, predict_batch

@@ -22,7 +22,7 @@ from shared.deployment.render import plain
 from shared.deployment.verdict import BreakGlass, Reason
 
 if TYPE_CHECKING:
-    from predictions.coordinator.coordinator import Order
+    from predictions.coordinator.orders import Order
     from predictions.coordinator.slate import Slate
 
 log = logging.getLogger("drift_gate")

@@ -26,22 +26,21 @@ from predictions.coordinator.batches import (
     Applied,
     Batch,
     BatchState,
-    Claim,
-    Ending,
     NewBatch,
     RequestState,
     Result,
-    Share,
     may_become,
-    result_of,
     running,
 )
+from predictions.coordinator.contracts import Claim
+from predictions.coordinator.ending import Ending, Share
 from predictions.coordinator.exceptions import (
     BatchNotFoundError,
     BatchRunningError,
     KeyReusedError,
     StateError,
 )
+from predictions.coordinator.stamp import Stamp
 from predictions.coordinator.store import rows
 from predictions.coordinator.store.firestore_claims import Lease
 from predictions.coordinator.store.firestore_parts import (
@@ -102,7 +101,7 @@ class FirestoreStore:
             self._show(batch, reference, shown)
         return self._need(batch.id)
 
-    def begin(self, batch_id: str, now: datetime) -> Batch:
+    def begin(self, batch_id: str, now: datetime, stamp: Stamp | None = None) -> Batch:
         """As ``Store.begin``."""
         for found in self._until_written(batch_id):
             may_become(batch_id, found.get("state"), "pending")
@@ -113,6 +112,7 @@ class FirestoreStore:
                     raise BatchRunningError(running(game_date, other), other)
             write = self._client.batch()
             change = {"state": "pending", "active": True, "rounds": Increment(1), "counts": None}
+            change["resumed"] = rows.resumed_row(self._batch(found), stamp)
             change |= {"error": None, "ending": None, "ended_at": None, "heartbeat_at": rows.text(now)}
             write.update(found.reference, change, option=self._unchanged(found))
             self._replace_last(write, last, batch_id)
@@ -216,16 +216,14 @@ class FirestoreStore:
 
     def results(self, batch_id: str) -> Iterator[Result]:
         """As ``Store.results``."""
-        stamp = self._need(batch_id).stamp
+        batch = self._need(batch_id)
         for found in self._pages(batch_id, "completed"):
-            row = found.to_dict()
-            revision, commit = row["worker_revision"], row["worker_commit"]
-            yield result_of(rows.request_of(row), row["points"], revision, commit, stamp)
+            yield rows.result_of_row(batch, found.to_dict())
 
-    def shares(self, batch_id: str) -> tuple[Share, ...]:
+    def shares(self, batch_id: str, state: RequestState = "completed") -> tuple[Share, ...]:
         """As ``Store.shares``; reads each result."""
         counted: Counter[tuple[str | None, str | None]] = Counter()
-        for found in self._pages(batch_id, "completed"):
+        for found in self._pages(batch_id, state):
             counted[found.get("worker_revision"), found.get("worker_commit")] += 1
         most = sorted(counted.items(), key=lambda each: (-each[1], str(each[0])))
         return tuple(Share(revision=who[0], commit=who[1], results=count) for who, count in most)
@@ -374,6 +372,7 @@ class FirestoreStore:
         heard = counts.pop("heard_at", None) or ""
         row["heartbeat_at"] = max(row["heartbeat_at"], heard)
         empty = {"duplicates": 0, "late": 0, "ended_at": None, "error": None, "ending": None}
+        empty |= {"resumed": None, "terms": None}
         try:
             return rows.batch_of({**empty, **row, **counts})
         except (KeyError, ValueError) as error:

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from typing import Any
 
-from predictions.coordinator.batches import Batch, NewBatch, Progress
+from predictions.coordinator.batches import Batch, NewBatch, Progress, Result, result_of
+from predictions.coordinator.stamp import Stamp
 from predictions.worker.messages import Completion
 from predictions.worker.worker import PredictionRequest
 
@@ -29,6 +30,7 @@ def batch_row(batch: NewBatch, now: datetime) -> dict[str, Any]:
         "reasons": json.dumps([each.model_dump(mode="json") for each in batch.reasons]),
         "break_glass": batch.break_glass and batch.break_glass.model_dump_json(),
         "idempotency_key": batch.idempotency_key,
+        "terms": batch.terms.model_dump_json(),
         "now": text(now),
     }
 
@@ -37,9 +39,21 @@ def batch_of(row: Mapping[str, Any]) -> Batch:
     """The batch that a row holds. Raises ``KeyError`` and ``ValueError`` where it holds none."""
     told = dict(row)
     progress = {name: told.pop(name) for name in Progress.model_fields}
-    for name in ("stamp", "reasons", "break_glass", "ending"):
+    for name in ("stamp", "reasons", "break_glass", "ending", "terms"):
         told[name] = json.loads(told[name]) if told[name] else None
+    told["resumed"] = json.loads(told["resumed"]) if told["resumed"] else []
     return Batch.model_validate({**told, "progress": progress})
+
+
+def resumed_row(batch: Batch, stamp: Stamp | None) -> str:
+    """The field of the verdicts that ``batch`` was resumed on, with ``stamp`` as the last."""
+    return json.dumps([each.model_dump(mode="json") for each in (*batch.resumed, stamp) if each])
+
+
+def result_of_row(batch: Batch, row: Mapping[str, Any]) -> Result:
+    """The result that the row of a completed request holds."""
+    stamp = batch.stamp_of(row["attempt"])
+    return result_of(request_of(row), row["points"], row["worker_revision"], row["worker_commit"], stamp)
 
 
 def request_of(row: Mapping[str, Any]) -> PredictionRequest:

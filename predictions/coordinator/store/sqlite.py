@@ -23,23 +23,22 @@ from predictions.coordinator.batches import (
     Applied,
     Batch,
     BatchState,
-    Claim,
-    Ending,
     NewBatch,
     Progress,
     RequestState,
     Result,
-    Share,
     may_become,
-    result_of,
     running,
 )
+from predictions.coordinator.contracts import Claim
+from predictions.coordinator.ending import Ending, Share
 from predictions.coordinator.exceptions import (
     BatchNotFoundError,
     BatchRunningError,
     KeyReusedError,
     StateError,
 )
+from predictions.coordinator.stamp import Stamp
 from predictions.coordinator.store import rows
 from predictions.coordinator.store.sqlite_schema import prepare, transaction
 from predictions.worker.messages import Completion
@@ -54,9 +53,9 @@ _PAGE = 1000
 _BATCH = ", ".join(name for name in (*Batch.model_fields, *Progress.model_fields) if name != "progress")
 _INSERT_BATCH = """
 INSERT INTO batches (id, game_date, state, slate, dispatch, set_aside, stamp, reasons, break_glass,
-        idempotency_key, created_at, heartbeat_at)
+        idempotency_key, terms, created_at, heartbeat_at)
     VALUES (:id, :game_date, 'pending', :slate, :dispatch, :set_aside, :stamp, :reasons, :break_glass,
-        :idempotency_key, :now, :now)
+        :idempotency_key, :terms, :now, :now)
     RETURNING number"""
 _INSERT_REQUEST = """
 INSERT INTO requests (batch, player_id, player_name, game_id, recent_points)
@@ -116,7 +115,7 @@ class SqliteStore:
             connection.execute("UPDATE batches SET requested = ? WHERE number = ?", (max(count, 0), number))
             return self._need(batch.id)
 
-    def begin(self, batch_id: str, now: datetime) -> Batch:
+    def begin(self, batch_id: str, now: datetime, stamp: Stamp | None = None) -> Batch:
         """As ``Store.begin``."""
         with self._transaction() as connection:
             batch = self._need(batch_id)
@@ -126,9 +125,9 @@ class SqliteStore:
                     raise BatchRunningError(running(batch.game_date, other), other)
             connection.execute(
                 "UPDATE batches SET state = 'pending', rounds = rounds + 1, heartbeat_at = ?, failed = 0,"
-                " dispatched = dispatched - failed, ended_at = NULL, error = NULL, ending = NULL"
+                " dispatched = dispatched - failed, ended_at = NULL, error = NULL, ending = NULL, resumed = ?"
                 " WHERE id = ?",
-                (rows.text(now), batch_id),
+                (rows.text(now), rows.resumed_row(batch, stamp), batch_id),
             )
             connection.execute(
                 "UPDATE requests SET state = 'pending', error = NULL WHERE state = 'failed' AND batch ="
@@ -223,18 +222,17 @@ class SqliteStore:
 
     def results(self, batch_id: str) -> Iterator[Result]:
         """As ``Store.results``."""
-        stamp = self._need(batch_id).stamp
+        batch = self._need(batch_id)
         for row in self._request_rows(batch_id, ("completed",)):
-            revision, commit = row["worker_revision"], row["worker_commit"]
-            yield result_of(rows.request_of(dict(row)), row["points"], revision, commit, stamp)
+            yield rows.result_of_row(batch, dict(row))
 
-    def shares(self, batch_id: str) -> tuple[Share, ...]:
+    def shares(self, batch_id: str, state: RequestState = "completed") -> tuple[Share, ...]:
         """As ``Store.shares``."""
         found = self._read(
             'SELECT worker_revision AS revision, worker_commit AS "commit", count(*) AS results'
-            " FROM requests WHERE batch = ? AND state = 'completed'"
-            " GROUP BY 1, 2 ORDER BY results DESC, 1, 2",
+            " FROM requests WHERE batch = ? AND state = ? GROUP BY 1, 2 ORDER BY results DESC, 1, 2",
             self._find(batch_id)["number"],
+            state,
         )
         return tuple(Share(**dict(row)) for row in found)
 

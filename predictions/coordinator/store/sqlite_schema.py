@@ -6,10 +6,10 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from predictions.coordinator.batches import Stamp
+from predictions.coordinator.stamp import Stamp
 
 #: Written to ``user_version``; a file with a higher one was written by a later version of this module.
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 #: A date has one active batch: the index refuses another, whoever writes it.
 _TABLES = (
@@ -32,6 +32,8 @@ CREATE TABLE batches (
     duplicates INTEGER NOT NULL DEFAULT 0,
     late INTEGER NOT NULL DEFAULT 0,
     stamp TEXT NOT NULL,
+    resumed TEXT NOT NULL DEFAULT '[]',
+    terms TEXT,
     reasons TEXT NOT NULL DEFAULT '[]',
     break_glass TEXT,
     idempotency_key TEXT UNIQUE,
@@ -98,7 +100,12 @@ INSERT INTO requests (batch, player_id, player_name, game_id, recent_points, sta
     "DROP TABLE requests_1",
     "DROP TABLE batches_1",
 )
-_STEPS = {0: _TABLES, 1: _FROM_1}
+#: Version 2 kept no terms, and the verdict of the first start alone.
+_FROM_2 = (
+    "ALTER TABLE batches ADD COLUMN resumed TEXT NOT NULL DEFAULT '[]'",
+    "ALTER TABLE batches ADD COLUMN terms TEXT",
+)
+_STEPS = {0: _TABLES, 1: _FROM_1, 2: _FROM_2}
 
 
 def prepare(connection: sqlite3.Connection) -> None:

@@ -1,0 +1,123 @@
+"""What is asked for, what may be done of it, and what it came to: the values at both ends of a start."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Literal, Protocol
+
+from predictions.coordinator.batches import Batch
+from predictions.coordinator.exceptions import KeyReusedError
+from predictions.coordinator.readiness.verdict import Readiness
+from predictions.coordinator.slate import Slate, read_slate
+from predictions.coordinator.stamp import Terms
+from shared.utils.deployment_checker import Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What is asked for.
+
+    ``slate``: for ``read_slate``; None: the one that comes with the package. ``skip_drift_check``: the
+    emergency bypass of the gate, with ``reason`` and ``actor`` for its log (None: not given; the gate
+    then finds the actor itself). ``skip_readiness_checks``: the same for the readiness checks; neither
+    skips the other. ``wait``: seconds that a rollout may take to be over first.
+    ``min_minutes``: players who are expected to play less are not asked for; None: all are.
+    ``dry_run``: ask the gate and read the slate, start nothing. ``idempotency_key``: the same key again
+    gets the batch that it made; None: each start is its own. ``resume``: go on with that batch where it
+    failed.
+    """
+
+    game_date: date
+    slate: str | Path | None = None
+    skip_drift_check: bool = False
+    skip_readiness_checks: bool = False
+    reason: str | None = None
+    actor: str | None = None
+    wait: float = 0.0
+    min_minutes: float | None = None
+    dry_run: bool = False
+    idempotency_key: str | None = None
+    resume: bool = False
+
+    def terms(self, declared: Terms) -> Terms:
+        """What its batch keeps of it, beside the terms that are ``declared``."""
+        slate = str(self.slate) if self.slate is not None else None
+        return declared.model_copy(
+            update={"caller": self.actor, "slate": slate, "min_minutes": self.min_minutes}
+        )
+
+    def require_same(self, batch: Batch) -> None:
+        """Raise ``KeyReusedError`` unless this is the order that made ``batch``, by the one who made it.
+
+        What it is asked past (a bypass), and for how long it waits, is no part of what is ordered.
+        """
+        asked = {"date": (self.game_date, batch.game_date), "dry run": (self.dry_run, False)}
+        if batch.terms is not None:
+            now, then = self.terms(batch.terms), batch.terms
+            asked |= {
+                "slate": (now.slate, then.slate),
+                "min_minutes": (now.min_minutes, then.min_minutes),
+                "caller": (now.caller, then.caller),
+            }
+        if differs := [name for name, (now, then) in asked.items() if now != then]:
+            raise KeyReusedError(
+                f"this idempotency key started the batch {batch.id} for {batch.game_date}, with another "
+                f"{' and '.join(differs)}: give each order a key of its own",
+                batch,
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """``done`` of ``total`` requests of the batch were handed out, or answered where answers come at once."""
+
+    batch_id: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """What a start or a resumption came to.
+
+    ``how``: ``created``, ``resumed`` (a batch whose coordinator had died went on), ``existing`` (the
+    idempotency key had made it before) or ``dry-run``. ``batch`` None: a dry run. ``verdict`` None: the
+    gate was not asked. ``slate`` None: it was not read.
+    """
+
+    how: Literal["created", "resumed", "existing", "dry-run"]
+    batch: Batch | None
+    verdict: Verdict | None = None
+    slate: Slate | None = None
+
+
+class Gate(Protocol):
+    """What stands before a batch: a verdict, or an exception and no batch."""
+
+    def __call__(self, *, skip: bool, reason: str | None, actor: str | None, wait: float) -> Verdict:
+        """As ``shared.utils.deployment_checker.require_current_worker``."""
+        ...
+
+
+class Ready(Protocol):
+    """What looks at the data before a batch: a verdict, or an exception and no batch."""
+
+    def __call__(self, order: Order, slate: Callable[[], Slate]) -> Readiness | None:
+        """As ``readiness.enforcing.ready_for``; None: nobody declared what ready means."""
+        ...
+
+
+#: Is told what happens, as it happens.
+Tell = Callable[[Verdict | Slate | Step | Readiness], None]
+
+
+def untold(_: Verdict | Slate | Step | Readiness) -> None:
+    """Nobody listens."""
+
+
+def slate_of(order: Order) -> Slate:
+    """The slate that is asked for. Raises ``SlateError``."""
+    return read_slate(order.game_date, order.slate, order.min_minutes)
