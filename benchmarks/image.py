@@ -8,12 +8,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from unittest.mock import patch
 
 from benchmarks.measuring import Row, in_turn, wall
 from benchmarks.worlds import world
-from shared.deployment import assembly, building
-from shared.deployment.selecting import Memory
+from shared.deployment import assembly
+from shared.deployment.calling import Deadline
+from shared.deployment.child_process import pool
 from shared.deployment.testing import HistoryBuilder
 
 MODULES, ROUNDS = 500, 15
@@ -89,8 +89,9 @@ def _subjects(check: Callable[[str], None], change: Callable[[int], None]) -> di
     change(next(changes))
 
     def cold(service: str) -> float:
-        with patch.object(building.process(), "memory", Memory()):  # as a new process has it
-            return wall(lambda: check(service))()
+        pool().close(1)  # what is remembered ends with the process that reads
+        pool().ready(Deadline(60))
+        return wall(lambda: check(service))()
 
     def changed(service: str) -> float:
         check(service)

@@ -12,10 +12,13 @@ from hypothesis import settings
 from support.emulators import firestore_emulator, pubsub_emulator
 from support.world import World
 
+from shared.deployment.child_process import pool
 from shared.deployment.testing import FakeCloudRun
 
 __all__ = ["firestore_emulator", "pubsub_emulator"]  # fixtures for every test
 
+# The process that reads repositories serves all tests of this one, and is measured with it.
+pool().start()
 if "PYTEST_XDIST_WORKER" in os.environ:
     # This worker is measured already; a child that is measured, too, starts at half the speed.
     os.environ.pop("COVERAGE_PROCESS_CONFIG", None)
@@ -23,6 +26,11 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 # How long an example takes says how busy the machine is, and nothing about the code.
 settings.register_profile("gate", deadline=None)
 settings.load_profile("gate")
+
+
+def pytest_sessionfinish() -> None:
+    """Let the process that reads repositories write down what was measured in it."""
+    pool().close(20)
 
 
 @pytest.fixture(autouse=True)

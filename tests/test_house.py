@@ -40,6 +40,7 @@ FLOORS: tuple[frozenset[str], ...] = (
             "acknowledging",
             "break_glass",
             "calling",
+            "child_process",
             "git_process",
             "inventory",
             "keys",
@@ -49,7 +50,7 @@ FLOORS: tuple[frozenset[str], ...] = (
         }
     ),
     frozenset({"sources", "sinks", "telemetry"}),
-    frozenset({"gate", "proving", "selecting", "witnessing"}),
+    frozenset({"child_main", "gate", "proving", "repositories", "selecting", "witnessing"}),
     frozenset({"questions"}),
     frozenset({"building"}),
     frozenset({"assembly"}),

@@ -15,6 +15,7 @@ from shared.deployment import evidence, gate, questions
 from shared.deployment.building import LOAD_SECONDS, Builder, process, work_tree
 from shared.deployment.building import utc_now as utc_now
 from shared.deployment.calling import Deadline, gather
+from shared.deployment.child_process import pool
 from shared.deployment.errors import (
     DriftCheckError,
     DriftConfigError,
@@ -52,6 +53,7 @@ def check(
     judges what would be live once each rollout that is under way has landed. Raises
     ``DriftConfigError``; what could not be found out is a verdict about an unknown.
     """
+    pool().start()  # it loads while others do
     settings = settings or load()
     chosen = {name: settings.service(name) for name in names} or settings.services
     build = Builder(settings)
@@ -94,7 +96,10 @@ def _judged(
     plans = [build.plan(name, one, deadline) for name, one in chosen.items()]
     if after_rollout:
         plans = [replace(plan, live=_Landed(plan.live)) for plan in plans]
-    return gate.check(plans, deadline=deadline, now=now, memory=process().memory)
+    try:
+        return gate.check(plans, deadline=deadline, now=now)
+    finally:
+        build.close()
 
 
 def _undeclared(settings: Settings, deadline: Deadline, now: datetime) -> list[Verdict]:
@@ -145,15 +150,32 @@ def warm(*, settings: Settings | None = None) -> dict[str, Target]:
     }
 
 
-def learn(names: Sequence[str] = (), *, settings: Settings | None = None) -> list[questions.Known]:
-    """Both sides of each service, for the questions beside the verdict. Raises ``SourceError``."""
-    settings = settings or load()
+def why(
+    name: str, what: str, *, settings: Settings | None = None
+) -> tuple[Target, list[questions.Answer] | None]:
+    """Why a path or a commit counts for the service ``name``, as ``questions.why``; and the target."""
+    ((plan, case),) = _sides([name], settings or load())
+    return case.target, plan.repository.ask(questions.why, case, what)
+
+
+def is_live(
+    commit: str, names: Sequence[str] = (), *, settings: Settings | None = None
+) -> dict[str, list[questions.Liveness]]:
+    """Whether ``commit`` is live, by service, as ``questions.is_live``."""
+    return {
+        plan.service: plan.repository.ask(questions.is_live, case, commit)
+        for plan, case in _sides(names, settings or load())
+    }
+
+
+def _sides(names: Sequence[str], settings: Settings) -> list[tuple[gate.Plan, gate.Case]]:
+    """Both sides of each service. Raises ``SourceError``."""
     chosen = {name: settings.service(name) for name in names} or settings.services
     build = Builder(settings)
     build.load(chosen.values())
     deadline = Deadline(max(one.deadline for one in chosen.values()))
     plans = [build.plan(name, one, deadline) for name, one in chosen.items()]
-    return [questions.learn(plan, process().memory) for plan in plans]
+    return [(plan, questions.sides(plan)) for plan in plans]
 
 
 def plan(name: str, *, settings: Settings) -> gate.Plan:
@@ -188,7 +210,9 @@ def selection_at(name: str, ref: str | None, *, settings: Settings | None = None
         service = service.model_copy(update={"target_ref": ref})
     build = Builder(settings)
     build.load([service])
-    return questions.selection_at(build.plan(name, service, Deadline(service.deadline)), process().memory)
+    plan = build.plan(name, service, Deadline(service.deadline))
+    commit = plan.repository.target().commit
+    return commit, plan.repository.ask(questions.selection_at, service.rules, commit)
 
 
 def trace(
@@ -219,7 +243,9 @@ def trace(
     build = Builder(settings)
     build.load([service])
     plan = build.plan(name, service, Deadline(service.deadline))
-    return traced, questions.held_against(plan, process().memory, traced.files)
+    commit = plan.repository.target().commit
+    asked = (service.rules, commit, traced.files)
+    return traced, plan.repository.ask(questions.held_against, *asked)
 
 
 def report_on(name: str | None, *, settings: Settings | None) -> DriftReport:

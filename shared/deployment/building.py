@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from shared.deployment import gate, telemetry
 from shared.deployment.calling import Deadline, gather
+from shared.deployment.child_process import pool
 from shared.deployment.errors import SourceError
-from shared.deployment.facts import Carrier, History, Live, LiveSource, Witness
+from shared.deployment.facts import Carrier, Live, LiveSource, Witness
 from shared.deployment.keys import EvidenceSource, ServiceSettings, is_address
 from shared.deployment.remembering import Borrowed, Kept
-from shared.deployment.selecting import Memory
+from shared.deployment.repositories import Elsewhere, Place, Repository
 from shared.deployment.settings import FILE_NAME, Settings, registry_logins
 from shared.deployment.witnessing import Remembered, Witnessed
 
@@ -32,7 +33,7 @@ T = TypeVar("T")
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
-#: Seconds that loading the libraries may take: GitPython runs git on the way, and that or a disk may hang.
+#: Seconds that loading the libraries may take: a disk may hang.
 LOAD_SECONDS = 30.0
 
 
@@ -46,7 +47,7 @@ _CARRIERS: dict[EvidenceSource, Carrier] = {"registry": "image-label", "health":
 
 
 class Builder:
-    """Makes the plans of one check; services of one repository and ref share one history.
+    """Makes the plans of one check; services of one repository and ref share one.
 
     ``fresh`` asks anew what is kept from earlier checks; ``reused`` says whether anything came from there.
     """
@@ -55,7 +56,8 @@ class Builder:
         self._settings = settings
         self._fresh = fresh
         self._borrowed: list[Borrowed[Any, Any]] = []
-        self._histories: dict[tuple[bool, str, str, float, float], History] = {}
+        self._elsewhere = Elsewhere()
+        self._repositories: dict[Hashable, Repository] = {}
 
     def load(self, services: Collection[ServiceSettings]) -> None:
         """Load the libraries that the check needs, before its clock starts.
@@ -64,19 +66,22 @@ class Builder:
         """
         cloud_run = any(one.live == "cloud-run" for one in services)
         witnesses = any(one.evidence for one in services)
-        load = partial(_load, cloud_run, witnesses)
-        loaded = gather({"libraries": load}, Deadline(LOAD_SECONDS))["libraries"]
-        if isinstance(loaded, SourceError):
-            message = f"git or a library did not load within {LOAD_SECONDS:g} s; does `git version` end?"
-            raise SourceError(message, "timeout", True)
+        deadline = Deadline(LOAD_SECONDS)
+        jobs: dict[str, Callable[[], None]] = {
+            "libraries": partial(_load, cloud_run, witnesses),
+            "reading": partial(pool().ready, deadline),
+        }
+        for loaded in gather(jobs, deadline).values():
+            if isinstance(loaded, SourceError) and loaded.cause == "timeout":
+                raise SourceError(f"a library did not load within {LOAD_SECONDS:g} s", "timeout", True)
+            if isinstance(loaded, SourceError):
+                raise loaded
 
     def plan(self, name: str, service: ServiceSettings, deadline: Deadline) -> gate.Plan:
         """What to check for one service."""
-        return gate.Plan(
+        workload = gate.Workload(
             service=name,
             kind=service.kind,
-            live=self._live(name, service, deadline),
-            history=self._history(service, deadline),
             rules=service.rules,
             policy=service.policy,
             required_env=service.required_env,
@@ -84,6 +89,11 @@ class Builder:
             acknowledged=self._settings.acknowledged,
             config_path=_config_path(self._settings, service),
         )
+        return gate.Plan(workload, self._live(name, service, deadline), self._repository(service, deadline))
+
+    def close(self) -> None:
+        """Nothing more is asked of the plans."""
+        self._elsewhere.close()
 
     def _live(self, name: str, service: ServiceSettings, deadline: Deadline) -> LiveSource:
         if service.live == "ledger":
@@ -107,7 +117,7 @@ class Builder:
     @property
     def reused(self) -> bool:
         """Whether any answer was kept from an earlier check."""
-        return any(each.reused for each in self._borrowed)
+        return self._elsewhere.reused or any(each.reused for each in self._borrowed)
 
     def _witness(self, name: EvidenceSource, service: ServiceSettings) -> Callable[[Deadline], Witness]:
         """Who knows more about the live revisions, once it is known by when."""
@@ -157,7 +167,7 @@ class Builder:
             others="registry" in service.evidence,
         )
 
-    def _history(self, service: ServiceSettings, deadline: Deadline) -> History:
+    def _repository(self, service: ServiceSettings, deadline: Deadline) -> Repository:
         key = (
             service.mirrored,
             service.repository,
@@ -165,34 +175,21 @@ class Builder:
             service.stale_target_limit,
             service.cache_ttl,
         )
-        if key not in self._histories:
-            self._histories[key] = self._new_history(service, deadline)
-        return self._histories[key]
+        if key not in self._repositories:
+            self._repositories[key] = self._elsewhere.at(self._place(service), deadline)
+        return self._repositories[key]
 
-    def _new_history(self, service: ServiceSettings, deadline: Deadline) -> History:
-        from shared.deployment.sources.checkout import Checkout
-        from shared.deployment.sources.mirror import Mirror
-
-        kept = self._borrow(process().targets(service.cache_ttl))
-        if service.mirrored:
-            return Mirror(
-                repository=self._settings.address(service.repository),
-                target_ref=service.target_ref,
-                cache_dir=self._settings.cache_dir,
-                deadline=deadline,
-                environ=self._settings.environ,
-                now=utc_now,
-                stale_target_limit=service.stale_target_limit,
-                kept=kept,
-            )
-        return Checkout(
-            path=self._settings.beside(service.repository),
+    def _place(self, service: ServiceSettings) -> Place:
+        settings, address = self._settings, service.repository
+        return Place(
+            mirrored=service.mirrored,
+            repository=settings.address(address) if service.mirrored else str(settings.beside(address)),
             target_ref=service.target_ref,
-            deadline=deadline,
-            environ=self._settings.environ,
-            now=utc_now,
+            cache_dir=os.path.abspath(settings.cache_dir) if service.mirrored else "",
+            environ=settings.environ,
             stale_target_limit=service.stale_target_limit,
-            kept=kept,
+            cache_ttl=service.cache_ttl,
+            fresh=self._fresh,
         )
 
 
@@ -216,9 +213,6 @@ def work_tree(folder: Path) -> Path | None:
 
 def _load(cloud_run: bool, witnesses: bool) -> None:
     """Loads what will be needed, for its side effect: time."""
-    import shared.deployment.sources.checkout
-    import shared.deployment.sources.mirror
-
     if cloud_run:
         import shared.deployment.sources.cloud_run
     if witnesses:
@@ -231,8 +225,6 @@ class Process:
     """What one process keeps from check to check; see ``process``."""
 
     def __init__(self) -> None:
-        #: What is known of trees and contents is never out of date, so that it serves every check.
-        self.memory = Memory()
         self._lock = threading.Lock()
         self._made: dict[Hashable, Any] = {}
 
@@ -251,10 +243,6 @@ class Process:
     def lives(self, seconds: float) -> Kept[Hashable, Live]:
         """What was live, for so many seconds."""
         return self._once(("lives", seconds), lambda: Kept(seconds))
-
-    def targets(self, seconds: float) -> Kept[tuple[str, str], tuple[str, datetime]]:
-        """What remotes answered, for so many seconds."""
-        return self._once(("targets", seconds), lambda: Kept(seconds))
 
     def _once(self, key: Hashable, make: Callable[[], T]) -> T:
         with self._lock:

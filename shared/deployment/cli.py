@@ -14,7 +14,7 @@ from typing import Any, TextIO, cast
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from shared.deployment import evidence, render, trace_command
+from shared.deployment import render, trace_command
 from shared.deployment.errors import DriftConfigError, DriftGateError
 from shared.deployment.reasons import CAUSE_MEANINGS, REASONS
 from shared.deployment.settings import load, near_misses
@@ -343,15 +343,12 @@ def _warm(arguments: argparse.Namespace) -> int:
 
 
 def _why(arguments: argparse.Namespace) -> int:
-    from shared.deployment import assembly, questions
+    from shared.deployment import assembly
 
-    (known,) = assembly.learn([arguments.service])
-    answers: list[questions.Answer] | None = [questions.why_path(known, arguments.what)]
-    if evidence.is_commit_id(arguments.what) and not known.union.relevant(arguments.what):
-        answers = questions.why_commit(known, arguments.what)
+    target, answers = assembly.why(arguments.service, arguments.what)
     if answers is None:
-        target = render.plain(known.target.ref)
-        print(f"{arguments.what} is not between what is live and {target}: no count holds it")
+        ref = render.plain(target.ref)
+        print(f"{arguments.what} is not between what is live and {ref}: no count holds it")
         return OK
     for answer in answers:
         print(render.reason_chain(answer.path, answer.because, answer.why_not))
@@ -368,12 +365,12 @@ def _files(arguments: argparse.Namespace) -> int:
 
 
 def _is_live(arguments: argparse.Namespace) -> int:
-    from shared.deployment import assembly, questions
+    from shared.deployment import assembly
 
     code = OK
-    for known in assembly.learn(arguments.services):
-        for each in questions.is_live(known, arguments.commit):
-            for line in render.liveness(known.plan.service, arguments.commit, each):
+    for service, found in assembly.is_live(arguments.commit, arguments.services).items():
+        for each in found:
+            for line in render.liveness(service, arguments.commit, each):
                 print(line)
             code = max(code, {True: OK, False: 1, None: UNEXPECTED}[each.live])
     return code

@@ -20,13 +20,14 @@ from shared.deployment.doctor_steps import (
 )
 from shared.deployment.errors import SourceError
 from shared.deployment.evidence import Weighed
-from shared.deployment.facts import Entry, Finding, Live, LiveRevision, Target, Unknown
+from shared.deployment.facts import Entry, Finding, History, Live, LiveRevision, Target, Unknown
 from shared.deployment.gate import Plan
 from shared.deployment.git_process import Git
 from shared.deployment.keys import ServiceSettings
 from shared.deployment.proving import Settled
 from shared.deployment.reasons import REASONS, Decision
 from shared.deployment.relevance.patterns import PathRules
+from shared.deployment.relevance.rules import Rules
 from shared.deployment.relevance.selection import Selection, Union
 from shared.deployment.selecting import Memory, Relevance
 from shared.deployment.settings import Settings, near_misses
@@ -68,7 +69,7 @@ class Patient:
         if git and not service.mirrored:
             jobs["repository"] = lambda: _opened(plan, service, settings, deadline)
         if git:
-            jobs["target"] = plan.history.target
+            jobs["target"] = plan.repository.target
         answers = gather(jobs, deadline)
         live, target = answers["live"], answers.get("target")
         unasked = SourceError("git does not run", "history-unavailable")
@@ -107,12 +108,17 @@ class Patient:
 
 def _opened(plan: Plan, service: ServiceSettings, settings: Settings, deadline: Deadline) -> str:
     """``full`` or ``shallow``. Raises ``SourceError`` where the repository does not open."""
-    plan.history.resolve(())
+    plan.repository.ask(_open)
     cwd = str(settings.beside(service.repository))
     answer = Git(cwd=cwd, environ=settings.environ, deadline=deadline).run(
         "rev-parse", "--is-shallow-repository"
     )
     return "shallow" if answer.strip() == b"true" else "full"
+
+
+def _open(history: History, _: Memory) -> None:
+    """Raises ``SourceError`` where the repository cannot be opened."""
+    history.resolve(())
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,21 +154,21 @@ def _learn(patient: Patient) -> _Learned | SourceError:
         return SourceError("the history is not known", "history-unavailable")
 
     def ask() -> _Learned:
-        claims = [one.evidence for one in live.revisions] if isinstance(live, Live) else []
-        disputed = proving.disputed(live) if isinstance(live, Live) else set()
-        resolved = plan.history.resolve(disputed | evidence.ids(claim for each in claims for claim in each))
-        relevance = Relevance(plan.history, Memory())
-        relevance.prepare([(plan.rules, target.commit)])
-        selection = relevance.of(plan.rules, target.commit)
-        settled = (
-            proving.settled(plan.history, relevance, plan.rules, target.commit, live, resolved)
-            if isinstance(live, Live)
-            else None
-        )
-        union = Union(plan.rules, (selection,))
-        return _Learned(resolved, settled, relevance.files(target.commit), selection, union)
+        known = live if isinstance(live, Live) else None
+        return plan.repository.ask(_learned, plan.workload.rules, known, target.commit)
 
     return gather({"the repository": ask}, patient.deadline)["the repository"]
+
+
+def _learned(history: History, memory: Memory, rules: Rules, live: Live | None, target: str) -> _Learned:
+    claims = [one.evidence for one in live.revisions] if live else []
+    disputed = proving.disputed(live) if live else set()
+    resolved = history.resolve(disputed | evidence.ids(claim for each in claims for claim in each))
+    relevance = Relevance(history, memory)
+    relevance.prepare([(rules, target)])
+    selection = relevance.of(rules, target)
+    settled = proving.settled(history, relevance, rules, target, live, resolved) if live else None
+    return _Learned(resolved, settled, relevance.files(target), selection, Union(rules, (selection,)))
 
 
 def _not_learned(step: str, patient: Patient, error: SourceError) -> Step:
@@ -254,7 +260,7 @@ def _paths(patient: Patient, learned: _Learned) -> Iterator[Step]:
     """Each pattern with the number of files that it matches at the target."""
     patterns = patient.service.paths
     if patterns is None:
-        if patient.plan and patient.plan.rules.by_patterns_alone:
+        if patient.plan and patient.plan.workload.rules.by_patterns_alone:
             says = f"none declared: each of the {len(learned.files)} files counts"
             yield Step("paths", patient.name, "ok", says)
         return

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -32,6 +32,7 @@ from shared.deployment.relevance.patterns import PathRules
 from shared.deployment.relevance.rules import Rules
 from shared.deployment.relevance.selection import Union
 from shared.deployment.report import Compared, DriftReport
+from shared.deployment.repositories import Repository
 from shared.deployment.selecting import Memory, Relevance
 from shared.deployment.tally import Pair, Tally, fold
 from shared.deployment.verdict import Policy, Verdict, judge
@@ -49,8 +50,8 @@ class Sink(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What is to be checked for one service. Services of one repository and ref share one ``history``.
+class Workload:
+    """What is declared of one service.
 
     ``required_env`` are the names of the variables that a live revision must have, ``pins`` the values that
     it must have. ``acknowledged`` is what the settings at hand acknowledge; ``config_path`` is the file of
@@ -59,8 +60,6 @@ class Plan:
 
     service: str
     kind: Kind
-    live: LiveSource
-    history: History
     rules: Rules
     policy: Policy
     required_env: tuple[str, ...] = ()
@@ -70,38 +69,48 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class _Case:
-    """A plan with both sides known: the facts to compare."""
+class Plan:
+    """A workload and whom to ask about it. Those of one repository and ref share one ``repository``."""
 
-    plan: Plan
+    workload: Workload
+    live: LiveSource
+    repository: Repository
+
+    @property
+    def service(self) -> str:
+        """The name of the service."""
+        return self.workload.service
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A workload with both sides known: the facts to compare."""
+
+    workload: Workload
     live: Live
     target: Target
 
     def unknown(self, unknown: Unknown) -> DriftReport:
         """The report where these facts could not be compared."""
-        plan = self.plan
-        return report.unknown_report(plan.service, plan.kind, unknown, live=self.live, target=self.target)
+        workload = self.workload
+        return report.unknown_report(
+            workload.service, workload.kind, unknown, live=self.live, target=self.target
+        )
 
 
-def check(
-    plans: Sequence[Plan], *, deadline: Deadline, now: datetime, memory: Memory | None = None
-) -> list[Verdict]:
+def check(plans: Sequence[Plan], *, deadline: Deadline, now: datetime) -> list[Verdict]:
     """A verdict for each plan, in their order, within ``deadline``; ``now`` (UTC) dates the drift.
-
-    ``memory`` is what the process knows of trees and contents already; None: nothing.
 
     Never raises for a source that failed: that is a verdict about an unknown.
     """
-    memory = memory or Memory()
     cases, reports = _ask(plans, deadline)
-    for history in {id(case.plan.history): case.plan.history for case in cases}.values():
-        of_history = [case for case in cases if case.plan.history is history]
+    for repository, of_one in _by_repository(plans, cases):
         try:
-            reports.update(_compare(history, of_history, now, memory))
+            reports.update(repository.ask(compare, of_one, now))
         except SourceError as error:
-            reports.update({case.plan.service: case.unknown(Unknown.of(error)) for case in of_history})
-    verdicts = [judge(reports[plan.service], plan.policy, now) for plan in plans]
-    return _acknowledged(plans, verdicts, now, memory)
+            reports.update({case.workload.service: case.unknown(Unknown.of(error)) for case in of_one})
+    verdicts = [judge(reports[plan.service], plan.workload.policy, now) for plan in plans]
+    return _acknowledged(plans, verdicts, now)
 
 
 def write(verdicts: Iterable[Verdict], sinks: Sequence[Sink]) -> None:
@@ -115,84 +124,96 @@ def write(verdicts: Iterable[Verdict], sinks: Sequence[Sink]) -> None:
                 log.warning("%s could not keep the verdict on %s: %s", name, verdict.service, error)
 
 
-def _ask(plans: Sequence[Plan], deadline: Deadline) -> tuple[list[_Case], dict[str, DriftReport]]:
+def _ask(plans: Sequence[Plan], deadline: Deadline) -> tuple[list[Case], dict[str, DriftReport]]:
     """1. The plans with both sides known, and an unknown report for each of the others."""
     jobs: dict[object, Callable[[], Live | Target]] = {plan.service: plan.live.read for plan in plans}
-    jobs |= {id(plan.history): plan.history.target for plan in plans}
+    jobs |= {id(plan.repository): plan.repository.target for plan in plans}
     answers = gather(jobs, deadline)
-    cases: list[_Case] = []
+    cases: list[Case] = []
     reports: dict[str, DriftReport] = {}
     for plan in plans:
-        live, target = answers[plan.service], answers[id(plan.history)]
+        live, target = answers[plan.service], answers[id(plan.repository)]
         if isinstance(live, Live):
-            live = declared.with_required(live, plan.required_env)
+            live = declared.with_required(live, plan.workload.required_env)
         if isinstance(live, Live) and isinstance(target, Target):
-            cases.append(_Case(plan, live, target))
+            cases.append(Case(plan.workload, live, target))
         else:
-            reports[plan.service] = _one_sided(plan, live, target)
+            reports[plan.service] = _one_sided(plan.workload, live, target)
     return cases, reports
 
 
-def _one_sided(plan: Plan, live: object, target: object) -> DriftReport:
+def _one_sided(workload: Workload, live: object, target: object) -> DriftReport:
     """The unknown report that keeps what one side did answer; what serves is the first question."""
     error = next(each for each in (live, target) if isinstance(each, SourceError))
     return report.unknown_report(
-        plan.service,
-        plan.kind,
+        workload.service,
+        workload.kind,
         Unknown.of(error),
         live=live if isinstance(live, Live) else None,
         target=target if isinstance(target, Target) else None,
     )
 
 
-def _compare(
-    history: History, cases: Sequence[_Case], now: datetime, memory: Memory
-) -> dict[str, DriftReport]:
-    """2. to 6. for the services of one history."""
+def _by_repository(plans: Sequence[Plan], cases: Sequence[Case]) -> Iterator[tuple[Repository, list[Case]]]:
+    """Each repository with the cases that are compared in it."""
+    where = {plan.service: plan.repository for plan in plans}
+    for repository in {id(each): each for each in where.values()}.values():
+        of_one = [case for case in cases if where[case.workload.service] is repository]
+        if of_one:
+            yield repository, of_one
+
+
+def compare(history: History, memory: Memory, cases: Sequence[Case], now: datetime) -> dict[str, DriftReport]:
+    """2. to 6. for the services of one history; ``memory`` is what is known of trees and contents already.
+
+    Raises ``SourceError``.
+    """
     target = cases[0].target.commit
     resolved = history.resolve(_ids(cases))
     relevance = Relevance(history, memory)
     # All at once: the number of git processes does not grow with the services.
     relevance.prepare(
-        [(case.plan.rules, end) for case in cases for end in proving.ends(case.live, target, resolved)]
+        [(case.workload.rules, end) for case in cases for end in proving.ends(case.live, target, resolved)]
     )
     known = [
-        (case, proving.settled(history, relevance, case.plan.rules, target, case.live, resolved))
+        (case, proving.settled(history, relevance, case.workload.rules, target, case.live, resolved))
         for case in cases
     ]
     wanted = [
-        _Wanted(case.plan, live, settled.union)
+        _Wanted(case.workload, live, settled.union)
         for case, settled in known
         for live in settled.commits
         if live != target
     ]
     counted = _count(history, relevance, wanted, target, now)
     return {
-        case.plan.service: _report(case, settled, counted, resolved, memory, now) for case, settled in known
+        case.workload.service: _report(case, settled, counted, resolved, history, memory, now)
+        for case, settled in known
     }
 
 
 def _report(
-    case: _Case,
+    case: Case,
     settled: Settled,
     counted: Mapping[tuple[str, str], Tally | Unknown],
     resolved: Mapping[str, str | Unknown],
+    history: History,
     memory: Memory,
     now: datetime,
 ) -> DriftReport:
     """6. The report on one service, with what it pins held against what is live."""
-    service, union = case.plan.service, settled.union
+    service, union = case.workload.service, settled.union
     if union.nothing is not None:
         return case.unknown(_nothing_relevant(service, union.nothing))
     try:
-        live = declared.with_pins(settled.live, _due(case.plan, case.target.commit, memory))
+        live = declared.with_pins(settled.live, _due(history, memory, case.workload, case.target.commit))
     except SourceError as error:
         return case.unknown(Unknown.of(error))
     compared = [Compared(one, counted.get((service, str(one.commit)))) for one in settled.weighed]
     return report.compare(service, live, case.target, compared, resolved, union.findings(), now)
 
 
-def _ids(cases: Iterable[_Case]) -> set[str]:
+def _ids(cases: Iterable[Case]) -> set[str]:
     """Every commit id that any evidence names."""
     claims = [revision.evidence for case in cases for revision in case.live.revisions]
     claims += [case.live.service_claims for case in cases]
@@ -201,12 +222,12 @@ def _ids(cases: Iterable[_Case]) -> set[str]:
     )
 
 
-def _due(plan: Plan, target: str, memory: Memory) -> list[Due]:
+def _due(history: History, memory: Memory, workload: Workload, target: str) -> list[Due]:
     """What the service pins, with the values that the target's files say."""
-    paths = sorted({pin.path for pin in plan.pins if pin.path is not None})
-    contents = _contents_at(plan.history, target, paths, memory) if paths else {}
+    paths = sorted({pin.path for pin in workload.pins if pin.path is not None})
+    contents = _contents_at(history, target, paths, memory) if paths else {}
     texts = {path: content.decode("utf-8", "replace") for path, content in contents.items()}
-    return [Due.of(pin, texts) for pin in plan.pins]
+    return [Due.of(pin, texts) for pin in workload.pins]
 
 
 def _nothing_relevant(service: str, why: str) -> Unknown:
@@ -221,7 +242,7 @@ def _nothing_relevant(service: str, why: str) -> Unknown:
 class _Wanted:
     """A service's live commit that is to be counted against the target."""
 
-    plan: Plan
+    workload: Workload
     live: str
     union: Union
 
@@ -230,7 +251,7 @@ def _count(
     history: History, relevance: Relevance, wanted: Sequence[_Wanted], target: str, now: datetime
 ) -> Mapping[tuple[str, str], Tally | Unknown]:
     """5. For each service and live commit what stands between it and the target, from one walk."""
-    keys = [(each.plan.service, each.live) for each in wanted]
+    keys = [(each.workload.service, each.live) for each in wanted]
     if not wanted:
         return {}
     latest = now.timestamp() + lineage.CLOCK_TOLERANCE_S
@@ -243,7 +264,7 @@ def _count(
                 each.union.relevant,
                 each.union.because,
                 frozenset(filter(each.union.relevant, nets[each.live, target])),
-                _watch(each.plan.policy, now),
+                _watch(each.workload.policy, now),
                 latest,
             )
             for each in wanted
@@ -266,36 +287,39 @@ def _redate(history: History, tallies: Iterable[Tally], target: str, latest: flo
             tally.below = below.get(depth)
 
 
-def _acknowledged(
-    plans: Sequence[Plan], verdicts: Iterable[Verdict], now: datetime, memory: Memory
-) -> list[Verdict]:
+def _acknowledged(plans: Sequence[Plan], verdicts: Iterable[Verdict], now: datetime) -> list[Verdict]:
     """8. The verdicts with what is acknowledged, at hand or at the target; only a refusal asks for it."""
     told: dict[tuple[int, str, str], tuple[Acknowledgement, ...]] = {}
     answers = []
     for plan, judged in zip(plans, verdicts, strict=True):
-        verdict = acknowledging.applied(judged, plan.acknowledged, now)
+        ours, path = plan.workload.acknowledged, plan.workload.config_path
+        verdict = acknowledging.applied(judged, ours, now)
         target = verdict.report.target
         if target and acknowledging.may_cover(verdict):
-            place = (id(plan.history), target.commit, plan.config_path)
+            place = (id(plan.repository), target.commit, path)
             if place not in told:
-                told[place] = _told_at(plan.history, target.commit, plan.config_path, memory)
-            verdict = acknowledging.applied(judged, (*plan.acknowledged, *told[place]), now)
+                told[place] = _told_at(plan.repository, target.commit, path)
+            verdict = acknowledging.applied(judged, (*ours, *told[place]), now)
         answers.append(verdict)
     return answers
 
 
-def _told_at(history: History, commit: str, path: str, memory: Memory) -> tuple[Acknowledgement, ...]:
+def _told_at(repository: Repository, commit: str, path: str) -> tuple[Acknowledgement, ...]:
     """What the file ``path`` of ``commit`` acknowledges; nothing where it cannot be read, which is logged."""
     where = f"{path} at {commit[:12]}"
     try:
-        content = _contents_at(history, commit, [path], memory).get(path)
+        read = repository.ask(acknowledged_at, commit, path)
     except SourceError as error:
         log.warning("%s: what it acknowledges could not be read: %s", where, error)
         return ()
-    read = acknowledging.read(content or b"")
     for complaint in read.complaints:
         log.warning("%s: %s", where, complaint)
     return read.acknowledged
+
+
+def acknowledged_at(history: History, memory: Memory, commit: str, path: str) -> acknowledging.Read:
+    """What the file ``path`` of ``commit`` acknowledges. Raises ``SourceError``."""
+    return acknowledging.read(_contents_at(history, commit, [path], memory).get(path) or b"")
 
 
 def _contents_at(history: History, commit: str, paths: Collection[str], memory: Memory) -> dict[str, bytes]:

@@ -406,7 +406,7 @@ def _read_now(fd: int) -> bytes:
 
 
 @atexit.register
-def _kill_all() -> None:
+def end_all() -> None:
     """A git that runs on a thread which nobody waits for has a session of its own: Ctrl-C misses it."""
     until = time.monotonic() + REAP_S
     while _starting and time.monotonic() < until:

@@ -8,9 +8,10 @@ from itertools import accumulate
 
 from shared.deployment import evidence, lineage, proving
 from shared.deployment.errors import DriftConfigError, SourceError
-from shared.deployment.facts import Commit, Live, Target, Unknown
-from shared.deployment.gate import Plan
+from shared.deployment.facts import Commit, History, Unknown
+from shared.deployment.gate import Case, Plan
 from shared.deployment.relevance.patterns import PathRules, path_rules
+from shared.deployment.relevance.rules import Rules
 from shared.deployment.relevance.selection import Selection, Union
 from shared.deployment.selecting import Memory, Relevance
 
@@ -28,9 +29,8 @@ class Share:
 class Known:
     """Both sides of one service and what is relevant between them."""
 
-    plan: Plan
-    live: Live
-    target: Target
+    case: Case
+    history: History
     shares: tuple[Share, ...]
     relevance: Relevance
     union: Union
@@ -41,18 +41,23 @@ class Known:
         return sorted({share.commit for share in self.shares if isinstance(share.commit, str)})
 
 
-def learn(plan: Plan, memory: Memory) -> Known:
-    """Ask for both sides of ``plan``. Raises ``SourceError`` where one cannot be known."""
-    live, target = plan.live.read(), plan.history.target()
+def sides(plan: Plan) -> Case:
+    """Both sides of ``plan``. Raises ``SourceError`` where one cannot be known."""
+    return Case(plan.workload, plan.live.read(), plan.repository.target())
+
+
+def learn(history: History, memory: Memory, case: Case) -> Known:
+    """What the repository says of both sides. Raises ``SourceError``."""
+    live, rules = case.live, case.workload.rules
     marks = evidence.ids(e for each in live.revisions for e in each.evidence)
-    resolved = plan.history.resolve(marks | proving.disputed(live))
-    relevance = Relevance(plan.history, memory)
-    settled = proving.settled(plan.history, relevance, plan.rules, target.commit, live, resolved)
+    resolved = history.resolve(marks | proving.disputed(live))
+    relevance = Relevance(history, memory)
+    settled = proving.settled(history, relevance, rules, case.target.commit, live, resolved)
     shares = tuple(
         Share(each.revision, each.percent, one.commit)
         for each, one in zip(live.revisions, settled.weighed, strict=True)
     )
-    return Known(plan, settled.live, target, shares, relevance, settled.union)
+    return Known(case, history, shares, relevance, settled.union)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +69,28 @@ class Answer:
     why_not: str = ""
 
 
+def why(history: History, memory: Memory, case: Case, what: str) -> list[Answer] | None:
+    """Whether and why ``what`` counts: one answer for a path, one for each path of a commit.
+
+    None: a commit that is not between what is live and the target, so no count of the service holds it.
+    Raises ``SourceError``, also for a commit that the history does not know.
+    """
+    known = learn(history, memory, case)
+    if evidence.is_commit_id(what) and not known.union.relevant(what):
+        return why_commit(known, what)
+    return [why_path(known, what)]
+
+
 def why_path(known: Known, path: str) -> Answer:
     """Whether and why ``path`` counts for the service at either end."""
     union = known.union
     if union.relevant(path):
         return Answer(path, union.because(path))
-    if not any(path in known.relevance.files(commit) for commit in (known.target.commit, *known.commits)):
+    if not any(
+        path in known.relevance.files(commit) for commit in (known.case.target.commit, *known.commits)
+    ):
         return Answer(path, (), "no file of that name at either end")
-    ignored = PathRules(known.plan.rules.ignore)
+    ignored = PathRules(known.case.workload.rules.ignore)
     if ignored.relevant(path):
         return Answer(path, (), f"ignore: {ignored.matching(path)}")
     return Answer(path, (), _left_out(union, path))
@@ -83,25 +102,24 @@ def why_commit(known: Known, commit: str) -> list[Answer] | None:
     None: the commit is not between what is live and the target, so no count of the service holds it.
     Raises ``SourceError`` for a commit that the history does not know.
     """
-    sha = _resolved(known.plan, commit)
+    sha = _resolved(known.history, commit)
     found = _between(known, [sha]).get(sha)
     return None if found is None else [why_path(known, path) for path in found.paths]
 
 
 def _between(known: Known, wanted: Collection[str]) -> dict[str, Commit]:
     """Those of ``wanted`` that stand between a live commit and the target."""
-    walked = known.plan.history.walk([known.target.commit, *known.commits])
+    walked = known.history.walk([known.case.target.commit, *known.commits])
     return {commit.sha: commit for commit in walked if commit.sha in wanted}
 
 
-def selection_at(plan: Plan, memory: Memory) -> tuple[str, Selection]:
-    """The target commit of ``plan`` and what is relevant there, each path with its reasons."""
-    commit = plan.history.target().commit
-    relevance = Relevance(plan.history, memory)
-    relevance.prepare([(plan.rules, commit)])
-    union = Union(plan.rules, (relevance.of(plan.rules, commit),))
+def selection_at(history: History, memory: Memory, rules: Rules, commit: str) -> Selection:
+    """What is relevant at ``commit``, each path with its reasons. Raises ``SourceError``."""
+    relevance = Relevance(history, memory)
+    relevance.prepare([(rules, commit)])
+    union = Union(rules, (relevance.of(rules, commit),))
     because = {path: union.because(path) for path in sorted(relevance.files(commit)) if union.relevant(path)}
-    return commit, replace(union.ends[0], because=because)
+    return replace(union.ends[0], because=because)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,17 +138,18 @@ class Loaded:
     ignored: tuple[str, ...]
 
 
-def held_against(plan: Plan, memory: Memory, paths: Collection[str]) -> Loaded:
-    """Those of ``paths``, which a run has loaded, that the target commit of ``plan`` holds, and what counts.
+def held_against(
+    history: History, memory: Memory, rules: Rules, commit: str, paths: Collection[str]
+) -> Loaded:
+    """Those of ``paths``, which a run has loaded, that ``commit`` holds, and what counts there by ``rules``.
 
-    What git does not hold is left out; for a path behind a link the link counts.
+    What git does not hold is left out; for a path behind a link the link counts. Raises ``SourceError``.
     """
-    commit = plan.history.target().commit
-    relevance = Relevance(plan.history, memory)
-    relevance.prepare([(plan.rules, commit)])
-    union, listing = Union(plan.rules, (relevance.of(plan.rules, commit),)), relevance.files(commit)
+    relevance = Relevance(history, memory)
+    relevance.prepare([(rules, commit)])
+    union, listing = Union(rules, (relevance.of(rules, commit),)), relevance.files(commit)
     files = sorted({place for path in paths for place in _steps(path) if place in listing})
-    ignored = path_rules(None, plan.rules.ignore)
+    ignored = path_rules(None, rules.ignore)
     uncounted = [path for path in files if not union.relevant(path)]
     return Loaded(
         commit,
@@ -166,16 +185,17 @@ class Liveness:
     count: int = 0
 
 
-def is_live(known: Known, commit: str) -> list[Liveness]:
+def is_live(history: History, memory: Memory, case: Case, commit: str) -> list[Liveness]:
     """For each live revision whether ``commit`` is part of what it runs, and if not, what is missing.
 
-    Raises ``SourceError`` for a commit that the history does not know.
+    Raises ``SourceError``, also for a commit that the history does not know.
     """
-    sha = _resolved(known.plan, commit)
+    known = learn(history, memory, case)
+    sha = _resolved(known.history, commit)
     lives = [live for live in known.commits if live != sha]
     lacking: set[str] = set()
     missing: dict[str, list[str]] = {live: [] for live in lives}
-    for each, reach in lineage.trace(known.plan.history.walk([sha, *lives]), sha, lives):
+    for each, reach in lineage.trace(known.history.walk([sha, *lives]), sha, lives):
         for bit, live in enumerate(lives):
             if reach.by_target and not reach.by_live >> bit & 1:
                 if each.sha == sha:
@@ -196,9 +216,9 @@ def _liveness(
     return Liveness(share, False, missing=tuple(lines[:20]), count=len(lines))
 
 
-def _resolved(plan: Plan, commit: str) -> str:
+def _resolved(history: History, commit: str) -> str:
     text = commit.strip().lower()
-    found = plan.history.resolve([text]).get(text) if evidence.is_commit_id(text) else None
+    found = history.resolve([text]).get(text) if evidence.is_commit_id(text) else None
     if isinstance(found, str):
         return found
     if found is None:

@@ -266,8 +266,9 @@ CAUSE_MEANINGS: dict[Cause, tuple[str, str]] = {
         "read the message; if it persists, report it with that text",
     ),
     "gate-error": (
-        "the gate itself could not run (a broken configuration, an unexpected error); "
-        "seen only under a bypass",
-        "run `deployment-drift check` to see the error on its own",
+        "the gate itself could not run: a broken configuration or an unexpected error under a bypass, or the "
+        "process in which it reads repositories could not be started or was killed",
+        "run `deployment-drift check` to see the error on its own; give the process memory, and room for "
+        "another one",
     ),
 }

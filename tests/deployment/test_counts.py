@@ -21,6 +21,7 @@ from shared.deployment.lineage import CLOCK_TOLERANCE_S
 from shared.deployment.relevance.patterns import PathRules
 from shared.deployment.relevance.rules import Rules
 from shared.deployment.report import Compared, DriftReport, compare
+from shared.deployment.repositories import Here
 from shared.deployment.sources.checkout import Checkout
 from shared.deployment.testing import HistoryBuilder
 from shared.deployment.verdict import Policy
@@ -60,14 +61,12 @@ def reports_on(folder: Path, target: str, lives: list[list[str]]) -> list[DriftR
         now=lambda: NOW,
         stale_target_limit=0,
     )
+    repository = Here(history)
     plans = [
         gate.Plan(
-            service=f"s{number}",
-            kind="service",
-            live=Serving(commits),
-            history=history,
-            rules=RULES,
-            policy=Policy(),
+            gate.Workload(service=f"s{number}", kind="service", rules=RULES, policy=Policy()),
+            Serving(commits),
+            repository,
         )
         for number, commits in enumerate(lives)
     ]

@@ -25,6 +25,7 @@ from shared.deployment import gate, render
 from shared.deployment.calling import Deadline
 from shared.deployment.facts import CAUSES, Kind
 from shared.deployment.relevance.rules import Rules
+from shared.deployment.repositories import Here
 from shared.deployment.sources.cloud_run import CloudRun
 from shared.deployment.verdict import Outcome, Policy, Verdict
 
@@ -353,15 +354,14 @@ def judged(case: Case, wire: Wire, clients: WiredClients, history: Remembered) -
         clients=clients,
         now=lambda: NOW,
     )
-    plan = gate.Plan(
+    workload = gate.Workload(
         service=W,
         kind=case.kind,
-        live=live,
-        history=history,
         rules=Rules(paths=("/worker/",)),
         policy=Policy(max_drift_age=None),
         required_env=("MODEL",) if case.kind == "job" and "variables" in case.changed else (),
     )
+    plan = gate.Plan(workload, live, Here(history))
     [verdict] = gate.check([plan], deadline=deadline, now=NOW)
     return verdict
 

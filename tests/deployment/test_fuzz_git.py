@@ -24,6 +24,7 @@ from shared.deployment.calling import Deadline
 from shared.deployment.facts import CAUSES, Evidence, History, Live, LiveRevision
 from shared.deployment.git_process import Git
 from shared.deployment.relevance.rules import Rules
+from shared.deployment.repositories import Here
 from shared.deployment.sources.checkout import Checkout
 from shared.deployment.sources.mirror import Mirror
 from shared.deployment.verdict import Policy, Verdict
@@ -89,14 +90,9 @@ def line(tmp_path_factory: pytest.TempPathFactory) -> Line:
 
 
 def judged(history: History, commit: str) -> Verdict:
-    plan = gate.Plan(
-        service="w",
-        kind="service",
-        live=Deployed(commit),
-        history=history,
-        rules=Rules(),
-        policy=Policy(max_drift_age=None),
-    )
+    policy = Policy(max_drift_age=None)
+    workload = gate.Workload(service="w", kind="service", rules=Rules(), policy=policy)
+    plan = gate.Plan(workload, Deployed(commit), Here(history))
     [verdict] = gate.check([plan], deadline=Deadline(60), now=NOW)
     return verdict
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 import pytest
 from google.cloud import run_v2
 from support.world import WORKER, World, codes
 
+from shared.deployment import assembly, gate
+from shared.deployment.calling import Deadline
 from shared.deployment.declared import Pin
 from shared.deployment.errors import DriftConfigError, SourceError
+from shared.deployment.repositories import Here
 from shared.deployment.sources.checkout import Checkout
 
 MANIFEST = "models/manifest.json"
@@ -174,9 +179,14 @@ def test_a_pin_says_where_its_value_is_from() -> None:
     assert Pin(label="a", equals="x").path is None
 
 
-def test_a_file_that_cannot_be_read_leaves_the_other_services_alone(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+class Broken(Checkout):
+    """A repository whose contents cannot be read."""
+
+    def contents(self, blobs: Collection[str]) -> Mapping[str, bytes]:
+        raise SourceError("the disk is gone", "history-unavailable")
+
+
+def test_a_file_that_cannot_be_read_leaves_the_other_services_alone(world: World) -> None:
     """What fails for one service makes that one unknown, and no other."""
     pinned(world, f'env = "V"\nfile = "{MANIFEST}#production.path"')
     world.toml += '[services.other]\npaths = ["/shared/"]\n'
@@ -185,11 +195,20 @@ def test_a_file_that_cannot_be_read_leaves_the_other_services_alone(
     for name in (WORKER, "other"):
         world.cloud.deploy(name, commit=head, env={"V": "p"})
 
-    def broken(*_: object) -> None:
-        raise SourceError("the disk is gone", "history-unavailable")
-
-    monkeypatch.setattr(Checkout, "contents", broken)
-    worker, other = world.outcome().services
+    settings = world.settings()
+    plans = [assembly.plan(name, settings=settings) for name in settings.services]
+    broken = Here(
+        Broken(
+            path=world.folder,
+            target_ref="main",
+            deadline=Deadline(60),
+            environ=settings.environ,
+            now=assembly.utc_now,
+            stale_target_limit=0,
+        )
+    )
+    plans = [replace(each, repository=broken) for each in plans]
+    worker, other = gate.check(plans, deadline=Deadline(60), now=assembly.utc_now())
     assert (worker.decision, worker.report.unknown and worker.report.unknown.cause) == (
         "deny",
         "history-unavailable",

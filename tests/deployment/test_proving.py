@@ -13,7 +13,6 @@ from shared.deployment.calling import Deadline
 from shared.deployment.facts import Content, Live, LiveRevision, LiveSource
 from shared.deployment.fingerprint import SECRETS
 from shared.deployment.gate import Plan
-from shared.deployment.selecting import Memory
 from shared.deployment.verdict import Reason, Verdict
 
 FILE = "predictions/worker/worker.py"
@@ -183,8 +182,8 @@ def test_is_live_goes_by_the_files_too(world: World) -> None:
     """The label says that the fix is live; the files say that it is not."""
     fix = world.change()
     world.cloud.deploy(WORKER, commit=fix)
-    known = questions.learn(plan(world, files_of(world, world.first)), Memory())
-    (answer,) = questions.is_live(known, fix)
+    ours = plan(world, files_of(world, world.first))
+    (answer,) = ours.repository.ask(questions.is_live, questions.sides(ours), fix)
     assert (answer.live, answer.count) == (False, 1)
 
 

@@ -1,0 +1,257 @@
+"""What is read in a repository is read in a process that ends: at the deadline, with its parent, alone."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.world import WORKER, World
+
+from shared.deployment import child_process
+from shared.deployment.calling import Deadline
+from shared.deployment.child_process import Child, Pool
+from shared.deployment.errors import SourceError
+
+#: A pattern and a text that hold the interpreter for longer than anybody waits.
+FOR_EVER = (r"(a+)+$", "a" * 60 + "b")
+PATIENCE = Deadline(60)
+
+
+@pytest.fixture
+def child() -> Iterator[Child]:
+    ours = Child()
+    yield ours
+    ours.end()
+
+
+def ended(pid: int) -> None:
+    """Returns when the process has ended; pytest's own limit is the only one."""
+    while True:
+        try:
+            state = Path("/proc", str(pid), "stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            return
+        if state == "Z":
+            return
+        time.sleep(0.01)
+
+
+def test_it_answers_by_the_name_of_a_function(child: Child) -> None:
+    assert child.call(os.path.join, ("a", "b"), PATIENCE) == "a/b"
+    assert child.call(os.getpid, (), PATIENCE) == child.pid != os.getpid()
+
+
+def test_an_answer_and_a_question_of_any_size(child: Child) -> None:
+    """Both pipes are full at once: neither side may wait for the other."""
+    text = "x" * 3_000_000
+    assert child.call(str.upper, (text,), PATIENCE) == text.upper()
+
+
+def test_what_is_raised_there_is_raised_here(child: Child) -> None:
+    """A bug with the place where it happened; the process goes on."""
+    with pytest.raises(ZeroDivisionError) as raised:
+        child.call(divmod, (1, 0), PATIENCE)
+    assert "Traceback" in raised.value.__notes__[0]
+    assert child.call(len, ("abc",), PATIENCE) == 3
+
+
+def test_what_cannot_cross_is_an_error_and_no_end(child: Child) -> None:
+    with pytest.raises(RuntimeError, match="pickle"):
+        child.call(_lock, (), PATIENCE)
+    assert child.call(len, ("abc",), PATIENCE) == 3
+
+
+def test_work_that_holds_the_interpreter_ends_at_the_deadline(child: Child) -> None:
+    """No thread could stop it: nothing else runs while a pattern is matched."""
+    child.ready(PATIENCE)
+    with pytest.raises(SourceError) as raised:
+        child.call(re.match, FOR_EVER, Deadline(0.5))  # on a machine of any speed
+    assert (raised.value.cause, raised.value.retryable) == ("timeout", True)
+    assert not child.alive
+    ended(child.pid)
+
+
+def test_a_process_that_is_killed_is_an_error_of_the_gate(child: Child) -> None:
+    """By the system that has no memory left, say."""
+    child.ready(PATIENCE)
+    with pytest.raises(SourceError, match="ended by itself") as raised:
+        child.call(os.kill, (child.pid, signal.SIGKILL), PATIENCE)
+    assert raised.value.cause == "gate-error"
+
+
+def test_ctrl_c_is_for_the_parent(child: Child) -> None:
+    child.ready(PATIENCE)
+    os.kill(child.pid, signal.SIGINT)
+    assert child.call(len, ("abc",), PATIENCE) == 3
+
+
+def test_git_ends_with_it(child: Child) -> None:
+    """Each git leads a group of its own, which no signal to the process reaches."""
+    started = child.call(_sleeper, (), PATIENCE)
+    assert Path("/proc", str(started)).exists()
+    child.end()
+    ended(started)
+
+
+def _sleeper() -> int:
+    return subprocess.Popen(["sleep", "600"], start_new_session=True).pid
+
+
+class TestThePool:
+    def test_lends_each_to_one_at_a_time(self) -> None:
+        pool = Pool()
+        one, other = pool.take(PATIENCE), pool.take(PATIENCE)
+        assert one is not other
+        pool.give(one)
+        assert pool.take(PATIENCE) is one
+        for each in (one, other):
+            pool.give(each)
+        pool.close(5)
+        assert not one.alive
+        assert not other.alive
+
+    def test_keeps_few(self) -> None:
+        pool = Pool()
+        lent = [pool.take(PATIENCE) for _ in range(child_process.MOST)]
+        with pytest.raises(SourceError, match="other checks") as raised:
+            pool.take(Deadline(0))
+        assert raised.value.cause == "timeout"
+        for each in lent:
+            pool.give(each)
+        assert sum(each.alive for each in lent) == child_process.KEPT
+        pool.close(5)
+
+    def test_has_none_that_somebody_else_has_ended(self) -> None:
+        pool = Pool()
+        one = pool.take(PATIENCE)
+        pool.give(one)
+        os.kill(one.pid, signal.SIGKILL)
+        ended(one.pid)
+        other = pool.take(PATIENCE)
+        assert other.call(len, ("abc",), PATIENCE) == 3
+        pool.give(other)
+        pool.close(5)
+
+
+#: Programs that embed the gate. Each prints the id of a process that reads, and then goes its own way.
+SETTING_UP = """
+import os, re, sys, time
+from shared.deployment.calling import Deadline
+from shared.deployment.child_process import Child, pool
+ours = pool().take(Deadline(60))
+ours.ready(Deadline(60))
+print(ours.pid, flush=True)
+"""
+
+
+def program(lines: str, *, before: str = "") -> subprocess.Popen[str]:
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(map(os.path.abspath, filter(None, sys.path)))}
+    return subprocess.Popen(
+        [sys.executable, "-c", before + SETTING_UP + lines], env=environ, stdout=subprocess.PIPE, text=True
+    )
+
+
+def told(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+@pytest.mark.parametrize(
+    "doing",
+    [
+        "time.sleep(600)",
+        "ours.call(time.sleep, (600,), Deadline(600))",
+        f"ours.call(re.match, {FOR_EVER!r}, Deadline(1))",
+        "os.fork() or time.sleep(3)\ntime.sleep(600)",
+    ],
+    ids=["idle", "busy", "holding the interpreter", "forked"],
+)
+def test_it_ends_with_a_parent_that_is_killed(doing: str) -> None:
+    """Whatever it does, and although a fork of the parent lives on and has inherited its pipes."""
+    with program(doing) as parent:
+        pid = int(told(parent))
+        parent.kill()
+        parent.wait()
+        ended(pid)
+
+
+def test_it_ends_with_a_parent_that_ends() -> None:
+    with program("") as parent:
+        pid = int(told(parent))
+        assert parent.wait(60) == 0
+        ended(pid)
+
+
+def test_a_fork_has_its_own() -> None:
+    """The parent's is neither used nor ended by the child of a fork."""
+    lines = """
+forked = os.fork()
+if not forked:
+    theirs = pool().take(Deadline(60))
+    print(theirs.call(len, ("abc",), Deadline(60)), theirs.pid != ours.pid, flush=True)
+    sys.exit()
+os.waitpid(forked, 0)
+print(ours.call(len, ("abcd",), Deadline(60)), flush=True)
+"""
+    with program(lines) as parent:
+        told(parent)
+        assert (told(parent), told(parent)) == ("3 True", "4")
+
+
+@pytest.mark.parametrize("named", ["/usr/local/bin/uwsgi", "", None])
+def test_a_program_that_embeds_python_names_itself(named: str | None) -> None:
+    """Nothing of it is run a second time: it has no guard, and it is no Python."""
+    with program("", before=f"import sys; sys.executable = {named!r}\nprint('once')\n") as parent:
+        assert told(parent) == "once"
+        assert told(parent).isdecimal()
+
+
+def test_where_no_process_can_be_started_the_verdict_says_so(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Never in the same process without a word: then nothing would end it."""
+    world.cloud.deploy(WORKER, commit=world.first)
+    child_process.pool().close(5)
+    monkeypatch.setattr(sys, "executable", "/nowhere/uwsgi")
+    monkeypatch.setattr(sys, "exec_prefix", "/nowhere")
+    verdict = world.verdict()
+    assert verdict.report.unknown is not None
+    assert (verdict.decision, verdict.report.unknown.cause) == ("deny", "gate-error")
+    assert "could not be started" in verdict.report.unknown.message
+
+
+def test_a_check_that_never_ends_is_a_timeout_and_the_next_one_is_true(world: World) -> None:
+    """A policy's own pattern against a stranger's subject: 30 characters are enough."""
+    world.cloud.deploy(WORKER, commit=world.first)
+    world.history.commit({"predictions/worker/worker.py": "V = 1\n"}, subject=FOR_EVER[1])
+    calm = world.toml
+    policy = "[policy]\ndeny_subjects = ['(a+)+$']\n[services"
+    world.toml = calm.replace('"5s"', '"2s"').replace("[services", policy)
+    unknown = world.verdict().report.unknown
+    assert unknown is not None
+    assert unknown.cause == "timeout"
+    world.toml = calm
+    assert world.verdict().report.commits_behind == 1
+
+
+def test_what_is_logged_there_is_logged_here(child: Child, caplog: pytest.LogCaptureFixture) -> None:
+    child.call(_warn, ("a word",), PATIENCE)
+    assert [(record.name, record.getMessage()) for record in caplog.records] == [("drift_gate", "a word")]
+
+
+def _lock() -> object:
+    return threading.Lock()
+
+
+def _warn(words: str) -> None:
+    import logging
+
+    logging.getLogger("drift_gate").warning("%s", words)
