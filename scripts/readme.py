@@ -87,6 +87,8 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "generated": "gitignore patterns of what the build makes or fetches before it is copied",
         "entrypoint": "where the worker starts (a module or a `.py` file), if not as the Dockerfile says",
         "import_roots": "folders that imports start from, if not as the Dockerfile says",
+        "container": "the container of a revision that counts, by its name; without it each whose image is "
+        "your own counts; needs `cloud-run`",
         "required_env": "environment variables that each live revision must set, not empty; a secret's name "
         "counts, a variable of the image's Dockerfile does not; needs `cloud-run`",
         "pins": "variables and labels that each live revision must have with a value, see below; needs "

@@ -63,6 +63,7 @@ CLOUD_RUN = {
     for name in (
         "cloud_run",
         "cloud_run_clients",
+        "cloud_run_containers",
         "cloud_run_errors",
         "cloud_run_messages",
         "cloud_run_states",

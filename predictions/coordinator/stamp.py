@@ -60,7 +60,7 @@ class Stamp(Fact):
             not_enforced_because=verdict.not_enforced_because,
             live_revisions=serving.revisions,
             live_commits=serving.commits,
-            live_url=verdict.report.live[0].url if len(verdict.report.live) == 1 else None,
+            live_url=verdict.report.live[0].url if len(set(serving.revisions)) == 1 else None,
             target_commit=verdict.report.target.commit if verdict.report.target else None,
             policy_hash=policy_hash,
         )
@@ -95,8 +95,9 @@ class Serving(NamedTuple):
     @classmethod
     def of(cls, live: Iterable[LiveReport]) -> Serving:
         """What ``live`` says; equal for two reports when the same revisions serve, whatever their share."""
-        known = sorted(live, key=lambda each: (-each.percent, each.revision or "", each.commit or ""))
-        return cls(tuple(each.revision for each in known), tuple(each.commit for each in known))
+        ordered = sorted(live, key=lambda each: (-each.percent, each.revision or "", each.commit or ""))
+        known = dict.fromkeys((each.revision, each.commit) for each in ordered)  # containers of one revision
+        return cls(tuple(revision for revision, _ in known), tuple(commit for _, commit in known))
 
 
 def policy_hash(policy: Policy) -> str:

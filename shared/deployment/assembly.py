@@ -279,9 +279,7 @@ class _Landed:
 
     def read(self) -> Live:
         live = self.source.read()
-        if live.coming is None:
-            return live
-        return replace(live, revisions=(live.coming,), findings=(), coming=None)
+        return replace(live, revisions=live.coming, findings=(), coming=()) if live.coming else live
 
 
 def _unloaded(build: Builder, services: Collection[ServiceSettings]) -> Unknown | None:

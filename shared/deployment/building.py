@@ -165,6 +165,7 @@ class Builder:
             rollout_timeout=service.rollout_timeout,
             now=utc_now,
             others="registry" in service.evidence,
+            container=service.container,
         )
 
     def _repository(self, service: ServiceSettings, deadline: Deadline) -> Repository:

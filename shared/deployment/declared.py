@@ -140,7 +140,7 @@ def _compared(revision: LiveRevision, due: Due) -> Finding | None:
 
 
 def _where(revision: LiveRevision) -> str:
-    return f"{revision.revision}: " if revision.revision else ""
+    return f"{revision.called}: " if revision.called else ""
 
 
 def _quoted(value: str) -> str:

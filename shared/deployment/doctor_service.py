@@ -192,8 +192,11 @@ def _service(patient: Patient) -> Iterator[Step]:
             says = f"{one.revision} ({one.percent} %) cannot be read: {one.unknown.message}"
             yield Step("service", name, "fail", says, _live_line(patient, one.unknown))
     if all(one.unknown is None for one in live.revisions):
-        shares = ", ".join(f"{one.revision or name} {one.percent} %" for one in live.revisions)
+        shares = ", ".join(f"{one.called or name} {one.percent} %" for one in live.revisions)
         yield Step("service", name, "ok", f"readable, and what serves too: {shares}")
+    for sidecar in dict.fromkeys(each for one in live.revisions for each in one.sidecars):
+        says = f"{sidecar} stands beside it and is not looked at; `container` names the one that counts"
+        yield Step("service", name, "ok", says)
 
 
 def _live_line(patient: Patient, unknown: Unknown) -> str:
@@ -219,7 +222,7 @@ def _evidence_of(
     patient: Patient, one: LiveRevision, weighed: Weighed, learned: _Learned, line: str
 ) -> Iterator[Step]:
     """Which commit the revision runs, by which carrier, and what speaks against it."""
-    where = one.revision or patient.name
+    where = one.called or patient.name
     if isinstance(weighed.commit, Unknown):
         own = weighed.commit.cause in ("no-commit-evidence", "ambiguous-commit")
         fix = line if own else history_line(weighed.commit, patient.service, patient.settings)

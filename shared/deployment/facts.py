@@ -153,13 +153,15 @@ class LiveRevision:
     """A revision that gets traffic now.
 
     ``revision`` is the short name; None for a job, whose template is what the next run uses, and for
-    a ledger entry. ``percent`` is its share of the traffic. ``evidence`` keeps every claim about its
-    commit, strongest first. ``env_names`` are the names of the variables that it gives the container
-    which takes the requests, those out of secrets too, those that are empty not. ``env`` and ``labels``
-    hold the values of those alone that the caller asked for by name, and never one that a secret brings.
-    ``url`` is its own tag URL, None where it has none. ``content`` is what an instance of it says of its
-    files, None where nobody asked or nobody answered. ``unknown`` says why the revision could not be
-    read; then ``evidence`` is empty and nothing else is known.
+    a ledger entry. ``percent`` is its share of the traffic. ``container`` is the one of its containers that
+    this is about, None where one alone counts; ``takes_requests`` says whether the platform sends it the
+    requests, and ``sidecars`` are those that do not count, for people. ``evidence`` keeps every claim about
+    its commit, strongest first. ``env_names`` are the names of the variables that the container gets, those
+    out of secrets too, those that are empty not. ``env`` and ``labels`` hold the values of those alone that
+    the caller asked for by name, and never one that a secret brings. ``url`` is its own tag URL, None where
+    it has none. ``content`` is what an instance of it says of its files, None where nobody asked or nobody
+    answered. ``unknown`` says why the revision could not be read; then ``evidence`` is empty and nothing
+    else is known.
     """
 
     revision: str | None
@@ -173,16 +175,30 @@ class LiveRevision:
     labels: Mapping[str, str] = field(default_factory=dict)
     url: str | None = None
     content: Content | None = None
+    container: str | None = None
+    takes_requests: bool = True
+    sidecars: tuple[str, ...] = ()
+
+    @property
+    def called(self) -> str:
+        """Its name for people, with the container where several count; "" where it has neither."""
+        return called(self.revision, self.container)
+
+
+def called(revision: str | None, container: str | None) -> str:
+    """What people call a container of a revision; "" where neither has a name."""
+    inside = f"container {container}" if container else ""
+    return f"{revision}, {inside}" if revision and inside else revision or inside
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Live:
     """What serves one workload now.
 
-    ``revisions`` are those with traffic and never empty (nothing that serves is
-    ``no-serving-revision``). ``service_claims`` are the service's own labels: hints, no evidence,
+    ``revisions`` are those with traffic, once for each container that counts, and never empty (nothing that
+    serves is ``no-serving-revision``). ``service_claims`` are the service's own labels: hints, no evidence,
     since they name the newest deploy while the traffic may go elsewhere. ``coming`` is what would serve
-    after a rollout that is not over; None: there is none, it would move no traffic, or nobody can say.
+    after a rollout that is not over; empty: there is none, it would move no traffic, or nobody can say.
     ``url`` is the service's own address, None for what has none. ``others`` are recent revisions without
     traffic, the newest first, of ``percent`` 0; empty also where nobody asked for them.
     """
@@ -194,7 +210,7 @@ class Live:
     tagged: tuple[Tagged, ...] = ()
     service_claims: tuple[Evidence, ...] = ()
     findings: tuple[Finding, ...] = ()
-    coming: LiveRevision | None = None
+    coming: tuple[LiveRevision, ...] = ()
     url: str | None = None
     others: tuple[LiveRevision, ...] = ()
 

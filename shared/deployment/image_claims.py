@@ -233,8 +233,16 @@ def _others(
     """The revisions beside ``revision`` of which commit and digest are known, without those of ``told``."""
     if not claimed(revision) or not running(revision):
         return ()
-    beside = (one for one in (*live.revisions, *live.others) if one is not revision and one not in told)
-    return tuple(one for one in beside if claimed(one) and running(one))
+    beside = (one for one in (*live.revisions, *live.others) if _comparable(one, revision))
+    return tuple(one for one in beside if one not in told and claimed(one) and running(one))
+
+
+def _comparable(one: LiveRevision, other: LiveRevision) -> bool:
+    """Whether two should be one image where they name one commit: not two containers side by side."""
+    if one is other or (one.container and one.revision == other.revision):
+        return False
+    names = [image.name for image in (running(one), running(other)) if image]
+    return one.container == other.container or names == names[:1] * 2
 
 
 def _image(revision: LiveRevision, images: Mapping[str, Image]) -> Image | None:
@@ -273,7 +281,7 @@ def _built_after(image: Image, moment: datetime | None) -> bool:
 
 
 def _called(revision: LiveRevision) -> str:
-    return revision.revision or "the template"
+    return revision.called or "the template"
 
 
 def _names(revisions: Iterable[LiveRevision]) -> str:

@@ -115,6 +115,7 @@ EvidenceSource = Literal["registry", "health"]
 _Limit = Annotated[float, Field(ge=0, le=3_155_760_000, allow_inf_nan=False)]
 Duration = Annotated[_Limit, BeforeValidator(seconds)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9](?:[a-z0-9.:-]{0,98}[a-z0-9])?$")]
+ContainerName = Annotated[str, Field(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$")]
 RepositoryPath = Annotated[str, AfterValidator(_inside)]
 Patterns = Annotated[tuple[str, ...], AfterValidator(_gitignore)]
 PathText = Annotated[str, AfterValidator(_path)]
@@ -170,6 +171,7 @@ class ServiceSettings(Defaults, PolicyKeys):
     generated: Patterns = ()
     entrypoint: tuple[str, ...] = ()
     import_roots: tuple[str, ...] = ()
+    container: ContainerName | None = None
     required_env: tuple[VariableName, ...] = ()
     pins: tuple[Pin, ...] = ()
 
@@ -178,7 +180,7 @@ class ServiceSettings(Defaults, PolicyKeys):
         missing = [key for key in ("project", "region") if getattr(self, key) is None]
         if self.live == "cloud-run" and missing:
             raise ValueError(f'live = "cloud-run" needs {" and ".join(missing)}')
-        for key in ("required_env", "pins", "evidence"):
+        for key in ("container", "required_env", "pins", "evidence"):
             if self.live == "ledger" and getattr(self, key):
                 raise ValueError(f'{key} needs live = "cloud-run": a ledger knows nothing but commits')
         if "health" in self.evidence and self.kind != "service":

@@ -65,8 +65,8 @@ REASONS: dict[str, Meaning] = {
     ),
     "evidence-conflict": Meaning(
         "deny",
-        "strong evidence about the live revision disagrees: a label and the image tag, say, name different "
-        "commits, or one commit stands for two images",
+        "strong evidence about the live revision disagrees: a label and the image tag, say, or two of its "
+        "containers name different commits, or one commit stands for two images",
         "deploy again with one commit in the image tag and the revision label",
     ),
     "content-mismatch": Meaning(

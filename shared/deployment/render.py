@@ -99,7 +99,7 @@ def _ruling(verdict: Verdict) -> str:
 
 def _live_line(live: LiveReport) -> Text:
     commit = live.commit[:12] if live.commit else "unknown commit"
-    where = f"  {live.percent} %  {live.revision}" if live.revision else ""
+    where = f"  {live.percent} %  {live.called}" if live.called else ""
     return Text(plain(f"{commit}{where}  {live.status}"))
 
 

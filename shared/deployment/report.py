@@ -19,7 +19,9 @@ from shared.deployment.facts import (
     LiveRevision,
     Tagged,
     Target,
+    Text,
     Unknown,
+    called,
     readable,
 )
 from shared.deployment.tally import SHOWN_PATHS, Pair, Tally, Undeployed
@@ -42,6 +44,7 @@ _TOTALS = (
 class LiveReport(Fact):
     """One live revision against the target. With status ``unknown`` the numbers are None, never 0.
 
+    ``container``: the one that this is about, None where one alone counts; ``sidecars`` do not count.
     ``drift_age_s``: seconds since the oldest missing relevant commit landed on the target; 0 when
     identical, None when nothing dates the difference. ``url``: its own tag URL, None where it has none.
     ``unaccounted``: relevant paths that differ though no counted commit of either side changes them (at
@@ -49,6 +52,7 @@ class LiveReport(Fact):
     """
 
     revision: str | None
+    container: Text | None = None
     percent: int
     status: Status
     commit: str | None = None
@@ -58,6 +62,7 @@ class LiveReport(Fact):
     created_at: datetime | None = None
     unknown: Unknown | None = None
     evidence: tuple[Evidence, ...] = ()
+    sidecars: tuple[Text, ...] = ()
     commits_neutral: int | None = Field(default=None, exclude=True)
     commits_within_grace: int | None = Field(default=None, exclude=True)
     content_differs: bool | None = Field(default=None, exclude=True)
@@ -66,6 +71,11 @@ class LiveReport(Fact):
     unaccounted_count: int = Field(default=0, exclude=True)
     undeployed: tuple[Undeployed, ...] = Field(default=(), exclude=True)
     url: str | None = Field(default=None, exclude=True)
+
+    @property
+    def called(self) -> str:
+        """Its name for people, with the container where several count; "" where it has neither."""
+        return called(self.revision, self.container)
 
 
 class DriftReport(Fact):
@@ -144,6 +154,7 @@ def compare(
             *findings,
             *(_about(finding, revision) for revision, one in revisions for finding in one.findings()),
             *evidence.disagreeing_service_claims(live.service_claims, commits, resolved),
+            *_disagreeing(reports),
         ),
     )
     return _with_totals(base)
@@ -196,6 +207,7 @@ def _live_report(revision: LiveRevision, compared: Compared, target: Target, now
     status = _status(tally.behind, tally.ahead, differs)
     return LiveReport(
         revision=revision.revision,
+        container=revision.container,
         percent=revision.percent,
         status=status,
         commit=commit,
@@ -204,6 +216,7 @@ def _live_report(revision: LiveRevision, compared: Compared, target: Target, now
         image=revision.image,
         created_at=revision.created_at,
         evidence=revision.evidence,
+        sidecars=revision.sidecars,
         commits_neutral=tally.neutral,
         commits_within_grace=tally.caught.young,
         content_differs=differs,
@@ -218,6 +231,7 @@ def _live_report(revision: LiveRevision, compared: Compared, target: Target, now
 def _unknown_live(revision: LiveRevision, unknown: Unknown, commit: str | None = None) -> LiveReport:
     return LiveReport(
         revision=revision.revision,
+        container=revision.container,
         percent=revision.percent,
         status="unknown",
         commit=commit,
@@ -225,6 +239,7 @@ def _unknown_live(revision: LiveRevision, unknown: Unknown, commit: str | None =
         created_at=revision.created_at,
         unknown=unknown,
         evidence=revision.evidence,
+        sidecars=revision.sidecars,
         url=revision.url,
     )
 
@@ -243,12 +258,27 @@ def _age(since: int | None, now: datetime) -> int | None:
     return None if since is None else max(0, int(now.timestamp() - since))
 
 
+def _disagreeing(reports: Sequence[LiveReport]) -> Iterator[Finding]:
+    """Containers of one revision that run different commits, unless none of them lacks anything."""
+    for revision in dict.fromkeys(live.revision for live in reports if live.container):
+        beside = [live for live in reports if live.revision == revision and live.commit]
+        commits = sorted({str(live.commit) for live in beside})
+        if len(commits) > 1 and any(live.status != "identical" for live in beside):
+            says = ", ".join(f"{live.container} {str(live.commit)[:12]}" for live in beside)
+            yield Finding(
+                code="evidence-conflict",
+                message=f"{revision or 'the template'}: its containers run different commits ({says}); build "
+                'them from one commit, or name the one that counts: container = "…"',
+                data={"commits": commits, "revision": revision},
+            )
+
+
 def _about(finding: Finding, revision: LiveRevision) -> Finding:
-    if revision.revision is None:
+    if not revision.called:
         return finding
     return finding.model_copy(
         update={
-            "message": f"{revision.revision}: {finding.message}",
+            "message": f"{revision.called}: {finding.message}",
             "data": finding.data | {"revision": revision.revision},
         }
     )

@@ -195,14 +195,14 @@ def _decide(code: str, report: DriftReport, policy: Policy) -> Decision:
 
 def _unknowns(report: DriftReport, policy: Policy) -> Iterator[Reason]:
     """One reason per cause and revision; the decision is the failure policy's alone."""
-    each = [(live.revision, live.unknown) for live in report.live if live.unknown]
-    whole = [(None, report.unknown)] if report.unknown else []
+    each = [(live.called, live.revision, live.unknown) for live in report.live if live.unknown]
+    whole = [("", None, report.unknown)] if report.unknown else []
     told: set[Unknown] = set()
-    for revision, unknown in each or whole:
+    for name, revision, unknown in each or whole:
         if unknown in told:
             continue
         told.add(unknown)
-        where = f"{revision}: " if revision else ""
+        where = f"{name}: " if name else ""
         data = {"cause": unknown.cause, "retryable": unknown.retryable, "revision": revision}
         yield Reason(
             code="unknown-drift",
@@ -222,7 +222,7 @@ def _drift(report: DriftReport, policy: Policy) -> Iterator[_Finding]:
     target = report.target.commit if report.target else ""
     for live in report.live:
         if live.unknown is None:
-            where = f"{live.revision}: " if live.revision and len(report.live) > 1 else ""
+            where = f"{live.called}: " if live.called and len(report.live) > 1 else ""
             for code, message, data in _drift_of(live, policy, target):
                 yield code, where + message, data | {"revision": live.revision}
 

@@ -397,7 +397,7 @@ STATES = [
           "100% w-1 env:BUILD_COMMIT=BBBB env:GIT_SHA=AAAA"),
     State("secret and empty variables", secret_and_literal_variables, "100% w-1 env:COMMIT_SHA=AAAA"),
     State("sidecar first", sidecar_first, "100% w-1 tag=AAAA"),
-    State("no ports: the first container", no_ports_anywhere, "100% w-1 tag=one"),
+    State("no ports: each container", no_ports_anywhere, "100% w-1 tag=one | 100% w-1 tag=two"),
     State("zip deploy", zip_deploy_without_an_image, "100% w-1"),
     State("no container", no_container_at_all, "100% w-1"),
     State("no time of creation", no_time_of_creation,

@@ -305,17 +305,14 @@ def _about_commit(case: Case, name: str, line: Line) -> Iterator[str]:
     held = case.holder(name).labels
     carried = [held[key] for key in LABELS if key in held]
     listed = list(case.containers(name))
-    takes_requests = [each for each in listed if each.ports] or listed
     values: list[str] = []
-    if takes_requests:
-        last = takes_requests[0].image.split("@")[0].split("/")[-1]
+    for each in [one for one in listed if one.image.startswith("images/")] or listed[:1]:
+        last = each.image.split("@")[0].split("/")[-1]
         carried += [last.rsplit(":", 1)[1]] if ":" in last else []
-        values = [each.value for each in takes_requests[0].env if each.name in VARIABLES]
+        values += [variable.value for variable in each.env if variable.name in VARIABLES]
     named = {meant for value in [*carried, *values] if (meant := _meant(value, line))}
     if not named:
         yield "nothing names a commit"
-    if len(named) > 1:
-        yield f"several commits are named: {sorted(named)}"
     if named - line.current:
         yield f"another commit is named: {sorted(named)}"
     if any(re.fullmatch("[0-9a-f]{7,64}[-_.+]dirty", value.strip().lower()) for value in carried):

@@ -103,6 +103,7 @@ CONTRACT = {
     "target": {"ref", "commit", "confirmed_at"},
     "live": {
         "revision",
+        "container",
         "percent",
         "status",
         "commit",
@@ -112,6 +113,7 @@ CONTRACT = {
         "created_at",
         "unknown",
         "evidence",
+        "sidecars",
     },
     "evidence": {"carrier", "key", "value"},
     "undeployed": {"sha", "subject", "author", "committed_at", "paths", "paths_omitted"},

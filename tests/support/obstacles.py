@@ -245,7 +245,7 @@ UNKNOWN: list[tuple[Any, ...]] = [
      "commit-sha=--output=pwned"),
     ("a label that is a branch", label("main"), "no-commit-evidence", "commit-sha=main"),
     ("a label that is an expression", label("head~1"), "no-commit-evidence", "commit-sha=head~1"),
-    ("a branch named like a short id", branch_like_an_id, "no-commit-evidence", "commit-sha=deadbee"),
+    ("a branch named like a short id", branch_like_an_id, "commit-not-in-history", "deadbee"),
     ("a commit that no one has", label("c0ffee" + "0" * 34), "commit-not-in-history", "c0ffee"),
     ("a short id of two commits", ambiguous, "ambiguous-commit", "fits 2 commits"),
     # Cloud Run

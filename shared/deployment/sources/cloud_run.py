@@ -18,9 +18,10 @@ from google.cloud import run_v2
 
 from shared.deployment.calling import Deadline, gather
 from shared.deployment.errors import SourceError
-from shared.deployment.facts import Carrier, Evidence, Finding, Kind, Live, LiveRevision, Unknown
+from shared.deployment.facts import Finding, Kind, Live, LiveRevision, Unknown
 from shared.deployment.sources import cloud_run_messages as said
 from shared.deployment.sources.cloud_run_clients import Call, Clients, Connected, ask
+from shared.deployment.sources.cloud_run_containers import Containers
 from shared.deployment.sources.cloud_run_errors import FOREIGN, Asked, translate
 from shared.deployment.sources.cloud_run_states import Newest, Workload, findings, shares, tagged
 
@@ -85,9 +86,9 @@ def _utc_now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """A revision as it was read, and the link to its log ("" for none)."""
+    """A revision as it was read, by its containers that count, and the link to its log ("" for none)."""
 
-    revision: LiveRevision
+    revisions: tuple[LiveRevision, ...]
     log_uri: str
 
 
@@ -99,6 +100,7 @@ class CloudRun:
     and ``env_keys`` are what may carry a commit, strongest first. ``kept_env`` and ``kept_labels`` name the
     variables and labels whose values are told, no others are. ``rollout_timeout`` is in seconds;
     ``now`` (UTC) tells how old a rollout is. ``others`` asks for the recent revisions that do not serve, too.
+    ``container`` names the container that counts; None: each whose image is the service's own.
     """
 
     def __init__(
@@ -117,6 +119,7 @@ class CloudRun:
         rollout_timeout: float = ROLLOUT_TIMEOUT_S,
         now: Callable[[], datetime] = _utc_now,
         others: bool = False,
+        container: str | None = None,
     ) -> None:
         self._others = others
         self._service = service
@@ -125,10 +128,14 @@ class CloudRun:
         self._region = region
         self._deadline = deadline
         self._clients = clients
-        self._label_keys = label_keys
-        self._env_keys = env_keys
-        self._kept_env = kept_env
-        self._kept_labels = kept_labels
+        self._containers = Containers(
+            project=project,
+            named=container,
+            label_keys=label_keys,
+            env_keys=env_keys,
+            kept_env=kept_env,
+            kept_labels=kept_labels,
+        )
         self._rollout_timeout = rollout_timeout
         self._now = now
 
@@ -200,9 +207,9 @@ class CloudRun:
             region=self._region,
             revisions=_revisions(serving, read, _tag_urls(workload)),
             tagged=tagged(workload, serving),
-            service_claims=self._claims(message.labels, "service-label"),
+            service_claims=self._containers.claims(message.labels, "service-label"),
             findings=(*findings(workload, serving, newest), *missed),
-            coming=newest.revision if workload.rollout == "in-progress" and workload.follows else None,
+            coming=newest.revisions if workload.rollout == "in-progress" and workload.follows else (),
             # A worker pool has none.
             url=said.bounded(getattr(message, "uri", "")) or None,
             others=tuple(other for other in others if other.revision not in serving),
@@ -260,7 +267,7 @@ class CloudRun:
 
         found = [self._read_of(message, asked) for message in ask(page, within, asked)[:RECENT]]
         oldest = datetime.min.replace(tzinfo=UTC)
-        revisions = (replace(one.revision, percent=0) for one in found)
+        revisions = (replace(each, percent=0) for one in found for each in one.revisions)
         return tuple(sorted(revisions, key=lambda one: one.created_at or oldest, reverse=True))
 
     def _unseen(self, error: SourceError) -> Finding:
@@ -279,24 +286,26 @@ class CloudRun:
             return Newest()
         since = said.since(message)
         answer = read.get(workload.created)
-        found: LiveRevision | None = None
+        found: tuple[LiveRevision, ...] = ()
         log_uri = ""
         if workload.created in ("", workload.ready):
             # No revision was made yet: what is to come stands in the template alone.
             found = self._of_template(message)
         elif isinstance(answer, _Read):
-            found, log_uri = answer.revision, answer.log_uri
+            found, log_uri = answer.revisions, answer.log_uri
             # A condition keeps its time when one rollout overtakes another that was not over yet.
-            since = max(since, found.created_at) if since and found.created_at else since
-        return self._aged(since, Newest(revision=found, log_uri=log_uri))
+            since = max(since, found[0].created_at) if since and found[0].created_at else since
+        return self._aged(since, Newest(revisions=found, log_uri=log_uri))
 
     def _aged(self, since: datetime | None, newest: Newest) -> Newest:
         age = None if since is None else (self._now() - since).total_seconds()
         return replace(newest, under_way_s=age, timeout_s=self._rollout_timeout)
 
-    def _of_template(self, message: Any) -> LiveRevision | None:
+    def _of_template(self, message: Any) -> tuple[LiveRevision, ...]:
         template = message.template
-        return self._facts(None, template.labels, template.containers) if template.containers else None
+        if not template.containers:
+            return ()
+        return self._containers.read(None, template.labels, template.containers)
 
     def _revision(self, google: Connected, name: str, within: Deadline) -> _Read:
         """One revision; its percent is not its own and is filled in by whoever knows it."""
@@ -312,8 +321,8 @@ class CloudRun:
             created = said.moment(message)
         except FOREIGN as error:
             raise translate(error, asked) from error
-        facts = self._facts(said.short(message.name), message.labels, message.containers)
-        return _Read(replace(facts, created_at=created), message.log_uri)
+        read = self._containers.read(said.short(message.name), message.labels, message.containers)
+        return _Read(tuple(replace(each, created_at=created) for each in read), message.log_uri)
 
     def _of_job(self, message: run_v2.Job) -> Live:
         """A job has no revisions: its template is what the next run uses."""
@@ -322,40 +331,13 @@ class CloudRun:
             kind=self._kind,
             project=self._project,
             region=self._region,
-            revisions=(self._facts(None, template.labels, template.template.containers),),
-            service_claims=self._claims(message.labels, "service-label"),
+            revisions=self._containers.read(None, template.labels, template.template.containers),
+            service_claims=self._containers.claims(message.labels, "service-label"),
             findings=findings(
                 self._workload(message),
                 {self._service: 100},
                 self._aged(said.since(message), Newest()),
             ),
-        )
-
-    def _facts(
-        self, revision: str | None, labels: Any, containers: Sequence[run_v2.Container]
-    ) -> LiveRevision:
-        container = said.serving(containers)
-        image = said.bounded(container.image) if container else ""
-        evidence = (
-            *self._claims(labels, "revision-label"),
-            *said.image_tag(image),
-            *(said.variables(container, self._env_keys) if container else ()),
-        )
-        return LiveRevision(
-            revision=revision,
-            percent=100,
-            evidence=evidence,
-            image=image or None,
-            env_names=frozenset(said.set_names(container)) if container else frozenset(),
-            env=said.values(container, self._kept_env) if container else {},
-            labels={name: said.bounded(labels[name]) for name in self._kept_labels if name in labels},
-        )
-
-    def _claims(self, labels: Any, carrier: Carrier) -> tuple[Evidence, ...]:
-        return tuple(
-            Evidence(carrier=carrier, key=key, value=said.bounded(labels[key]))
-            for key in self._label_keys
-            if key in labels
         )
 
     # The names
@@ -388,11 +370,16 @@ def _revisions(
     serving: Mapping[str, int], read: Mapping[str, _Read | SourceError], urls: Mapping[str, str]
 ) -> tuple[LiveRevision, ...]:
     return tuple(
-        LiveRevision(revision=name, percent=percent, unknown=Unknown.of(answer))
-        if isinstance(answer := read[name], SourceError)
-        else replace(answer.revision, percent=percent, url=urls.get(name))
+        replace(each, percent=percent, url=urls.get(name))
         for name, percent in serving.items()
+        for each in _facts(name, read[name])
     )
+
+
+def _facts(name: str, answer: _Read | SourceError) -> tuple[LiveRevision, ...]:
+    if isinstance(answer, SourceError):
+        return (LiveRevision(revision=name, percent=0, unknown=Unknown.of(answer)),)
+    return answer.revisions
 
 
 def _lost_revision(live: Live) -> bool:

@@ -75,12 +75,12 @@ class Workload:
 class Newest:
     """What a rollout brings, and for how long it has been at it.
 
-    ``revision`` is the newest revision as it was read (None: it could not be), ``log_uri`` the link that
-    it carries, "" for none. ``under_way_s`` is in seconds, None where the platform gives no time; over
-    ``timeout_s`` the rollout counts as stalled.
+    ``revisions`` is the newest revision as it was read, by its containers that count (none: it could not
+    be), ``log_uri`` the link that it carries, "" for none. ``under_way_s`` is in seconds, None where the
+    platform gives no time; over ``timeout_s`` the rollout counts as stalled.
     """
 
-    revision: LiveRevision | None = None
+    revisions: tuple[LiveRevision, ...] = ()
     log_uri: str = ""
     under_way_s: float | None = None
     timeout_s: float = 0.0
@@ -93,7 +93,7 @@ class Newest:
     @property
     def claim(self) -> evidence.Claim | None:
         """The strongest claim that names a commit; whether the history knows it is not asked here."""
-        claims = evidence.read(self.revision.evidence) if self.revision else ()
+        claims = evidence.read(claim for each in self.revisions for claim in each.evidence)
         return next((claim for claim in claims if claim.id), None)
 
 

@@ -84,7 +84,11 @@ class Health:
         A revision with an address of its own is asked there; the others share the service's, where each
         answer says whom it speaks for. An answer of a revision without traffic does not count.
         """
-        revisions = [each for each in live.revisions if each.unknown is None and each.revision]
+        known = [each for each in live.revisions if each.unknown is None and each.revision]
+        live = replace(
+            live, findings=(*live.findings, *(_unheard(each, _BEHIND) for each in known if not _asked(each)))
+        )
+        revisions = list(filter(_asked, known))
         if not revisions:
             return live
         within = self._deadline.sooner(max(HANDOVER_S, self._deadline.remaining() - self._patience))
@@ -95,7 +99,10 @@ class Health:
         heard = _Heard.of(answers, [str(each.revision) for each in revisions])
         return replace(
             live,
-            revisions=tuple(_told(each, heard.said.get(str(each.revision))) for each in live.revisions),
+            revisions=tuple(
+                _told(each, heard.said.get(str(each.revision))) if _asked(each) else each
+                for each in live.revisions
+            ),
             findings=(*live.findings, *(found for each in revisions for found in heard.findings(each))),
         )
 
@@ -221,6 +228,14 @@ _UNMET = SourceError(
 )
 
 
+_BEHIND = SourceError("the platform sends it no requests; another container answers there", "not-found")
+
+
+def _asked(revision: LiveRevision) -> bool:
+    """Whether an answer at the revision's address is its own: another container's vouches for nobody else."""
+    return revision.takes_requests
+
+
 def _speaker(said: Said, question: _Question, names: Sequence[str]) -> str | SourceError:
     """The live revision that ``said`` speaks for, or why it speaks for none."""
     own = question.revision or (names[0] if len(names) == 1 else None)
@@ -257,7 +272,7 @@ def _unheard(revision: LiveRevision, error: SourceError) -> Finding:
     step = _NEXT_STEP.get(error.cause)
     return Finding(
         code="evidence-unreachable",
-        message=f"{revision.revision} did not say what it holds: {error.message}"
+        message=f"{revision.called} did not say what it holds: {error.message}"
         + (f"; {step}" if step else ""),
         data={"carrier": "fingerprint", "cause": error.cause, "revision": revision.revision},
     )

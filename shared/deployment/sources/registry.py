@@ -102,7 +102,7 @@ def _unreachable(
     revision: LiveRevision, answers: Mapping[Reference, Image | SourceError]
 ) -> Iterator[Finding]:
     """That the image of ``revision`` could not be asked, or its tag not compared: the first cause alone."""
-    name, reference, tag = revision.revision or "the template", running(revision), named_after(revision)
+    name, reference, tag = revision.called or "the template", running(revision), named_after(revision)
     if reference is None:
         sentence = (
             f"which image {name} runs is not told: it is named {plain(str(revision.image))}, and a tag may "
