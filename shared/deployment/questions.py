@@ -168,6 +168,9 @@ def _steps(path: str) -> Iterator[str]:
 def _left_out(union: Union, path: str) -> str:
     if any(path in end.unused for end in union.ends):
         return "the image holds it, and nothing that the worker starts imports it"
+    named = dict.fromkeys(module for end in union.ends for module in end.elsewhere.get(path, ()))
+    if named:
+        return f"the image holds it, and only {', '.join(named)} names it"
     return "nothing that is declared for the service selects it"
 
 

@@ -311,6 +311,9 @@ def file_list(commit: str, selected: Selection) -> Iterator[str]:
     if selected.unused:
         yield f"{_number(len(selected.unused), 'file')} copied into the image and never imported"
         yield from (plain(f"  {path}") for path in selected.unused)
+    if selected.elsewhere:
+        yield f"{_number(len(selected.elsewhere), 'file')} of data that only such modules name"
+        yield from (plain(f"  {path} ({', '.join(by)})") for path, by in selected.elsewhere.items())
     yield from (plain(f"remark: {remark}") for remark in selected.remarks)
     if selected.nothing:
         yield plain(f"nothing can be trusted here: {selected.nothing}")

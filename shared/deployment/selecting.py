@@ -14,7 +14,7 @@ from shared.deployment.relevance import selection
 from shared.deployment.relevance.by_blob import ByBlob
 from shared.deployment.relevance.import_facts import ImportFacts
 from shared.deployment.relevance.imports import facts_of
-from shared.deployment.relevance.literals import literals_of
+from shared.deployment.relevance.literals import literals_of, words_of
 from shared.deployment.relevance.rules import Rules
 from shared.deployment.relevance.selection import LINK, SUBMODULE, Files, Selection, Tree
 from shared.deployment.relevance.syntax import meaning
@@ -38,6 +38,7 @@ class Memory:
         self.selections: Recent[tuple[Rules, str], Selection] = Recent(_SELECTIONS)
         self.facts = ByBlob(facts_of)
         self.literals = ByBlob(literals_of)
+        self.words = ByBlob(words_of)
         self.meanings = ByBlob(meaning)
 
 
@@ -121,8 +122,11 @@ class Relevance:
             image,
             self._listings[commit],
             lambda path: self._remembered(self._memory.facts, commit, path, _UNREADABLE),
-            lambda path: self._remembered(self._memory.literals, commit, path, frozenset()),
+            lambda path: self._remembered(self._texts(path), commit, path, frozenset()),
         )
+
+    def _texts(self, path: str) -> ByBlob[frozenset[str]]:
+        return self._memory.literals if path.endswith(".py") else self._memory.words
 
     def _remembered(self, memory: ByBlob[V], commit: str, path: str, unreadable: V) -> V:
         blob = self._blob(commit, path)

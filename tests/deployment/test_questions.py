@@ -93,6 +93,12 @@ def test_the_files_that_count(ask: Asked) -> None:
     assert "  odds.py ← predictions/worker/worker.py" in lines
     assert lines[lines.index("1 file copied into the image and never imported") + 1] == "  shared/unused.py"
     assert "remark: entry point: /app/worker.py" in out
+    ask.world.history.commit({"shared/unused.py": "open('shared/grades.csv')", "shared/grades.csv": "1"})
+    lines = ask("files", WORKER)[1].splitlines()
+    assert lines[lines.index("1 file of data that only such modules name") + 1] == (
+        "  shared/grades.csv (shared/unused.py)"
+    )
+    assert "and only shared/unused.py names it" in ask("why", WORKER, "shared/grades.csv")[1]
     ask.world.history.branch("other", ask.world.first)
     ask.world.history.commit({"shared/odds.py": "import shared.unused\n"}, branch="other")
     assert "4 files counted" in ask("files", WORKER, "--at", "other")[1]

@@ -37,10 +37,16 @@ ROWS: list[tuple[str, str, str, bool]] = [
     ("the closure by a word", "run('load registry.yaml --now')", "open('registry.yaml')", True),
     ("the closure by the folder", "Path('config').iterdir()", "open('registry.yaml')", True),
     (
-        "a folder whose file is named is explained",
+        "the closure by the folder, all in it",
+        "open(f'config/{name}')",
+        "open('config/registry.yaml')",
+        True,
+    ),
+    (
+        "the closure by the folder, and a file of it",
         "open(Path('config') / 'twice.yaml')",
         "open('config/registry.yaml')",
-        False,
+        True,
     ),
     ("with a doubled slash", "", "open('config//registry.yaml')", False),
     ("with a dot between", "", "open('config/./registry.yaml')", False),
@@ -65,26 +71,30 @@ LAYOUT = {
 def test_a_file_that_only_foreign_code_names(inside: str, outside: str, relevant: bool) -> None:
     """It is left out where that is sure, with the module that names it; all else stays."""
     sources = {"worker.py": inside, "report.py": outside}
-    left_out = named_elsewhere(LAYOUT, {"worker.py"}, lambda path: literals_of(sources[path].encode()))
+    left_out = named_elsewhere(
+        LAYOUT, {"worker.py"}, lambda path: literals_of(sources.get(path, "").encode()), LAYOUT.values()
+    )
     assert left_out == ({} if relevant else {FILE: ("report.py",)})
 
 
 def test_two_files_of_one_name_stay_when_the_name_alone_is_said() -> None:
     """Foreign code that says ``twice.yaml`` may mean either."""
     sources = {"worker.py": b"", "report.py": b"open('twice.yaml'); open('other/twice.yaml')"}
-    left_out = named_elsewhere(LAYOUT, {"worker.py"}, lambda path: literals_of(sources[path]))
+    left_out = named_elsewhere(
+        LAYOUT, {"worker.py"}, lambda path: literals_of(sources.get(path, b"")), LAYOUT.values()
+    )
     assert left_out == {"other/twice.yaml": ("report.py",)}
 
 
 def test_where_every_module_is_reached_nothing_is_left_out() -> None:
     """A computed import makes all code the worker's."""
-    assert named_elsewhere(LAYOUT, {"worker.py", "report.py"}, lambda _: {"registry.yaml"}) == {}
+    assert named_elsewhere(LAYOUT, {"worker.py", "report.py"}, lambda _: {"registry.yaml"}, [FILE]) == {}
 
 
 def test_a_file_copied_twice_is_one_file() -> None:
     """Two places in the image, one path in the repository: a name fits one file."""
     layout = {"/a/x.csv": "data/x.csv", "/b/x.csv": "data/x.csv", "/t.py": "t.py"}
-    assert named_elsewhere(layout, (), lambda _: {"x.csv"}) == {"data/x.csv": ("t.py",)}
+    assert named_elsewhere(layout, (), lambda _: {"x.csv"}, ["data/x.csv"]) == {"data/x.csv": ("t.py",)}
 
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\r"), max_size=20)
@@ -110,7 +120,7 @@ def named(files: list[str], inside: str, outside: str) -> set[str]:
     """What is left out of an image that holds ``files`` at their own paths, by what code says."""
     layout = {f"/{file}": file for file in [*files, "in.py", "out.py"]}
     literals = {"in.py": inside.split(), "out.py": outside.split()}
-    return set(named_elsewhere(layout, {"in.py"}, lambda path: literals[path]))
+    return set(named_elsewhere(layout, {"in.py"}, lambda path: literals.get(path, []), files))
 
 
 @pytest.mark.parametrize(
@@ -119,7 +129,7 @@ def named(files: list[str], inside: str, outside: str) -> set[str]:
         (["x.csv"], "other", "x.csv", {"x.csv"}),
         (["x.csv", "data/y.csv"], "x.csv", "y.csv", {"data/y.csv"}),
         (["data/y.csv"], "data", "y.csv", set()),
-        (["data/y.csv", "data/z.csv"], "data z.csv", "y.csv", {"data/y.csv"}),
+        (["data/y.csv", "data/z.csv"], "data z.csv", "y.csv", set()),
         (["data/a.tar.gz"], ".gz", "a.tar.gz", set()),
         (["data/a.tar.gz"], "tar.gz", "a.tar.gz", set()),
         (["data/a.tar.gz"], "gz", "a.tar.gz", {"data/a.tar.gz"}),
@@ -137,7 +147,9 @@ def test_small_images(files: list[str], inside: str, outside: str, left_out: set
 def test_every_module_that_names_it_is_told() -> None:
     """In the order of their paths, each once."""
     layout = {"/x.csv": "x.csv", "/b.py": "b.py", "/a.py": "a.py"}
-    assert named_elsewhere(layout, (), lambda _: ["x.csv", "/x.csv"]) == {"x.csv": ("a.py", "b.py")}
+    assert named_elsewhere(layout, (), lambda _: ["x.csv", "/x.csv"], ["x.csv"]) == {
+        "x.csv": ("a.py", "b.py")
+    }
 
 
 def test_reached_code_is_read_only_where_other_code_names_a_file() -> None:
@@ -148,7 +160,7 @@ def test_reached_code_is_read_only_where_other_code_names_a_file() -> None:
         asked.append(path)
         return ()
 
-    named_elsewhere(LAYOUT, {"worker.py"}, nothing)
+    named_elsewhere(LAYOUT, {"worker.py"}, nothing, LAYOUT.values())
     assert asked == ["report.py"]
 
 

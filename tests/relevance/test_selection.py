@@ -9,7 +9,7 @@ import pytest
 
 from shared.deployment.facts import Entry, Finding
 from shared.deployment.relevance.imports import facts_of
-from shared.deployment.relevance.literals import literals_of
+from shared.deployment.relevance.literals import literals_of, words_of
 from shared.deployment.relevance.rules import Rules
 from shared.deployment.relevance.selection import (
     Files,
@@ -54,9 +54,11 @@ def selected(rules: Rules, files: Mapping[str, str | None]) -> Selection:
         return (files[path] or "").encode()
 
     found = image_of(rules, tree)
-    return select(
-        rules, found, tree.files, lambda path: facts_of(source(path)), lambda path: literals_of(source(path))
-    )
+
+    def literals(path: str) -> frozenset[str]:
+        return literals_of(source(path)) if path.endswith(".py") else words_of(source(path))
+
+    return select(rules, found, tree.files, lambda path: facts_of(source(path)), literals)
 
 
 def changed(**texts: str | None) -> dict[str, str | None]:
@@ -84,9 +86,65 @@ class TestAnImage:
             },
             inputs=frozenset({"Dockerfile"}),
             unused=("worker/tool.py",),
+            elsewhere={"shared/grades.json": ("worker/tool.py",)},
             entries=("/app/main.py",),
             remarks=("entry point: /app/main.py (python main.py)",),
         )
+
+    @pytest.mark.parametrize(
+        "texts",
+        [
+            {"shared__grades_json": None, "requirements_txt": "x\n"},
+            {"shared__lock__uv_lock": "x"},
+            {"shared__package-lock_json": "{}"},
+            {"shared__odds_pyx": "x"},
+            {"shared__odds_c": "x"},
+            {"shared__base_html": "x"},
+            {"shared__all_sql": "x"},
+            {"shared__start_sh": "x"},
+            {"shared__model_json": "x"},
+            {"shared__alembic_ini": "x"},
+        ],
+        ids=str,
+    )
+    def test_what_builds_the_image_or_is_found_unnamed_stays(self, texts: dict[str, str | None]) -> None:
+        """Whatever another program calls it: only data that people write can be that program's alone."""
+        files = changed(**texts)
+        file = next(path for path in files if path not in FILES)
+        files["shared/bump.py"] = f"open({file!r})"
+        files["Dockerfile"] = DOCKERFILE.replace("CMD", "COPY requirements.txt .\nCMD")
+        selection = selected(IMAGE, files)
+        assert file in selection.because
+        assert file not in selection.elsewhere
+
+    @pytest.mark.parametrize(
+        ("line", "texts"),
+        [
+            ("ENV GRADES=/app/shared/grades.json", {}),
+            ("ENV GRADES=/app/shared", {}),
+            ("RUN test -s shared/grades.json", {}),
+            ("COPY shared/grades.json /etc/", {}),
+            ("COPY shared/*.json /etc/", {}),
+            ("RUN <<EOF\ncat shared/grades.json\nEOF", {}),
+            ("HEALTHCHECK CMD cat grades.json", {}),
+            ("RUN true", {"shared__more_yaml": "extends: grades.json\n"}),
+            ("RUN true", {"shared__more_yaml": "a: b.yml\n", "shared__b_yml": "c: grades.json\n"}),
+            ("RUN true", {"shared__run_sh": "cat shared/grades.json\n"}),
+            ("RUN true", {"shared__run_sh": "cat shared/*\n"}),
+            ("RUN true", {"worker__tool_py": None, "shared__setup_py": "data = ['shared/grades.json']\n"}),
+        ],
+    )
+    def test_data_that_the_image_itself_names_stays(self, line: str, texts: dict[str, str | None]) -> None:
+        """The Dockerfile, a script and a file that counts are the worker's own side, one through another."""
+        files = changed(**texts)
+        files["Dockerfile"] = DOCKERFILE.replace("CMD", f"{line}\nCMD")
+        assert "shared/grades.json" in selected(IMAGE, files).because
+
+    def test_data_that_an_unused_file_alone_names_stays_out_with_it(self) -> None:
+        """Data of another program that names more of its data: both are that program's."""
+        both = {"worker__tool_py": "open('shared/grades.json'); open('shared/b.yml')"}
+        selection = selected(IMAGE, changed(**both, shared__b_yml="c: grades.json\n"))
+        assert set(selection.elsewhere) == {"shared/grades.json", "shared/b.yml"}
 
     def test_ignore_wins_over_everything(self) -> None:
         """Over the closure and over the COPY."""

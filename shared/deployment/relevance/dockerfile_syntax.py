@@ -97,7 +97,7 @@ def instructions(text: str) -> Iterator[Instruction]:
 def split(text: str, escape: str) -> list[str]:
     """Words between white space, quotes and escapes kept: ``a "b c"`` is two."""
     mark = re.escape(escape)
-    word = rf"""(?:{mark}.|"(?:{mark}.|[^"])*"|'[^']*'|[^\s"']|["'])+"""
+    word = rf"""(?:{mark}.|"(?:{mark}.|[^"{mark}])*"|'[^']*'|[^\s"']|["'])+"""
     return re.findall(word, text, re.DOTALL)
 
 

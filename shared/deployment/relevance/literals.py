@@ -59,3 +59,9 @@ def literals_of(source: bytes) -> frozenset[str]:
 
 def _may_name(word: str) -> bool:
     return len(word) <= _LONGEST_NAME and ("." in word or "/" in word)
+
+
+def words_of(source: bytes) -> frozenset[str]:
+    """Every word of a text that is no ``.py`` file: what it names stands anywhere in it."""
+    words = _WORD.findall(source.decode("utf-8", "surrogateescape"))
+    return frozenset(word for word in words if len(word) <= _LONGEST_NAME)

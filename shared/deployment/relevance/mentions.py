@@ -1,15 +1,19 @@
 """Which files beside the ``.py`` files matter: all of the image, unless only foreign code names them.
 
 A registry that another program of the same image reads is no part of this workload. The two sides are
-measured differently on purpose. What code outside the closure names has to be certain, since it makes a
-file irrelevant; what code inside the closure might name is enough to keep the file.
+measured differently on purpose. What code outside the closure names has to be certain, and has to be data
+by its form, since it makes a file irrelevant; what the worker's own side might name is enough to keep it.
 """
 
 from __future__ import annotations
 
+import posixpath
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from fnmatch import fnmatchcase
+
+from shared.deployment.relevance.dockerfile_syntax import instructions
+from shared.deployment.relevance.literals import words_of
 
 #: What stands for an unknown part of a name: ``*``, ``?``, ``%s``, ``{name}``, ``[0-9]``.
 _HOLE = re.compile(r"[*?]+|%\(?\w*\)?[-+0-9.]*[a-z]|\{[^{}]*\}|\[[^\]]*\]")
@@ -17,29 +21,118 @@ _HOLE = re.compile(r"[*?]+|%\(?\w*\)?[-+0-9.]*[a-z]|\{[^{}]*\}|\[[^\]]*\]")
 #: Of a pattern without its unknown parts: ``.h`` tells files apart, ``.`` and ``s`` do not.
 _SAYS_SOMETHING = re.compile(r"\w.|.\w")
 
+#: Forms of data that a program reads because it was told to. Anything else may be found without being
+#: named: a model, an archive, a template that another extends, a source, a script, what a tool looks up.
+_DATA = frozenset({".csv", ".json", ".jsonl", ".md", ".ndjson", ".rst", ".tsv", ".xml", ".yaml", ".yml"})
+#: Parts of a name in those forms that a build or a model has too.
+_NO_DATA = re.compile(
+    r"require|constraint|lock|package|project|environment|compose|build|model|weight|checkpoint"
+)
+#: Further texts in which one file may name another.
+_TEXTS = _DATA - {".md", ".rst"} | frozenset(
+    {
+        ".cfg",
+        ".conf",
+        ".env",
+        ".htm",
+        ".html",
+        ".ini",
+        ".j2",
+        ".jinja",
+        ".jinja2",
+        ".properties",
+        ".sql",
+        ".toml",
+    }
+    | {".tmpl", ".tpl", ".txt"}
+)
+_SCRIPTS = frozenset({"", ".bash", ".sh"})
+#: Instructions whose words are places, not things that the image's program is told of.
+_PLACES = frozenset({"ADD", "COPY", "FROM", "LABEL", "MAINTAINER", "WORKDIR"})
+
+
+def is_data(path: str, mode: str, context: str) -> bool:
+    """Whether a file can be another program's data at all: by its form, its name, its mode and its place.
+
+    ``path`` and ``context`` (the build context, "." for the root) are paths of the repository, ``mode``
+    is git's. What lies at the root of either belongs to everybody.
+    """
+    folder, name = posixpath.split(path)
+    return (
+        folder not in ("", context)
+        and mode == "100644"
+        and _suffix(name) in _DATA
+        and not _NO_DATA.search(f"{posixpath.basename(folder)}/{name}".lower())
+    )
+
+
+def said_by(dockerfile: str) -> frozenset[str]:
+    """What a Dockerfile names for the image's program: every file, and what else ENV, RUN or CMD say.
+
+    The folders of COPY are no names: they bring all files along, whoever reads them.
+    """
+    said = {word for word in words_of(dockerfile.encode("utf-8", "surrogateescape")) if _is_name(word)}
+    try:
+        for instruction in instructions(dockerfile):
+            if instruction.name not in _PLACES:
+                said |= words_of(instruction.text.encode("utf-8", "surrogateescape"))
+    except ValueError:  # it cannot be read, and the whole context counts
+        pass
+    return frozenset(said)
+
 
 def named_elsewhere(
-    layout: Mapping[str, str], reached: Collection[str], literals: Callable[[str], Iterable[str]]
+    layout: Mapping[str, str],
+    reached: Collection[str],
+    literals: Callable[[str], Iterable[str]],
+    data: Collection[str],
+    said: Iterable[str] = (),
 ) -> dict[str, tuple[str, ...]]:
-    """The files of the image that only modules outside the closure name, each with these modules.
+    """Those of ``data`` that only modules outside the closure name, each with these modules.
 
     Every other file of the image that is no ``.py`` file is relevant, also one that nobody names. Paths
     are paths of the repository. ``layout`` maps the image's absolute paths to them; ``reached`` is the
     closure (every ``.py`` of the image where a computed import could not be resolved); ``literals``
-    gives what the strings of a ``.py`` file may name (``literals.literals_of``).
+    gives what the strings of a ``.py`` file may name (``literals.literals_of``), and the words of any
+    other text. ``data``: see ``is_data``. ``said``: what the image itself tells its program (``said_by``).
     """
     names = _Names({path: file for path, file in layout.items() if not file.endswith(".py")})
-    modules = sorted({file for file in layout.values() if file.endswith(".py")})
+    files = sorted(set(layout.values()))
     named: dict[str, list[str]] = {}
-    for module in modules:
-        if module not in reached:
-            for file in names.surely_in(literals(module)):
+    for module in files:
+        if module.endswith(".py") and module not in reached and posixpath.basename(module) != "setup.py":
+            for file in names.surely_in(literals(module)) & set(data):
                 named.setdefault(file, []).append(module)
-    for module in modules if named else ():
-        if module in reached:
-            for file in names.perhaps_in(literals(module), named):
-                del named[file]
+    own = [file for file in files if file in reached or (file not in named and _may_name(file))]
+    words: Iterable[str] = said
+    while named:
+        for file in names.perhaps_in(words, named):
+            del named[file]
+            own.append(file)  # now that it counts, what it names counts too
+        if not own:
+            break
+        words = _names_in(own.pop(), literals)
     return {file: tuple(by) for file, by in named.items()}
+
+
+def _suffix(path: str) -> str:
+    return posixpath.splitext(path)[1].lower()
+
+
+def _is_name(word: str) -> bool:
+    """Whether the last part of a path has a form that files have and folders mostly lack."""
+    return "." in word.rpartition("/")[2].strip(".")
+
+
+def _may_name(path: str) -> bool:
+    """Whether the text of a file that is no ``.py`` is read; what a Dockerfile says, its image says."""
+    return _suffix(path) in _TEXTS | _SCRIPTS and posixpath.basename(path) != "Dockerfile"
+
+
+def _names_in(path: str, literals: Callable[[str], Iterable[str]]) -> Iterator[str]:
+    """What a file of the worker's own side may name. Only a program goes through folders."""
+    program = path.endswith(".py") or _suffix(path) in _SCRIPTS
+    return (each for each in literals(path) if program or _is_name(each))
 
 
 class _Names:
@@ -69,35 +162,36 @@ class _Names:
     def perhaps_in(self, literals: Iterable[str], wanted: Iterable[str]) -> list[str]:
         """Those of ``wanted`` that code with these literals may open.
 
-        By a name or its end (``odds.json``, ``.json``, ``{season}.json``, ``*.json``), or by the folder
-        that holds the file where no literal names any file of that folder.
+        By a name or its end (``odds.json``, ``.json``, ``{season}.json``, ``*.json``), or by a folder that
+        holds the file: whoever names a folder may go through it.
         """
-        said = {_parts(literal)[-1] for literal in literals if _parts(literal)}
+        said = {part for literal in literals for part in _telling(_parts(literal))}
         holes = [_HOLE.sub("*", name) for name in said if _HOLE.search(name)]
-        holes = [pattern for pattern in holes if _SAYS_SOMETHING.search(pattern.replace("*", ""))]
-        folders = said - self._folders_of_named(said)
-        return [
-            file
-            for file in wanted
-            if any(_may_open(path, said, holes, folders) for path in self._paths[file])
-        ]
+        return [file for file in wanted if any(_may_open(path, said, holes) for path in self._places(file))]
 
-    def _folders_of_named(self, said: Collection[str]) -> set[str]:
-        """The names of the folders that hold a file which is named itself."""
-        files = (file for name in said for file in self._by_name.get(name, ()))
-        return {path[-2] for file in files for path in self._paths[file] if len(path) > 1}
+    def _places(self, file: str) -> Iterator[tuple[str, ...]]:
+        """The file's path in the repository, and its nearest folder in the image: ``/app`` says nothing."""
+        own, *others = self._paths[file]
+        yield own
+        yield from (path[-2:] for path in others)
 
 
-def _may_open(
-    path: tuple[str, ...], said: Collection[str], holes: Iterable[str], folders: Collection[str]
-) -> bool:
-    name = path[-1]
+def _may_open(path: tuple[str, ...], said: Set[str], holes: Iterable[str]) -> bool:
+    *folders, name = path
     last_dot = max(0, name.rfind("."))
     return (
         any(name[start:] in said for start in range(last_dot + 1))
         or any(fnmatchcase(name, pattern) for pattern in holes)
-        or (len(path) > 1 and path[-2] in folders)
+        or not said.isdisjoint(folders)
     )
+
+
+def _telling(parts: Sequence[str]) -> Sequence[str]:
+    """The last part of a path that is not wholly unknown: of ``data/*`` and ``data/{name}`` the folder."""
+    telling = [
+        part for part in parts if _SAYS_SOMETHING.search(_HOLE.sub("", part)) or not _HOLE.search(part)
+    ]
+    return telling[-1:]
 
 
 def _parts(path: str) -> tuple[str, ...]:

@@ -39,9 +39,10 @@ class Selection:
     ``because``: each relevant path with its reasons, the nearest first; empty where patterns alone
     decide (``Rules.by_patterns_alone``). ``nothing``: why this tree selects nothing that can be
     trusted, None where it does. ``idle``: patterns of ``paths`` that match nothing here. ``unused``:
-    ``.py`` files that the image copies and the closure never imports. ``entries``: where the worker
-    starts. ``inputs``: relevant paths that are not known to be in the image itself (its Dockerfile, what
-    only an earlier stage copies). ``findings`` are for the policy to judge, ``remarks`` for people who ask.
+    ``.py`` files that the image copies and the closure never imports. ``elsewhere``: data of the image that
+    only such files name, each with them. ``entries``: where the worker starts. ``inputs``: relevant paths
+    that are not known to be in the image itself (its Dockerfile, what only an earlier stage copies).
+    ``findings`` are for the policy to judge, ``remarks`` for people who ask.
     """
 
     because: Because = field(default_factory=dict)
@@ -49,6 +50,7 @@ class Selection:
     nothing: str | None = None
     idle: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
+    elsewhere: Because = field(default_factory=dict)
     entries: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     remarks: tuple[str, ...] = ()
@@ -60,7 +62,8 @@ class Files:
 
     ``because``: each with its reason. ``layout``: absolute path in the image to repository path, links
     resolved; ``passed``: for such a path the repository paths of the links. ``entries`` and ``roots``
-    begin the import closure; without entries nothing is narrowed. ``inputs`` are as in ``Selection``.
+    begin the import closure; without entries nothing is narrowed. ``data`` and ``said``: see ``mentions``.
+    ``inputs`` are as in ``Selection``.
     ``complete``: ``layout`` is the whole tree, so that nothing can have been left out of it.
     """
 
@@ -70,6 +73,8 @@ class Files:
     passed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     entries: tuple[str, ...] = ()
     roots: tuple[str, ...] = ()
+    data: frozenset[str] = frozenset()
+    said: frozenset[str] = frozenset()
     complete: bool = False
     nothing: str | None = None
     idle: tuple[str, ...] = ()
@@ -121,8 +126,8 @@ def select(
 ) -> Selection:
     """What of ``files`` the worker can reach.
 
-    ``tree``: every path of the repository. ``facts`` and ``literals`` answer for the paths of
-    ``files.sources``.
+    ``tree``: every path of the repository. ``facts`` answers for the paths of ``files.sources``,
+    ``literals`` for every path of the image (see ``mentions.named_elsewhere``).
     """
     ignored = path_rules(None, rules.ignore)
     closed = None
@@ -131,6 +136,7 @@ def select(
         closed = closure.close(files.entries, files.roots, files.layout, facts, beyond, files.passed)
     because = dict(files.because)
     unused: list[str] = []
+    elsewhere: Because = {}
     anything = closed is not None and bool(closed.computed or _doubts(rules, closed))
     if closed is not None and not anything and closed.reached:
         unused = [path for path in sorted(files.sources) if path not in closed.reached and path in because]
@@ -140,7 +146,8 @@ def select(
         because |= {path: chain[1:] or ("entry point",) for path, chain in closed.reached.items()}
         reached = closed.reached.keys() | (files.sources if anything else set())
         held = {at: path for at, path in files.layout.items() if path in files.because}
-        for path in mentions.named_elsewhere(held, reached, literals):
+        elsewhere = mentions.named_elsewhere(held, reached, literals, files.data, files.said)
+        for path in elsewhere:
             del because[path]
     because = {path: why for path, why in because.items() if ignored.relevant(path)}
     return Selection(
@@ -149,6 +156,7 @@ def select(
         nothing=files.nothing or _why_nothing(files, closed, because),
         idle=files.idle,
         unused=tuple(unused),
+        elsewhere=elsewhere,
         entries=files.entries,
         findings=(*files.findings, *_findings(rules, closed)),
         remarks=(*files.remarks, *_remarks(rules, closed)),
@@ -231,6 +239,7 @@ def _without_dockerfile(rules: Rules, tree: Tree, targets: Mapping[str, str]) ->
         passed=passed,
         entries=entries,
         roots=tuple(roots),
+        data=_data(rules, tree, placed),
         complete=True,
         idle=path_rules(rules.paths).idle(tree.files),
     )
@@ -265,10 +274,17 @@ def _with_dockerfile(rules: Rules, tree: Tree, targets: Mapping[str, str], image
         passed=passed,
         entries=entries,
         roots=roots,
+        data=_data(rules, tree, placed),
+        said=mentions.said_by(tree.text(rules.dockerfile or "") or ""),
         idle=path_rules(rules.paths).idle(tree.files),
         findings=(*_not_in_git(rules, image), *map(_unresolved, doubts)),
         remarks=tuple(remarks),
     )
+
+
+def _data(rules: Rules, tree: Tree, layout: Mapping[str, str]) -> frozenset[str]:
+    held = {path for path in layout.values() if path not in rules.build_files}
+    return frozenset(path for path in held if mentions.is_data(path, tree.files[path].mode, rules.context))
 
 
 def _declared(rules: Rules, files: Collection[str]) -> Because:
