@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, computed_field
 
-from predictions.coordinator.batches import Applied, Batch
+from predictions.coordinator.batches import Applied, Batch, BatchState
 from predictions.coordinator.orders import Started
 from shared.deployment.verdict import Verdict
 
@@ -30,7 +31,8 @@ class StartRequest(BaseModel):
     ``min_minutes``: leave out players who are expected to play less. ``wait``: seconds for which a
     rollout may be waited for first. ``dry_run``: ask the gate and read the slate, and start nothing.
     ``skip_drift_check`` and ``skip_readiness_checks`` are emergency bypasses, each for its own check;
-    they need a permission of their own, and are logged with ``reason``.
+    they need a permission of their own, and are logged with ``reason``. ``resume``: go on with the batch of
+    the same idempotency key where it has failed.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -42,6 +44,7 @@ class StartRequest(BaseModel):
     skip_drift_check: bool = False
     skip_readiness_checks: bool = False
     reason: Annotated[str, Field(max_length=500)] | None = None
+    resume: bool = False
 
     @property
     def bypasses(self) -> tuple[str, ...]:
@@ -70,6 +73,28 @@ class BatchList(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     batches: tuple[BatchAnswer, ...]
+
+
+class Failed(BaseModel):
+    """A player who has no prediction, and why."""
+
+    model_config = ConfigDict(frozen=True)
+
+    player_id: str
+    error: str
+
+
+class PredictionsAnswer(BaseModel):
+    """The predictions of a batch that has ended, with the columns of the CSV, and who has none."""
+
+    model_config = ConfigDict(frozen=True)
+
+    batch: str
+    game_date: date
+    state: BatchState
+    marks: tuple[str, ...]
+    failed: tuple[Failed, ...]
+    predictions: tuple[Mapping[str, str | float], ...]
 
 
 class StartAnswer(BaseModel):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
@@ -13,6 +13,7 @@ from fastapi import FastAPI, Header, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.responses import StreamingResponse
 
 from predictions.coordinator import description, door, problems, pushing
 from predictions.coordinator.access import Caller, Permission
@@ -23,14 +24,17 @@ from predictions.coordinator.answers import (
     CompletionAnswer,
     Envelope,
     Health,
+    PredictionsAnswer,
     StartAnswer,
     StartRequest,
 )
 from predictions.coordinator.blocking import Threads
 from predictions.coordinator.coordinator import Coordinator
 from predictions.coordinator.description import refusals
+from predictions.coordinator.downloads import MEDIA_TYPES, Format, pieces
 from predictions.coordinator.exceptions import (
     BatchError,
+    BatchFailedError,
     BatchNotFoundError,
     BatchRunningError,
     BypassForbiddenError,
@@ -107,6 +111,7 @@ _KEY = (
     "The same key again is answered with the batch that it made. Give one wherever a request may be "
     "repeated: by a scheduler, by a client after a lost connection."
 )
+_FORMAT = "`csv` or `json`; without it what `Accept` asks for, else JSON."
 START: description.Responses = refusals(
     DeploymentDriftError,
     CurableDriftError,
@@ -118,11 +123,15 @@ START: description.Responses = refusals(
     EmptySlateError,
     BatchRunningError,
     KeyReusedError,
+    TransitionError,
     StateError,
     BatchError,
     BypassForbiddenError,
 ) | {200: {"model": StartAnswer, "description": "A dry run: what a start would come to"}}
 BATCH = refusals(BatchNotFoundError, StateError)
+PREDICTIONS: description.Responses = refusals(
+    BatchNotFoundError, BatchRunningError, TransitionError, StateError
+) | {200: {"content": {"text/csv": {"schema": {"type": "string"}}}, "description": "The predictions"}}
 CANCEL = refusals(BatchNotFoundError, TransitionError, StateError)
 READY = refusals(ConfigError, StateError, guarded=False)
 
@@ -156,6 +165,9 @@ class App:
         api.post("/start", status_code=202, response_model=StartAnswer, responses=START)(self.start)
         api.get("/batches", response_model=BatchList, responses=refusals(StateError))(self.batches)
         api.get("/batches/{batch_id}", response_model=BatchAnswer, responses=BATCH)(self.batch)
+        api.get("/batches/{batch_id}/predictions", response_model=PredictionsAnswer, responses=PREDICTIONS)(
+            self.predictions
+        )
         api.post("/batches/{batch_id}/cancel", response_model=BatchAnswer, responses=CANCEL)(self.cancel)
         api.post("/complete", response_model=CompletionAnswer, responses=refusals(StateError))(self.complete)
         api.get("/drift", response_model=Outcome, responses=refusals(DriftConfigError))(self.drift)
@@ -205,6 +217,24 @@ class App:
         _may(request, "read")
         found = await self._short.run(partial(self._parts.coordinator.get, batch_id), within=SHORT_S)
         return _json(BatchAnswer.of(found))
+
+    async def predictions(
+        self,
+        request: Request,
+        batch_id: str,
+        form: Annotated[Format | None, Query(alias="format", description=_FORMAT)] = None,
+    ) -> Response:
+        """The predictions of a batch that has ended, as JSON or as CSV."""
+        _may(request, "read")
+        form = form or ("csv" if "text/csv" in request.headers.get("accept", "") else "json")
+
+        def begun() -> tuple[str, Iterator[str]]:
+            found = self._parts.coordinator.predictions(batch_id)
+            return found.batch.id, pieces(found, form)
+
+        known_as, body = await self._short.run(begun, within=SHORT_S)
+        name = {"Content-Disposition": f'attachment; filename="predictions-{known_as}.{form}"'}
+        return StreamingResponse(body, headers=name, media_type=MEDIA_TYPES[form])
 
     async def cancel(self, request: Request, batch_id: str) -> Response:
         """End a batch as it is; results that come for it from now on are late."""
@@ -261,6 +291,7 @@ class App:
             wait=asked.wait,
             dry_run=asked.dry_run,
             idempotency_key=key,
+            resume=asked.resume,
         )
 
     def _date(self, text: str) -> date:
@@ -273,13 +304,21 @@ class App:
         # A look before the batch tells of the last one, too: it may be all that is asked on a day.
         self._parts.coordinator.find_stalled()
         try:
-            return self._parts.coordinator.start(order)
+            return _good(self._parts.coordinator.start(order))
         except DriftUnknownError:
             raise
         except DeploymentDriftError as error:
             if error.verdict is not None and self._parts.cures(error.verdict):
                 raise CurableDriftError(error.message, error.verdict) from error
             raise
+
+
+def _good(started: Started) -> Started:
+    """``started``; raises ``BatchFailedError`` where its batch has failed already."""
+    batch = started.batch
+    if batch is not None and batch.state == "failed":
+        raise BatchFailedError(f"batch {batch.id} has failed: {batch.error}", batch)
+    return started
 
 
 def _may(request: Request, permission: Permission) -> Caller:

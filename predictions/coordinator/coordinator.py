@@ -23,6 +23,7 @@ from predictions.coordinator.batches import (
 )
 from predictions.coordinator.config import DEFAULT_STALL_AFTER
 from predictions.coordinator.contracts import Claim, Dispatcher, Store
+from predictions.coordinator.downloads import Predictions
 from predictions.coordinator.exceptions import (
     BatchNotFoundError,
     BatchRunningError,
@@ -238,6 +239,20 @@ class Coordinator:
     def results(self, batch_id: str) -> Iterator[Result]:
         """The predictions of a batch so far, by player. Raises ``BatchNotFoundError``."""
         return self._store.results(self.get(batch_id).id)
+
+    def predictions(self, batch_id: str) -> Predictions:
+        """The predictions of a batch that has ended, and who has none.
+
+        Raises ``BatchNotFoundError``, ``BatchRunningError`` while more may come, and ``TransitionError``
+        where a stranger's answers are the reason that nothing is delivered.
+        """
+        batch = self.get(batch_id)
+        if batch.active:
+            raise BatchRunningError(running(batch.game_date, batch), batch)
+        if batch.state == "failed" and batch.ending is not None and batch.ending.foreign:
+            raise TransitionError(f"batch {batch_id} has failed: {batch.error}", batch)
+        failed = self._store.errors(batch_id, batch.progress.failed)
+        return Predictions(batch, self._store.results(batch_id), failed)
 
     def find_stalled(self) -> list[Batch]:
         """Mark the batches that nobody was heard of for too long, and tell each once."""

@@ -11,6 +11,7 @@
     ├── MissingExtraError       a library that is only installed where it is wanted is not
     ├── BatchError              the batch did not come to its end
     │   ├── BatchRunningError   … because another start is at work on the same date
+    │   ├── BatchFailedError    … as it is on record
     │   ├── TransitionError     … because its state does not allow what was asked
     │   ├── DispatchError       … because its requests could not be handed to a worker
     │   └── StateError          … because its storage failed
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AccessError",
     "BatchError",
+    "BatchFailedError",
     "BatchNotFoundError",
     "BatchRunningError",
     "BypassForbiddenError",
@@ -125,6 +127,17 @@ class BatchError(CoordinatorError):
 
 class BatchRunningError(BatchError):
     """Another start is at work on the same date; ``batch`` is what it works on, None before that exists."""
+
+    def __init__(self, message: str, batch: Batch | None = None) -> None:
+        super().__init__(message, batch)
+        self.batch = batch
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class BatchFailedError(BatchError):
+    """The start came to an end, and its ``batch`` to none that is good; its record says why."""
 
     def __init__(self, message: str, batch: Batch | None = None) -> None:
         super().__init__(message, batch)

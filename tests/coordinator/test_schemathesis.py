@@ -31,6 +31,7 @@ SHARES = {
     ("POST", "/complete"): 8,
     ("GET", "/batches"): 6,
     ("GET", "/batches/{batch_id}"): 2,
+    ("GET", "/batches/{batch_id}/predictions"): 2,
     ("POST", "/batches/{batch_id}/cancel"): 2,
     ("GET", "/drift"): 0,
     ("GET", "/health"): 0,
