@@ -25,6 +25,7 @@ FLOORS: tuple[frozenset[str], ...] = (
             "declared",
             "evidence",
             "image_claims",
+            "picks",
             "lineage",
             "relevance",
             "remembering",
@@ -50,7 +51,7 @@ FLOORS: tuple[frozenset[str], ...] = (
         }
     ),
     frozenset({"sources", "sinks", "telemetry"}),
-    frozenset({"child_main", "gate", "proving", "repositories", "selecting", "witnessing"}),
+    frozenset({"child_main", "comparison", "gate", "proving", "repositories", "selecting", "witnessing"}),
     frozenset({"questions"}),
     frozenset({"building"}),
     frozenset({"assembly"}),

@@ -245,6 +245,13 @@ class Commit(NamedTuple):
     paths: Sequence[str]
 
 
+class Patch(NamedTuple):
+    """What a commit changes: ids that are equal where the same is changed, and for taking it back."""
+
+    change: bytes
+    reverse: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A file of a tree: its mode (``120000`` is a symbolic link) and the id of its content."""
@@ -315,6 +322,13 @@ class History(Protocol):
         """The committer times of ``tip`` and its first parents, newest first, read as they are consumed.
 
         In seconds since 1970. Raises ``shallow-history`` where the history is cut.
+        """
+        ...
+
+    def patches(self, commits: Collection[str]) -> Mapping[str, Patch]:
+        """What each commit changes, wherever in its files.
+
+        Left out is what cannot be compared: merges, commits without a change, and what is large.
         """
         ...
 

@@ -24,6 +24,7 @@ from typing import Protocol
 from shared.deployment import acknowledging, declared, evidence, lineage, proving, report
 from shared.deployment.acknowledging import Acknowledgement
 from shared.deployment.calling import Deadline, gather
+from shared.deployment.comparison import compared
 from shared.deployment.declared import Due, Pin
 from shared.deployment.errors import SourceError
 from shared.deployment.facts import History, Kind, Live, LiveSource, Target, Unknown
@@ -34,7 +35,7 @@ from shared.deployment.relevance.selection import Union
 from shared.deployment.report import Compared, DriftReport
 from shared.deployment.repositories import Repository
 from shared.deployment.selecting import Memory, Relevance
-from shared.deployment.tally import Pair, Tally, fold
+from shared.deployment.tally import Pair, Tally
 from shared.deployment.verdict import Policy, Verdict, judge
 from shared.deployment.watch import Watch
 
@@ -209,8 +210,8 @@ def _report(
         live = declared.with_pins(settled.live, _due(history, memory, case.workload, case.target.commit))
     except SourceError as error:
         return case.unknown(Unknown.of(error))
-    compared = [Compared(one, counted.get((service, str(one.commit)))) for one in settled.weighed]
-    return report.compare(service, live, case.target, compared, resolved, union.findings(), now)
+    both = [Compared(one, counted.get((service, str(one.commit)))) for one in settled.weighed]
+    return report.compare(service, live, case.target, both, resolved, union.findings(), now)
 
 
 def _ids(cases: Iterable[Case]) -> set[str]:
@@ -269,22 +270,9 @@ def _count(
             )
             for each in wanted
         ]
-        walked = lineage.trace(history.walk([target, *lives]), target, lives)
-        tallies = fold(walked, pairs)
-        _redate(history, tallies, target, latest)
-        return dict(zip(keys, tallies, strict=True))
+        return dict(zip(keys, compared(history, pairs, target, lives), strict=True))
     except SourceError as error:
         return dict.fromkeys(keys, Unknown.of(error))
-
-
-def _redate(history: History, tallies: Iterable[Tally], target: str, latest: float) -> None:
-    """What a wrong clock dated gets the time of the landing before it; nothing is asked where none did."""
-    misdated = [(tally, tally.misdated) for tally in tallies if tally.misdated is not None]
-    if misdated:
-        depths = {depth for _, depth in misdated}
-        below = lineage.times_below(depths, history.landings(target), latest)
-        for tally, depth in misdated:
-            tally.below = below.get(depth)
 
 
 def _acknowledged(plans: Sequence[Plan], verdicts: Iterable[Verdict], now: datetime) -> list[Verdict]:

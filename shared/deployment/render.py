@@ -113,6 +113,7 @@ def _drift_line(report: DriftReport) -> str:
             (report.commits_behind, "missing"),
             (report.commits_ahead, "live only"),
             (report.commits_neutral, "without net effect"),
+            (report.commits_picked, "live under another id"),
         )
         if count
     ]

@@ -35,6 +35,7 @@ _TOTALS = (
     "commits_behind",
     "commits_ahead",
     "commits_neutral",
+    "commits_picked",
     "content_differs",
     "drift_age_s",
     "undeployed",
@@ -45,6 +46,7 @@ class LiveReport(Fact):
     """One live revision against the target. With status ``unknown`` the numbers are None, never 0.
 
     ``container``: the one that this is about, None where one alone counts; ``sidecars`` do not count.
+    ``commits_picked``: missing commits whose change is live under another id; in neither count.
     ``drift_age_s``: seconds since the oldest missing relevant commit landed on the target; 0 when
     identical, None when nothing dates the difference. ``url``: its own tag URL, None where it has none.
     ``unaccounted``: relevant paths that differ though no counted commit of either side changes them (at
@@ -58,6 +60,7 @@ class LiveReport(Fact):
     commit: str | None = None
     commits_behind: int | None = None
     commits_ahead: int | None = None
+    commits_picked: int | None = None
     image: str | None = None
     created_at: datetime | None = None
     unknown: Unknown | None = None
@@ -94,6 +97,7 @@ class DriftReport(Fact):
     commits_behind: int | None = None
     commits_ahead: int | None = None
     commits_neutral: int | None = None
+    commits_picked: int | None = None
     content_differs: bool | None = None
     drift_age_s: int | None = None
     target: Target | None = None
@@ -213,6 +217,7 @@ def _live_report(revision: LiveRevision, compared: Compared, target: Target, now
         commit=commit,
         commits_behind=tally.behind,
         commits_ahead=tally.ahead,
+        commits_picked=tally.picked,
         image=revision.image,
         created_at=revision.created_at,
         evidence=revision.evidence,

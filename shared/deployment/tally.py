@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 from shared.deployment.facts import Commit, Fact, Finding, readable
 from shared.deployment.lineage import Landing, Reach
+from shared.deployment.picks import Sides
 from shared.deployment.watch import NOTHING, Caught, Watch
 
 #: How many undeployed commits a report lists, and how many relevant paths of each: what a person
@@ -46,7 +47,8 @@ class Pair:
     ``bit``: which live commit of the walk this is. ``relevant``: whether a path counts; ``because``:
     why. ``net``: the relevant paths that differ between the live and the target commit. ``watch``: what
     the policy wants to know of each missing commit. A landing later than ``latest`` (seconds since 1970)
-    was dated by a wrong clock.
+    was dated by a wrong clock. ``picked`` are the commits of either side that the other one has too, under
+    another id.
     """
 
     bit: int
@@ -55,6 +57,7 @@ class Pair:
     net: frozenset[str] = frozenset()
     watch: Watch = NOTHING
     latest: float = math.inf
+    picked: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -64,19 +67,22 @@ class Tally:
     ``landed`` is the deepest landing of a missing commit; where a wrong clock dated it, ``below`` is the
     time of the next landing further down that a right one did (None: there is none). ``skewed`` are the
     missing commits whose landing a wrong clock dated: how many, the oldest, and when that is said to be.
-    ``unaccounted`` are the paths of the net difference that no counted commit has changed yet.
+    ``unaccounted`` are the paths of the net difference that no counted commit has changed yet; one that was
+    picked is not counted and accounts for nothing. ``sides`` are the counted commits, while they are few.
     """
 
     pair: Pair
     behind: int = 0
     ahead: int = 0
     neutral: int = 0
+    picked: int = 0
     landed: Landing | None = None
     below: int | None = None
     skewed: tuple[int, Commit, int] | None = None
     undeployed: list[Undeployed] = field(default_factory=list)
     caught: Caught = field(init=False)
     unaccounted: set[str] = field(init=False)
+    sides: Sides = field(default_factory=Sides)
 
     def __post_init__(self) -> None:
         self.caught = Caught(self.pair.watch)
@@ -93,7 +99,11 @@ class Tally:
         if self.pair.net.isdisjoint(paths):
             self.neutral += reach.by_target
             return
+        if commit.sha in self.pair.picked:
+            self.picked += reach.by_target
+            return
         self.unaccounted.difference_update(paths)
+        self.sides.add(commit.sha, self.pair.net.intersection(paths), own=live_has_it)
         if live_has_it:
             self.ahead += 1
         else:

@@ -97,6 +97,7 @@ def test_every_number_is_the_one_that_git_gives(random: RandomHistory, data: st.
                     answer.ahead,
                 )
                 assert (live.commits_neutral, live.content_differs) == (answer.neutral, answer.differs)
+                assert live.commits_picked == answer.picked
                 assert live.drift_age_s == expected_age(answer.status, answer.landed)
                 assert live.unaccounted == tuple(map(shown, sorted(answer.unaccounted)))
                 assert live.unaccounted_count == len(answer.unaccounted)

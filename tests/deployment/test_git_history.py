@@ -18,7 +18,8 @@ from shared.deployment.calling import Deadline
 from shared.deployment.errors import SourceError
 from shared.deployment.facts import Commit, Entry, Unknown
 from shared.deployment.git_process import Git
-from shared.deployment.sources.git_history import HEADER_LIMIT, GitHistory, between
+from shared.deployment.sources.git_history import GitHistory
+from shared.deployment.sources.git_log import HEADER_LIMIT, between
 from shared.deployment.testing import Draft, File, HistoryBuilder
 from shared.deployment.testing.history import START
 

@@ -270,6 +270,7 @@ class TestOneRevision:
                 commit=OLD,
                 commits_behind=1,
                 commits_ahead=0,
+                commits_picked=0,
                 image="worker:7",
                 created_at=NOW,
                 evidence=evidence,
@@ -280,6 +281,16 @@ class TestOneRevision:
                 undeployed=tuple(counted.undeployed),
             ),
         )
+
+    def test_what_was_picked_is_in_neither_count_and_accounts_for_nothing(self) -> None:
+        """It is told apart, it dates nothing, and what differs all the same is told."""
+        each = [
+            (commit("worker/a.py", sha=digit * 40), reach) for digit, reach in (("1", MISSING), ("2", OWN))
+        ]
+        counted = tally(*each, picked=frozenset({"1" * 40, "2" * 40}))
+        (only,) = report_on(Compared(Weighed(OLD), counted)).live
+        assert (only.commits_behind, only.commits_ahead, only.commits_picked) == (0, 0, 1)
+        assert (only.drift_age_s, only.undeployed, only.unaccounted) == (None, (), ("worker/a.py",))
 
     @pytest.mark.parametrize("reach", [MISSING, OWN])
     def test_a_path_that_no_counted_commit_changes_is_told_beside_the_count(self, reach: Reach) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from hypothesis import HealthCheck, settings
 
 from shared.deployment.calling import Deadline
-from shared.deployment.facts import Commit, Entry, Target, Unknown
+from shared.deployment.facts import Commit, Entry, Patch, Target, Unknown
 from shared.deployment.sources.checkout import Checkout
 from shared.deployment.testing import HistoryBuilder
 
@@ -99,6 +99,9 @@ class Remembered:
 
     def landings(self, tip: str) -> Iterator[int]:
         return self.history.landings(tip)
+
+    def patches(self, commits: Collection[str]) -> Mapping[str, Patch]:
+        return self.history.patches(commits)
 
     def contents(self, blobs: Collection[str]) -> Mapping[str, bytes]:
         if new := set(blobs) - self._contents.keys():

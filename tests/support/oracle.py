@@ -24,6 +24,7 @@ class Answer:
     behind: int
     ahead: int
     neutral: int
+    picked: int
     differs: bool
     unaccounted: frozenset[str]
     landed: int | None
@@ -38,19 +39,23 @@ class Oracle:
         rows = [row.split() for row in history.git("rev-list", "--all", "--parents").splitlines()]
         self._parents = {row[0]: row[1:] for row in rows}
         self._ancestors = cache(self._find_ancestors)
+        self._patch = cache(self._patch_id)
 
     def answer(self, live: str, target: str) -> Answer:
         """Every number, by the words of the definitions."""
         net = self._changed(live, target)
-        behind = self._counted(target, live, net)
-        ahead = self._counted(live, target, net)
+        missing = self._counted(target, live, net)
+        own = self._counted(live, target, net)
+        picked = self._picked(missing, own, net)
+        behind, ahead = missing - picked, own - picked
         candidates = self._ancestors(target) - self._ancestors(live)
         changing = {commit for commit in candidates if self._changes(commit)}
         return Answer(
             status=self._status(bool(net), bool(behind), bool(ahead)),
             behind=len(behind),
             ahead=len(ahead),
-            neutral=len(changing - behind),
+            neutral=len(changing - missing),
+            picked=len(missing & picked),
             differs=bool(net),
             unaccounted=net.difference(*map(self._changes, behind | ahead)),
             landed=self._landed(target, behind),
@@ -78,6 +83,28 @@ class Oracle:
     def _counted(self, inside: str, outside: str, net: frozenset[str]) -> frozenset[str]:
         candidates = self._ancestors(inside) - self._ancestors(outside)
         return frozenset(commit for commit in candidates if self._changes(commit) & net)
+
+    def _picked(self, missing: frozenset[str], own: frozenset[str], net: frozenset[str]) -> frozenset[str]:
+        """Made on the other side too, not taken back there; no further own work on the files missing."""
+        ours = {commit for commit in own if self._stands(commit, missing)}
+        further = [self._changes(commit) & net for commit in own - ours]
+        theirs = {
+            commit
+            for commit in missing
+            if self._stands(commit, own) and not any(self._changes(commit) & each for each in further)
+        }
+        return frozenset(ours | theirs)
+
+    def _stands(self, commit: str, side: frozenset[str]) -> bool:
+        """Whether ``side`` makes the change of ``commit`` more often than it takes it back."""
+        change, back = self._patch(commit), self._patch(commit, "-R")
+        made = [self._patch(each) for each in side]
+        return bool(change) and made.count(change) > made.count(back)
+
+    def _patch_id(self, commit: str, *reverse: str) -> str:
+        """Git's id of what the commit changes; empty for a merge and for no change."""
+        text = self._git("diff-tree", "-p", "--root", "--no-renames", "--no-prefix", *reverse, commit)
+        return self._git("patch-id", "--stable", stdin=os.fsencode(text)).partition(" ")[0]
 
     def _landed(self, target: str, counted: frozenset[str]) -> int | None:
         line = self._git("rev-list", "--first-parent", target).splitlines()

@@ -17,11 +17,12 @@ from pathlib import Path
 
 from shared.deployment.calling import Deadline, retrying
 from shared.deployment.errors import SourceError
-from shared.deployment.facts import Commit, Entry, Finding, Target, Unknown
+from shared.deployment.facts import Commit, Entry, Finding, Patch, Target, Unknown
 from shared.deployment.git_process import Git, own_words
 from shared.deployment.remembering import Borrowed
 from shared.deployment.sources.confirmed import KeptAnswers, Records
-from shared.deployment.sources.git_history import GitHistory, nonsense
+from shared.deployment.sources.git_history import GitHistory
+from shared.deployment.sources.git_log import nonsense
 from shared.deployment.sources.once import Once
 from shared.deployment.sources.ref_names import REF_NAME
 from shared.deployment.sources.remote import ask, fetch_failed
@@ -101,6 +102,10 @@ class Checkout:
     def landings(self, tip: str) -> Iterator[int]:
         """As ``facts.History.landings``."""
         return self._history.landings(tip)
+
+    def patches(self, commits: Collection[str]) -> Mapping[str, Patch]:
+        """As ``facts.History.patches``."""
+        return self._history.patches(commits)
 
     def contents(self, blobs: Collection[str]) -> Mapping[str, bytes]:
         """As ``facts.History.contents``."""

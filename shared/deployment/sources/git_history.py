@@ -8,45 +8,35 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from shared.deployment.errors import SourceError
-from shared.deployment.facts import Commit, Entry, Unknown
+from shared.deployment.facts import Commit, Entry, Patch, Unknown
 from shared.deployment.git_process import Git
 from shared.deployment.sources.blobs import blobs_of
+from shared.deployment.sources.git_log import (
+    DIFF_OPTIONS,
+    LOG_OPTIONS,
+    between,
+    commits_of,
+    nonsense,
+    path_of,
+    seconds_of,
+)
+from shared.deployment.sources.patches import PATCH_LIMIT, PATCH_OPTIONS, patches_of
 
 COMMIT_ID = re.compile(r"[0-9a-f]{7,64}")
-_FULL_ID = re.compile(rb"[0-9a-f]{40}|[0-9a-f]{64}")
 #: What `git cat-file --batch-check` says of a name: the type of its object, or that there is none.
 _TYPES = frozenset({"commit", "tree", "blob", "tag"})
 _NO_TYPES = frozenset({"missing", "ambiguous"})
 
-#: Bytes of everything that a commit says of itself (ids, time, author, subject), after which the rest is
-#: cut while it is read: subjects of megabytes exist. Paths are never cut.
-HEADER_LIMIT = 64 << 10
-#: Characters of an author and of a subject that are kept.
-AUTHOR_LIMIT, SUBJECT_LIMIT = 200, 500
 #: Bytes that the list of files of one question may take: a million paths of a few hundred bytes.
 LISTING_LIMIT = 512 << 20
 
-#: Lists each path as it is and says which commits it stands for, whatever the user's settings prefer.
-#: ``-O/dev/null`` cancels an order file, which git would insist on reading.
-DIFF_OPTIONS = ("-z", "--no-renames", "--no-relative", "--ignore-submodules=none", "-O/dev/null")
-LOG_OPTIONS = (
-    "-c",
-    "--name-only",
-    "--topo-order",
-    *DIFF_OPTIONS,
-    "--no-ext-diff",
-    "--no-textconv",
-    "--no-color",
-    "--no-decorate",
-    "--no-notes",
-    "--no-mailmap",
-    "--no-show-signature",
-    "--encoding=UTF-8",
-)
+#: Of the time that is left, what comparing patches may take: without an answer more commits count.
+PATCHES_SHARE = 0.3
+
 #: The mode that git tells for a path that one side of a difference does not have.
 NO_MODE = "000000"
-#: The last second that a datetime holds (end of 9999, UTC).
-LAST_SECOND = 253_402_300_799
+#: The mode of a submodule, whose content is a commit of another repository.
+GITLINK = "160000"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +81,7 @@ class GitHistory:
         form = f"--format=tformat:{mark}%H%x00%P%x00%ct%x00%an%x00%s{mark}"
         args = ("log", *LOG_OPTIONS, form, "--end-of-options", *self._revisions(tips), "--")
         with self.git.stream(*args) as chunks:
-            yield from _commits(between(chunks, mark.encode()))
+            yield from commits_of(between(chunks, mark.encode()))
 
     def line(self, tip: str, most: int) -> Sequence[str]:
         """As ``facts.History.line``; one process."""
@@ -111,7 +101,27 @@ class GitHistory:
             raise SourceError.of(self._cut())
         args = ("log", "--first-parent", "--no-show-signature", "--no-color", "--format=tformat:%ct")
         with self.git.stream(*args, "--end-of-options", tip, "--") as chunks:
-            yield from (_seconds(line) for line in between(chunks, b"\n") if line)
+            yield from (seconds_of(line) for line in between(chunks, b"\n") if line)
+
+    def patches(self, commits: Collection[str]) -> Mapping[str, Patch]:
+        """As ``facts.History.patches``; one process."""
+        stdin = self._listed(commits)
+        if not stdin:
+            return {}
+        mark = secrets.token_hex(16)
+        git, form = self.git.within(PATCHES_SHARE), f"--format=tformat:{mark}%H{mark}"
+        with git.stream("log", form, *PATCH_OPTIONS, stdin=stdin) as chunks:
+            return dict(patches_of(between(chunks, mark.encode(), PATCH_LIMIT + 1)))
+
+    def changed_blobs(self, commits: Collection[str]) -> frozenset[str]:
+        """The ids of the contents before and after each commit, as far as it changes them; two processes."""
+        self._require_full(commits)
+        names = [f"{commit}{parent}^{{tree}}" for commit in commits for parent in ("^", "")]
+        trees = [oid if kind == "tree" else self._empty_tree for oid, kind in self._batch_check(names)]
+        pairs = list(zip(trees[::2], trees[1::2], strict=True))
+        listings = self._differences([pair for old, new in pairs for pair in ((old, new), (new, old))])
+        entries = [entry for listing in listings for entry in listing.values()]
+        return frozenset(entry.blob for entry in entries if entry.mode not in (NO_MODE, GITLINK))
 
     def contents(self, blobs: Collection[str]) -> Mapping[str, bytes]:
         """As ``facts.History.contents``; one process. Absent is what is not in this repository."""
@@ -232,14 +242,19 @@ class GitHistory:
         """
         if not trees:
             return []
-        first, nothing = trees[0], self._empty_tree
+        first = trees[0]
+        pairs = [(self._empty_tree, first), *((first, tree) for tree in trees[1:])]
+        whole, *changes = self._differences(pairs)
+        return [whole, *(_changed(whole, each) for each in changes)]
+
+    def _differences(self, pairs: Sequence[tuple[str, str]]) -> list[dict[str, Entry]]:
+        """For each pair of trees what the second has where they differ."""
         # The last question has an empty answer: an answer that was cut off has lost at least that.
-        pairs = [(nothing, first), *((first, tree) for tree in trees[1:]), (nothing, nothing)]
-        asked = [f"{old} {new}".encode() for old, new in pairs]
+        nothing = self._empty_tree
+        asked = [f"{old} {new}".encode() for old, new in (*pairs, (nothing, nothing))]
         args = ("diff-tree", "--stdin", "-r", "--raw", "--no-abbrev", *DIFF_OPTIONS)
         answer = self.git.run(*args, stdin=b"".join(pair + b"\n" for pair in asked), limit=LISTING_LIMIT)
-        whole, *changes, _ = _raw_listings(answer, asked)
-        return [whole, *(_changed(whole, each) for each in changes)]
+        return _raw_listings(answer, asked)[:-1]
 
     def _revisions(self, tips: Sequence[str]) -> list[str]:
         """What is reachable from some of ``tips``, but not from all, in git's words."""
@@ -248,116 +263,6 @@ class GitHistory:
         # Exit status 1 says that they have no ancestor in common.
         answer = self.git.run("merge-base", "--octopus", "--all", *tips, accept=(0, 1))
         return [*tips, *(f"^{base}" for base in sorted(self._ids(answer, "merge-base")))]
-
-
-def nonsense(command: str) -> SourceError:
-    """The error for a ``command`` of git whose answer is none to what was asked."""
-    return SourceError(f"`git {command}` answered something that makes no sense", "invalid-response")
-
-
-def between(chunks: Iterable[bytes], mark: bytes) -> Iterator[bytes]:
-    """The pieces of a stream before, between and after each ``mark``, every second one cut if it is long.
-
-    The pieces at odd places (a commit's header) are cut after ``HEADER_LIMIT`` bytes without ever
-    being held; the others (its paths) come whole. The time is linear, however long a piece is.
-    """
-    hold = len(mark) - 1
-    piece = _Piece(None)
-    tail = b""
-    for chunk in chunks:
-        first, *rest = (tail + chunk).split(mark)
-        for following in rest:
-            piece.add(first)
-            yield piece.text()
-            piece = _Piece(HEADER_LIMIT if piece.limit is None else None)
-            first = following
-        # A mark may begin in the last bytes and end in the next chunk.
-        cut = max(0, len(first) - hold)
-        piece.add(first[:cut])
-        tail = first[cut:]
-    piece.add(tail)
-    yield piece.text()
-
-
-class _Piece:
-    """A text in the making, cut after ``limit`` bytes; None cuts nothing."""
-
-    __slots__ = ("_parts", "_size", "limit")
-
-    def __init__(self, limit: int | None) -> None:
-        self.limit = limit
-        self._parts: list[bytes] = []
-        self._size = 0
-
-    def add(self, part: bytes) -> None:
-        if self.limit is not None:
-            part = part[: self.limit - self._size]
-        if part:
-            self._parts.append(part)
-            self._size += len(part)
-
-    def text(self) -> bytes:
-        return b"".join(self._parts)
-
-
-def _commits(pieces: Iterator[bytes]) -> Iterator[Commit]:
-    """The commits of ``git log``: after an empty piece header and paths take turns."""
-    if next(pieces, None):
-        raise nonsense("log")
-    for header in pieces:
-        paths = next(pieces, b"")
-        if not paths.startswith(b"\0") or not paths.endswith(b"\0"):  # cut off in the middle of a commit
-            raise nonsense("log")
-        yield _commit(header, paths)
-
-
-def _commit(header: bytes, paths: bytes) -> Commit:
-    """``header`` is ``%H %P %ct %an %s`` between NULs. ``paths`` is the NUL that ends the format, then,
-    where there are any, a separator of one byte (a line feed, a NUL for a merge) and path, NUL, path, NUL.
-    """
-    fields = header.split(b"\0", 4)
-    if len(fields) < 5:
-        fields = _cut_fields(fields)
-    sha, parents, seconds, author, subject = fields
-    if not all(map(_FULL_ID.fullmatch, [sha, *parents.split()])):
-        raise nonsense("log")
-    return Commit(
-        sha=sha.decode(),
-        parents=parents.decode().split(),
-        committed_at=_seconds(seconds),
-        author=_shown(author, AUTHOR_LIMIT),
-        subject=_shown(subject, SUBJECT_LIMIT),
-        paths=[_path(path) for path in paths[2:-1].split(b"\0")] if len(paths) > 2 else [],
-    )
-
-
-def _cut_fields(fields: list[bytes]) -> list[bytes]:
-    """The fields of a header that was cut: an author may be, the parents must not."""
-    if len(fields) < 4:
-        raise nonsense("log")
-    return [*fields, b""]
-
-
-def _seconds(text: bytes) -> int:
-    """A committer time. One that no calendar holds is 0, as git takes one that it cannot read.
-
-    Never the future: a drift may look too old then, not too young.
-    """
-    try:
-        seconds = int(text)
-    except ValueError:
-        return 0
-    return seconds if 0 <= seconds <= LAST_SECOND else 0
-
-
-def _shown(text: bytes, limit: int) -> str:
-    """Text for people, bytes that are not UTF-8 as ``\\xNN``, at most ``limit`` characters."""
-    shown = text[: 4 * limit].decode("utf-8", "backslashreplace")
-    return shown if len(shown) <= limit and len(text) <= 4 * limit else shown[: limit - 1] + "…"
-
-
-def _path(path: bytes) -> str:
-    return path.decode("utf-8", "surrogateescape")
 
 
 def _changed(listing: Mapping[str, Entry], changes: Mapping[str, Entry]) -> dict[str, Entry]:
@@ -388,7 +293,7 @@ def _raw_listings(answer: bytes, asked: Sequence[bytes]) -> list[dict[str, Entry
             entry = _RAW.fullmatch(line)
             if not entry or not listings or place + 2 >= len(parts):
                 raise nonsense("diff-tree")
-            listings[-1][_path(parts[place + 1])] = Entry(entry[1].decode(), entry[2].decode())
+            listings[-1][path_of(parts[place + 1])] = Entry(entry[1].decode(), entry[2].decode())
     if told != list(asked):
         raise nonsense("diff-tree")
     return listings

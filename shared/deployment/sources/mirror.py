@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
 from shared.deployment.calling import Deadline, retrying
 from shared.deployment.errors import SourceError
-from shared.deployment.facts import Commit, Entry, Target, Unknown
+from shared.deployment.facts import Commit, Entry, Patch, Target, Unknown
 from shared.deployment.git_process import Git
 from shared.deployment.remembering import Borrowed
 from shared.deployment.sources.confirmed import KeptAnswers, Records
-from shared.deployment.sources.git_history import GitHistory
+from shared.deployment.sources.git_history import PATCHES_SHARE, GitHistory
 from shared.deployment.sources.mirror_store import Copy, Store
 from shared.deployment.sources.once import Once
 from shared.deployment.sources.ref_names import REF_NAME
@@ -31,6 +32,8 @@ T = TypeVar("T")
 REMOTE_SHARE, FETCH_SHARE, OBJECTS_SHARE = 0.5, 0.8, 0.8
 #: How a damaged mirror reads: a command failed, answered nonsense, or lacks a commit that was there.
 DAMAGE = frozenset({"history-unavailable", "invalid-response", "commit-not-in-history"})
+#: File contents that are fetched to compare patches.
+MOST_BLOBS = 1_000
 #: Where the mirror keeps commits that were fetched by their id.
 COMMITS = "refs/drift-gate/commits/"
 
@@ -125,6 +128,19 @@ class Mirror:
     def landings(self, tip: str) -> Iterator[int]:
         """As ``facts.History.landings``. It follows a walk, which has met whatever is damaged."""
         return self._in_use().history.landings(tip)
+
+    def patches(self, commits: Collection[str]) -> Mapping[str, Patch]:
+        """As ``facts.History.patches``. The contents that the mirror lacks are fetched in one request.
+
+        Raises ``SourceError`` also where they are too many. No failure here speaks of damage.
+        """
+        history = self._in_use().history
+        hurried = replace(history, git=history.git.within(PATCHES_SHARE))
+        blobs = hurried.changed_blobs(commits)
+        if len(blobs) > MOST_BLOBS:
+            raise SourceError(f"{len(blobs)} contents would have to be fetched", "history-unavailable")
+        self._fetch(hurried, hurried.missing(blobs))
+        return history.patches(commits)
 
     def contents(self, blobs: Collection[str]) -> Mapping[str, bytes]:
         """As ``facts.History.contents``. All that the mirror lacks is fetched in one request."""

@@ -26,7 +26,8 @@ from filelock import FileLock, Timeout
 from shared.deployment.calling import Deadline
 from shared.deployment.errors import SourceError
 from shared.deployment.git_process import Git
-from shared.deployment.sources.git_history import GitHistory, nonsense
+from shared.deployment.sources.git_history import GitHistory
+from shared.deployment.sources.git_log import nonsense
 from shared.deployment.sources.remote import Remote, shown
 
 #: Seconds for which a copy that was replaced is kept: whoever reads it has long reached its deadline.
