@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 from benchmarks.measuring import wall
 from shared.deployment.relevance.by_blob import ByBlob
-from shared.deployment.relevance.closure import Closure, close
+from shared.deployment.relevance.chains import Closure
+from shared.deployment.relevance.closure import close
 from shared.deployment.relevance.import_facts import ImportFacts
 from shared.deployment.relevance.imports import facts_of
 

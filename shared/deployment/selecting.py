@@ -12,6 +12,7 @@ from typing import TypeVar
 from shared.deployment.facts import Entry, History
 from shared.deployment.relevance import selection
 from shared.deployment.relevance.by_blob import ByBlob
+from shared.deployment.relevance.config_names import ENDINGS, names_of
 from shared.deployment.relevance.import_facts import ImportFacts
 from shared.deployment.relevance.imports import facts_of
 from shared.deployment.relevance.literals import literals_of, words_of
@@ -37,6 +38,7 @@ class Memory:
         self.listings: Recent[str, Listing] = Recent(_LISTINGS)
         self.selections: Recent[tuple[Rules, str], Selection] = Recent(_SELECTIONS)
         self.facts = ByBlob(facts_of)
+        self.names = ByBlob(names_of)
         self.literals = ByBlob(literals_of)
         self.words = ByBlob(words_of)
         self.meanings = ByBlob(meaning)
@@ -112,7 +114,13 @@ class Relevance:
         sources = {
             self._blob(commit, path) for (_, commit), image in images.items() for path in image.sources
         }
-        self._fetch(blob for blob in sources if blob not in self._memory.facts)
+        configs = {
+            self._blob(commit, path)
+            for (_, commit), image in images.items()
+            for path in image.configs.values()
+        }
+        unknown = {blob for blob in sources if blob not in self._memory.facts}
+        self._fetch(unknown | {blob for blob in configs if blob not in self._memory.names})
         for (rules, commit), image in images.items():
             self._keep(rules, commit, self._selected(rules, commit, image))
 
@@ -121,12 +129,17 @@ class Relevance:
             rules,
             image,
             self._listings[commit],
-            lambda path: self._remembered(self._memory.facts, commit, path, _UNREADABLE),
+            lambda path: self._facts(commit, path),
             lambda path: self._remembered(self._texts(path), commit, path, frozenset()),
         )
 
     def _texts(self, path: str) -> ByBlob[frozenset[str]]:
         return self._memory.literals if path.endswith(".py") else self._memory.words
+
+    def _facts(self, commit: str, path: str) -> ImportFacts:
+        if path.endswith(ENDINGS):
+            return self._remembered(self._memory.names, commit, path, ImportFacts())
+        return self._remembered(self._memory.facts, commit, path, _UNREADABLE)
 
     def _remembered(self, memory: ByBlob[V], commit: str, path: str, unreadable: V) -> V:
         blob = self._blob(commit, path)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from support.python_imports import closure_of
 
-from shared.deployment.relevance.closure import Missing, close
+from shared.deployment.relevance.chains import Missing
+from shared.deployment.relevance.closure import close
 from shared.deployment.relevance.import_facts import ImportFacts
 from shared.deployment.relevance.imports import facts_of
 

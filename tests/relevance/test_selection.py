@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from shared.deployment.facts import Entry, Finding
+from shared.deployment.relevance.config_names import ENDINGS, names_of
+from shared.deployment.relevance.import_facts import ImportFacts
 from shared.deployment.relevance.imports import facts_of
 from shared.deployment.relevance.literals import literals_of, words_of
 from shared.deployment.relevance.rules import Rules
@@ -55,10 +57,13 @@ def selected(rules: Rules, files: Mapping[str, str | None]) -> Selection:
 
     found = image_of(rules, tree)
 
+    def facts(path: str) -> ImportFacts:
+        return names_of(source(path)) if path.endswith(ENDINGS) else facts_of(source(path))
+
     def literals(path: str) -> frozenset[str]:
         return literals_of(source(path)) if path.endswith(".py") else words_of(source(path))
 
-    return select(rules, found, tree.files, lambda path: facts_of(source(path)), literals)
+    return select(rules, found, tree.files, facts, literals)
 
 
 def changed(**texts: str | None) -> dict[str, str | None]:

@@ -9,6 +9,7 @@ from typing import Any
 from shared.deployment.relevance.import_commands import NAMED_DOUBTS, STARTERS, command_in, started
 from shared.deployment.relevance.import_facts import Import, ImportFacts, Scan
 from shared.deployment.relevance.import_lines import MODULE_NAME
+from shared.deployment.relevance.import_loaders import handed, named, script_location
 from shared.deployment.relevance.import_statements import Statements, names_in, text_of
 from shared.deployment.relevance.scopes import Scopes, element_of
 from shared.deployment.relevance.spelling import LISTED, PACKAGE, UNKNOWN, Spelling, Texts
@@ -52,6 +53,8 @@ class Calls:
         self._computed: dict[str, None] = {}
         self._files: dict[str, None] = {}
         self._doubts: dict[str, None] = {}
+        self._named: dict[str, None] = {}
+        self._handed: dict[str, None] = {}
         self._scans: dict[Scan, None] = {}
         self._literals: dict[str, None] = {}
         self._called: set[int] = set()
@@ -67,6 +70,8 @@ class Calls:
             computed=tuple(self._computed),
             files=tuple(self._files),
             doubts=tuple(self._doubts),
+            named=tuple(self._named),
+            handed=tuple(self._handed),
             scans=tuple(self._scans),
             literals=tuple(self._literals) if wanted else (),
             lazy=lazy,
@@ -91,6 +96,7 @@ class Calls:
                 self._literal(node.value)
             elif isinstance(node, (ast.Assign, ast.AugAssign, ast.AnnAssign)):
                 self._assignment(node)
+            self._loads(node)
             if starts:
                 self._command(node)
             nodes.extend(reversed(list(ast.iter_child_nodes(node))))
@@ -165,7 +171,19 @@ class Calls:
 
     @property
     def _collected(self) -> tuple[dict[Any, None], ...]:
-        return self._imports, self._computed, self._files, self._doubts, self._scans, self._literals
+        found = (self._imports, self._computed, self._files, self._doubts, self._named, self._handed)
+        return (*found, self._scans, self._literals)
+
+    def _loads(self, node: ast.AST) -> None:
+        """What a framework is told to load."""
+        for text in handed(node, self._spelling):
+            if text == ".":
+                self._scans[Scan("", 1, True)] = None
+            elif UNKNOWN in text:
+                self._computed[text] = None
+            else:
+                self._handed[text] = None
+        self._files.update(dict.fromkeys(script_location(node, self._spelling)))
 
     def _command(self, node: ast.AST) -> None:
         """An interpreter that is started: the module, the file or the text that it is told to run."""
@@ -240,6 +258,8 @@ class Calls:
             return
         if MODULE_NAME.fullmatch(value) or "/" in value or value.endswith((".py", "..")):
             self._literals[value] = None
+        if name := named(value):
+            self._named[name] = None
         if application := _APPLICATION.fullmatch(value):
             self._imports[Import(application[1], optional=True)] = None
 

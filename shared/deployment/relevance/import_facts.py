@@ -40,12 +40,14 @@ class ImportFacts:
     ``typing_only`` stands in blocks that only a type checker reads. ``computed`` are module names that
     are put together while the program runs, with ``*`` for each unknown part; ``files`` are paths of files
     that are loaded by their path, written in the same way. ``doubts``: what may import anything at all,
-    as people write it (``exec``). ``literals`` are the strings of the file that such a name may mean
-    beside; they are kept only where something asks for them. ``lazy``: a module ``__getattr__`` may
-    import what they name. ``all_computed``: ``__all__`` is the result of a call. ``edits_path``:
-    ``sys.path`` is touched. ``bound`` are the names of the module's own level, ``ANY`` among them where
-    more are possible. ``syntax_error``: there is no syntax tree (see ``syntax.parsed``); what is known was
-    then guessed from lines that look like imports.
+    as people write it (``exec``). ``named`` are texts that may name a module, an attribute of one
+    (``a.b.c``, ``a.b:c``) or a ``.py`` file; ``handed`` are names of modules that a loader gets, which
+    loads what lies below a package too, dots before them meaning the package of the file. ``literals`` are
+    the strings of the file that a computed name may mean beside; they are kept only where something asks
+    for them. ``lazy``: a module ``__getattr__`` may import what they name. ``all_computed``: ``__all__`` is
+    the result of a call. ``edits_path``: ``sys.path`` is touched. ``bound`` are the names of the module's
+    own level, ``ANY`` among them where more are possible. ``syntax_error``: there is no syntax tree (see
+    ``syntax.parsed``); what is known was then guessed from lines that look like imports.
     """
 
     imports: tuple[Import, ...] = ()
@@ -53,6 +55,8 @@ class ImportFacts:
     computed: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
+    named: tuple[str, ...] = ()
+    handed: tuple[str, ...] = ()
     scans: tuple[Scan, ...] = ()
     literals: tuple[str, ...] = ()
     lazy: bool = False

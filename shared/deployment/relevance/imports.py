@@ -11,13 +11,15 @@ import re
 from shared.deployment.relevance.import_calls import Calls
 from shared.deployment.relevance.import_facts import ImportFacts
 from shared.deployment.relevance.import_lines import guessed
+from shared.deployment.relevance.import_loaders import LOADING
 from shared.deployment.relevance.syntax import parsed
 
 #: Without one of these words in the file every import is a statement, and a look at the statements will do.
 _UNUSUAL = re.compile(
     rb"import_module|__import__|import_string|resolve_name|run_module|run_path|spec_from_file_location"
     rb"|SourceFileLoader|iter_modules|walk_packages|__getattr__|__all__|sys\.path|addsitedir|corn\b"
-    rb"|\bexec\b|\beval\b|pickle|\bdill\b|joblib|shelve|entry_points|executable|\b(?:python|pypy)[0-9.]*\b"
+    rb"|\bexec\b|\beval\b|pickle|\bdill\b|joblib|shelve|entry_points|executable|\b(?:python|pypy)[0-9.]*\b|"
+    + LOADING
 )
 
 

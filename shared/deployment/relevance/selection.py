@@ -12,7 +12,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from shared.deployment.facts import Entry, Finding
-from shared.deployment.relevance import closure, entrypoints, links, mentions
+from shared.deployment.relevance import closure, closure_findings, entrypoints, links, mentions
+from shared.deployment.relevance.chains import Closure
+from shared.deployment.relevance.config_names import ENDINGS, names_in_text
 from shared.deployment.relevance.dockerfile import Image, read_image
 from shared.deployment.relevance.import_facts import ImportFacts
 from shared.deployment.relevance.patterns import PathRules, path_rules
@@ -63,6 +65,7 @@ class Files:
     ``because``: each with its reason. ``layout``: absolute path in the image to repository path, links
     resolved; ``passed``: for such a path the repository paths of the links. ``entries`` and ``roots``
     begin the import closure; without entries nothing is narrowed. ``data`` and ``said``: see ``mentions``.
+    ``variables`` are what the image sets and the words that it starts, by what people call them.
     ``inputs`` are as in ``Selection``.
     ``complete``: ``layout`` is the whole tree, so that nothing can have been left out of it.
     """
@@ -75,6 +78,7 @@ class Files:
     roots: tuple[str, ...] = ()
     data: frozenset[str] = frozenset()
     said: frozenset[str] = frozenset()
+    variables: Mapping[str, str] = field(default_factory=dict)
     complete: bool = False
     nothing: str | None = None
     idle: tuple[str, ...] = ()
@@ -85,6 +89,19 @@ class Files:
     def sources(self) -> set[str]:
         """The ``.py`` files whose contents ``select`` asks for."""
         return {path for path in self.layout.values() if path.endswith(".py")} if self.entries else set()
+
+    @property
+    def configs(self) -> dict[str, str]:
+        """The configuration files whose contents ``select`` asks for: path in the image to repository path.
+
+        What lies in a hidden folder speaks to tools.
+        """
+        held = self.layout.items() if self.entries else ()
+        return {
+            at: path
+            for at, path in held
+            if at.endswith(ENDINGS) and "/." not in at and path in self.because and path not in self.inputs
+        }
 
 
 def deciding(rules: Rules, files: Mapping[str, Entry]) -> set[str]:
@@ -126,18 +143,20 @@ def select(
 ) -> Selection:
     """What of ``files`` the worker can reach.
 
-    ``tree``: every path of the repository. ``facts`` answers for the paths of ``files.sources``,
-    ``literals`` for every path of the image (see ``mentions.named_elsewhere``).
+    ``tree``: every path of the repository. ``facts`` answers for the paths of ``files.sources`` and
+    ``files.configs``, ``literals`` for every path of the image (see ``mentions.named_elsewhere``).
     """
     ignored = path_rules(None, rules.ignore)
     closed = None
     if files.entries:
         beyond = () if files.complete else tree
-        closed = closure.close(files.entries, files.roots, files.layout, facts, beyond, files.passed)
+        named = {at: facts(path) for at, path in files.configs.items() if ignored.relevant(path)}
+        named |= {name: names_in_text(text) for name, text in files.variables.items()}
+        closed = closure.close(files.entries, files.roots, files.layout, facts, beyond, files.passed, named)
     because = dict(files.because)
     unused: list[str] = []
     elsewhere: Because = {}
-    anything = closed is not None and bool(closed.computed or _doubts(rules, closed))
+    anything = closed is not None and bool(closed.computed or closure_findings.doubts(rules, closed))
     if closed is not None and not anything and closed.reached:
         unused = [path for path in sorted(files.sources) if path not in closed.reached and path in because]
         for path in unused:
@@ -158,8 +177,8 @@ def select(
         unused=tuple(unused),
         elsewhere=elsewhere,
         entries=files.entries,
-        findings=(*files.findings, *_findings(rules, closed)),
-        remarks=(*files.remarks, *_remarks(rules, closed)),
+        findings=(*files.findings, *closure_findings.findings(rules, closed)),
+        remarks=(*files.remarks, *closure_findings.remarks(rules, closed)),
     )
 
 
@@ -276,8 +295,9 @@ def _with_dockerfile(rules: Rules, tree: Tree, targets: Mapping[str, str], image
         roots=roots,
         data=_data(rules, tree, placed),
         said=mentions.said_by(tree.text(rules.dockerfile or "") or ""),
+        variables=_variables(rules, image),
         idle=path_rules(rules.paths).idle(tree.files),
-        findings=(*_not_in_git(rules, image), *map(_unresolved, doubts)),
+        findings=(*_not_in_git(rules, image), *map(closure_findings.unresolved, doubts)),
         remarks=tuple(remarks),
     )
 
@@ -285,6 +305,16 @@ def _with_dockerfile(rules: Rules, tree: Tree, targets: Mapping[str, str], image
 def _data(rules: Rules, tree: Tree, layout: Mapping[str, str]) -> frozenset[str]:
     held = {path for path in layout.values() if path not in rules.build_files}
     return frozenset(path for path in held if mentions.is_data(path, tree.files[path].mode, rules.context))
+
+
+def _variables(rules: Rules, image: Image) -> dict[str, str]:
+    """What the image sets, and starts where nobody said otherwise, each as a text that may name a module."""
+    if image.start is None:
+        return {}
+    texts = {f"ENV {name}": f"{name}={value}" for name, value in image.start.environment.items()}
+    if not rules.entrypoint:
+        texts["the start command"] = " ".join(image.start.entrypoint + image.start.command)
+    return texts
 
 
 def _declared(rules: Rules, files: Collection[str]) -> Because:
@@ -322,7 +352,7 @@ def _given(entry: str, layout: Mapping[str, str], workdir: str) -> str:
     return next((at for at, path in layout.items() if path == posixpath.normpath(entry)), entry)
 
 
-def _why_nothing(files: Files, closed: closure.Closure | None, because: Because) -> str | None:
+def _why_nothing(files: Files, closed: Closure | None, because: Because) -> str | None:
     if closed is not None and not closed.reached:
         return f"the entry points ({', '.join(files.entries)}) are not there"
     return None if because else "no file is left"
@@ -339,45 +369,3 @@ def _not_in_git(rules: Rules, image: Image) -> Iterator[Finding]:
                 "if the build makes it, name it in generated",
                 data={"source": source},
             )
-
-
-def _unresolved(why: str, *, less: bool = False) -> Finding:
-    counts = "relevant files may be missing from paths" if less else "more counts than need be"
-    return Finding(
-        code="computed-import",
-        message=f"what the worker can reach is not known, so {counts}: {why}",
-        data={"why": why},
-    )
-
-
-def _doubts(rules: Rules, closed: closure.Closure) -> tuple[tuple[str, str], ...]:
-    """What may import anything; nothing where somebody said what an image starts and loads."""
-    return () if rules.dockerfile is not None and rules.entrypoint else closed.doubts
-
-
-def _findings(rules: Rules, closed: closure.Closure | None) -> Iterator[Finding]:
-    if closed is None:
-        return
-    less = rules.dockerfile is None and rules.paths is not None
-    for path in closed.computed:
-        yield _unresolved(f"{path} imports by a name that is computed", less=less)
-    for path, doubt in _doubts(rules, closed):
-        yield _unresolved(f"{path} uses {doubt}, which can name any module", less=less)
-    for missing in closed.incomplete:
-        yield Finding(
-            code="image-incomplete",
-            message=f"the image lacks {missing.path}, which is imported as {missing.module}: "
-            + " ← ".join((missing.path, *missing.chain)),
-            data={"module": missing.module, "path": missing.path, "chain": list(missing.chain)},
-        )
-
-
-def _remarks(rules: Rules, closed: closure.Closure | None) -> Iterator[str]:
-    if closed is None:
-        return
-    if not _doubts(rules, closed):
-        told = "entrypoint answers for what that loads"
-        yield from (f"{path} uses {doubt}: {told}" for path, doubt in closed.doubts)
-    yield from (f"{path}: a syntax error; its imports are a guess" for path in closed.syntax_errors)
-    yield from (f"{path}: reached by TYPE_CHECKING only, not counted" for path in closed.typing_only)
-    yield from (f"{entry}: this entry point is not in the image" for entry in closed.unfound)

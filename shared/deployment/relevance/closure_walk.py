@@ -1,0 +1,312 @@
+"""One walk over the imports of an image, from its entry points to everything that they reach."""
+
+from __future__ import annotations
+
+import posixpath
+import sys
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+from shared.deployment.relevance.chains import Chains, Closure, Missing
+from shared.deployment.relevance.computed_names import candidates, fits, known_ends, says_something
+from shared.deployment.relevance.finder import PACKAGE_FILE, Completed, Finder, Found, Image, join, parent
+from shared.deployment.relevance.import_facts import ANY, Import, ImportFacts, Scan
+from shared.deployment.relevance.spelling import MODULE, PACKAGE, UNKNOWN
+
+
+class _Module:
+    """A reached file under one of the names that it is imported by."""
+
+    def __init__(self, name: str, image_path: str, path: str) -> None:
+        self.name, self.image_path, self.path = name, image_path, path
+        is_package = image_path.endswith(f"/{PACKAGE_FILE}")
+        self.package = name if is_package else name.rpartition(".")[0]
+
+    def absolute(self, module: str, level: int) -> str:
+        """The full name of what ``from <level dots><module>`` means here; empty for nothing."""
+        if not level:
+            return module.replace(MODULE, self.name).replace(PACKAGE, self.package).strip(".")
+        parts = self.package.split(".") if self.package else []
+        if level > len(parts):
+            return ""
+        return ".".join(filter(None, [*parts[: len(parts) - level + 1], module]))
+
+
+class Walk:
+    """One walk from the entry points over all imports, nearest first."""
+
+    def __init__(
+        self,
+        image: Image,
+        completed: Completed,
+        roots: Sequence[str],
+        extra: Sequence[str],
+        facts: Callable[[str], ImportFacts],
+        links: Mapping[str, Sequence[str]],
+        named: Mapping[str, ImportFacts],
+    ) -> None:
+        self._image, self._completed, self._facts, self._links = image, completed, facts, links
+        self._named = named
+        self._roots = [*roots, *extra]
+        # What the code puts on ``sys.path`` may go before anything else: each such folder counts by itself.
+        self._finders = [Finder(image, roots), *(Finder(image, [folder]) for folder in extra)]
+        self._wider = Finder(completed, [*roots, *extra])
+        self._importers: dict[str, str | None] = {}
+        self._queue: deque[_Module] = deque()
+        self._queued: set[tuple[str, str]] = set()
+        # A file may have several names; it is enough that its computed imports resolve under one of them.
+        self._computed: dict[str, None] = {}
+        self._resolved: set[str] = set()
+        self._doubts: dict[tuple[str, str], None] = {}
+        self._typing: dict[str, None] = {}
+        self._missing: dict[str, Missing] = {}
+        self._errors: dict[str, None] = {}
+        #: Folders that the reached files may add to ``sys.path``.
+        self.added: dict[str, None] = {}
+
+    def run(self, entries: Sequence[str]) -> Closure:
+        """The closure of these entry points."""
+        unfound = tuple(entry for entry in entries if not self._enter(entry))
+        if self._queue:
+            self._read_origins()
+        while self._queue:
+            module = self._queue.popleft()
+            self._read(module, self._facts(module.path))
+        return Closure(
+            reached=Chains(self._importers),
+            computed=tuple(path for path in self._computed if path not in self._resolved),
+            doubts=tuple(self._doubts),
+            typing_only=tuple(path for path in self._typing if path not in self._importers),
+            incomplete=tuple(self._missing.values()),
+            syntax_errors=tuple(self._errors),
+            unfound=unfound,
+        )
+
+    def _read_origins(self) -> None:
+        """Follows what configuration files and variables name."""
+        for origin, facts in self._named.items():
+            at = origin if origin.startswith("/") else "/"
+            named = _Module("", at, self._image.layout.get(origin, origin))
+            self._read_names(named, facts)
+            for pattern in facts.files:
+                self._load_files(named, facts, pattern)
+
+    def _enter(self, entry: str, importer: str | None = None) -> bool:
+        """Starts at an entry point, or loads a file by its path; whether the image has it.
+
+        A path is taken under every name that the roots give it: whether it runs as a script or is
+        imported is not always known. ``python -m package`` runs ``__main__`` in it.
+        """
+        if not entry.startswith("/"):
+            return self._enter_module(entry)
+        if not self._image.is_file(entry):
+            return False
+        above = [join(root, "") for root in self._roots if entry.startswith(join(root, ""))]
+        names = [entry.removeprefix(folder).removesuffix(".py").replace("/", ".") for folder in above]
+        for name in names or ["__main__"]:
+            self._reach(name.removesuffix(".__init__"), entry, importer)
+            self._load(name.removesuffix(".__init__"), self._image.layout[entry])
+        return True
+
+    def _enter_module(self, entry: str) -> bool:
+        main = f"{entry}.__main__"
+        started = [
+            found for name in (entry, main) for finder in self._finders if (found := finder.find(name))
+        ]
+        for found in started:
+            if found.file:
+                self._reach(found.name, found.file, None)
+                self._load(main, self._image.layout[found.file])
+        return any(found.file for found in started)
+
+    def _reach(self, name: str, image_path: str, importer: str | None) -> None:
+        path = self._image.layout[image_path]
+        for reached in (path, *self._links.get(image_path, ())):
+            self._importers.setdefault(reached, importer)
+        if (name, image_path) not in self._queued:
+            self._queued.add((name, image_path))
+            self._queue.append(_Module(name, image_path, path))
+
+    def _load(self, module: str, importer: str | None) -> list[Found]:
+        """Imports a module with all packages above it, as far as they are there; what was found of it."""
+        if not module:
+            return []
+        parts = module.split(".")
+        names = [".".join(parts[: count + 1]) for count in range(len(parts))]
+        last = []
+        for finder in self._finders:
+            for name in names:
+                found = finder.find(name)
+                if found is None:
+                    break
+                if found.file:
+                    self._reach(name, found.file, importer)
+                if name == module:
+                    last.append(found)
+        return last
+
+    def _read(self, module: _Module, facts: ImportFacts) -> None:
+        if facts.syntax_error:
+            self._errors[module.path] = None
+        self._doubts.update(((module.path, doubt), None) for doubt in facts.doubts)
+        if facts.edits_path:
+            self.added.update(dict.fromkeys(self._addable(module, facts)))
+        for imported in facts.imports:
+            self._follow(module, imported)
+        for imported in facts.typing_only:
+            self._list(module, imported)
+        if facts.lazy:
+            self._load_literals(module, facts, "")
+        self._read_computed(module, facts)
+        self._read_names(module, facts)
+
+    def _read_names(self, module: _Module, facts: ImportFacts) -> None:
+        """Follows texts that name a module exactly, and all below what a loader gets."""
+        for text in facts.named:
+            self._name(module, text)
+        for text in facts.handed:
+            name = text.lstrip(".")
+            target = module.absolute(name.partition(":")[0], len(text) - len(name))
+            for package in self._load(target, module.path) or self._load_member(target, module.path):
+                self._load_all(package, module.path, deep=True)
+
+    def _name(self, module: _Module, text: str) -> None:
+        target, _, attribute = text.partition(":")
+        if text.endswith(".py"):
+            for root in (parent(module.image_path), *self._roots):
+                if self._image.is_file(path := posixpath.normpath(join(root, text))):
+                    self._enter(path, module.path)
+        elif self._is_module(target):
+            self._load(target, module.path)
+        elif not attribute:
+            self._load_member(target, module.path)
+
+    def _is_module(self, name: str) -> bool:
+        return any(found.file for finder in self._finders if (found := finder.find(name)))
+
+    def _load_member(self, name: str, importer: str) -> list[Found]:
+        """Imports the module that binds a dotted name, or whose class does; what was found of it."""
+        above, _, member = name.rpartition(".")
+        for _ in range(2):
+            found = [each for finder in self._finders if (each := finder.find(above))]
+            if any(each.file for each in found):
+                return self._load(above, importer) if self._binds(found, member) else []
+            above, _, member = above.rpartition(".")
+        return []
+
+    def _read_computed(self, module: _Module, facts: ImportFacts) -> None:
+        """Follows names that the program computes, and notes where one of them can be anything.
+
+        The known part of a name takes all that fits it; what the file's literals could mean comes on top.
+        """
+        listed = [self._scan(module, facts, scan) for scan in facts.scans]
+        known = [self._load_pattern(module, facts, pattern) for pattern in facts.computed]
+        known += [self._load_files(module, facts, pattern) for pattern in facts.files]
+        if not all(known + listed):
+            self._computed[module.path] = None
+        elif known or listed:
+            self._resolved.add(module.path)
+
+    def _follow(self, module: _Module, imported: Import) -> None:
+        target = module.absolute(imported.module, imported.level)
+        found = self._load(target, module.path)
+        if not found:
+            self._miss(module, target, imported)
+        for name in imported.names if any(each.places for each in found) else ():
+            if name == "*":
+                self._load_star(module, found)
+            elif not self._load(f"{target}.{name}", module.path) and not self._binds(found, name):
+                self._miss(module, f"{target}.{name}", imported)
+
+    def _binds(self, packages: Iterable[Found], name: str) -> bool:
+        """Whether a package may have ``name`` without there being a submodule of that name."""
+        files = [found.file for found in packages if found.file]
+        return any(not {name, ANY}.isdisjoint(self._facts(self._image.layout[file]).bound) for file in files)
+
+    def _load_star(self, module: _Module, packages: Iterable[Found]) -> None:
+        """``from package import *`` imports the submodules that ``__all__`` names."""
+        for package in packages:
+            if package.file:
+                facts = self._facts(self._image.layout[package.file])
+                for literal in facts.literals:
+                    self._load(f"{package.name}.{literal}", module.path)
+                if facts.all_computed:
+                    self._load_all(package, module.path, deep=False)
+
+    def _load_all(self, package: Found, importer: str, *, deep: bool) -> None:
+        for place in package.places:
+            for name in self._image.modules_in(place, deep=deep):
+                self._load(f"{package.name}.{name}", importer)
+
+    def _scan(self, module: _Module, facts: ImportFacts, scan: Scan) -> bool:
+        """Imports what ``pkgutil`` lists; False where nobody knows of which package that is."""
+        names = [module.absolute(scan.module, scan.level)]
+        if scan.module == UNKNOWN:
+            names = list(facts.literals)
+        for package in [found for name in names for found in self._load(name, module.path)]:
+            self._load_all(package, module.path, deep=scan.deep)
+        return scan.module != UNKNOWN
+
+    def _load_pattern(self, module: _Module, facts: ImportFacts, pattern: str) -> bool:
+        """Imports every module that a computed name can mean; False where it can mean any."""
+        self._load_literals(module, facts, pattern)
+        prefix, suffix = known_ends(pattern, module.name, module.package)
+        if not (prefix or suffix):
+            return False
+        package, _, _ = prefix.rpartition(".")
+        found = self._load(package, module.path)
+        places = [place for each in found for place in each.places] if package else self._roots
+        for place in places:
+            for name in self._image.modules_in(place, deep=True):
+                full = f"{package}.{name}".lstrip(".")
+                if full.startswith(prefix) and full.endswith(suffix):
+                    self._load(full, module.path)
+        return True
+
+    def _load_literals(self, module: _Module, facts: ImportFacts, pattern: str) -> None:
+        for literal in facts.literals:
+            for candidate in candidates(literal.partition(":")[0], pattern, module.name, module.package):
+                self._load(candidate, module.path)
+
+    def _load_files(self, module: _Module, facts: ImportFacts, pattern: str) -> bool:
+        """Loads the files that a path can mean, by any end of their own; False where it can mean any."""
+        patterns = [pattern]
+        if UNKNOWN in pattern:
+            patterns += [literal for literal in facts.literals if literal.endswith(".py")]
+        for path in self._image.layout:
+            if path.endswith(".py") and any(fits(path, each) for each in patterns):
+                self._enter(path, module.path)
+        return says_something(pattern)
+
+    def _addable(self, module: _Module, facts: ImportFacts) -> Iterator[str]:
+        """Folders that a file may put on ``sys.path``: those above it, and those that literals name there."""
+        folder = module.image_path
+        while folder != "/":
+            folder = parent(folder)
+            yield folder
+            for literal in facts.literals:
+                place = join(folder, literal.strip("./"))
+                if self._image.is_folder(place):
+                    yield place
+
+    def _list(self, module: _Module, imported: Import) -> None:
+        """What a block for the type checker names; nothing of it is loaded."""
+        target = module.absolute(imported.module, imported.level)
+        for finder in self._finders:
+            for name in (target, *(f"{target}.{name}" for name in imported.names)):
+                found = finder.find(name)
+                if found and found.file:
+                    self._typing[self._image.layout[found.file]] = None
+
+    def _miss(self, module: _Module, target: str, imported: Import) -> None:
+        """Notes a module that the repository has and the image lacks, unless its absence is provided for."""
+        if (
+            imported.optional
+            or target in self._missing
+            or target.partition(".")[0] in sys.stdlib_module_names
+        ):
+            return
+        found = self._wider.find(target)
+        path = self._completed.repository_path(found.file) if found and found.file else None
+        if path is not None:
+            self._missing[target] = Missing(target, path, Chains(self._importers)[module.path])
