@@ -70,7 +70,12 @@ def _http(config: Config) -> Dispatcher:
 
         token = partial(IdTokens().get, audience)
     return Http(
-        url, at_a_time=config.batch_size, timeout=config.worker_timeout, token=token, pinned=config.pinned
+        url,
+        at_a_time=config.batch_size,
+        timeout=config.worker_timeout,
+        token=token,
+        pinned=config.pinned,
+        audience=audience,
     )
 
 

@@ -36,7 +36,8 @@ class Stamp(Fact):
     ``live_revisions`` and ``live_commits`` belong together by position, the one with most traffic first; a
     None in them is not known. ``live_url``: where the only one of them answers alone (its tag URL); None:
     there are several, or it has no tag. ``target_commit`` None: not known. ``policy_hash``: which policy
-    judged; None: there was none to read (a bypass with a broken configuration).
+    judged; None: there was none to read (a bypass with a broken configuration). ``addresses``: all at which
+    the workload, or one tag of it, answers; empty: nobody can say.
     """
 
     service: str | None = None
@@ -48,6 +49,7 @@ class Stamp(Fact):
     live_url: str | None = None
     target_commit: str | None = None
     policy_hash: str | None = None
+    addresses: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, verdict: Verdict, policy_hash: str | None = None) -> Stamp:
@@ -63,6 +65,7 @@ class Stamp(Fact):
             live_url=verdict.report.live[0].url if len(set(serving.revisions)) == 1 else None,
             target_commit=verdict.report.target.commit if verdict.report.target else None,
             policy_hash=policy_hash,
+            addresses=verdict.report.addresses,
         )
 
     def judged(self, commit: str | None) -> bool | None:

@@ -199,7 +199,8 @@ class Live:
     serves is ``no-serving-revision``). ``service_claims`` are the service's own labels: hints, no evidence,
     since they name the newest deploy while the traffic may go elsewhere. ``coming`` is what would serve
     after a rollout that is not over; empty: there is none, it would move no traffic, or nobody can say.
-    ``url`` is the service's own address, None for what has none. ``others`` are recent revisions without
+    ``url`` is the service's own address, None for what has none; ``addresses`` are all at which it or one
+    of its tags answers, empty where nobody can say. ``others`` are recent revisions without
     traffic, the newest first, of ``percent`` 0; empty also where nobody asked for them.
     """
 
@@ -212,6 +213,7 @@ class Live:
     findings: tuple[Finding, ...] = ()
     coming: tuple[LiveRevision, ...] = ()
     url: str | None = None
+    addresses: tuple[str, ...] = ()
     others: tuple[LiveRevision, ...] = ()
 
 

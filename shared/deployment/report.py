@@ -86,7 +86,7 @@ class DriftReport(Fact):
 
     The totals are those of the worst live revision; they are None, never 0, when the status is
     ``unknown``. ``undeployed`` lists the newest commits that count (at most 20; the counts are
-    full). ``unknown`` says why the status is unknown.
+    full). ``unknown`` says why the status is unknown. ``addresses``: as ``Live`` has them.
     """
 
     service: str = Field(exclude=True)
@@ -106,6 +106,7 @@ class DriftReport(Fact):
     undeployed: tuple[Undeployed, ...] = ()
     unknown: Unknown | None = None
     findings: tuple[Finding, ...] = Field(default=(), exclude=True)
+    addresses: tuple[str, ...] = Field(default=(), exclude=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +153,7 @@ def compare(
         target=target,
         live=tuple(reports),
         tagged=live.tagged,
+        addresses=live.addresses,
         findings=(
             *live.findings,
             *target.findings,
@@ -178,6 +180,7 @@ def unknown_report(
         target=target,
         live=tuple(_unknown_live(revision, revision.unknown or unknown) for revision in revisions),
         tagged=live.tagged if live else (),
+        addresses=live.addresses if live else (),
         unknown=unknown,
         findings=(*(live.findings if live else ()), *(target.findings if target else ())),
     )

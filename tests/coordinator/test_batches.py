@@ -46,9 +46,11 @@ class TestTheStamp:
             LiveReport(revision="w-2", percent=90, status="identical", commit=NEW),
         )
         verdict = a_verdict("warn")
-        verdict = verdict.model_copy(update={"report": verdict.report.model_copy(update={"live": live})})
+        report = verdict.report.model_copy(update={"live": live, "addresses": ("https://w.example",)})
+        verdict = verdict.model_copy(update={"report": report})
         stamp = Stamp.of(verdict, "0123456789ab")
         assert (stamp.gate_decision, stamp.enforced, stamp.policy_hash) == ("warn", True, "0123456789ab")
+        assert stamp.addresses == ("https://w.example",)
         assert (stamp.live_revisions, stamp.live_commits) == (("w-2", "w-1"), (NEW, OLD))
 
     def test_knows_where_the_one_judged_revision_answers_alone(self) -> None:

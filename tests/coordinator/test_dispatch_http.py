@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import base64
+import gzip
+import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import httpx
 import pytest
@@ -14,6 +17,7 @@ from coordinator.stores import STAMP, a_request
 from coordinator.test_dispatch import BATCH
 from support.pubsub import Desk, served
 
+from predictions.coordinator.batches import Batch
 from predictions.coordinator.dispatch.http import Http
 from predictions.coordinator.exceptions import DispatchError
 from predictions.worker.answering import Identity, answer
@@ -136,7 +140,7 @@ class TestAWorkerThatMisbehaves:
             pytest.param(lambda tasks, _: (200, b"<html>"), "no JSON", id="a page"),
             pytest.param(lambda tasks, _: right(tasks[1:], 1), "24 completions to 25", id="one left out"),
             pytest.param(lambda tasks, _: right([*tasks, tasks[0]], 1), "26 completions", id="one twice"),
-            pytest.param(lambda tasks, _: (200, b" " * 200_000), "it answered 200,000 bytes", id="too much"),
+            pytest.param(lambda tasks, _: (200, b" " * 200_000), "more than 102,400 bytes", id="too much"),
         ],
     )
     def test_fails_the_dispatch_and_is_asked_once(self, answers: Answer, said: str) -> None:
@@ -148,6 +152,109 @@ class TestAWorkerThatMisbehaves:
     def test_and_never_answers_is_given_up_in_time(self) -> None:
         with pytest.raises(DispatchError, match="gave no predictions"):
             list(Http("http://127.0.0.1:9", at_a_time=50, timeout=0.5).dispatch(BATCH, REQUESTS))
+
+
+@contextmanager
+def raw(answer: Callable[[socket.socket], None]) -> Iterator[str]:
+    """A worker that speaks HTTP in its own way, on one connection after the other, until it is hung up on."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve() -> None:
+            with suppress(OSError):
+                while True:
+                    connection, _ = listening.accept()
+                    with connection, suppress(OSError):
+                        connection.recv(65_536)
+                        answer(connection)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        listening.shutdown(socket.SHUT_RDWR)
+    thread.join()
+
+
+class Clock:
+    """Each look at it is a tenth of a second later."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        self.now += 0.1
+        return self.now
+
+
+class TestAWorkerThatDrips:
+    """Each byte comes in time, and the lot never comes to its end: the whole lot has a deadline."""
+
+    @pytest.mark.parametrize(
+        "head",
+        [
+            b"HTTP/1.1 200 OK\r\nX-Endless: ",
+            b"HTTP/1.1 200 OK\r\nContent-Length: 90000\r\n\r\n",
+            b"HTTP/1.1 503 Busy\r\nContent-Length: 90000\r\n\r\n",
+        ],
+        ids=["head", "body", "refusal"],
+    )
+    def test_is_given_up_at_the_deadline(self, head: bytes) -> None:
+        def drip(connection: socket.socket) -> None:
+            connection.sendall(head)
+            while True:
+                connection.sendall(b" ")
+
+        with raw(drip) as url, pytest.raises(DispatchError, match="gave no predictions"):
+            list(Http(url, at_a_time=50, timeout=20, clock=Clock()).dispatch(BATCH, REQUESTS))
+
+    def test_is_not_unpacked(self) -> None:
+        """20 kB on the wire are 20 MB in memory: what is packed is refused, unread."""
+        body = gzip.compress(b" " * 20_000_000)
+
+        def packed(connection: socket.socket) -> None:
+            head = f"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {len(body)}\r\n\r\n"
+            connection.sendall(head.encode() + body)
+
+        with raw(packed) as url, pytest.raises(DispatchError, match="answered in gzip, unasked"):
+            list(Http(url, at_a_time=50, timeout=30).dispatch(BATCH, REQUESTS))
+
+
+class TestTheJudgedService:
+    """The worker's address is held against what was judged before anything is handed out."""
+
+    OWN = "https://worker-1234.europe-west1.run.app"
+
+    def judged(self, **more: Any) -> Batch:
+        stamp = STAMP.model_copy(update={"addresses": (self.OWN, "https://v2---worker.example"), **more})
+        return BATCH.model_copy(update={"stamp": stamp})
+
+    def test_elsewhere_is_refused_and_nobody_is_asked(self) -> None:
+        with server(right) as (url, calls):
+            with pytest.raises(
+                DispatchError, match=f"no address of prediction-worker.* set it to {self.OWN}"
+            ):
+                list(Http(url, at_a_time=50, timeout=30).dispatch(self.judged(), REQUESTS))
+            assert calls == []
+
+    @pytest.mark.parametrize("form", ["{}", "{}/", "{}:443/predictions", "https://V2---worker.example"])
+    def test_is_known_by_its_own_address_or_a_tags(self, form: str) -> None:
+        """No worker answers there: that it was asked is what counts."""
+        dispatcher = Http(form.format(self.OWN), at_a_time=50, timeout=30)
+        assert dispatcher._address(self.judged()) == form.format(self.OWN)
+
+    @pytest.mark.parametrize(
+        ("audience", "more"),
+        [
+            pytest.param(OWN, {}, id="a domain whose token is for the judged service"),
+            pytest.param(None, {"addresses": ()}, id="nobody knows its addresses"),
+            pytest.param(None, {"not_enforced_because": "break-glass"}, id="a bypass"),
+        ],
+    )
+    def test_does_not_stand_in_the_way_of(self, audience: str | None, more: dict[str, Any]) -> None:
+        with server(right) as (url, calls):
+            list(
+                Http(url, at_a_time=50, timeout=30, audience=audience).dispatch(self.judged(**more), REQUESTS)
+            )
+            assert len(calls) == 1
 
 
 def test_a_token_goes_with_each_call() -> None:

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
+from urllib.parse import urlsplit
 
 import httpx
 
 from predictions.coordinator.batches import Batch
 from predictions.coordinator.contracts import Handed
 from predictions.coordinator.exceptions import DispatchError
+from predictions.coordinator.stamp import Stamp
 from predictions.worker.messages import Completion, MessageError, Task, completions_from, tasks_to_json
 from predictions.worker.worker import PredictionRequest
 from shared.deployment.calling import Deadline, retrying
 from shared.deployment.errors import SourceError
+from shared.deployment.sources.http import Transport, bounded
+from shared.deployment.sources.http_errors import FOREIGN, translate
+from shared.deployment.sources.http_network import NAMES
+from shared.deployment.sources.texts import plain
+
+log = logging.getLogger("prediction_coordinator")
 
 _Asked = Sequence[PredictionRequest]
 
@@ -30,9 +40,10 @@ _HEALS = frozenset({408, 429, 500, 502, 503, 504})
 class Http:
     """A ``Dispatcher`` to the worker at ``url``; ``at_a_time`` requests per call.
 
-    ``timeout``: seconds for one lot, retries included. ``token`` gives the ID token of a call, within a
-    deadline; None: none is sent. ``pinned``: the revision that the batch was judged on is asked, at the URL
-    of its tag, whatever is deployed meanwhile.
+    ``timeout``: seconds on ``clock`` for one lot, retries and the last byte of the answer included. ``token``
+    gives the ID token of a call, within a deadline; None: none is sent. ``audience``: whom that is for, where
+    it is not ``url``. ``pinned``: the revision that the batch was judged on is asked, at the URL of its tag,
+    whatever is deployed meanwhile.
     """
 
     name = "http"
@@ -45,8 +56,12 @@ class Http:
         timeout: float,
         token: Callable[[Deadline], str] | None = None,
         pinned: bool = False,
+        audience: str | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._service = url
+        self._audience = audience
+        self._clock = clock
         self._pinned = pinned
         self._at_a_time = at_a_time
         self._timeout = timeout
@@ -59,14 +74,10 @@ class Http:
         """
         url = f"{self._address(batch).rstrip('/')}/predict"
         left, waiting = iter(requests), deque[tuple[_Asked, Future[list[Completion]]]]()
-        # No proxy and no netrc from the environment: the address is given, and so is who asks.
-        with (
-            httpx.Client(trust_env=False, follow_redirects=False) as client,
-            ThreadPoolExecutor(AT_ONCE, "dispatch") as pool,
-        ):
+        with ThreadPoolExecutor(AT_ONCE, "dispatch") as pool:
             try:
                 while asked := tuple(islice(left, self._at_a_time)):
-                    waiting.append((asked, pool.submit(self._ask, client, url, batch, asked)))
+                    waiting.append((asked, pool.submit(self._ask, url, batch, asked)))
                     if len(waiting) > AT_ONCE:
                         yield _handed(*waiting.popleft())
                 while waiting:
@@ -77,43 +88,86 @@ class Http:
     def _address(self, batch: Batch) -> str:
         """Whom ``batch`` goes to. Raises ``DispatchError`` where its one revision has no address."""
         if not self._pinned:
+            self._require_judged(batch.latest)
             return self._service
-        if batch.stamp.live_url is None:
+        if batch.latest.live_url is None:
             raise DispatchError(
                 "the batch is to stay on the revision that was judged, which has no address of its own: send "
                 "all traffic to one and give it a tag, "
                 "`gcloud run services update-traffic SERVICE --set-tags=judged=REVISION`, then start again"
             )
-        return batch.stamp.live_url
+        return batch.latest.live_url
 
-    def _ask(self, client: httpx.Client, url: str, batch: Batch, asked: _Asked) -> list[Completion]:
+    def _require_judged(self, stamp: Stamp) -> None:
+        """Raise ``DispatchError`` where the worker's address leads elsewhere than to what was judged.
+
+        A domain before the service proves itself by the audience: Cloud Run takes no token for another
+        service. A bypass starts the batch all the same, and that is logged.
+        """
+        judged = {_origin(each) for each in stamp.addresses}
+        if not judged or {_origin(self._service), _origin(self._audience or "")} & judged:
+            return
+        sentence = (
+            f"COORDINATOR_WORKER_URL is {self._service}, which is no address of {stamp.service}, the service "
+            f"that was judged: set it to {stamp.addresses[0]}, or to the URL of one of its tags; where it is "
+            "a domain before that service, set COORDINATOR_WORKER_AUDIENCE to the service's address"
+        )
+        if stamp.not_enforced_because != "break-glass":
+            raise DispatchError(sentence)
+        log.warning("%s", sentence)
+
+    def _ask(self, url: str, batch: Batch, asked: _Asked) -> list[Completion]:
         """Raises ``DispatchError``."""
-        deadline = Deadline(self._timeout)
+        deadline = Deadline(self._timeout, self._clock)
+        # No proxy and no netrc from the environment: the address is given, and so is who asks.
+        transport = Transport(deadline, ca_file=None, proxy=None, names=NAMES)
         try:
-            body = retrying(lambda: self._once(client, url, batch, asked, deadline), deadline)
+            body = retrying(lambda: self._once(transport, url, batch, asked, deadline), deadline)
             completions = completions_from(body)
         except (SourceError, MessageError) as error:
             raise DispatchError(f"the worker at {url} gave no predictions: {error}") from error
+        finally:
+            transport.close()
         _check(batch, asked, completions, url)
         return completions
 
-    def _once(self, client: httpx.Client, url: str, batch: Batch, asked: _Asked, deadline: Deadline) -> bytes:
-        headers = {"Content-Type": "application/json"}
+    def _once(self, transport: Transport, url: str, batch: Batch, asked: _Asked, deadline: Deadline) -> bytes:
+        # What is packed could become a thousand times as much.
+        headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
         if self._token is not None:
             headers["Authorization"] = f"Bearer {self._token(deadline)}"
-        stamp, attempt = batch.stamp.attributes(), max(batch.rounds, 1)
+        stamp, attempt = batch.latest.attributes(), max(batch.rounds, 1)
         tasks = [Task(batch_id=batch.id, request=each, attempt=attempt, stamp=stamp) for each in asked]
-        left = max(deadline.remaining(), 0.001)
+        deadline.require("predictions")
+        request = httpx.Request("POST", url, content=tasks_to_json(tasks), headers=headers)
         try:
-            response = client.post(url, content=tasks_to_json(tasks), headers=headers, timeout=left)
-        except httpx.TransportError as error:
-            raise SourceError(f"{type(error).__name__}: {error}", "unavailable", True) from error
-        if response.status_code != 200:
-            heals = response.status_code in _HEALS
-            raise SourceError(f"it answered {response.status_code}", "unavailable", heals)
-        if len(response.content) > _ANSWER_BYTES * len(asked):
-            raise SourceError(f"it answered {len(response.content):,} bytes", "invalid-response", False)
-        return response.content
+            response = transport.handle_request(request)
+            try:
+                return _body(response, _ANSWER_BYTES * len(asked))
+            finally:
+                response.close()
+        except FOREIGN as error:
+            raise translate(error, request.url.host, "predictions") from error
+
+
+def _body(response: httpx.Response, limit: int) -> bytes:
+    """The answer as it was sent. Raises ``SourceError`` for a status but 200, and for too long a one."""
+    if response.status_code != 200:
+        heals = response.status_code in _HEALS
+        raise SourceError(f"it answered {response.status_code}", "unavailable", heals)
+    packed = response.headers.get("Content-Encoding", "identity")
+    if packed != "identity":
+        raise SourceError(f"it answered in {plain(packed)}, unasked", "invalid-response", False)
+    body = b"".join(bounded(response, limit))
+    if len(body) > limit:
+        raise SourceError(f"it answered more than {limit:,} bytes", "invalid-response", False)
+    return body
+
+
+def _origin(url: str) -> tuple[str, str]:
+    """What of an address says who answers there."""
+    parts = urlsplit(url)
+    return parts.scheme, parts.netloc.lower().removesuffix(":443" if parts.scheme == "https" else ":80")
 
 
 def _handed(asked: _Asked, answers: Future[list[Completion]]) -> Handed:

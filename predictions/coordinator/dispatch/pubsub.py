@@ -59,7 +59,7 @@ class PubSub:
         A request that is too large for a message is answered by an error at once. Raises
         ``DispatchError`` when Pub/Sub does not take a message within a minute.
         """
-        client, attributes = self._client(), batch.stamp.attributes()
+        client, attributes = self._client(), batch.latest.attributes()
         left, waiting = iter(requests), deque[_Lot]()
         while asked := tuple(islice(left, _LOT)):
             waiting.append(self._publish(client, batch, asked, attributes))

@@ -212,6 +212,7 @@ class CloudRun:
             coming=newest.revisions if workload.rollout == "in-progress" and workload.follows else (),
             # A worker pool has none.
             url=said.bounded(getattr(message, "uri", "")) or None,
+            addresses=said.addresses(message, [entry.tag for entry in workload.entries if entry.tag]),
             others=tuple(other for other in others if other.revision not in serving),
         )
 

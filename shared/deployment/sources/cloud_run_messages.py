@@ -36,6 +36,16 @@ def entries(message: Any) -> Iterator[Entry]:
         )
 
 
+def addresses(message: Any, tags: Sequence[str]) -> tuple[str, ...]:
+    """All addresses of a service: each form of its own, and of each tag below it; nothing else has any."""
+    if not isinstance(message, run_v2.Service):
+        return ()
+    own = [bounded(url) for url in dict.fromkeys((message.uri, *message.urls)) if url]
+    parts = [url.partition("://") for url in own]
+    below = (f"{scheme}://{tag}---{host}" for tag in dict.fromkeys(tags) for scheme, _, host in parts)
+    return tuple(dict.fromkeys((*own, *(each.url for each in entries(message) if each.url), *below)))
+
+
 def changing(message: Any) -> bool:
     """While this holds, the platform calls its own traffic statuses and ready revision transient."""
     state = _number(message.terminal_condition, "state")

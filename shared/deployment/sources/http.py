@@ -141,7 +141,7 @@ class Http:
         status = response.status_code
         if not (response.is_success or status in asked.also):
             return Answer(status, {**response.headers}, _explanation(response), str(url))
-        body = b"".join(_bounded(response, asked.limit))
+        body = b"".join(bounded(response, asked.limit))
         if len(body) > asked.limit:
             sentence = f"{url.host} answered more than {asked.limit:,} bytes about {asked.what}"
             raise SourceError(sentence, "invalid-response", False)
@@ -246,8 +246,8 @@ def _unfit(problem: str, what: str) -> SourceError:
     return SourceError(f"{problem}, so nobody is asked about {what}", "invalid-response", False)
 
 
-def _bounded(response: httpx.Response, limit: int) -> Iterator[bytes]:
-    """The body as it was sent, up to the first piece that goes over ``limit``."""
+def bounded(response: httpx.Response, limit: int) -> Iterator[bytes]:
+    """The body as it was sent, not unpacked, up to the first piece that goes over ``limit`` bytes."""
     size = 0
     for piece in response.stream:  # type: ignore[union-attr] # our transport is the synchronous one
         yield piece
@@ -260,7 +260,7 @@ def _explanation(response: httpx.Response) -> bytes:
     """The body of a refusal, or its beginning: one that breaks off changes nothing about the refusal."""
     pieces: list[bytes] = []
     with contextlib.suppress(*FOREIGN):
-        pieces.extend(_bounded(response, REFUSAL_LIMIT))
+        pieces.extend(bounded(response, REFUSAL_LIMIT))
     return b"".join(pieces)
 
 
