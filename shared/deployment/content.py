@@ -6,16 +6,18 @@ under a new label, an image from a changed work tree, and another application un
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from shared.deployment.facts import Content, Entry
-from shared.deployment.fingerprint import LITTER, SECRETS, in_view
+from shared.deployment.fingerprint import LITTER, SECRETS, ends_of, matcher
 from shared.deployment.relevance.patterns import path_rules
 from shared.deployment.relevance.selection import SUBMODULE, Union
 
 #: Paths of each kind that a message names, and that the data lists: what a person reads before `git diff`.
 NAMED, LISTED = 3, 20
+#: What Python loads. Any other file that comes up after the start was written by the program itself.
+CODE = (".py", ".so", ".pth")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +64,18 @@ class Held:
         return ", ".join(f"{len(paths):,} {what} ({some(paths)})" for what, paths in told if paths)
 
 
+def in_view(covers: Iterable[str], ignored: Iterable[str], unread: Iterable[str]) -> Callable[[str], bool]:
+    """Whether a fingerprint with these fields speaks of a path: not listing it then says it is not there."""
+    looked, blind, left_out = set(covers), set(unread), matcher(ignored)
+
+    def speaks(path: str) -> bool:
+        ends = ends_of(path)
+        around = {"", path, *(path[: end + 1] for end in ends)}
+        return bool(around & looked) and not around & blind and not any(left_out(path[:end]) for end in ends)
+
+    return speaks
+
+
 def held(content: Content, listing: Mapping[str, Entry], union: Union) -> Held:
     """``content`` against ``listing``, the files of a commit; ``union`` says which of them count.
 
@@ -83,11 +97,21 @@ def held(content: Content, listing: Mapping[str, Entry], union: Union) -> Held:
     )
 
 
+def rewritten(content: Content, listing: Mapping[str, Entry], union: Union) -> tuple[str, ...]:
+    """What counts and has become different since the worker started: it may run what was there before.
+
+    Not what a program writes beside its code: a file that no commit has counts where it is code.
+    """
+    counting = {path for path in content.changed & listing.keys() if union.relevant(path)}
+    return tuple(sorted(counting | (content.changed & set(_extra(content, listing, union)))))
+
+
 def _extra(content: Content, listing: Mapping[str, Entry], union: Union) -> Iterator[str]:
     declared = path_rules((*union.rules.generated, *union.rules.ignore))
     modules = tuple(f"{path}/" for path, entry in listing.items() if entry.mode == SUBMODULE)
     for path in content.files:
-        if path not in listing and not declared.relevant(path) and not path.startswith(modules):
+        written = path in content.changed and not path.endswith(CODE)
+        if not (path in listing or written or declared.relevant(path) or path.startswith(modules)):
             yield path
 
 

@@ -133,9 +133,11 @@ class Content:
     ``files`` maps each path, as the repository writes it, to the id that git would give the content.
     ``covers`` are the files and folders (ending in ``/``, ``""`` for everything) that were looked
     through: what they do not list is not there, unless ``ignored`` (patterns) or ``unread`` (paths, and
-    folders ending in ``/``) name it; ``fingerprint.in_view`` decides that. ``digest`` sums ``files`` up.
+    folders ending in ``/``) name it; ``content.in_view`` decides that. ``digest`` sums ``files`` up.
     ``commit`` is the worker's own bare claim (None: it makes none), ``dirty`` that it was built from a
-    changed work tree, ``started_at`` (UTC) when it looked.
+    changed work tree, ``started_at`` (UTC) when it started. ``changed`` are the files that have become
+    different, have come or gone since then, ``loaded`` those that the process has loaded so far: empty also
+    where the worker's fingerprint does not tell.
     """
 
     files: Mapping[str, str]
@@ -146,6 +148,8 @@ class Content:
     started_at: datetime | None = None
     ignored: tuple[str, ...] = ()
     unread: frozenset[str] = frozenset()
+    changed: frozenset[str] = frozenset()
+    loaded: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

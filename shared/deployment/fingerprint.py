@@ -6,11 +6,14 @@ it and nothing else of the gate. Nothing here stops a program from starting, and
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import re
 import stat
+import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -40,9 +43,11 @@ SECRETS = (
 LARGEST_FILE = 64 * 1024 * 1024
 #: The gate reads no more files than this, and 2 MB of an answer; the list of files is all but a little of it.
 FILES_AT_MOST, FILES_TEXT_AT_MOST = 20_000, 1_900_000
-#: Seconds after which no further file is read: 500 take 0.02 s, and a slow disk must not hold up a start.
-TIME_LIMIT_S = 5.0
+#: Seconds after which no further file is read (500 take 0.02 s) at the start, which must not wait for a slow
+#: disk, and when somebody asks for the files of now; these are read once in ``FRESH_S``.
+TIME_LIMIT_S, FRESH_LIMIT_S, FRESH_S = 5.0, 1.0, 10.0
 CHUNK = 1024 * 1024
+_TOO_MUCH = "name in `covers` what the program consists of"
 
 
 class _Unread(Exception):
@@ -56,10 +61,11 @@ class Fingerprint:
     ``files`` maps each path, as the repository writes it, to the id that git gives the content. ``covers``
     are the files, and the folders (ending in ``/``; ``""`` is everything), that were looked through: a path
     in there that ``files`` does not list is not there, unless ``ignored`` (patterns) or ``unread`` (a path,
-    or a folder ending in ``/``, and why) names it: ``in_view`` decides that. ``error`` says why there is no
+    or a folder ending in ``/``, and why) names it. ``error`` says why there is no
     fingerprint; then all these are empty and ``digest`` is None. ``commit`` and ``dirty`` are the build's
     own claim; ``service`` and ``revision`` are Cloud Run's names for the program, None elsewhere;
-    ``started_at`` is in UTC.
+    ``started_at`` is in UTC. ``taken_at`` is when the files were looked at, ``changed`` which of them have
+    become different, have come or gone since the start.
     """
 
     started_at: datetime
@@ -74,24 +80,15 @@ class Fingerprint:
     service: str | None = None
     revision: str | None = None
     error: str | None = None
+    taken_at: datetime | None = None
+    changed: tuple[str, ...] = ()
+    program: _Program | None = field(default=None, repr=False, compare=False)
 
     def document(self) -> dict[str, Any]:
-        """The same as plain JSON values."""
-        return {
-            "schema_version": SCHEMA_VERSION,
-            "service": self.service,
-            "revision": self.revision,
-            "commit": self.commit,
-            "dirty": self.dirty,
-            "started_at": self.started_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-            "algorithm": self.algorithm,
-            "digest": self.digest,
-            "covers": list(self.covers),
-            "ignored": list(self.ignored),
-            "unread": dict(self.unread),
-            "files": dict(self.files),
-            "error": self.error,
-        }
+        """The same as plain JSON values, with those of the files that the program has ``loaded`` by now."""
+        told = {name: _plain(value) for name, value in vars(self).items() if name != "program"}
+        loaded = self.program.loaded(self.files) if self.program else []
+        return {"schema_version": SCHEMA_VERSION, **told, "loaded": loaded}
 
 
 def take(
@@ -106,6 +103,7 @@ def take(
     environ: Mapping[str, str] | None = None,
     now: datetime | None = None,
     within: float = TIME_LIMIT_S,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Fingerprint:
     """The fingerprint of the files under the folder ``root``.
 
@@ -114,7 +112,8 @@ def take(
     paths are the repository's own. ``commit`` is what the build was stamped with, None for nothing; an end
     ``-dirty`` sets ``dirty``. ``algorithm`` is the repository's object format, ``sha1`` or ``sha256``.
     ``environ`` is ``os.environ``, for Cloud Run's names of service and revision; None: they stay unknown.
-    ``now`` (None: the clock) is when. ``within`` bounds the look in seconds, from file to file.
+    ``now`` (None: the clock) is when. ``within`` bounds the look in seconds, from file to file; ``clock``
+    counts the seconds until the next one.
 
     Left out are ``LITTER``, ``SECRETS`` and what ``ignore`` names in addition: a pattern without ``/`` fits
     the name of a file or folder, one with ``/`` a path of the repository, ``*`` any characters, upper and
@@ -125,11 +124,11 @@ def take(
     A link is hashed as git does, by what it points to, and not followed. A file that cannot be read, changes
     meanwhile or is larger than 64 MiB is ``unread``. Never raises: what goes wrong is the ``error``.
     """
-    moment = (now or datetime.now()).astimezone(timezone.utc)  # noqa: UP017 - UTC came with Python 3.11
-    names = environ or {}
+    moment, names = _utc(now), environ or {}
     stamped, changed = _claim(commit)
     claim = Fingerprint(
         moment,
+        taken_at=moment,
         algorithm=algorithm,
         commit=stamped,
         dirty=changed or bool(dirty),
@@ -138,15 +137,12 @@ def take(
     )
     try:
         ignored = (*LITTER, *SECRETS, *_texts("ignore", ignore))
-        look = _Look(os.path.realpath(os.fspath(root)), _inside(prefix), ignored, algorithm, within)
-        for cover in _texts("covers", covers):
-            look.cover(_inside(cover))
-        files = look.sorted_files()
-        whole = digest(files)
+        places = [_inside(cover) for cover in _texts("covers", covers)]
+        place = os.path.realpath(os.fspath(root)), _inside(prefix)
+        program = _Program(place, lambda most: _Look(*place, ignored, algorithm, most).seen(places), clock)
+        return replace(claim, ignored=ignored, program=program, **program.see(within))
     except Exception as error:  # whatever it is, the program has to start
         return replace(claim, error=f"no fingerprint was taken: {str(error) or type(error).__name__}")
-    covered = tuple(sorted(look.covers))
-    return replace(claim, files=files, covers=covered, ignored=ignored, unread=look.unread, digest=whole)
 
 
 def digest(files: Mapping[str, str]) -> str:
@@ -163,24 +159,14 @@ def digest(files: Mapping[str, str]) -> str:
     return f"sha256:{whole.hexdigest()}"
 
 
-def in_view(covers: Iterable[str], ignored: Iterable[str], unread: Iterable[str]) -> Callable[[str], bool]:
-    """Whether a fingerprint with these fields speaks of a path: not listing it then says it is not there."""
-    looked, blind, left_out = set(covers), set(unread), _matcher(ignored)
-
-    def speaks(path: str) -> bool:
-        ends = _ends(path)
-        around = {"", path, *(path[: end + 1] for end in ends)}
-        return bool(around & looked) and not around & blind and not any(left_out(path[:end]) for end in ends)
-
-    return speaks
-
-
-def answer(fingerprint: Fingerprint) -> tuple[int, dict[str, str], bytes]:
+def answer(fingerprint: Fingerprint, *, fresh: bool = False) -> tuple[int, dict[str, str], bytes]:
     """Status, headers and body with which any framework answers ``GET /version``.
 
-    A byte of a path that is no UTF-8 is a lone surrogate, escaped in JSON.
+    ``fresh``, which ``?fresh=1`` asks for, looks at the files once more, at most once in ``FRESH_S``. A byte
+    of a path that is no UTF-8 is a lone surrogate, escaped in JSON.
     """
-    body = json.dumps(fingerprint.document()).encode("ascii")
+    newest = fingerprint.program.again(fingerprint) if fresh and fingerprint.program else fingerprint
+    body = json.dumps(newest.document()).encode("ascii")
     return 200, {"Content-Type": "application/json", "Cache-Control": "no-store"}, body
 
 
@@ -188,9 +174,8 @@ def router(fingerprint: Fingerprint, path: str = "/version") -> APIRouter:
     """A FastAPI router that answers at ``path``: ``app.include_router(router(fingerprint))``."""
     from fastapi import APIRouter, Request, Response
 
-    status, headers, body = answer(fingerprint)
-
-    async def version(_: Request) -> Response:
+    def version(request: Request) -> Response:  # not async: reading files would hold up the others
+        status, headers, body = answer(fingerprint, fresh=request.query_params.get("fresh") == "1")
         return Response(body, status, headers)
 
     routes = APIRouter()
@@ -200,12 +185,48 @@ def router(fingerprint: Fingerprint, path: str = "/version") -> APIRouter:
 
 def blueprint(fingerprint: Fingerprint, path: str = "/version") -> Blueprint:
     """A Flask blueprint that answers at ``path``: ``app.register_blueprint(blueprint(fingerprint))``."""
-    from flask import Blueprint, Response
+    from flask import Blueprint, Response, request
 
-    status, headers, body = answer(fingerprint)
+    def version() -> Response:
+        status, headers, body = answer(fingerprint, fresh=request.args.get("fresh") == "1")
+        return Response(body, status, headers)
+
     routes = Blueprint("fingerprint", __name__)
-    routes.add_url_rule(path, "version", lambda: Response(body, status, headers), methods=["GET"])
+    routes.add_url_rule(path, "version", version, methods=["GET"])
     return routes
+
+
+class _Program:
+    """The program that runs: its files, once more where that is due, and what it has loaded of them."""
+
+    def __init__(
+        self, place: tuple[str, str], see: Callable[[float], dict[str, Any]], clock: Callable[[], float]
+    ) -> None:
+        self.see, self._place = see, place
+        self._clock, self._due, self._lock = clock, clock() + FRESH_S, threading.Lock()
+        self._newest: Fingerprint | None = None
+
+    def again(self, first: Fingerprint) -> Fingerprint:
+        """``first``, taken at the start, with the files of now, where they can be read."""
+        with self._lock:
+            if self._clock() >= self._due:
+                self._due = self._clock() + FRESH_S
+                with contextlib.suppress(Exception):  # an answer that is older is one, and says so
+                    now, seen = _utc(), self.see(FRESH_LIMIT_S)
+                    changed = sorted({path for path, _ in first.files.items() ^ seen["files"].items()})
+                    self._newest = replace(first, taken_at=now, changed=tuple(changed), **seen)
+            return self._newest or first
+
+    def loaded(self, files: Iterable[str]) -> list[str]:
+        """Those of ``files`` that modules of this process came from."""
+        (root, prefix), found = self._place, set()
+        for module in list(sys.modules.values()):
+            with contextlib.suppress(Exception):  # anything may stand there
+                # Asked for in the usual way, a module that loads late would load.
+                file = object.__getattribute__(module, "__dict__")["__file__"]
+                inner = _utf8(os.path.relpath(os.path.realpath(file), root))
+                found.add("/".join(filter(None, (prefix, inner))))
+        return sorted(found & set(files))
 
 
 class _Look:
@@ -216,14 +237,22 @@ class _Look:
             raise ValueError(f"git has no object format {algorithm!r}")
         if not stat.S_ISDIR(os.stat(root).st_mode):
             raise NotADirectoryError(f"{root} is no folder")
-        self.covers: set[str] = set()
-        self.files: dict[str, str] = {}
-        self.unread: dict[str, str] = {}
+        self.covers, self.files, self.unread = set[str](), dict[str, str](), dict[str, str]()
         self._root, self._prefix, self._algorithm = root, prefix, algorithm
-        self._left_out, self._mounted = _matcher(ignored), _mounts(root)
+        self._left_out, self._mounted = matcher(ignored), _mounts(root)
         self._within, self._ends = within, time.monotonic() + within
 
-    def cover(self, inner: str) -> None:
+    def seen(self, covers: Iterable[str]) -> dict[str, Any]:
+        """What a fingerprint says of ``covers``. Raises ``ValueError`` where nobody would read that much."""
+        for inner in covers:
+            self._cover(inner)
+        # Once more the paths: all may be loaded.
+        if len(json.dumps([self.files, self.unread, [*self.files]])) > FILES_TEXT_AT_MOST:
+            raise ValueError(f"the list of files takes more than {FILES_TEXT_AT_MOST:,} bytes: {_TOO_MUCH}")
+        files, covered = dict(sorted(self.files.items())), tuple(sorted(self.covers))
+        return {"files": files, "covers": covered, "unread": self.unread, "digest": digest(files)}
+
+    def _cover(self, inner: str) -> None:
         """Looks through the file or folder ``inner``, a path below the root."""
         full = os.path.join(self._root, inner) if inner else self._root
         path = "/".join(filter(None, (self._prefix, _utf8(inner))))
@@ -233,18 +262,12 @@ class _Look:
             self.covers |= {path, path + "/"}  # neither a file nor a folder of that name
             return
         self.covers.add(f"{path}/" if folder and path else path)
-        if any(self._left_out(path[:end]) for end in _ends(path)):
+        if any(self._left_out(path[:end]) for end in ends_of(path)):
             return
         if folder:
             self._folder(full, path)
         else:
             self._entry(full, path)
-
-    def sorted_files(self) -> dict[str, str]:
-        """The files by path. Raises ``ValueError`` where nobody would read that many."""
-        if len(json.dumps([self.files, self.unread])) > FILES_TEXT_AT_MOST:
-            raise ValueError(f"the list of files takes more than {FILES_TEXT_AT_MOST:,} bytes: {_TOO_MUCH}")
-        return dict(sorted(self.files.items()))
 
     def _folder(self, full: str, path: str) -> None:
         waiting = [(full, path)]  # no recursion: a tree may be deeper than Python's stack
@@ -282,9 +305,6 @@ class _Look:
             self.unread[path] = _why(error)
 
 
-_TOO_MUCH = "name in `covers` what the program consists of"
-
-
 def _blob(content: bytes, algorithm: str) -> str:
     """The id that git gives ``content``."""
     whole = hashlib.new(algorithm, b"blob %d\0" % len(content), usedforsecurity=False)
@@ -309,7 +329,7 @@ def _blob_of(full: str, algorithm: str) -> str:
     return whole.hexdigest()
 
 
-def _matcher(patterns: Iterable[str]) -> Callable[[str], bool]:
+def matcher(patterns: Iterable[str]) -> Callable[[str], bool]:
     """Whether a path is left out by its last name or as a whole; its folders are not looked at."""
     names: list[str] = []
     paths: list[str] = []
@@ -340,7 +360,7 @@ def _inside(path: str) -> str:
     return "/".join(steps)
 
 
-def _ends(path: str) -> list[int]:
+def ends_of(path: str) -> list[int]:
     """Where each folder's name in ``path`` ends, and the path itself."""
     return [*(slash.start() for slash in re.finditer("/", path)), len(path)]
 
@@ -361,6 +381,17 @@ def _claim(commit: str | None) -> tuple[str | None, bool]:
 def _utf8(name: str) -> str:
     """``name`` as git writes it, whatever this process takes names for: UTF-8, other bytes as surrogates."""
     return os.fsencode(name).decode("utf-8", "surrogateescape")
+
+
+def _utc(moment: datetime | None = None) -> datetime:
+    return (moment or datetime.now()).astimezone(timezone.utc)  # noqa: UP017 - UTC came with Python 3.11
+
+
+def _plain(value: Any) -> Any:
+    """``value`` as JSON has it."""
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return list(value) if isinstance(value, tuple) else dict(value) if isinstance(value, Mapping) else value
 
 
 def _why(error: Exception) -> str:

@@ -15,6 +15,7 @@ from shared.deployment.content import LISTED, Held, some
 from shared.deployment.errors import SourceError
 from shared.deployment.evidence import Weighed
 from shared.deployment.facts import Content, Evidence, Finding, History, Live, LiveRevision, Unknown
+from shared.deployment.relevance.patterns import path_rules
 from shared.deployment.relevance.rules import Rules
 from shared.deployment.relevance.selection import Union
 from shared.deployment.selecting import Relevance
@@ -68,11 +69,15 @@ def settled(
     union = _union(relevance, rules, _ends(target, weighed))
     if all(revision.content is None for revision in live.revisions):
         return Settled(live, tuple(weighed), union)
+    union = _with_loaded(relevance, union, live, _ends(target, weighed))
     prover = Prover(history, relevance, rules, target, union)
     proven = [prover.prove(*pair) for pair in zip(live.revisions, weighed, strict=True)]
     live = replace(live, revisions=tuple(revision for revision, _ in proven))
     weighed = [one for _, one in proven]
-    return Settled(live, tuple(weighed), _union(relevance, rules, _ends(target, weighed)))
+    commits = _ends(target, weighed)
+    union = _with_loaded(relevance, _union(relevance, rules, commits), live, commits)
+    live = replace(live, findings=(*live.findings, *_incomplete(union)))
+    return Settled(live, tuple(weighed), union)
 
 
 def disputed(live: Live) -> set[str]:
@@ -127,6 +132,26 @@ def _union(relevance: Relevance, rules: Rules, commits: Sequence[str]) -> Union:
     return Union(rules, tuple(relevance.of(rules, commit) for commit in commits))
 
 
+def _with_loaded(relevance: Relevance, union: Union, live: Live, commits: Iterable[str]) -> Union:
+    """``union`` with the files of ``commits`` that a live worker has loaded and that do not count by it."""
+    loaded = {path for one in live.revisions if one.content for path in one.content.loaded}
+    known = {path for commit in commits for path in loaded & relevance.files(commit).keys()}
+    ignored = path_rules(None, union.rules.ignore)
+    lacking = (path for path in known if ignored.relevant(path) and not union.relevant(path))
+    return replace(union, loaded=frozenset(lacking))
+
+
+def _incomplete(union: Union) -> Iterator[Finding]:
+    if union.loaded:
+        paths = tuple(sorted(union.loaded))
+        yield Finding(
+            code="closure-incomplete",
+            message=f"the running worker has loaded {some(paths)}, which did not count by what is declared; "
+            "it counts in this check",
+            data={"loaded": list(paths[:LISTED]), "count": len(paths)},
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Prover:
     """The proofs of one service against one target commit; ``union`` knows the ends that the marks name."""
@@ -161,13 +186,16 @@ class Prover:
         findings = (*weighed.findings, *_dirty(said))
         if isinstance(equal, Unknown):
             return revision, replace(weighed, findings=findings)
-        return _marked(revision, said, equal), Weighed(equal, (*findings, *_overruled(why, equal)))
+        changed = content.rewritten(said, self.relevance.files(equal), self.union)
+        findings = (*findings, *_changed(changed), *_overruled(why, equal))
+        return _marked(revision, said, equal), Weighed(equal, findings)
 
     def _confirmed(
         self, revision: LiveRevision, weighed: Weighed, said: Content, commit: str, held: Held
     ) -> tuple[LiveRevision, Weighed]:
         """The files are those of ``commit``, as far as the worker looked."""
-        findings = (*weighed.findings, *_partial(said, held), *_dirty(said))
+        changed = content.rewritten(said, self.relevance.files(commit), self.union)
+        findings = (*weighed.findings, *_changed(changed), *_partial(said, held), *_dirty(said))
         proven = replace(weighed, findings=findings)
         return (_marked(revision, said, commit) if held.proves else revision), proven
 
@@ -176,7 +204,8 @@ class Prover:
     ) -> tuple[LiveRevision, Weighed]:
         """The files are not those of the ``claimed`` commit: whatever names it does not count."""
         equal = self._equal(said)
-        finding = _mismatch(weighed, claimed, held, equal)
+        changed = content.rewritten(said, self.relevance.files(claimed), self.union)
+        finding = _mismatch(weighed, claimed, held, equal, changed)
         proven = Weighed(equal, (*weighed.findings, finding, *_dirty(said)))
         return (revision if isinstance(equal, Unknown) else _marked(revision, said, equal)), proven
 
@@ -210,19 +239,36 @@ def _marked(revision: LiveRevision, said: Content, commit: str) -> LiveRevision:
     return replace(revision, evidence=(mark, *revision.evidence))
 
 
-def _mismatch(weighed: Weighed, claimed: str, held: Held, equal: str | Unknown) -> Finding:
+def _mismatch(
+    weighed: Weighed, claimed: str, held: Held, equal: str | Unknown, changed: tuple[str, ...]
+) -> Finding:
     what = equal.message if isinstance(equal, Unknown) else f"they are those of {equal[:12]}"
     data: dict[str, str | int | float | bool | list[str] | None] = {
         "claimed": claimed,
         "equals": None if isinstance(equal, Unknown) else equal,
         **held.data(),
+        **({"changed_since_start": list(changed[:LISTED])} if changed else {}),
     }
     return Finding(
         code="content-mismatch",
         message=f"the files that run are not those of {claimed[:12]}, which {weighed.claim} says: {held}; "
-        f"{what}",
+        f"{what}" + (f"; {_since_start(changed)}" if changed else ""),
         data=data,
     )
+
+
+def _changed(paths: tuple[str, ...]) -> Iterator[Finding]:
+    """That the files which are there now may not be those that the process read when it started."""
+    if paths:
+        yield Finding(
+            code="content-mismatch",
+            message=f"{_since_start(paths)}; what runs may be neither what they held nor what they hold",
+            data={"changed_since_start": list(paths[:LISTED])},
+        )
+
+
+def _since_start(paths: tuple[str, ...]) -> str:
+    return f"changed in the instance since the worker started: {some(paths)}"
 
 
 def _overruled(why: Unknown, equal: str) -> Iterator[Finding]:

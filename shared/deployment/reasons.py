@@ -179,6 +179,12 @@ REASONS: dict[str, Meaning] = {
         "unknown start command): more paths count than need be",
         "name the entry points in drift.toml, or accept that more counts",
     ),
+    "closure-incomplete": Meaning(
+        "warn",
+        "the running worker has loaded a file that did not count by what is declared, so that what counts is "
+        "incomplete; it counts in this check",
+        "keep what `deployment-drift trace SERVICE --write -- COMMAND` finds, or name it in `entrypoint`",
+    ),
     "undeclared-service": Meaning(
         "warn",
         "`check --inventory` found a live service of the project and region that drift.toml does not name",

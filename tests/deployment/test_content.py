@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from shared.deployment.content import LISTED, Held, held
+from shared.deployment.content import LISTED, Held, held, rewritten
 from shared.deployment.facts import Content, Entry
 from shared.deployment.relevance.rules import Rules
 from shared.deployment.relevance.selection import Selection, Union
@@ -88,6 +88,26 @@ class TestWhatTheImageHolds:
         """``w/`` covers nothing of ``w2/``, and a file named ``w`` covers no folder."""
         assert compared(content({}, "w/"), {"w2/a.py": A}, Rules()).unseen == ("w2/a.py",)
         assert compared(content({}, "w"), {"w/a.py": A}, Rules()).unseen == ("w/a.py",)
+
+
+class TestWhatChangedSinceTheStart:
+    def changed(self, *paths: str) -> tuple[str, ...]:
+        files = {"w/a.py": A, "w/b.py": B, "w/new.py": C, "w/cache.json": C, "docs/x.md": C}
+        said = replace(content(files, ""), changed=frozenset(paths))
+        listing = {path: Entry("100644", blob) for path, blob in LISTING.items()}
+        return rewritten(said, listing, Union(Rules(paths=("/w/",), ignore=("*.log",)), (Selection(),)))
+
+    def test_what_counts(self) -> None:
+        assert self.changed("w/b.py", "w/a.py", "docs/x.md", "w/x.log") == ("w/a.py", "w/b.py")
+
+    def test_code_that_no_commit_has_and_nothing_else_that_came_up(self) -> None:
+        """A program may write beside its code; it does not load what it wrote."""
+        said = replace(
+            content({"w/a.py": A, "w/b.py": B, "w/cache.json": C}), changed=frozenset({"w/cache.json"})
+        )
+        assert compared(said).proves
+        assert not compared(replace(said, changed=frozenset())).proves
+        assert self.changed("w/new.py") == ("w/new.py",)
 
 
 class TestWhatIsSaid:

@@ -12,13 +12,15 @@ import sys
 import threading
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.deployment import fingerprint
-from shared.deployment.fingerprint import Fingerprint, digest, in_view, take
+from shared.deployment.content import in_view
+from shared.deployment.fingerprint import FRESH_S, Fingerprint, digest, take
 from shared.deployment.testing import File, HistoryBuilder
 
 MODULE = Path(fingerprint.__file__)
@@ -359,6 +361,111 @@ class TestWhatTheBuildClaims:
         now = datetime(2026, 2, 5, 17, 37, 12, tzinfo=timezone(timedelta(hours=1)))
         assert take(tmp_path, now=now).document()["started_at"] == "2026-02-05T16:37:12.000Z"
         assert abs(take(tmp_path).started_at - datetime.now(UTC)) < timedelta(minutes=1)
+
+
+class TestTheFilesOfNow:
+    """``?fresh=1``: an instance may be changed under the program, by a shell or a tool that syncs files."""
+
+    @pytest.fixture(autouse=True)
+    def _patient(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(fingerprint, "FRESH_LIMIT_S", 60.0)  # this machine may be busy
+
+    def taken(self, folder: Path) -> tuple[Fingerprint, list[float]]:
+        (folder / "a.py").write_text("1")
+        (folder / "b.py").write_text("1")
+        clock = [0.0]
+        return take(folder, prefix="w", clock=lambda: clock[0], within=60), clock
+
+    def told(self, taken: Fingerprint, *, fresh: bool = True) -> Any:
+        return json.loads(fingerprint.answer(taken, fresh=fresh)[2])
+
+    def test_what_changed_since_the_start_is_named(self, tmp_path: Path) -> None:
+        taken, clock = self.taken(tmp_path)
+        (tmp_path / "a.py").write_text("2")
+        (tmp_path / "b.py").unlink()
+        (tmp_path / "c.py").write_text("3")
+        clock[0] = FRESH_S
+        now, start = self.told(taken), self.told(taken, fresh=False)
+        assert now["changed"] == ["w/a.py", "w/b.py", "w/c.py"]
+        assert sorted(now["files"]) == ["w/a.py", "w/c.py"]
+        assert now["digest"] == digest(now["files"])
+        assert now["taken_at"] > now["started_at"] == start["taken_at"]
+        assert (start["changed"], start["files"]) == ([], dict(taken.files))
+
+    def test_it_is_looked_at_once_in_a_while(self, tmp_path: Path) -> None:
+        """Whoever may ask must not keep a worker busy."""
+        taken, clock = self.taken(tmp_path)
+        answers = []
+        for seconds, text in [
+            (FRESH_S - 0.1, "2"),
+            (FRESH_S, "3"),
+            (2 * FRESH_S - 0.1, "4"),
+            (2 * FRESH_S, "1"),
+        ]:
+            (tmp_path / "a.py").write_text(text)
+            clock[0] = seconds
+            answers.append(self.told(taken))
+        assert [bool(each["changed"]) for each in answers] == [False, True, True, False]
+        assert answers[1] == answers[2]
+        assert answers[3]["files"] == dict(taken.files)
+
+    def test_where_the_files_cannot_be_read_now_the_last_answer_stands(self, tmp_path: Path) -> None:
+        (tmp_path / "w").mkdir()
+        taken, clock = self.taken(tmp_path / "w")
+        shutil.rmtree(tmp_path / "w")
+        clock[0] = FRESH_S
+        assert self.told(taken) == self.told(taken, fresh=False)
+
+    def test_one_that_was_not_taken_stays_so(self, tmp_path: Path) -> None:
+        assert self.told(take(tmp_path / "nowhere"))["error"] is not None
+
+
+class TestWhatIsLoaded:
+    def loaded(self, folder: Path, code: str) -> list[str]:
+        for name in ("run.py", "early.py", "late.py", "package/__init__.py", "package/inner.py", "unused.py"):
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).touch()
+        (folder / "run.py").write_text(
+            "import sys, json, early, fingerprint\n"
+            f"taken = fingerprint.take(sys.path[0], prefix='w')\n{code}\n"
+            "print(json.dumps(taken.document()['loaded']))"
+        )
+        shutil.copy(MODULE, folder / "fingerprint.py")
+        argv = [sys.executable, "run.py"]
+        done = subprocess.run(argv, cwd=folder, capture_output=True, text=True, check=True)
+        found: list[str] = json.loads(done.stdout)
+        return [path for path in found if path not in ("w/run.py", "w/early.py", "w/fingerprint.py")]
+
+    @pytest.mark.parametrize(
+        ("code", "found"),
+        [
+            ("", []),
+            ("import late", ["w/late.py"]),
+            ("import package.inner", ["w/package/__init__.py", "w/package/inner.py"]),
+            ("import late; del sys.modules['late']", []),
+            ("sys.modules['odd'] = object(); sys.modules['none'] = None; import late", ["w/late.py"]),
+            ("import types; m = types.ModuleType('m'); m.__file__ = 5; sys.modules['m'] = m", []),
+            ("import types; m = types.ModuleType('m'); m.__file__ = 'a\\0b'; sys.modules['m'] = m", []),
+            ("import types; m = types.ModuleType('m'); m.__file__ = '/etc/passwd'; sys.modules['m'] = m", []),
+        ],
+    )
+    def test_the_files_of_the_modules_so_far(self, code: str, found: list[str], tmp_path: Path) -> None:
+        assert self.loaded(tmp_path, code) == found
+
+    def test_a_module_that_loads_late_is_left_alone(self, tmp_path: Path) -> None:
+        """To ask it for its file in the usual way would load it."""
+        (tmp_path / "late.py").write_text("raise SystemExit('loaded')")
+        code = (
+            "from importlib import util\n"
+            "spec = util.find_spec('late'); spec.loader = util.LazyLoader(spec.loader)\n"
+            "sys.modules['late'] = module = util.module_from_spec(spec); spec.loader.exec_module(module)"
+        )
+        assert self.loaded(tmp_path, code) == ["w/late.py"]
+
+    def test_behind_a_linked_root(self, tmp_path: Path) -> None:
+        (tmp_path / "real").mkdir()
+        (tmp_path / "linked").symlink_to("real")
+        assert self.loaded(tmp_path / "linked", "import late") == ["w/late.py"]
 
 
 def test_the_document_is_json_and_names_each_byte_of_a_path() -> None:

@@ -44,6 +44,25 @@ def test_a_framework_answers_with_the_document(worker: Worker, taken: Fingerprin
         connection.close()
 
 
+@pytest.mark.parametrize("worker", [fastapi_worker, flask_worker])
+def test_a_framework_answers_with_the_files_of_now(
+    worker: Worker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fingerprint, "FRESH_LIMIT_S", 60.0)  # this machine may be busy
+    (tmp_path / "worker.py").write_text("VERSION = 0\n")
+    times = iter([0.0, *[fingerprint.FRESH_S] * 9])
+    taken = take(tmp_path, clock=lambda: next(times), within=60)
+    (tmp_path / "worker.py").write_text("VERSION = 1\n")
+    with worker(taken) as port:
+        connection = http.client.HTTPConnection("127.0.0.1", port)
+        changed = []
+        for query in ("", "?fresh=0", "?other", "?fresh=1"):
+            connection.request("GET", f"/version{query}")
+            changed.append(json.loads(connection.getresponse().read())["changed"])
+        connection.close()
+    assert changed == [[], [], [], ["worker.py"]]
+
+
 def test_the_route_is_no_part_of_the_programs_own_schema(taken: Fingerprint) -> None:
     app = FastAPI()
     app.include_router(router(taken))

@@ -274,7 +274,14 @@ class TestAddresses:
         """Host from the platform, path from the settings."""
         web.replies["/version"] = reply(document())
         assert ask(live(f"{web.url}/elsewhere?a=b#c")).revisions[0].content is not None
-        assert [path for path, _ in web.seen] == ["/version"]
+        assert [path for path, _ in web.seen] == ["/version?fresh=1"]
+
+    @pytest.mark.parametrize(
+        ("path", "asked"), [("/v", "/v?fresh=1"), ("/v?", "/v?&fresh=1"), ("/v?key=a", "/v?key=a&fresh=1")]
+    )
+    def test_the_files_of_now_are_asked_for(self, path: str, asked: str, web: Web) -> None:
+        ask(live(web.url), path=path)
+        assert [path for path, _ in web.seen] == [asked]
 
     @pytest.mark.parametrize("path", ["version", "", "/a b", "/a\r\nX: y", "https://worker.example/"])
     def test_a_path_that_is_none_is_refused_at_once(self, path: str) -> None:

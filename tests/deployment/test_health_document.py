@@ -39,6 +39,8 @@ WRONG: dict[str, tuple[Any, ...]] = {
     "covers": (None, "a", [1], ["/etc"], ["../"], ["a\n"], ["a/"] * 1001, {}),
     "ignored": (None, "a", [""], ["a" * 201], ["a\x1b"], [1], ["*"] * 1001),
     "unread": (None, ["a"], {"/etc": "x"}, {"a\n": "x"}, {"../": "x"}),
+    "changed": (None, "a", {}, [1], *([path] for path in PATHS), ["a"] * 40_001),
+    "loaded": (None, "a", {}, [1], *([path] for path in PATHS), ["a"] * 40_001),
     "dirty": ("false", 0, None, []),
     "started_at": ("yesterday", 7, "2026-02-05T16:37:12", "\x1b", "9" * 9999),
     "schema_version": (0, 2, "1", None, [], "\x1b[31m" * 99),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 from support.world import WORKER, World, codes
@@ -38,14 +39,14 @@ def files_of(world: World, commit: str) -> dict[str, str]:
     return {path: meta.split()[2] for meta, _, path in entries if path.startswith(COVERS)}
 
 
-def plan(world: World, files: Mapping[str, str], *covers: str, dirty: bool = False) -> Plan:
-    content = Content(files=files, covers=covers or COVERS, digest="sha256:1", commit=None, dirty=dirty)
+def plan(world: World, files: Mapping[str, str], *covers: str, dirty: bool = False, **told: Any) -> Plan:
+    content = Content(files=files, covers=covers or COVERS, digest="sha256:1", dirty=dirty, **told)
     ours = assembly.plan(WORKER, settings=world.settings())
     return replace(ours, live=Telling(ours.live, content))
 
 
-def judged(world: World, files: Mapping[str, str], *covers: str, dirty: bool = False) -> Verdict:
-    ours = plan(world, files, *covers, dirty=dirty)
+def judged(world: World, files: Mapping[str, str], *covers: str, dirty: bool = False, **told: Any) -> Verdict:
+    ours = plan(world, files, *covers, dirty=dirty, **told)
     return gate.check([ours], deadline=Deadline(10), now=assembly.utc_now())[0]
 
 
@@ -178,6 +179,80 @@ def test_what_has_the_name_of_a_secret_is_not_asked_for(world: World) -> None:
     assert (codes(verdict), "fingerprint" in carriers(verdict)) == ([], False)
 
 
+class TestWhatTheProcessHasLoaded:
+    """A closure is a claim, and the program that runs knows better."""
+
+    @pytest.fixture
+    def newer(self, world: World) -> str:
+        """The image has a file that nothing imports by what can be read; one commit changes it."""
+        world.toml = IMAGE_TOML
+        world.history.commit(
+            {"Dockerfile": STARTED, FILE: "load()\n", "shared/odds.py": "O = 1\n"}, subject="a start"
+        )
+        world.cloud.deploy(WORKER, commit=world.history.tip("main"))
+        return world.history.commit({"shared/odds.py": "O = 2\n"})
+
+    def judged(self, world: World, newer: str, *loaded: str) -> Verdict:
+        return judged(world, files_of(world, f"{newer}^"), loaded=frozenset(loaded))
+
+    def test_a_file_that_the_closure_calls_unused_counts_and_is_told(self, world: World, newer: str) -> None:
+        assert self.judged(world, newer, FILE).report.commits_behind == 0
+        verdict = self.judged(world, newer, FILE, "shared/odds.py")
+        assert (verdict.report.commits_behind, verdict.report.status) == (1, "behind")
+        told = reason(verdict, "closure-incomplete")
+        assert (told.decision, told.data) == ("warn", {"loaded": ["shared/odds.py"], "count": 1})
+        assert "the running worker has loaded shared/odds.py, which did not count" in told.message
+
+    def test_why_says_it(self, world: World, newer: str) -> None:
+        ours = plan(world, files_of(world, f"{newer}^"), loaded=frozenset({"shared/odds.py"}))
+        answers = ours.repository.ask(questions.why, questions.sides(ours), "shared/odds.py")
+        assert answers is not None
+        assert [each.because for each in answers] == [("the running worker has loaded it",)]
+
+    def test_what_is_ignored_and_what_git_does_not_hold_is_not(self, world: World, newer: str) -> None:
+        world.toml = IMAGE_TOML + 'ignore = ["odds.py"]\n'
+        verdict = self.judged(world, newer, FILE, "shared/odds.py", "shared/made_by_the_build.py")
+        assert (verdict.report.commits_behind, codes(verdict)) == (0, ["content-identical"])
+
+    def test_by_paths_alone_it_counts_too(self, world: World) -> None:
+        world.toml = world.toml.replace(
+            'paths = ["/predictions/worker/", "/shared/"]', 'paths = ["/predictions/"]'
+        )
+        world.cloud.deploy(WORKER, commit=world.first)
+        world.change("shared/odds.py")
+        verdict = judged(world, files_of(world, world.first), loaded=frozenset({"shared/odds.py"}))
+        assert (verdict.report.commits_behind, "closure-incomplete" in codes(verdict)) == (1, True)
+
+
+class TestWhatChangedSinceTheStart:
+    def test_files_that_are_the_commits_only_now_do_not_prove_what_runs(self, world: World) -> None:
+        """A tool put the new files under a process that runs the old ones."""
+        newer = world.change()
+        world.cloud.deploy(WORKER, commit=newer)
+        verdict = judged(world, files_of(world, newer), changed=frozenset({FILE}))
+        assert (verdict.decision, codes(verdict)) == ("deny", ["content-mismatch"])
+        told = reason(verdict, "content-mismatch")
+        assert told.data["changed_since_start"] == [FILE]
+        assert f"changed in the instance since the worker started: {FILE}" in told.message
+
+    def test_nor_do_they_where_no_label_names_a_commit(self, world: World) -> None:
+        world.cloud.deploy(WORKER, image="worker:latest")
+        verdict = judged(world, files_of(world, world.first), changed=frozenset({FILE}))
+        assert "content-mismatch" in codes(verdict)
+
+    def test_a_file_that_was_changed_by_hand(self, world: World) -> None:
+        world.cloud.deploy(WORKER, commit=world.first)
+        files = files_of(world, world.first) | {FILE: "d" * 40}
+        told = reason(judged(world, files, changed=frozenset({FILE})), "content-mismatch")
+        assert told.data["changed_since_start"] == [FILE]
+        assert told.message.endswith(f"changed in the instance since the worker started: {FILE}")
+
+    def test_what_a_program_writes_beside_its_code_is_its_own(self, world: World) -> None:
+        world.cloud.deploy(WORKER, commit=world.first)
+        files = files_of(world, world.first) | {"shared/cache.json": "d" * 40}
+        assert codes(judged(world, files, changed=frozenset({"shared/cache.json"}))) == []
+
+
 def test_is_live_goes_by_the_files_too(world: World) -> None:
     """The label says that the fix is live; the files say that it is not."""
     fix = world.change()
@@ -212,6 +287,7 @@ deadline = "5s"
 dockerfile = "Dockerfile"
 """
 BOTH = "FROM python:3.12\nCOPY predictions/ predictions/\nCOPY shared/ shared/\n"
+STARTED = f'{BOTH}CMD ["python", "{FILE}"]\n'
 ONE = "FROM python:3.12\nCOPY predictions/ predictions/\n"
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from predictions.worker.__main__ import answers
 from shared.deployment import assembly
-from shared.deployment.fingerprint import in_view
+from shared.deployment.content import in_view
 from shared.deployment.settings import load
 from shared.deployment.testing import HistoryBuilder
 

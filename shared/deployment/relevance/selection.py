@@ -184,10 +184,14 @@ def select(
 
 @dataclass(frozen=True, slots=True)
 class Union:
-    """The selections of all ends of one service, put together: what any end selects is relevant."""
+    """The selections of all ends of one service, put together: what any end selects is relevant.
+
+    ``loaded`` is what running workers have loaded: that counts, whatever the ends say.
+    """
 
     rules: Rules
     ends: tuple[Selection, ...]
+    loaded: frozenset[str] = frozenset()
 
     @property
     def _patterns(self) -> PathRules:
@@ -196,17 +200,21 @@ class Union:
     def relevant(self, path: str) -> bool:
         """Whether the path counts."""
         if self.rules.by_patterns_alone:
-            return self._patterns.relevant(path)
-        return any(path in end.because for end in self.ends)
+            return self._patterns.relevant(path) or path in self.loaded
+        return path in self.loaded or any(path in end.because for end in self.ends)
 
     def in_image(self, path: str) -> bool:
         """Whether a relevant path is in the image, as far as anything says so, and not only in its making."""
+        if path in self.loaded:
+            return True
         if self.rules.by_patterns_alone:
             return self._patterns.relevant(path) and path not in self.rules.build_files
         return any(path in end.because and path not in end.inputs for end in self.ends)
 
     def because(self, path: str) -> tuple[str, ...]:
         """Why the path counts; empty where it does not."""
+        if path in self.loaded:
+            return ("the running worker has loaded it",)
         if self.rules.by_patterns_alone:
             return (_pattern(self._patterns, path),) if self.relevant(path) else ()
         return next((end.because[path] for end in self.ends if path in end.because), ())

@@ -72,7 +72,8 @@ class Health:
         if not _PATH.fullmatch(path):
             raise ValueError(f"{plain(path)!r} is no path of a web address")
         self._deadline = deadline
-        self._path = path
+        #: Of now, and not of the start: a worker that knows nothing of it answers as ever.
+        self._path = f"{path}{'&' if '?' in path else '?'}fresh=1"
         self._patience = patience
         self._token = token
         self._http = http

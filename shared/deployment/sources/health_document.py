@@ -79,6 +79,8 @@ def _content(said: Mapping[str, Any]) -> Content:
         dirty=_flag(said.get("dirty", False)),
         started_at=_moment(said.get("started_at")),
         ignored=tuple(_pattern(each) for each in _listed(said.get("ignored", []), "ignored")),
+        changed=_paths(said.get("changed", []), "changed"),
+        loaded=_paths(said.get("loaded", []), "loaded"),
         unread=frozenset(_place(each) for each in _few(_mapping(said.get("unread", {}), "unread"))),
     )
 
@@ -89,6 +91,12 @@ def _files(value: Any) -> dict[str, str]:
     if len(lengths) > 1 or not all(isinstance(blob, str) and _IDS.fullmatch(blob) for blob in files.values()):
         raise ValueError("an id in `files` is none of git's, or they are of two kinds")
     return {_path(path): blob for path, blob in _few(files).items()}
+
+
+def _paths(value: Any, name: str) -> frozenset[str]:
+    if not isinstance(value, list) or len(value) > 2 * FILES_AT_MOST:
+        raise ValueError(f"`{name}` is no list, or a very long one")
+    return frozenset(_path(_text(each, name)) for each in value)
 
 
 def _few(values: Mapping[str, Any]) -> Mapping[str, Any]:
