@@ -32,6 +32,34 @@ FILES = {
     "words": "to be run with sh\npython worker.py\n",
     **{f"{number}.sh": f"sh {number + 1}.sh\n" for number in range(6)},
     "6.sh": "python worker.py\n",
+    "src/ui.py": "",
+    "src/pages/one.py": "",
+    "migrations/env.py": "",
+    "migrations/versions/two.py": "",
+    "deep/alembic.ini": "[alembic]\nscript_location = %(here)s/db\n",
+    "deep/odd.ini": "[alembic]\nscript_location = package:db\n",
+    "deep/db/env.py": "",
+    "deep/db/versions/one.py": "",
+    "deep/uwsgi.ini": "[uwsgi]\n; module = no\nchdir = /app/src\nmodule = api:app\nmaster = true\n",
+    "deep/supervisord.conf": (
+        "[supervisord]\nnodaemon=true\n[program:web]\ndirectory=/app/src\n"
+        'environment=A="1",PORT="80"\ncommand=uvicorn api:app --port %(ENV_PORT)s\n'
+        "[eventlistener:end]\ncommand=python worker.py ; the end\n"
+    ),
+    "deep/Procfile": "web: gunicorn worker:app\njobs:   exec python prod.py\n",
+    "deep/Odd": "web: node server.js\n",
+    "pyproject.toml": (
+        '[project.scripts]\ninside = "pkg.server:main"\noutside = "other.place:main"\n'
+        '[tool.poetry.scripts]\npoem = {reference = "api:main", type = "console"}\n'
+    ),
+    "setup.cfg": "[options.entry_points]\nconsole_scripts =\n    config = pkg.server:main\n",
+    "wide.sh": (
+        '#!/usr/bin/env bash\nset -euo pipefail\nlog() {\n  echo "$(date) $1"\n}\nfunction main {\n'
+        '  cat <<-END > /tmp/x\n\tprogram is not run\n\tEND\n  python prod.py\n}\nmain "$@"\n'
+        "for i in $(seq 3); do nc -z db 5432 && break; sleep 1; done\n"
+        "if [[ $1 == web && -n $2 ]]; then log x; fi\n"
+        'case "$1" in\n  web|api)\n    exec gunicorn worker:app ;;\n  jobs) python -m pkg.server\nesac\n'
+    ),
 }
 
 
@@ -167,6 +195,94 @@ ROWS = [
     ('CMD ["./begin"]', "worker.py | /app"),
     ("COPY empty.sh /usr/bin/begin\nCMD ./begin", "worker.py | /app"),
     ("CMD sh 2.sh", "worker.py | /app"),
+    # what starts something else
+    *(
+        (f"CMD {wrapper} python worker.py", "worker.py | /app")
+        for wrapper in (
+            "timeout -s TERM 30",
+            "timeout --signal=TERM -k 5 30s",
+            "xargs -n 1 -P4",
+            "setsid -w",
+            "stdbuf -oL -e 0",
+            "env -i -u HOME A=1",
+            "env -S 'A=1 nice -n 5'",
+            "nice -n 5 ionice -c2 -n 7",
+            "tini -s -p SIGTERM -e 143 --",
+            "dumb-init --rewrite=15:2 --",
+            "opentelemetry-instrument --traces_exporter console --service_name x",
+            "ddtrace-run",
+            "sudo -E -u nobody",
+            "setpriv --reuid=1 --regid 2 --clear-groups",
+            "pdm run -p .",
+            "hatch -e prod run",
+            "poetry -C . run",
+            "pipenv run",
+            "conda run -n base --no-capture-output",
+            "uv run --frozen --with x --env-file .env --",
+            "doppler run -p x --",
+            "newrelic-admin run-program",
+            "honcho run",
+            "echo started && sleep 1; exec",
+            "case $X in a|b) exit;; (c) sleep 1 ;; *)",
+        )
+    ),
+    ("CMD su nobody -s /bin/sh -c 'python worker.py'", "worker.py | /app"),
+    ("CMD su - nobody --command='exec python worker.py'", "worker.py | /app"),
+    ("CMD runuser -u nobody -- python worker.py", "worker.py | /app"),
+    ("CMD eval 'python worker.py'", "worker.py | /app"),
+    ("CMD uv run -m pkg.server", "pkg/server.py=pkg.server | /app"),
+    ("CMD uv run --module=pkg.server", "pkg/server.py=pkg.server | /app"),
+    ("CMD uv run worker.py", "worker.py | /app"),
+    ("CMD gunicorn-like worker:app", "worker.py=worker | /app"),
+    ("CMD kopf run prod.py", "prod.py | "),
+    ("CMD wait-for db:1 -- python worker.py", "worker.py | /app"),
+    ("CMD runner start.sh", "pkg/server.py=pkg.server | /app /app/src"),
+    # programs of the field
+    (
+        "CMD granian --interface asgi --no-ws --workers 2 pkg.server:app",
+        PKG := "pkg/server.py=pkg.server | /app",
+    ),
+    ("CMD granian --working-dir src api:app", "src/api.py=api | /app/src"),
+    ("CMD daphne --proxy-headers -b 0.0.0.0 -p 80 pkg.server:app", PKG),
+    ("CMD waitress-serve --port=80 --call --no-ipv6 pkg.server:create", PKG),
+    ("CMD waitress-serve --app=pkg.server:app", PKG),
+    (
+        "CMD dramatiq --skip-logging -p 2 worker:broker pkg.server main",
+        "pkg/server.py=pkg.server main.py=main worker.py=worker | /app",
+    ),
+    ("CMD arq --burst pkg.server.Settings", PKG),
+    ("CMD huey_consumer.py pkg.server.huey -k process -w 4", PKG),
+    ("CMD streamlit run src/ui.py --server.port 80", "src/ui.py src/pages/one.py | /app /app/src"),
+    ("CMD uwsgi --http :80 --wsgi-file worker.py --mule=prod.py", "worker.py prod.py | /app"),
+    ("CMD uwsgi --module pkg.server:app --master", PKG),
+    ("CMD uwsgi --ini deep/uwsgi.ini", "src/api.py=api | /app/src"),
+    ("CMD django-admin migrate --settings pkg.server", PKG),
+    ("ENV DJANGO_SETTINGS_MODULE=pkg.server\nCMD django-admin migrate", PKG),
+    (
+        "CMD alembic -c deep/alembic.ini upgrade head && python worker.py",
+        "deep/db/env.py deep/db/versions/one.py worker.py | /app",
+    ),
+    (
+        "CMD flask --app worker db upgrade",
+        "worker.py=worker migrations/env.py migrations/versions/two.py | /app",
+    ),
+    ("CMD supervisord -c deep/supervisord.conf", "src/api.py=api worker.py | /app/src /app"),
+    (
+        "COPY deep/supervisord.conf /etc/supervisor/conf.d/app.conf\nCMD supervisord -n",
+        "src/api.py=api worker.py | /app/src /app",
+    ),
+    ("CMD honcho start -f deep/Procfile", "worker.py=worker gunicorn.conf.py prod.py | /app"),
+    ("CMD inside --port 80", "pkg/server.py=pkg.server | /app /app/src"),
+    ("CMD poem", "src/api.py=api | /app /app/src"),
+    ("CMD config", "pkg/server.py=pkg.server | /app /app/src"),
+    (
+        'CMD ["python", "-c", "from pkg.server import run; import time, prod; run()"]',
+        "pkg/server.py=pkg.server prod.py=prod | /app",
+    ),
+    ('CMD ["python", "-c", "import pkg.gone.far"]', "pkg/__init__.py=pkg | /app"),
+    ('CMD ["python", "-cimport main"]', "main.py=main | /app"),
+    # shell scripts
+    ("CMD ./wide.sh web 80", "prod.py worker.py=worker gunicorn.conf.py pkg/server.py=pkg.server | /app"),
 ]
 
 
@@ -179,10 +295,39 @@ def test_a_way_to_start_is_understood(text: str, expected: str) -> None:
 
 #: What cannot be told, and what is said about it.
 DOUBTS = [
-    ('CMD ["node", "server.js"]', "nothing in 'node server.js' is known to start Python"),
+    ('CMD ["node", "server.js"]', "starts node, of which nothing is known"),
+    ("CMD python worker.py & ruby x.rb", "starts ruby, of which nothing is known"),
+    (
+        "CMD /venv/bin/program --port 80 & python worker.py",
+        "starts /venv/bin/program, of which nothing is known",
+    ),
+    ("CMD pdm serve", "starts serve, of which nothing is known"),
+    ("CMD uv sync && true", "nothing in '/bin/sh -c uv sync && true' is known to start Python"),
+    ("CMD timeout 5 program", "starts program, of which nothing is known"),
+    ("CMD PORT=$(program) python worker.py", "starts program, of which nothing is known"),
+    ("CMD python worker.py `program`", "starts program, of which nothing is known"),
+    ("CMD cron && python worker.py", "starts cron, of which nothing is known"),
+    ("CMD rq worker -c prod", "starts rq, which runs jobs whose modules only the queue names"),
+    ("CMD rqworker", "starts rqworker, which runs jobs whose modules only the queue names"),
+    ("CMD alembic upgrade head", "starts alembic, whose migrations cannot be seen"),
+    ("CMD alembic -c deep/odd.ini upgrade head", "starts alembic, whose migrations cannot be seen"),
+    ("CMD flask --app worker db -d absent upgrade", "starts flask db, whose migrations cannot be seen"),
+    ("CMD supervisord", "starts supervisord, whose file cannot be seen"),
+    ("CMD supervisord -c deep/alembic.ini", "reads /app/deep/alembic.ini, in which no command can be seen"),
+    ("CMD honcho start -f absent", "reads /app/absent, in which no command can be seen"),
+    ("CMD honcho start -f deep/Odd", "starts node, of which nothing is known"),
+    ("CMD uwsgi --ini absent.ini", "starts uwsgi, whose file absent.ini cannot be read"),
+    ("CMD uwsgi --http :80", "starts uwsgi without an application that can be seen"),
+    ("CMD django-admin migrate", "starts django-admin without an application that can be seen"),
+    ("CMD outside", "outside: the image has no module other.place from the repository"),
+    (
+        'CMD ["python", "-c", "import_module(x)"]',
+        SAID := "runs python -c, whose text does not tell all that it imports",
+    ),
+    ('CMD ["python", "-c", "exec(x)"]', SAID),
+    ('CMD ["python", "-c", "import ("]', SAID),
     ("CMD echo hello", "nothing in '/bin/sh -c echo hello' is known to start Python"),
     ("CMD python", "runs python without a script"),
-    ('CMD ["python", "-c", "import worker"]', "runs python -c, whose text is not read"),
     ("CMD python -m", "python -m : the image has no module  from the repository"),
     ("CMD python absent.py", "python absent.py: the image has no absent.py from the repository"),
     ('CMD ["python", "$APP"]', "python $APP: the image has no $APP from the repository"),
@@ -199,7 +344,7 @@ DOUBTS = [
     ),
     ("CMD $SERVER", "starts $SERVER, which is set at run time"),
     ('CMD ["./late.sh"]', "starts $SERVER, which is set at run time"),
-    ('CMD ["./absent.sh"]', "nothing in './absent.sh' is known to start Python"),
+    ('CMD ["./absent.sh"]', "starts ./absent.sh, of which nothing is known"),
     ("CMD sh absent.sh", "starts absent.sh, which cannot be read"),
     ("CMD ./empty.sh", "starts /app/empty.sh, in which nothing is known to start Python"),
     ("CMD ./loop.sh", "starts loop.sh, which cannot be read"),
@@ -260,6 +405,7 @@ def test_the_commands_of_a_shell_text() -> None:
         ("run", "--b=1", "$A", "p q", "$C", "last"),
         ("tee",),
         ("cd", "/d"),
+        ("date",),
         ("go", "$(date)"),
     ]
     assert environment == {"A": "1", "B": "1", "x": "p q"}

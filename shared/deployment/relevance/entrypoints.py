@@ -4,35 +4,44 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable, MutableMapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from shared.deployment.relevance.dockerfile import Image
 from shared.deployment.relevance.dockerfile_stage import joined
+from shared.deployment.relevance.imports import facts_of
 from shared.deployment.relevance.shell_words import commands
-from shared.deployment.relevance.start_programs import PROGRAMS, WRAPPERS, Program, option, positionals
+from shared.deployment.relevance.start_files import (
+    Started,
+    migrations_of,
+    of_procfile,
+    of_supervisor,
+    of_uwsgi,
+    scripts_of,
+)
+from shared.deployment.relevance.start_points import DOTTED_NAME, EntryPoint, Search
+from shared.deployment.relevance.start_programs import PROGRAMS, Program, option, positionals
+from shared.deployment.relevance.start_wrappers import HARMLESS, split, unwrapped
 
-_SHELLS = frozenset({"sh", "bash", "ash", "dash"})
+_SHELLS = frozenset({"sh", "bash", "ash", "dash", "zsh", "ksh"})
+#: Programs that start what a Procfile says.
+_OF_PROCFILE = frozenset({"honcho", "foreman", "forego", "overmind", "hivemind"})
+#: Where supervisord looks for its file, and the folders that Debian's own one includes.
+_SUPERVISOR = (
+    "supervisord.conf",
+    "etc/supervisord.conf",
+    "/etc/supervisord.conf",
+    "/etc/supervisor/supervisord.conf",
+)
+_SUPERVISOR_PARTS = re.compile(r"/etc/(?:supervisor/conf|supervisor|supervisord)\.d/[^/]+\.(?:conf|ini)")
+_PROJECT = frozenset({"pyproject.toml", "setup.cfg", "setup.py"})
 _PYTHON = re.compile(r"(python|pypy)(\d+(\.\d+)?)?")
 #: Options of the interpreter that take the next word.
 _PYTHON_VALUES = frozenset({"-W", "-X", "--check-hash-based-pycs"})
-_MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
-_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
+#: Of several letters in one word the first of these ends the options; the rest of the word is its value.
+_ENDS_OPTIONS = re.compile(r"-[^cm]*([cm])(.*)", re.DOTALL)
 #: A script that starts a script that starts a script; more is a loop.
 _DEPTH = 5
-
-
-@dataclass(frozen=True, slots=True)
-class EntryPoint:
-    """A file where Python starts: its absolute path in the image, which is a key of the image's layout.
-
-    ``module`` is its dotted name where it is imported by one, None where it is run as a script.
-    ``because`` is the command, for people.
-    """
-
-    path: str
-    module: str | None
-    because: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +64,7 @@ def found(image: Image, read: Callable[[str], str | None]) -> EntryPoints:
     """
     if image.start is None:
         return EntryPoints((), (), "the Dockerfile has neither CMD nor ENTRYPOINT")
-    search = _Search(image, read, image.start.workdir, dict(image.start.environment))
+    search = _Commands(image, read, image.start.workdir, dict(image.start.environment))
     words = image.start.entrypoint + image.start.command
     search.command(words, 0)
     if not search.entries and not search.doubts:
@@ -67,46 +76,125 @@ def found(image: Image, read: Callable[[str], str | None]) -> EntryPoints:
     return EntryPoints(tuple(entries.values()), tuple(roots), next(iter(search.doubts), None))
 
 
-@dataclass(slots=True)
-class _Search:
-    """What was found so far, and the folder where the commands run."""
+class _Commands(Search):
+    """Takes commands apart, one after the other."""
 
-    image: Image
-    read: Callable[[str], str | None]
-    folder: str
-    environment: MutableMapping[str, str]
-    entries: list[EntryPoint] = field(default_factory=list)
-    roots: list[str] = field(default_factory=list)
-    doubts: list[str] = field(default_factory=list)
+    __slots__ = ()
 
     def command(self, words: Sequence[str], depth: int) -> None:
-        """Take one command's words; one that we do not know starts no Python of the repository."""
-        words = _unwrapped(words, self.environment)
-        if not words:
+        """Take one command's words; one that we do not know may start anything."""
+        words = unwrapped(words, self.environment)
+        if not words or depth > _DEPTH:
             return
         program, arguments = posixpath.basename(words[0]), words[1:]
         if words[0].startswith("$"):
             self.doubts.append(f"starts {words[0]}, which is set at run time")
         elif program == "cd" and arguments:
             self.folder = joined(self.folder, arguments[0])
+        elif program == "eval":
+            self._text(" ".join(arguments), (), depth + 1)
         elif program in _SHELLS or program in (".", "source"):
             self._shell(arguments, depth)
         elif _PYTHON.fullmatch(program):
             self._python(arguments)
-        elif program in PROGRAMS:
-            self._program(PROGRAMS[program], arguments)
-        elif path := self._located(words[0]):
+        elif path := self.located(words[0]):
             self._script(path, arguments, depth)
+        elif program not in HARMLESS:
+            self._installed(words, depth)
 
-    def _located(self, word: str) -> str | None:
-        """The file of the repository that the shell would start for ``word``."""
-        folders = (self.folder,) if "/" in word else (*_PATH, self.folder)
-        return next((path for each in folders if (path := joined(each, word)) in self.image.layout), None)
+    def _installed(self, words: Sequence[str], depth: int) -> None:
+        """A program that the repository does not hold as a file."""
+        program, arguments = posixpath.basename(words[0]).removesuffix(".py"), words[1:]
+        if program in PROGRAMS:
+            self._program(PROGRAMS[program], arguments)
+        elif program == "alembic":
+            self._alembic(arguments)
+        elif program == "supervisord":
+            self._supervisor(arguments, depth)
+        elif program in _OF_PROCFILE:
+            self._procfile(program, arguments, depth)
+        elif not self._own_program(program):
+            self._unknown(words[0], arguments, depth)
 
-    def python_path(self) -> list[str]:
-        """The folders of PYTHONPATH; an empty one is the working folder."""
-        text = self.environment.get("PYTHONPATH")
-        return [joined(self.folder, each) for each in text.split(":")] if text else []
+    def _unknown(self, program: str, arguments: Sequence[str], depth: int) -> None:
+        """What its words name is started; where they name nothing, nobody knows what is."""
+        before = len(self.entries)
+        if "--" in arguments:
+            self.command(arguments[arguments.index("--") + 1 :], depth + 1)
+        self.named(arguments)
+        for word in arguments:
+            if word.endswith((".sh", ".bash")) and joined(self.folder, word) in self.image.layout:
+                self._script(word, (), depth + 1)
+            elif DOTTED_NAME.fullmatch(name := word.partition(":")[0]) and (
+                path := self.at(name, self.folder)
+            ):
+                self.entries.append(EntryPoint(path, name, f"named by {word}"))
+                self.roots.append(self.folder)
+        if len(self.entries) == before:
+            self.doubts.append(f"starts {program}, of which nothing is known")
+
+    def _own_program(self, program: str) -> bool:
+        """A console script that a project of the image makes when it is installed."""
+        for path, source in self.image.layout.items():
+            if posixpath.basename(path) in _PROJECT:
+                target = scripts_of(path, self.read(source) or "").get(program)
+                if target is not None:
+                    folder = posixpath.dirname(path)
+                    self.roots += [folder, posixpath.join(folder, "src")]
+                    self.module(target.partition(":")[0].strip(), folder, program)
+                    return True
+        return False
+
+    def _alembic(self, arguments: Sequence[str]) -> None:
+        given = option(arguments, ("-c", "--config")) or self.environment.get("ALEMBIC_CONFIG")
+        path = joined(self.folder, given or "alembic.ini")
+        text = self.read(self.image.layout[path]) if path in self.image.layout else None
+        folder = None if text is None else migrations_of(text, posixpath.dirname(path))
+        self.roots.append(self.folder)
+        self._migrations("alembic", folder)
+
+    def _migrations(self, program: str, folder: str | None) -> None:
+        """A migration environment: its ``env.py`` runs the files of ``versions``."""
+        inside = f"{joined(self.folder, folder)}/" if folder is not None else None
+        names = [] if inside is None else [at for at in self.image.layout if at.startswith(inside)]
+        found = [at for at in names if at.endswith(".py")]
+        self.entries += [EntryPoint(at, None, f"{program} runs {folder}") for at in found]
+        if not any(posixpath.basename(at) == "env.py" for at in found):
+            self.doubts.append(f"starts {program}, whose migrations cannot be seen")
+
+    def _supervisor(self, arguments: Sequence[str], depth: int) -> None:
+        given = option(arguments, ("-c", "--configuration"))
+        places = [joined(self.folder, each) for each in ([given] if given else _SUPERVISOR)]
+        parts = filter(_SUPERVISOR_PARTS.fullmatch, self.image.layout)
+        files = [at for at in (*places, *parts) if at in self.image.layout]
+        for at in files:
+            started = of_supervisor(self.read(self.image.layout[at]) or "")
+            self._each(at, started, depth)
+        if not files:
+            self.doubts.append("starts supervisord, whose file cannot be seen")
+
+    def _procfile(self, program: str, arguments: Sequence[str], depth: int) -> None:
+        if arguments[:1] == ["run"]:
+            self.command(arguments[1:], depth + 1)
+            return
+        folder = option(arguments, ("-d", "--app-root")) or "."
+        at = joined(
+            self.folder, option(arguments, ("-f", "--procfile")) or posixpath.join(folder, "Procfile")
+        )
+        text = self.read(self.image.layout[at]) if at in self.image.layout else None
+        self._each(at, None if text is None else of_procfile(text), depth)
+
+    def _each(self, at: str, started: Sequence[Started] | None, depth: int) -> None:
+        """All commands of a file at ``at``, each in its own folder and environment."""
+        if not started:
+            self.doubts.append(f"reads {at}, in which no command can be seen")
+        for each in started or ():
+            before, own = self.folder, dict(self.environment)
+            self.folder = joined(self.folder, each.folder or ".")
+            self.environment.update(each.environment)
+            if not self._text(each.command, (), depth + 1):
+                self.doubts.append(f"reads {at}: nothing in {each.command!r} is known to start Python")
+            self.folder, self.environment = before, own
 
     def _shell(self, arguments: Sequence[str], depth: int) -> None:
         """``sh -c "…" name arguments``, as docker starts the shell form, or ``sh script.sh arguments``."""
@@ -128,7 +216,7 @@ class _Search:
             return
         first = text.partition("\n")[0]
         if path.endswith(".py") or (first.startswith("#!") and "python" in first):
-            self._file(path, path)
+            self.file(path, path)
         elif path.endswith(".sh") or (first.startswith("#!") and re.search(r"\b(ba|da|a)?sh\b", first)):
             known = self._text(text, arguments, depth + 1)
             if not known:
@@ -152,18 +240,33 @@ class _Search:
                 rest = rest[1:]
             elif flag.startswith(("-X", "-W", "--")):
                 continue
-            elif "m" in flag:
-                name = flag.partition("m")[2] or (rest.pop(0) if rest else "")
-                return self._run_module(name, rest)
-            elif "c" in flag:
-                self.doubts.append("runs python -c, whose text is not read")
-                return None
+            elif ends := _ENDS_OPTIONS.match(flag):
+                told = ends[2] or (rest.pop(0) if rest else "")
+                return self._run_module(told, rest) if ends[1] == "m" else self._code(told)
         if not rest:
             self.doubts.append("runs python without a script")
             return None
-        self._file(rest[0], f"python {rest[0]}")
-        self._named(rest[1:])
+        self.file(rest[0], f"python {rest[0]}")
+        self.named(rest[1:])
         return None
+
+    def _code(self, text: str) -> None:
+        """``python -c``: what the text imports; a package on the way counts as well."""
+        facts = facts_of(text.encode("utf-8", "surrogateescape"))
+        if (
+            facts.computed
+            or facts.files
+            or facts.doubts
+            or facts.scans
+            or facts.edits_path
+            or facts.syntax_error
+        ):
+            self.doubts.append("runs python -c, whose text does not tell all that it imports")
+        self.roots.append(self.folder)
+        for each in facts.imports:
+            names = [each.module, *(f"{each.module}.{name}" for name in each.names)]
+            for name in names:
+                self.named_module(name, "python -c")
 
     def _run_module(self, name: str, arguments: Sequence[str]) -> None:
         program = PROGRAMS.get(name.replace("_", "-"))
@@ -172,12 +275,16 @@ class _Search:
             self._program(program, arguments)
             return
         main = f"{name}.__main__"
-        self._module(main if self._at(main, self.folder) else name, self.folder, f"python -m {name}")
-        self._named(arguments)
+        self.module(main if self.at(main, self.folder) else name, self.folder, f"python -m {name}")
+        self.named(arguments)
 
     def _program(self, program: Program, arguments: Sequence[str]) -> None:
         """A server or a task runner: the application that it is told to load, and its own files."""
-        arguments = [*self.environment.get(program.arguments_from, "").split(), *arguments]
+        arguments = [*split(self.environment.get(program.arguments_from, "")), *arguments]
+        if program.name == "uwsgi":
+            arguments = [*arguments, *self._uwsgi_file(arguments)]
+        if program.doubt:
+            self.doubts.append(f"starts {program.name}, which {program.doubt}")
         before = self.folder
         if program.changes_folder and (chosen := option(arguments, program.changes_folder)):
             self.folder = joined(self.folder, chosen)
@@ -185,7 +292,10 @@ class _Search:
         extra = (option(arguments, program.more_roots) or "").split(",")
         self.roots += [root, *(joined(self.folder, each) for each in extra if each)]
         self._application(program, arguments, root)
-        self._named(arguments)
+        self.named(arguments)
+        words = positionals(arguments, program.flags)
+        if program.name == "flask" and words[:1] == ["db"]:
+            self._migrations("flask db", option(arguments, ("-d", "--directory")) or "migrations")
         own = joined(self.folder, program.config)
         if program.config and own in self.image.layout:
             self.entries.append(EntryPoint(own, None, f"{program.name} reads {program.config}"))
@@ -197,100 +307,41 @@ class _Search:
         if target is None and program.positional is not None:
             target = next(iter(words[program.positional :]), None)
         target = target or self.environment.get(program.application_from)
+        for module in words[(program.positional or 0) + 1 :] if program.several else ():
+            self.load(module, root, f"{program.name} {module}", member=program.member)
         choices = [target] if target else program.defaults
         for each in choices:
             if target or joined(self.folder, each) in self.image.layout:
-                self._load(each, root, f"{program.name} {each}")
+                self.load(each, root, f"{program.name} {each}", member=program.member)
+                self._beside(program, each)
                 return self._submodule(program, each, root)
+        if program.doubt:
+            return None
         self.doubts.append(f"starts {program.name} without an application that can be seen")
         return None
 
     def _submodule(self, program: Program, target: str, root: str) -> None:
         """Celery finds the application of ``-A proj`` in ``proj.celery`` too."""
         name = f"{target.partition(':')[0]}.{program.submodule}"
-        if program.submodule and (path := self._at(name, root)):
+        if program.submodule and (path := self.at(name, root)):
             self.entries.append(EntryPoint(path, name, f"{program.name} {target}"))
 
-    def _load(self, target: str, root: str, because: str) -> None:
-        """``module:attribute``, ``module``, ``file.py`` or ``file.py:attribute``."""
-        name = re.split(r"[:(]", target)[0]
-        if name.endswith(".py") or "/" in name:
-            self._file(name, because)
-            self.roots.append(self._package_root(posixpath.dirname(joined(self.folder, name))))
-        else:
-            self._module(name, root, because)
+    def _beside(self, program: Program, target: str) -> None:
+        """The further files of a folder beside the application: Streamlit's pages."""
+        folder = posixpath.join(posixpath.dirname(joined(self.folder, target)), program.beside, "")
+        for at in self.image.layout if program.beside else ():
+            if at.startswith(folder) and at.endswith(".py"):
+                self.entries.append(EntryPoint(at, None, f"{program.name} runs {program.beside}"))
 
-    def _package_root(self, folder: str) -> str:
-        """The first folder above that is no package: there, Flask and FastAPI begin to import a file."""
-        while posixpath.join(folder, "__init__.py") in self.image.layout:
-            folder = posixpath.dirname(folder)
-        return folder
-
-    def _module(self, name: str, root: str, because: str) -> None:
-        self.roots.append(root)
-        places = (self._at(name, each) for each in (root, *self.roots, *self.python_path()))
-        path = next((place for place in places if place), None)
-        if path is None:
-            self.doubts.append(f"{because}: the image has no module {name} from the repository")
-        else:
-            self.entries.append(EntryPoint(path, name, because))
-
-    def _file(self, path: str, because: str) -> None:
-        """A script, or a folder with a ``__main__.py``; its own folder is the first import root."""
-        absolute = joined(self.folder, path)
-        if absolute not in self.image.layout:
-            absolute = posixpath.join(absolute, "__main__.py")
-        if absolute not in self.image.layout:
-            self.doubts.append(f"{because}: the image has no {path} from the repository")
-            return
-        self.roots.append(posixpath.dirname(absolute))
-        self.entries.append(EntryPoint(absolute, None, because))
-
-    def _named(self, arguments: Sequence[str]) -> None:
-        """Other files and modules that an argument names: ``--config prod.py``, ``-k app.workers.Own``."""
-        for word in arguments:
-            text = word.rpartition("=")[2].removeprefix("file:").removeprefix("python:")
-            path = joined(self.folder, text)
-            if text.endswith(".py") and path in self.image.layout:
-                self.entries.append(EntryPoint(path, None, f"named by {word}"))
-            elif "." in text and _MODULE.fullmatch(text):
-                self._named_module(text, word)
-
-    def _named_module(self, name: str, word: str) -> None:
-        """The longest part of a dotted name that is a module of the image, if any."""
-        parts = name.split(".")
-        for length in range(len(parts), 0, -1):
-            module = ".".join(parts[:length])
-            for root in dict.fromkeys([*self.roots, *self.python_path()]):
-                if path := self._at(module, root):
-                    self.entries.append(EntryPoint(path, module, f"named by {word}"))
-                    return
-
-    def _at(self, module: str, root: str) -> str | None:
-        """The file of a module below an import root, as far as it comes from the repository."""
-        base = posixpath.join(root, *module.split("."))
-        both = (f"{base}/__init__.py", f"{base}.py")
-        return next((path for path in both if path in self.image.layout), None)
-
-
-def _unwrapped(words: Sequence[str], environment: MutableMapping[str, str]) -> Sequence[str]:
-    """The command without ``exec``, programs that only start another, and assignments, which are made."""
-    words = list(words)
-    while words:
-        name = posixpath.basename(words[0])
-        if re.match(r"[A-Za-z_]\w*=", words[0]):
-            variable, _, value = words.pop(0).partition("=")
-            environment[variable] = value
-        elif name in WRAPPERS:
-            words = _behind(words[1:], WRAPPERS[name])
-        else:
-            break
-    return words
-
-
-def _behind(words: Sequence[str], own: int) -> list[str]:
-    """The words behind a wrapper's options and its ``own`` arguments."""
-    rest = list(words)
-    while rest and (own or rest[0].startswith("-")):
-        own -= not rest.pop(0).startswith("-")
-    return rest
+    def _uwsgi_file(self, arguments: Sequence[str]) -> list[str]:
+        """What ``--ini file`` or ``file.ini`` adds to the command line."""
+        given = option(arguments, ("--ini",)) or next(
+            (each for each in arguments if each.endswith(".ini")), None
+        )
+        if given is None:
+            return []
+        at = joined(self.folder, given.partition(":")[0])
+        text = self.read(self.image.layout[at]) if at in self.image.layout else None
+        if text is None:
+            self.doubts.append(f"starts uwsgi, whose file {given} cannot be read")
+        return of_uwsgi(text or "")

@@ -17,8 +17,15 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 #: Words of the shell that stand before a command; each branch is taken as one that may run.
-_KEYWORDS = frozenset({"if", "then", "elif", "else", "fi", "do", "done", "while", "until", "!", "{", "}"})
+_KEYWORDS = frozenset(
+    {"if", "then", "elif", "else", "fi", "do", "done", "esac", "while", "until", "!", "{", "}", "export"}
+)
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
+#: A function of the text is read where it stands; to call it starts nothing more.
+_FUNCTION = re.compile(r"(?m)^[ \t]*(?:function[ \t]+([\w-]+)|([\w-]+)[ \t]*\([ \t]*\))")
+_DOCUMENT = re.compile(r"(?<!<)<<-?[ \t]*[\"'\\]?(\w+)")
+#: A command inside of a word, one level deep.
+_INNER = re.compile(r"'[^']*'|\$\(([^()]*)\)|`([^`]*)`")
 
 
 def commands(
@@ -27,12 +34,19 @@ def commands(
     """Every simple command of a shell text, in order, whatever ``&&`` or ``if`` stands between.
 
     Variables get their values from ``environment``, which the text's assignments change; one that is not
-    known stays as ``$NAME``. ``"$@"`` stands for ``arguments``. Assignments and redirections are no words.
+    known stays as ``$NAME``. ``"$@"`` stands for ``arguments``. Assignments, redirections, here-documents
+    and the patterns of ``case`` are no words; calls of the text's own functions are no commands.
     """
-    for raw in _simple(re.sub(r"\\\r?\n", " ", text)):
+    text = _without_documents(re.sub(r"\\\r?\n", " ", text))
+    functions = {name for names in _FUNCTION.findall(text) for name in names if name}
+    for raw in _simple(text):
+        for word in raw:
+            for inner in _INNER.finditer(word):
+                yield from commands(inner[1] or inner[2] or "", environment, arguments)
         words = list(_words(raw, environment, arguments))
-        while words and (words[0] in _KEYWORDS or words[0] == "export"):
-            words.pop(0)
+        while words and (words[0] in _KEYWORDS or words[0] in functions):
+            if words.pop(0) in functions:
+                words = []
         while words and _ASSIGNMENT.match(words[0]):
             name, _, value = words.pop(0).partition("=")
             environment[name] = value
@@ -43,15 +57,34 @@ def commands(
 def _simple(text: str) -> Iterator[list[str]]:
     """The raw words between ``;``, ``&&``, ``|`` and line ends, without redirections and comments."""
     words: list[str] = []
-    redirected = False
+    cases = 0
+    redirected = pattern = False
     for token in _TOKEN.finditer(text):
-        if token["end"]:
-            yield words
+        if end := token["end"]:
+            first = words[0] if words else ""
+            cases += (first == "case") - (first == "esac" and cases > 0)
+            if not pattern and first not in ("case", "function") and words[-1:] != ["]]"]:
+                yield words
+            waits = pattern and first != "esac" and ")" not in end
+            pattern = waits or (first == "case" and ")" not in end) or (cases > 0 and ";;" in end)
             words = []
         elif token["word"] and not redirected:
             words.append(token["word"])
         redirected = bool(token["redirect"])
     yield words
+
+
+def _without_documents(text: str) -> str:
+    """The text without the lines that a command is given to read."""
+    kept: list[str] = []
+    ends: list[str] = []
+    for line in text.split("\n"):
+        if ends:
+            ends = ends[1:] if line.strip() == ends[0] else ends
+        else:
+            kept.append(line)
+            ends = _DOCUMENT.findall(line)
+    return "\n".join(kept)
 
 
 def _words(raw: Sequence[str], variables: Mapping[str, str], arguments: Sequence[str]) -> Iterator[str]:

@@ -16,7 +16,9 @@ class Program:
     one. ``flags``: options that take no value; all others take one. ``root``, ``more_roots``: options
     with folders of imports. ``changes_folder``: options with a working folder. ``config``: a file that is
     read when it lies in the working folder. ``submodule``: a module of the application's package that is
-    tried too.
+    tried too. ``several``: all words from there on are modules. ``member``: the name may end with an
+    attribute (``worker.Settings``). ``beside``: a folder beside the application's file whose files are
+    started too. ``doubt``: why the command line does not tell all that is loaded.
     """
 
     name: str
@@ -31,10 +33,18 @@ class Program:
     changes_folder: tuple[str, ...] = ()
     config: str = ""
     submodule: str = ""
+    several: bool = False
+    member: bool = False
+    beside: str = ""
+    doubt: str = ""
 
 
 def _flags(text: str) -> frozenset[str]:
     return frozenset(text.split())
+
+
+def _both_ways(text: str) -> frozenset[str]:
+    return frozenset(f"--{no}{name}" for name in text.split() for no in ("", "no-"))
 
 
 #: From the programs' own manuals.
@@ -87,28 +97,70 @@ PROGRAMS: Mapping[str, Program] = {
             defaults=("main.py", "app.py", "api.py", "app/main.py", "app/app.py", "app/api.py"),
             flags=_flags("--reload --no-reload --proxy-headers --no-proxy-headers --verbose"),
         ),
-        Program("celery", application=("-A", "--app"), changes_folder=("--workdir",), submodule="celery"),
+        Program(
+            "celery",
+            application=("-A", "--app"),
+            application_from="CELERY_APP",
+            changes_folder=("--workdir",),
+            submodule="celery",
+            member=True,
+        ),
+        Program(
+            "granian",
+            positional=0,
+            flags=_both_ways(
+                "ws http1-keep-alive http1-pipeline-flush http2-adaptive-window log access-log"
+                " ssl-client-verify respawn-failed-workers factory metrics reload"
+                " reload-ignore-worker-failure"
+            ),
+            changes_folder=("--working-dir",),
+        ),
+        Program("daphne", positional=0, flags=_flags("--proxy-headers --no-server-name")),
+        Program(
+            "waitress-serve",
+            positional=0,
+            application=("--app",),
+            flags=_flags("--call --asyncore-use-poll")
+            | _both_ways("ipv4 ipv6 expose-tracebacks log-socket-errors log-untrusted-proxy-headers")
+            | _both_ways("clear-untrusted-proxy-headers"),
+        ),
+        Program(
+            "dramatiq",
+            positional=0,
+            several=True,
+            flags=_flags("--skip-logging --use-spawn --watch-use-polling --verbose -v"),
+            more_roots=("--path", "-P"),
+        ),
+        Program("arq", positional=0, member=True, flags=_both_ways("burst") | _flags("--check --verbose -v")),
+        Program(
+            "huey_consumer",
+            positional=0,
+            member=True,
+            flags=_flags(
+                "-v --verbose -q --quiet -S --simple -n --no-periodic -f --flush-locks"
+                " -c --disable-health-check"
+            ),
+        ),
+        Program("streamlit", positional=1, flags=_flags(""), beside="pages"),
+        Program(
+            "uwsgi",
+            application=("--module", "-w", "--wsgi", "--wsgi-file", "--file"),
+            more_roots=("--pythonpath", "--python-path", "--pp"),
+            changes_folder=("--chdir",),
+        ),
+        Program(
+            "django-admin",
+            application=("--settings",),
+            application_from="DJANGO_SETTINGS_MODULE",
+            more_roots=("--pythonpath",),
+        ),
+        *(
+            Program(
+                name, application=("--config", "-c"), doubt="runs jobs whose modules only the queue names"
+            )
+            for name in ("rq", "rqworker")
+        ),
     )
-}
-
-#: Programs that start another one, with the number of words of their own that stand before it.
-WRAPPERS: Mapping[str, int] = {
-    "exec": 0,
-    "env": 0,
-    "nohup": 0,
-    "time": 0,
-    "nice": 0,
-    "tini": 0,
-    "dumb-init": 0,
-    "catatonit": 0,
-    "gosu": 1,
-    "su-exec": 1,
-    "opentelemetry-instrument": 0,
-    "ddtrace-run": 0,
-    "newrelic-admin": 1,
-    "poetry": 1,
-    "pipenv": 1,
-    "uv": 1,
 }
 
 
