@@ -84,7 +84,14 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "dockerfile": "the image's Dockerfile: what it copies is relevant",
         "context": "the folder that the image is built from",
         "build_files": "more files that decide how the image is built, such as `cloudbuild.yaml`",
-        "generated": "gitignore patterns of what the build makes or fetches before it is copied",
+        "generated": "gitignore patterns of what the build makes or fetches before it is copied; or a table "
+        'with what it is made from, `{"worker/common/" = ["shared/common/"]}`: that counts in its place',
+        "build_contexts": "the folder of each named build context, or `docker-image://…`: `{shared = "
+        '"packages/shared"}`',
+        "upload": "what the build is given: `gcloud` what `gcloud` sends, `git` all that git holds; `auto` "
+        "goes by a `.gcloudignore` where there is one",
+        "base": "the service, or the path of the Dockerfile, that makes the image which the last stage is "
+        "built upon",
         "entrypoint": "where the worker starts (a module or a `.py` file), if not as the Dockerfile says",
         "import_roots": "folders that imports start from, if not as the Dockerfile says",
         "container": "the container of a revision that counts, by its name; without it each whose image is "

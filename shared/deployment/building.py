@@ -82,7 +82,7 @@ class Builder:
         workload = gate.Workload(
             service=name,
             kind=service.kind,
-            rules=service.rules,
+            rules=self._settings.rules(name),
             policy=service.policy,
             required_env=service.required_env,
             pins=service.pins,

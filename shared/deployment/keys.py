@@ -5,7 +5,6 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Mapping
-from dataclasses import fields
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -16,7 +15,7 @@ from shared.deployment.facts import CAUSES, Fact, Kind
 from shared.deployment.reasons import REASONS, Decision
 from shared.deployment.relevance.gitignore import powerless
 from shared.deployment.relevance.patterns import PathRules
-from shared.deployment.relevance.rules import Rules
+from shared.deployment.relevance.rules import IMAGE_CONTEXT, Rules, Upload
 from shared.deployment.values import moment, near_misses
 from shared.deployment.verdict import Enforcement, FailurePolicy, Policy
 
@@ -65,6 +64,20 @@ def _gitignore(patterns: tuple[str, ...] | None) -> tuple[str, ...] | None:
             f"does not look into it; match what is in it by '{folder}/*' in its place"
         )
     return patterns
+
+
+def _made(generated: tuple[str, ...] | Mapping[str, tuple[str, ...]]) -> object:
+    _gitignore(tuple(generated))
+    for sources in generated.values() if isinstance(generated, Mapping) else ():
+        _gitignore(sources)
+    return generated
+
+
+def _contexts(folders: Mapping[str, str]) -> Mapping[str, str]:
+    return {
+        name: folder if folder.startswith(IMAGE_CONTEXT) else _inside(folder)
+        for name, folder in folders.items()
+    }
 
 
 def _inside(path: str) -> str:
@@ -118,6 +131,8 @@ Name = Annotated[str, Field(pattern=r"^[a-z0-9](?:[a-z0-9.:-]{0,98}[a-z0-9])?$")
 ContainerName = Annotated[str, Field(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$")]
 RepositoryPath = Annotated[str, AfterValidator(_inside)]
 Patterns = Annotated[tuple[str, ...], AfterValidator(_gitignore)]
+Made = Annotated[tuple[str, ...] | Mapping[str, tuple[str, ...]], AfterValidator(_made)]
+Contexts = Annotated[Mapping[str, str], AfterValidator(_contexts)]
 PathText = Annotated[str, AfterValidator(_path)]
 
 
@@ -168,7 +183,10 @@ class ServiceSettings(Defaults, PolicyKeys):
     dockerfile: RepositoryPath | None = None
     context: RepositoryPath = "."
     build_files: tuple[RepositoryPath, ...] = ()
-    generated: Patterns = ()
+    generated: Made = ()
+    build_contexts: Contexts = Field(default_factory=dict)
+    upload: Upload = "auto"
+    base: RepositoryPath | None = None
     entrypoint: tuple[str, ...] = ()
     import_roots: tuple[str, ...] = ()
     container: ContainerName | None = None
@@ -196,8 +214,20 @@ class ServiceSettings(Defaults, PolicyKeys):
 
     @property
     def rules(self) -> Rules:
-        """What this service declares about its relevant paths."""
-        return Rules(**{each.name: self[each.name] for each in fields(Rules)})
+        """What this service declares about its relevant paths; ``Settings.rules`` adds other services."""
+        return Rules(
+            paths=self.paths,
+            ignore=self.ignore,
+            dockerfile=self.dockerfile,
+            context=self.context,
+            build_files=self.build_files,
+            generated=tuple(self.generated),
+            made_from=tuple(self.generated.items()) if isinstance(self.generated, Mapping) else (),
+            build_contexts=tuple(self.build_contexts.items()),
+            upload=self.upload,
+            entrypoint=self.entrypoint,
+            import_roots=self.import_roots,
+        )
 
     @property
     def policy(self) -> Policy:

@@ -170,8 +170,10 @@ REASONS: dict[str, Meaning] = {
     ),
     "copy-not-in-git": Meaning(
         "warn",
-        "the Dockerfile copies something that git does not hold: misspelt, or made by the build",
-        "correct the Dockerfile, or name the path in `generated`",
+        "the image takes something whose sources are not known: a path that git does not hold (misspelt, or "
+        "made by the build), a named build context, a base image that this repository seems to build",
+        "correct the Dockerfile, or declare in drift.toml what the message names: `generated`, "
+        "`build_contexts`, `base`",
     ),
     "computed-import": Meaning(
         "warn",

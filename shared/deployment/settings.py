@@ -12,6 +12,7 @@ import os
 import re
 import tomllib
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,6 +23,7 @@ from shared.deployment.acknowledging import Acknowledgement
 from shared.deployment.errors import DriftConfigError
 from shared.deployment.facts import Fact
 from shared.deployment.keys import Batch, Defaults, Inventory, PolicyKeys, ServiceSettings, Sinks, is_address
+from shared.deployment.relevance.rules import Rules
 from shared.deployment.values import near_misses as near_misses
 
 log = logging.getLogger("drift_gate")
@@ -105,6 +107,36 @@ class Settings(Fact):
             raise DriftConfigError(f"{self.file}: no service {name!r}{hint} (declared: {known})")
         return self.services[name]
 
+    def rules(self, name: str) -> Rules:
+        """What decides on the relevant paths of ``name``, with the image below its own and those of others.
+
+        Raises ``DriftConfigError`` where ``base`` names nothing, or leads back to ``name``.
+        """
+        chain = [name]
+        while (base := self.services[chain[-1]].base) is not None:
+            if base in chain:
+                raise DriftConfigError(f"{self._place(chain[-1])}: it is built upon itself ({base})")
+            if base not in self.services:
+                break
+            chain.append(base)
+        below = None if base is None else Rules(dockerfile=self._dockerfile(chain[-1], base))
+        for each in reversed(chain):
+            others = (other for other, one in self.services.items() if one.dockerfile and other != each)
+            below = replace(self.services[each].rules, base=below, images=tuple(others))
+        return below or self.services[name].rules
+
+    def _dockerfile(self, name: str, base: str) -> str:
+        """A base that is no service is the path of a Dockerfile."""
+        if re.fullmatch(r"[a-z0-9-]+", base):
+            hint = near_misses(base, self.services)
+            raise DriftConfigError(
+                f"{self._place(name)}: no service {base!r}{hint}, and no path of a Dockerfile"
+            )
+        return base
+
+    def _place(self, name: str) -> str:
+        return f"{self.file}: [services.{name}] base"
+
     def batch_service(self) -> str:
         """The service that gates a batch: the only one, or the one that ``[batch] requires`` names."""
         names = self.batch.requires or tuple(self.services)
@@ -163,7 +195,7 @@ def load(start: Path | None = None, environ: Mapping[str, str] | None = None) ->
         if name not in services:
             hint = near_misses(name, services)
             raise DriftConfigError(f"{file}: [batch] requires: no service {name!r}{hint}")
-    return Settings(
+    settings = Settings(
         file=file,
         services=services,
         batch=batch,
@@ -175,6 +207,9 @@ def load(start: Path | None = None, environ: Mapping[str, str] | None = None) ->
         emulator=_emulator(environ),
         environ=environ,
     )
+    for name in services:
+        settings.rules(name)
+    return settings
 
 
 def find(start: Path | None, environ: Mapping[str, str]) -> Path:

@@ -275,3 +275,26 @@ def test_a_file_too_large_to_read_may_import_anything(image: World) -> None:
     verdict = image.verdict()
     assert verdict.report.commits_behind == 2
     assert "computed-import" in codes(verdict)
+
+
+def test_a_file_that_the_upload_left_out_until_now_is_drift(image: World) -> None:
+    """`.gcloudignore` decides like `.dockerignore`: a change of it counts, what it leaves out does not."""
+    image.history.commit({".gcloudignore": ".git\nnotes.txt\n"})
+    image.cloud.deploy(WORKER, commit=image.history.commit({"predictions/worker/notes.txt": "other words\n"}))
+    assert image.verdict().report.commits_behind == 0
+    image.history.commit({"predictions/worker/notes.txt": "words once more\n"})
+    assert image.verdict().report.commits_behind == 0
+    image.history.commit({".gcloudignore": ".git\n"})
+    assert image.verdict().report.commits_behind == 2
+
+
+def test_what_is_not_looked_at_is_said(image: World) -> None:
+    """A named context and a base of the same repository: no clean allow until both are declared."""
+    built = DOCKERFILE.replace("COPY shared/ ./shared/", "COPY --from=common . ./shared/")
+    built = built.replace("python:3.12-slim", "registry.example/p/base:1")
+    image.history.commit(
+        {"predictions/worker/Dockerfile": built, "base/Dockerfile": "FROM python\nCOPY docs/ /docs/\n"}
+    )
+    assert codes(image.verdict()) == ["behind-within-limit", "copy-not-in-git", "copy-not-in-git"]
+    image.toml += 'build_contexts = {common = "shared"}\nbase = "base/Dockerfile"\n'
+    assert codes(image.verdict()) == ["behind-within-limit"]

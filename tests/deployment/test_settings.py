@@ -9,6 +9,7 @@ import pytest
 
 from shared.deployment.errors import DriftConfigError
 from shared.deployment.keys import seconds
+from shared.deployment.relevance.rules import Rules
 from shared.deployment.settings import Settings, actor, load
 
 MINIMAL = """
@@ -140,6 +141,12 @@ MISTAKES = [
     ("paths as text", MINIMAL + 'paths = "shared/"', "paths", "tuple"),
     ("a pattern that is none", MINIMAL + 'paths = ["!"]', "paths", "pattern"),
     ("a set without an end", MINIMAL + 'ignore = ["docs/[a"]', "ignore", "can never match: a [ has no ]"),
+    ("a base that is nobody", MINIMAL + 'base = "workr"', "base", "no service 'workr'; did you mean worker?"),
+    ("a base upon itself", MINIMAL + 'base = "worker"', "base", "built upon itself"),
+    ("a base outside", MINIMAL + 'base = "../Dockerfile"', "base", "no path inside"),
+    ("a context outside", MINIMAL + 'build_contexts = {a = "../b"}', "build_contexts", "no path inside"),
+    ("what something is made from", MINIMAL + 'generated = {"a/" = ["[b"]}', "generated", "can never match"),
+    ("an upload of no kind", MINIMAL + 'upload = "docker"', "upload", "'auto', 'gcloud' or 'git'"),
     ("nothing taken back", MINIMAL + 'paths = ["/w/", "!/w/tests/"]', "paths", "takes nothing back"),
 ]
 
@@ -252,3 +259,21 @@ def test_who_runs_this() -> None:
     assert actor({"USER": "ann", "K_SERVICE": "coordinator"}) == "ann"
     assert actor({"K_SERVICE": "coordinator"}) == "coordinator"
     assert actor({}) == "unknown"
+
+
+def test_the_rules_of_a_service_know_those_of_its_base(tmp_path: Path) -> None:
+    """A base is a service, which may have a base of its own, or a Dockerfile that nobody deploys."""
+    text = MINIMAL + 'dockerfile = "w/Dockerfile"\nbase = "middle"\n'
+    text += '[services.middle]\ndockerfile = "m/Dockerfile"\nbase = "base/Dockerfile"\n'
+    text += 'generated = {"a/" = ["b/"]}\n'
+    settings = written(tmp_path, text)
+    lowest = Rules(dockerfile="base/Dockerfile")
+    middle = Rules(
+        dockerfile="m/Dockerfile",
+        generated=("a/",),
+        made_from=(("a/", ("b/",)),),
+        base=lowest,
+        images=("worker",),
+    )
+    assert settings.rules("middle") == middle
+    assert settings.rules("worker") == Rules(dockerfile="w/Dockerfile", base=middle, images=("middle",))

@@ -401,8 +401,9 @@ class TestFindings:
         (finding,) = selected(IMAGE, starting("COPY /models/ ./models/\nCMD python main.py")).findings
         assert finding == Finding(
             code="copy-not-in-git",
-            message="Dockerfile copies /models/, which git does not hold; "
-            "if the build makes it, name it in generated",
+            message="Dockerfile copies /models/, which git does not hold; if the build makes it of files of "
+            'this repository, write generated = {"models" = ["THEIR/FOLDER/"]}, or name these files in '
+            "paths; if of anything else, name it in generated",
             data={"source": "/models/"},
         )
 

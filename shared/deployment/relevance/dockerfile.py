@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from shared.deployment.relevance.dockerfile_copies import Tree, clean
 from shared.deployment.relevance.dockerfile_stage import Stage, Start
 from shared.deployment.relevance.dockerfile_stages import final_stage
 from shared.deployment.relevance.dockerignore import ignored
 
-__all__ = ["Image", "Start", "read_image"]
+__all__ = ["Beside", "Image", "Start", "read_image"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,9 @@ class Image:
     ``start``: how the image starts, None where the Dockerfile does not say.
     ``missing``: sources, as written, that name nothing in the tree.
     ``unresolved``: why the whole build context had to be taken, or None; ``layout`` then lacks
-    whatever could not be told.
+    whatever could not be told. ``elsewhere``: names behind ``--from`` that are neither a stage nor, by their
+    form, an image. ``base``: the image below, as written, where nothing is known of it. ``stage`` is for an
+    image that is built upon this one.
     """
 
     sources: Mapping[str, str]
@@ -34,6 +37,26 @@ class Image:
     start: Start | None
     missing: tuple[str, ...]
     unresolved: str | None
+    elsewhere: tuple[str, ...] = ()
+    base: str = ""
+    stage: Stage = field(default_factory=Stage, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """What a build takes beside its Dockerfile and its context.
+
+    ``contexts``: the folder of each named build context, None for one that is an image. ``made``: for a
+    place in the repository that the build fills, the files that it is made from by their path in there.
+    ``base``: the image that the last stage is built upon, where it is made from the repository too.
+    """
+
+    contexts: Mapping[str, str | None] = field(default_factory=dict)
+    made: Mapping[str, str] = field(default_factory=dict)
+    base: Image | None = None
+
+
+_NOTHING_BESIDE = Beside()
 
 
 def read_image(
@@ -43,13 +66,15 @@ def read_image(
     dockerfile: str,
     context: str,
     links: Mapping[str, str] | None = None,
+    modules: Collection[str] = (),
+    beside: Beside = _NOTHING_BESIDE,
 ) -> Image | None:
     """Read the image that ``dockerfile`` builds from the folder ``context``; None: no such Dockerfile.
 
     ``files`` are all paths of the tree, ``read`` gives the text of one, or None. ``dockerfile`` and
     ``context`` are paths from the tree's root, "." for the root itself. ``links`` maps the symbolic links
-    among ``files`` to their target as git holds it. The last stage is the image, as without ``--target``,
-    built for linux/amd64, with the defaults of its build arguments.
+    among ``files`` to their target as git holds it, ``modules`` are the submodules. The last stage is the
+    image, as without ``--target``, built for linux/amd64, with the defaults of its build arguments.
     """
     dockerfile, text = clean(dockerfile), read(clean(dockerfile))
     if text is None:
@@ -60,9 +85,12 @@ def read_image(
     ignore = _ignore_file(files, dockerfile, folder)
     if ignore is not None:
         own[ignore] = f"{posixpath.basename(ignore)}: what stays out of the image"
-    tree, doubt = _context(files, read, folder, ignore, links or {})
+    sources = _Sources(files, links or {}, modules)
+    tree, doubt = _context(sources, read, folder, ignore, beside.made)
+    contexts = {name: None if path is None else sources.below(path) for name, path in beside.contexts.items()}
+    base = None if beside.base is None else replace(beside.base.stage, sources=dict(beside.base.sources))
     try:
-        stage = final_stage(text, tree, title)
+        stage = final_stage(text, tree, title, contexts=contexts, base=base)
     except ValueError as error:
         stage = Stage(doubts=[f"{title} cannot be read: {error}"])
     return _image(own, tree, stage, doubt)
@@ -74,29 +102,53 @@ def _ignore_file(files: Collection[str], dockerfile: str, folder: str) -> str | 
     return next((each for each in candidates if each in files), None)
 
 
+@dataclass(frozen=True, slots=True)
+class _Sources:
+    """The repository's files, to be cut into the folders that a build is given."""
+
+    files: Collection[str]
+    links: Mapping[str, str]
+    modules: Collection[str]
+
+    def below(self, folder: str, kept: Callable[[str], bool] = lambda name: True) -> Tree:
+        """What ``folder`` holds, by the path in it."""
+        folder = clean(folder)
+        prefix = f"{folder}/" if folder else ""
+        inside = {path[len(prefix) :]: path for path in self.files if path.startswith(prefix)}
+        inside = {name: path for name, path in inside.items() if kept(name)}
+        targets = {
+            name: clean(posixpath.join(posixpath.dirname(name), self.links[path]))
+            for name, path in inside.items()
+            if path in self.links
+        }
+        return Tree(inside, targets, frozenset(name for name, path in inside.items() if path in self.modules))
+
+
 def _context(
-    files: Collection[str],
+    sources: _Sources,
     read: Callable[[str], str | None],
     folder: str,
     ignore: str | None,
-    links: Mapping[str, str],
+    made: Mapping[str, str],
 ) -> tuple[Tree, str | None]:
     """The build context without what is ignored, and why nothing could be ignored, if so."""
-    prefix = f"{folder}/" if folder else ""
+    text = (read(ignore) if ignore is not None else None) or ""
     doubt = None
     try:
-        left_out = ignored((read(ignore) if ignore is not None else None) or "")
+        left_out = ignored(text)
     except ValueError as error:
         doubt = f"{ignore} cannot be read: {error}"
         left_out = ignored("")
-    kept = {path[len(prefix) :]: path for path in files if path.startswith(prefix)}
-    kept = {name: path for name, path in kept.items() if not left_out(name)}
-    targets = {
-        name: clean(posixpath.join(posixpath.dirname(name), links[path]))
-        for name, path in kept.items()
-        if path in links
-    }
-    return Tree(kept, targets), doubt
+    prefix = f"{folder}/" if folder else ""
+    taken_back = re.search(r"^\s*!", text, re.MULTILINE) is not None
+
+    def kept(name: str) -> bool:  # of a submodule, a part may be taken back
+        return not left_out(name) or (taken_back and prefix + name in sources.modules)
+
+    tree = sources.below(folder, kept)
+    filled = {at[len(prefix) :]: path for at, path in made.items() if at.startswith(prefix)}
+    files = {name: path for name, path in filled.items() if kept(name)} | dict(tree.files)
+    return replace(tree, files=files), doubt
 
 
 def _image(own: Mapping[str, str], tree: Tree, stage: Stage, doubt: str | None) -> Image:
@@ -107,4 +159,7 @@ def _image(own: Mapping[str, str], tree: Tree, stage: Stage, doubt: str | None) 
         for path in tree.files.values():
             sources.setdefault(path, f"the whole build context: {unresolved}")
     missing = tuple(dict.fromkeys(stage.missing))
-    return Image(sources, stage.layout, stage.workdir, stage.start(), missing, unresolved)
+    elsewhere = tuple(dict.fromkeys(stage.elsewhere))
+    return Image(
+        sources, stage.layout, stage.workdir, stage.start(), missing, unresolved, elsewhere, stage.base, stage
+    )

@@ -23,11 +23,13 @@ _ELSEWHERE = re.compile(r"(https?|ftp|git|ssh)://|git@", re.IGNORECASE)
 class Tree:
     """Files to copy from: a path from the tree's root, without a leading slash, to its repository path.
 
-    ``links`` maps the symbolic links among them to their target, also from the root.
+    ``links`` maps the symbolic links among them to their target, also from the root. ``modules`` are the
+    submodules among them: each stands for all that it holds.
     """
 
     files: Mapping[str, str]
     links: Mapping[str, str] = field(default_factory=dict)
+    modules: frozenset[str] = frozenset()
 
     def follow(self, path: str) -> tuple[str, dict[str, str]]:
         """The path that ``path`` leads to, and the links on the way as files of their own."""
@@ -118,8 +120,9 @@ def places(found: Found, destination: str, *, as_folder: bool | None) -> Iterato
 def _at(tree: Tree, name: str) -> Found:
     path, passed = tree.follow(name)
     base = posixpath.basename(name)
-    if path in tree.files:
-        return Found(base, {"": tree.files[path]}, passed)
+    held = next((each for each in _upwards(path) if each in tree.modules), path)
+    if held in tree.files:
+        return Found(base, {"": tree.files[held]}, passed)
     folder = f"{path}/" if path else ""
     inside = {each[len(folder) :]: repo for each, repo in tree.files.items() if each.startswith(folder)}
     return Found(base, inside, passed)
@@ -135,13 +138,19 @@ def _matching(tree: Tree, pattern: str) -> list[str]:
     folder, _ = tree.follow("/".join(parts[:fixed]))
     folder = f"{folder}/" if folder else ""
     matches = glob("/".join(parts[fixed:]))
-    names: set[str] = set()
+    names = {module for module in tree.modules if _leads_into(module, parts)}
     for path in tree.files:
         if path.startswith(folder):
             inside = reversed(list(_upwards(path[len(folder) :])))
             match = next((each for each in inside if matches(each)), None)
             names.update([folder + match] if match is not None else [])
     return sorted(names, key=lambda name: name.split("/"))
+
+
+def _leads_into(module: str, parts: list[str]) -> bool:
+    """Whether a pattern, cut into its parts, may match something inside the submodule."""
+    depth = module.count("/") + 1
+    return depth < len(parts) and bool(glob("/".join(parts[:depth]))(module))
 
 
 def _upwards(path: str) -> Iterator[str]:

@@ -26,16 +26,19 @@ class Start:
 
 @dataclass(slots=True)
 class Stage:
-    """What a stage holds so far. ``sources``, ``missing`` and ``doubts`` include those of what it uses.
+    """What a stage holds so far. ``sources``, ``missing``, ``elsewhere`` and ``doubts`` include what it uses.
 
     ``layout``: absolute path to repository path. ``folders``: those that exist for certain. ``known`` and
-    ``arguments``: the values of ENV and ARG, None for one that only the build knows.
+    ``arguments``: the values of ENV and ARG, None for one that only the build knows. ``elsewhere``: names
+    behind ``--from`` that are no stage and look like no image. ``base``: the image below it, as written.
     """
 
     workdir: str = "/"
     layout: dict[str, str] = field(default_factory=dict)
     sources: dict[str, str] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
+    elsewhere: list[str] = field(default_factory=list)
+    base: str = ""
     doubts: list[str] = field(default_factory=list)
     folders: set[str] = field(default_factory=lambda: {"/"})
     environment: dict[str, str] = field(default_factory=dict)
@@ -53,6 +56,7 @@ class Stage:
             layout=dict(self.layout),
             sources=dict(self.sources),
             missing=list(self.missing),
+            elsewhere=list(self.elsewhere),
             doubts=list(self.doubts),
             folders=set(self.folders),
             environment=dict(self.environment),
@@ -72,6 +76,7 @@ class Stage:
         for path, reason in other.sources.items():
             self.sources.setdefault(path, reason)
         self.missing += other.missing
+        self.elsewhere += other.elsewhere
         self.doubts += other.doubts
 
     @property

@@ -26,13 +26,63 @@ _PLATFORM: Mapping[str, str | None] = {
 }
 
 
-def final_stage(text: str, context: Tree, title: str) -> Stage:
+#: Images of Docker Hub that people name without a tag; whatever else has no tag may be a build context.
+_IMAGES = frozenset(
+    [
+        "alpine",
+        "amazonlinux",
+        "busybox",
+        "caddy",
+        "composer",
+        "debian",
+        "docker",
+        "eclipse-temurin",
+        "fedora",
+        "golang",
+        "haproxy",
+        "httpd",
+        "maven",
+        "memcached",
+        "mongo",
+        "mysql",
+        "nginx",
+        "node",
+        "openjdk",
+        "perl",
+        "php",
+        "postgres",
+        "python",
+        "rabbitmq",
+        "redis",
+        "ruby",
+        "rust",
+        "scratch",
+        "traefik",
+        "ubuntu",
+        "wordpress",
+    ]
+)
+
+
+def final_stage(
+    text: str,
+    context: Tree,
+    title: str,
+    *,
+    contexts: Mapping[str, Tree | None] | None = None,
+    base: Stage | None = None,
+) -> Stage:
     """Read a Dockerfile up to its last stage. ``title`` names it in the reasons.
 
-    Raises ``ValueError`` for what docker would refuse, or what we cannot read.
+    ``contexts`` are the named build contexts, None for one that is an image. ``base`` is what the image
+    holds that the last stage is built upon in the end; None: it comes from elsewhere. Raises ``ValueError``
+    for what docker would refuse, or what we cannot read.
     """
-    build = _Build(context, title)
-    for instruction in instructions(text):
+    build = _Build(context, title, contexts or {})
+    read = list(instructions(text))
+    if base is not None:
+        build.bases[_last_root(read)] = base
+    for instruction in read:
         try:
             build.take(instruction)
         except ValueError as error:
@@ -45,8 +95,11 @@ def final_stage(text: str, context: Tree, title: str) -> Stage:
 class _Build:
     """The stages so far, by number and by name, and the arguments before the first of them."""
 
-    def __init__(self, context: Tree, title: str) -> None:
+    def __init__(self, context: Tree, title: str, contexts: Mapping[str, Tree | None]) -> None:
         self.stages: list[Stage] = []
+        #: What an image from elsewhere holds, by the number of the stage that begins with it.
+        self.bases: dict[int, Stage] = {}
+        self._contexts = {name.lower(): tree for name, tree in contexts.items()}
         self._named: dict[str, Stage] = {}
         self._arguments = dict(_PLATFORM)
         self._context = context
@@ -97,7 +150,8 @@ class _Build:
             raise DockerfileError("FROM takes an image, or an image AS a name")
         base, unknown = expand(words[0], self._arguments, instruction.escape)
         parent = self._named.get(base.lower())
-        stage = parent.child() if parent is not None else Stage()
+        below = parent or self.bases.get(len(self.stages))
+        stage = below.child() if below is not None else Stage(base=base)
         if unknown and self._named:  # it may name one of the stages above
             stage.doubts.append(doubt(instruction, unknown, self._title))
         self.stages.append(stage)
@@ -149,10 +203,14 @@ class _Build:
         """The tree to copy from: the context, a stage's image, or None for an image from elsewhere."""
         if not name:
             return self._context
+        if name.lower() in self._contexts:
+            return self._contexts[name.lower()]
         other = self._named.get(name.lower())
         if other is None and name.isdecimal() and int(name) < len(self.stages):
             other = self.stages[int(name)]
         if other is None or other is stage:
+            if not set(name) & set("/:@") and name.lower() not in _IMAGES:
+                stage.elsewhere.append(name)
             return None
         stage.use(other)
         return Tree({path.lstrip("/"): source for path, source in other.layout.items()})
@@ -166,14 +224,26 @@ class _Build:
         found: Sequence[Found],
         kept: Sequence[Found] | None = None,
     ) -> None:
-        """Files of the context become sources. A stage's are already; what is not there, a RUN may make."""
-        if origin is not self._context:
+        """Files of a context become sources. A stage's are already; what is not there, a RUN may make."""
+        if not any(origin is each for each in (self._context, *filter(None, self._contexts.values()))):
             return
         if not found:
             stage.missing.append(source)
         for each in found if kept is None else kept:
             for path in (*each.files.values(), *each.passed.values()):
                 stage.sources.setdefault(path, f"{self._title}: {written}")
+
+
+def _last_root(read: Sequence[Instruction]) -> int:
+    """The number of the stage that the last one goes back to: the one whose base comes from elsewhere."""
+    roots: list[int] = []
+    named: dict[str, int] = {}
+    for instruction in read:
+        words = [word.lower() for word in instruction.words()] if instruction.name == "FROM" else []
+        if words:
+            roots.append(named.get(words[0], len(roots)))
+            named.update({words[-1]: roots[-1]} if len(words) == 3 else {})
+    return roots[-1] if roots else 0
 
 
 def _put(

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
+
+#: How a build gets its sources: what gcloud sends, a clone of the commit, or whichever the files speak for.
+Upload = Literal["auto", "gcloud", "git"]
+#: In ``build_contexts``, an image and no folder.
+IMAGE_CONTEXT = "docker-image://"
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +19,9 @@ class Rules:
     are paths in the repository; ``build_files`` matter beside the Dockerfile; ``generated`` are
     gitignore patterns of COPY sources that git never holds. ``entrypoint`` are files or dotted modules,
     ``import_roots`` folders where imports begin: of the image with a Dockerfile, else of the repository.
+    ``made_from``: for places among ``generated`` the paths that they are made from. ``build_contexts``: the
+    folder of each named build context, or ``docker-image://…``. ``base``: the rules of the image that this
+    one is built upon; None: it is nobody's here. ``images``: the services whose images a FROM may name.
     """
 
     paths: tuple[str, ...] | None = None
@@ -23,6 +32,11 @@ class Rules:
     generated: tuple[str, ...] = ()
     entrypoint: tuple[str, ...] = ()
     import_roots: tuple[str, ...] = ()
+    made_from: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    build_contexts: tuple[tuple[str, str], ...] = ()
+    upload: Upload = "auto"
+    base: Rules | None = None
+    images: tuple[str, ...] = ()
 
     @property
     def by_patterns_alone(self) -> bool:

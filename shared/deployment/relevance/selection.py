@@ -8,30 +8,22 @@ files (``deciding``), which files that is (``image_of``), and which of them the 
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from shared.deployment.facts import Entry, Finding
-from shared.deployment.relevance import closure, closure_findings, entrypoints, links, mentions
+from shared.deployment.relevance import build, closure, closure_findings, entrypoints, links, mentions, upload
 from shared.deployment.relevance.chains import Closure
 from shared.deployment.relevance.config_names import ENDINGS, names_in_text
-from shared.deployment.relevance.dockerfile import Image, read_image
+from shared.deployment.relevance.dockerfile import Image
 from shared.deployment.relevance.import_facts import ImportFacts
 from shared.deployment.relevance.patterns import PathRules, path_rules
 from shared.deployment.relevance.rules import Rules
-
-LINK = "120000"
-SUBMODULE = "160000"
+from shared.deployment.relevance.tree import LINK as LINK
+from shared.deployment.relevance.tree import SUBMODULE as SUBMODULE
+from shared.deployment.relevance.tree import Tree as Tree
 
 Because = Mapping[str, tuple[str, ...]]
-
-
-@dataclass(frozen=True, slots=True)
-class Tree:
-    """The files of one commit by path, and the text of each (None: there is none to be had)."""
-
-    files: Mapping[str, Entry]
-    text: Callable[[str], str | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,8 +58,8 @@ class Files:
     resolved; ``passed``: for such a path the repository paths of the links. ``entries`` and ``roots``
     begin the import closure; without entries nothing is narrowed. ``data`` and ``said``: see ``mentions``.
     ``variables`` are what the image sets and the words that it starts, by what people call them.
-    ``inputs`` are as in ``Selection``.
-    ``complete``: ``layout`` is the whole tree, so that nothing can have been left out of it.
+    ``inputs`` are as in ``Selection``. ``complete``: nobody can tell that the image lacks something.
+    ``kept`` are never narrowed down: what is made of them may be of any kind.
     """
 
     because: Because
@@ -80,6 +72,7 @@ class Files:
     said: frozenset[str] = frozenset()
     variables: Mapping[str, str] = field(default_factory=dict)
     complete: bool = False
+    kept: frozenset[str] = frozenset()
     nothing: str | None = None
     idle: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
@@ -105,14 +98,16 @@ class Files:
 
 
 def deciding(rules: Rules, files: Mapping[str, Entry]) -> set[str]:
-    """The paths whose texts ``image_of`` is sure to need: Dockerfile, ignore files, links."""
+    """The paths whose texts ``image_of`` is sure to need: Dockerfiles, ignore files, links."""
     if rules.by_patterns_alone:
         return set()
     wanted = {path for path, entry in files.items() if entry.mode == LINK}
-    if rules.dockerfile is not None:
-        ignore_files = (f"{rules.dockerfile}.dockerignore", posixpath.join(rules.context, ".dockerignore"))
-        wanted |= {rules.dockerfile, *map(posixpath.normpath, ignore_files)} & files.keys()
-    return wanted
+    image: Rules | None = rules
+    while image is not None and image.dockerfile is not None:
+        ignore_files = (f"{image.dockerfile}.dockerignore", posixpath.join(image.context, ".dockerignore"))
+        wanted |= {image.dockerfile, *map(posixpath.normpath, ignore_files), *upload.asked(image.context)}
+        image = image.base
+    return wanted & files.keys()
 
 
 def image_of(rules: Rules, tree: Tree) -> Files:
@@ -120,9 +115,7 @@ def image_of(rules: Rules, tree: Tree) -> Files:
     targets = {path: tree.text(path) or "" for path, entry in tree.files.items() if entry.mode == LINK}
     if rules.dockerfile is None:
         return _without_dockerfile(rules, tree, targets)
-    image = read_image(
-        tree.files, tree.text, dockerfile=rules.dockerfile, context=rules.context, links=targets
-    )
+    image = build.image_of(rules, tree, targets)
     if image is None:
         why = f"there is no {rules.dockerfile}"
         inside = "" if rules.context == "." else f"{rules.context}/"
@@ -158,13 +151,15 @@ def select(
     elsewhere: Because = {}
     anything = closed is not None and bool(closed.computed or closure_findings.doubts(rules, closed))
     if closed is not None and not anything and closed.reached:
-        unused = [path for path in sorted(files.sources) if path not in closed.reached and path in because]
+        idle = files.sources - closed.reached.keys() - files.kept
+        unused = [path for path in sorted(idle) if path in because]
         for path in unused:
             del because[path]
     if closed is not None:
         because |= {path: chain[1:] or ("entry point",) for path, chain in closed.reached.items()}
         reached = closed.reached.keys() | (files.sources if anything else set())
-        held = {at: path for at, path in files.layout.items() if path in files.because}
+        narrowed = files.because.keys() - files.kept
+        held = {at: path for at, path in files.layout.items() if path in narrowed}
         elsewhere = mentions.named_elsewhere(held, reached, literals, files.data, files.said)
         for path in elsewhere:
             del because[path]
@@ -294,6 +289,7 @@ def _with_dockerfile(rules: Rules, tree: Tree, targets: Mapping[str, str], image
     if doubt is not None or image.unresolved is not None:
         entries = ()
     doubts = [each for each in (doubt, image.unresolved) if each is not None]
+    unseen = tuple(build.elsewhere(rules, tree.files, image))
     return Files(
         because=because,
         inputs=frozenset(because) - set(image.layout.values()),
@@ -304,8 +300,14 @@ def _with_dockerfile(rules: Rules, tree: Tree, targets: Mapping[str, str], image
         data=_data(rules, tree, placed),
         said=mentions.said_by(tree.text(rules.dockerfile or "") or ""),
         variables=_variables(rules, image),
+        complete=bool(unseen),
+        kept=frozenset(build.sources_of_generated(rules, tree.files)),
         idle=path_rules(rules.paths).idle(tree.files),
-        findings=(*_not_in_git(rules, image), *map(closure_findings.unresolved, doubts)),
+        findings=(
+            *build.not_in_git(rules, image),
+            *unseen,
+            *map(closure_findings.unresolved, doubts),
+        ),
         remarks=tuple(remarks),
     )
 
@@ -331,6 +333,7 @@ def _declared(rules: Rules, files: Collection[str]) -> Because:
     because: dict[str, tuple[str, ...]] = {}
     if rules.paths is not None or rules.dockerfile is None:
         because = {path: (_pattern(patterns, path),) for path in files if patterns.relevant(path)}
+    because |= build.sources_of_generated(rules, files)
     return because | {path: ("build_files",) for path in rules.build_files if path in files}
 
 
@@ -364,16 +367,3 @@ def _why_nothing(files: Files, closed: Closure | None, because: Because) -> str 
     if closed is not None and not closed.reached:
         return f"the entry points ({', '.join(files.entries)}) are not there"
     return None if because else "no file is left"
-
-
-def _not_in_git(rules: Rules, image: Image) -> Iterator[Finding]:
-    generated = PathRules(rules.generated)
-    for source in image.missing:
-        path = posixpath.normpath(source.lstrip("/"))
-        if not rules.generated or not (generated.relevant(path) or generated.relevant(f"{path}/x")):
-            yield Finding(
-                code="copy-not-in-git",
-                message=f"{rules.dockerfile} copies {source}, which git does not hold; "
-                "if the build makes it, name it in generated",
-                data={"source": source},
-            )
