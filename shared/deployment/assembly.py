@@ -212,7 +212,7 @@ def selection_at(name: str, ref: str | None, *, settings: Settings | None = None
     build.load([service])
     plan = build.plan(name, service, Deadline(service.deadline))
     commit = plan.repository.target().commit
-    return commit, plan.repository.ask(questions.selection_at, service.rules, commit)
+    return commit, plan.repository.ask(questions.selection_at, plan.workload.rules, commit)
 
 
 def trace(
@@ -244,7 +244,7 @@ def trace(
     build.load([service])
     plan = build.plan(name, service, Deadline(service.deadline))
     commit = plan.repository.target().commit
-    asked = (service.rules, commit, traced.files)
+    asked = (plan.workload.rules, commit, traced.files)
     return traced, plan.repository.ask(questions.held_against, *asked)
 
 

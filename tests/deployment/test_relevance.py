@@ -295,6 +295,6 @@ def test_what_is_not_looked_at_is_said(image: World) -> None:
     image.history.commit(
         {"predictions/worker/Dockerfile": built, "base/Dockerfile": "FROM python\nCOPY docs/ /docs/\n"}
     )
-    assert codes(image.verdict()) == ["behind-within-limit", "copy-not-in-git", "copy-not-in-git"]
+    assert codes(image.verdict()) == ["behind-within-limit", "copy-not-in-git"]
     image.toml += 'build_contexts = {common = "shared"}\nbase = "base/Dockerfile"\n'
     assert codes(image.verdict()) == ["behind-within-limit"]
