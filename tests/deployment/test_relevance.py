@@ -293,7 +293,10 @@ def test_what_is_not_looked_at_is_said(image: World) -> None:
     built = DOCKERFILE.replace("COPY shared/ ./shared/", "COPY --from=common . ./shared/")
     built = built.replace("python:3.12-slim", "registry.example/p/base:1")
     image.history.commit(
-        {"predictions/worker/Dockerfile": built, "base/Dockerfile": "FROM python\nCOPY docs/ /docs/\n"}
+        {
+            "predictions/worker/Dockerfile": built,
+            "base/Dockerfile": "FROM python\nCOPY shared/odds.py /docs/\n",
+        }
     )
     assert codes(image.verdict()) == ["behind-within-limit", "copy-not-in-git"]
     image.toml += 'build_contexts = {common = "shared"}\nbase = "base/Dockerfile"\n'

@@ -115,6 +115,19 @@ class TestABaseOfTheSameRepository:
         assert "packages/shared/idle.py" in selection.unused
         assert "base/Dockerfile" in deciding(rules, tree_of(files).files)
 
+    def test_one_whose_dockerfile_is_gone_is_doubt(self) -> None:
+        """Misspelt, say; a base that everybody knows needs none."""
+        rules = Rules(dockerfile="Dockerfile", base=Rules(dockerfile="bas/Dockerfile"))
+        selection = selected(rules, {**FILES, "Dockerfile": ON_BASE})
+        assert "there is no bas/Dockerfile" in selection.findings[0].message
+        assert "packages/shared/idle.py" in selection.because
+        assert (
+            selected(
+                rules, {**FILES, "Dockerfile": "FROM python:3\nCOPY worker/ /\nCMD python /main.py"}
+            ).unused
+            == ()
+        )
+
 
 MADE = "FROM python\nWORKDIR /app\nCOPY worker/ ./\nCOPY worker/shared/ ./shared/\nCMD python main.py\n"
 

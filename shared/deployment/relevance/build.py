@@ -10,6 +10,7 @@ from dataclasses import replace
 from shared.deployment.facts import Finding
 from shared.deployment.relevance import upload
 from shared.deployment.relevance.dockerfile import Beside, Image, read_image
+from shared.deployment.relevance.dockerfile_stages import IMAGES
 from shared.deployment.relevance.patterns import PathRules, path_rules
 from shared.deployment.relevance.rules import IMAGE_CONTEXT, Rules
 from shared.deployment.relevance.tree import SUBMODULE, Tree
@@ -24,6 +25,7 @@ def image_of(rules: Rules, tree: Tree, targets: Mapping[str, str]) -> Image | No
         sent = upload.upload_of(tree.files, tree.text, rules.context, folders, rules.upload)
     except upload.UploadError as error:
         doubt = str(error)
+    below = image_of(rules.base, tree, targets) if rules.base is not None else None
     image = read_image(
         [path for path in tree.files if path == rules.dockerfile or not sent.left_out(path)],
         tree.text,
@@ -37,11 +39,13 @@ def image_of(rules: Rules, tree: Tree, targets: Mapping[str, str]) -> Image | No
                 for name, folder in rules.build_contexts
             },
             made=_made(rules, tree.files),
-            base=image_of(rules.base, tree, targets) if rules.base is not None else None,
+            base=below,
         ),
     )
     if image is None:
         return None
+    if rules.base is not None and below is None and image.base.partition(":")[0] not in IMAGES:
+        doubt = doubt or f"there is no {rules.base.dockerfile}, which its base is made from"
     ignore_files = {path: f"{posixpath.basename(path)}: what gcloud does not send" for path in sent.deciding}
     return replace(image, sources={**image.sources, **ignore_files}, unresolved=image.unresolved or doubt)
 

@@ -27,7 +27,7 @@ _PLATFORM: Mapping[str, str | None] = {
 
 
 #: Images of Docker Hub that people name without a tag; whatever else has no tag may be a build context.
-_IMAGES = frozenset(
+IMAGES = frozenset(
     [
         "alpine",
         "amazonlinux",
@@ -209,7 +209,7 @@ class _Build:
         if other is None and name.isdecimal() and int(name) < len(self.stages):
             other = self.stages[int(name)]
         if other is None or other is stage:
-            if not set(name) & set("/:@") and name.lower() not in _IMAGES:
+            if not set(name) & set("/:@") and name.lower() not in IMAGES:
                 stage.elsewhere.append(name)
             return None
         stage.use(other)
