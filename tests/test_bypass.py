@@ -1,4 +1,4 @@
-"""The bypass starts the batch whatever stands in its way, in two seconds, and leaves its trace."""
+"""The bypass starts the batch whatever stands in its way, at once, and leaves its trace beside it."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import json
 import os
 import sqlite3
 import subprocess
+import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -23,36 +23,34 @@ from support.world import WORKER, World
 import shared.deployment.sources.checkout
 import shared.deployment.sources.cloud_run
 import shared.deployment.sources.ledger  # noqa: F401 - see above
+from shared.deployment import enforcing
 from shared.deployment.errors import DriftUnknownError
 from shared.deployment.settings import Settings, load
 from shared.utils.deployment_checker import Verdict, require_current_worker
 
-#: Seconds of wall clock that the gate may take under a bypass.
-GATE_S = 2.0
-#: What five predictions in a state of their own take beside it, on a busy machine.
-BATCH_S = 0.6
-#: What a process takes to load everything and to end, on a busy machine.
-PROCESS_S = 5.0
-
 
 @pytest.fixture
 def stage(world: World) -> Iterator[Stage]:
-    """With the deadline that is built in: five times what a bypass grants."""
-    stage = Stage(world, deadline="10s")
+    """With a deadline that ends what hangs; nothing is asserted about when."""
+    stage = Stage(world, deadline="2s")
     yield stage
     stage.close()
 
 
 def started(done: Done, stage: Stage, *, service: str = WORKER) -> str:
-    """The batch ran to its end; returns the WARNING, which names actor, reason and service."""
+    """The batch ran to its end; returns the WARNING that says what was overridden.
+
+    The one before it names actor, reason and service.
+    """
     assert (done.code, stage.predictions()) == (0, 5), done.err
     assert "not enforced (break-glass)" in done.out
-    (warning,) = [line for line in done.talk.splitlines() if line.startswith("WARNING drift gate bypassed")]
+    first, second = [line for line in done.talk.splitlines() if line.startswith("WARNING drift gate bypass")]
     expected = (
         f"bypassed for {service} by ops@example.com via --skip-drift-check; reason: tip-off in ten minutes"
     )
-    assert expected in warning
-    return warning
+    assert expected in first
+    assert f"bypass of {service} by ops@example.com; overridden: " in second
+    return second
 
 
 def judged(obstacle: Obstacle, warning: str) -> None:
@@ -68,11 +66,10 @@ def judged(obstacle: Obstacle, warning: str) -> None:
 
 
 @obstacles.each(own_process=False)
-def test_an_obstacle_is_overridden_in_time(obstacle: Obstacle, stage: Stage) -> None:
+def test_an_obstacle_is_overridden(obstacle: Obstacle, stage: Stage) -> None:
     obstacle.prepare(stage)
     done = stage.start(*BYPASS)
     judged(obstacle, started(done, stage, service=WORKER if obstacle.code != 2 else "(the batch's service)"))
-    assert done.seconds < GATE_S + BATCH_S
 
 
 @obstacles.each(own_process=True)
@@ -80,7 +77,6 @@ def test_an_obstacle_to_loading_is_too(obstacle: Obstacle, stage: Stage) -> None
     obstacle.prepare(stage)
     done = stage.spawn("prediction-coordinator", *stage.start_args(*BYPASS))
     judged(obstacle, started(done, stage))
-    assert done.seconds < GATE_S + PROCESS_S
 
 
 def test_without_an_obstacle_there_is_nothing_to_override_and_the_warning_comes_all_the_same(
@@ -95,18 +91,83 @@ def loaded(stage: Stage) -> Settings:
 
 
 def required(settings: Settings | None) -> Verdict:
-    """The gate's own part under a bypass, in this process; it has to end in time and unenforced."""
-    began = time.monotonic()
-    verdict = require_current_worker(skip=True, reason="fire", actor="ann", settings=settings)
-    assert time.monotonic() - began < GATE_S
-    assert (verdict.enforced, verdict.not_enforced_because) == (False, "break-glass")
-    assert verdict.break_glass is not None
-    assert (verdict.break_glass.actor, verdict.break_glass.reason) == ("ann", "fire")
-    return verdict
+    """The gate's own part under a bypass, in this process: the verdict that its trace tells."""
+    told: list[Verdict] = []
+    verdict = require_current_worker(
+        skip=True, reason="fire", actor="ann", settings=settings, later=told.append
+    )
+    enforcing.finish()
+    (trace,) = told
+    for each in (verdict, trace):
+        assert (each.enforced, each.not_enforced_because) == (False, "break-glass")
+        assert each.break_glass is not None
+        assert (each.break_glass.actor, each.break_glass.reason) == ("ann", "fire")
+    return trace
+
+
+class TestTheBatchWaitsForNothing:
+    """Proven by what was waited for: the API answers only after the batch has begun."""
+
+    def test_the_verdict_comes_when_the_check_is_over(self, stage: Stage) -> None:
+        obstacles.drift(stage)
+        begun, told = threading.Event(), list[Verdict]()
+        stage.cloud.before("GetService", lambda: begun.wait(60) and None)
+        stage.deadline = "60s"
+        first = require_current_worker(skip=True, settings=loaded(stage), later=told.append)
+        assert (first.report.unknown and first.report.unknown.message) == "the check goes on beside the start"
+        assert told == []
+        begun.set()
+        enforcing.finish()
+        assert [reason.code for reason in told[0].reasons if reason.decision == "deny"] == [
+            "too-many-commits-behind"
+        ]
+
+    def test_the_batch_takes_up_what_was_overridden(self, stage: Stage) -> None:
+        """Five predictions are there before Cloud Run has said a word; the record tells the drift."""
+        obstacles.drift(stage)
+        stage.deadline = "60s"
+        stage.write_config()
+        predicted: list[int] = []
+
+        def answer() -> None:
+            while not predicted:
+                with suppress(sqlite3.OperationalError):  # not there yet
+                    predicted.extend(filter(lambda number: number == 5, [stage.predictions()]))
+
+        stage.cloud.before("GetService", answer)
+        done = stage.start(*BYPASS)
+        assert "too-many-commits-behind" in started(done, stage)
+        assert predicted == [5]
+        with closing(sqlite3.connect(stage.state)) as rows:
+            ((stamp, reasons, glass),) = rows.execute("SELECT stamp, reasons, break_glass FROM batches")
+        assert json.loads(stamp)["live_commits"] == [stage.world.first]
+        assert "too-many-commits-behind" in reasons
+        assert "too-many-commits-behind" in json.loads(glass)["overrode"]
+
+    def test_a_program_that_ends_waits_for_its_trace(self, stage: Stage) -> None:
+        obstacles.drift(stage)
+        code = (
+            "import logging; logging.basicConfig()\n"
+            "from shared.utils.deployment_checker import require_current_worker\n"
+            "require_current_worker(skip=True); print('begun')"
+        )
+        stage.deadline = "60s"
+        stage.write_config()
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=stage.folder,
+            env=stage.variables(),
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=90,
+        )
+        assert done.stdout == "begun\n"
+        assert "overridden: too-many-commits-behind" in done.stderr
 
 
 class TestTheGatesPart:
-    """At most two seconds, whatever hangs."""
+    """Whatever hangs, there is a trace."""
 
     @pytest.mark.parametrize("what", ["GetService", "GetRevision", "*"])
     def test_the_api_hangs(self, stage: Stage, what: str) -> None:
@@ -120,7 +181,11 @@ class TestTheGatesPart:
         stage.cloud.fault("*", hang=True)
         with locked(stage.folder / ".drift" / "decisions.sqlite"):
             required(loaded(stage))
-        assert [record.name for record in caplog.records] == ["drift_gate", "drift_gate.verdict"]
+        assert [record.name for record in caplog.records] == [
+            "drift_gate",
+            "drift_gate",
+            "drift_gate.verdict",
+        ]
 
     def test_git_hangs(self, stage: Stage, tmp_path: Path) -> None:
         git = tmp_path / "bin" / "git"
@@ -282,14 +347,13 @@ class TestLibrariesThatDoNotLoad:
         stage.environ["PYTHONPATH"] = str(broken.parent)
         done = stage.spawn("prediction-coordinator", *stage.start_args(*BYPASS))
         started(done, stage)
-        assert done.seconds < GATE_S + PROCESS_S
 
 
 class TestTheProcessEnds:
     """Threads that nobody waits for must not keep it, nor crash it on its way out."""
 
     @pytest.mark.parametrize("what", ["the API", "the metadata server", "the remote"])
-    def test_at_once_while_they_hang(self, stage: Stage, what: str) -> None:
+    def test_while_they_hang(self, stage: Stage, what: str) -> None:
         if what == "the API":
             stage.cloud.fault("*", hang=True)
         elif what == "the remote":
@@ -297,12 +361,7 @@ class TestTheProcessEnds:
         else:
             del stage.environ["CLOUD_RUN_EMULATOR_HOST"]
             stage.environ["GCE_METADATA_HOST"] = f"127.0.0.1:{stage.silent_port()}"
-        ended = "import time; print('ended', time.time(), file=sys.stderr)"
-        done = stage.spawn("prediction-coordinator", *stage.start_args(*BYPASS), after=ended)
-        now = time.time()
-        started(done, stage)
-        assert now - float(done.err.splitlines()[-1].split()[1]) < 1.0
-        assert done.seconds < GATE_S + PROCESS_S
+        started(stage.spawn("prediction-coordinator", *stage.start_args(*BYPASS)), stage)
 
 
 def moment(**ago: int) -> str:

@@ -174,7 +174,7 @@ class TestPython:
         printed = capsys.readouterr().out
         assert "warn ['behind-within-limit']" in printed
         assert re.search(r"^behind 1 \d+$", printed, re.MULTILINE)
-        assert "warn False ()" in printed
+        assert "False break-glass" in printed
 
 
 def defined(names: dict[str, Any]) -> Iterator[Callable[[], object]]:

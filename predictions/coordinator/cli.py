@@ -156,8 +156,8 @@ def _add_bypass(command: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     bypass.add_argument(
         "--skip-drift-check",
         action="store_true",
-        help="start whatever the drift gate says: the check still runs, for at most 2 seconds; what it "
-        "says is overridden, and a WARNING with actor and reason is logged",
+        help="start whatever the drift gate says, at once: the check goes on beside the batch; what it "
+        "says is overridden and on record, and a WARNING with actor and reason is logged",
     )
     bypass.add_argument("--reason", metavar="TEXT", help="why the check is skipped, for the log")
     bypass.add_argument("--actor", metavar="NAME", help="who skips it (default: the user of the process)")
@@ -215,7 +215,7 @@ def _start(arguments: argparse.Namespace) -> int:
         wait=arguments.wait,
     )
     with Talk() as talk, open_coordinator(_config(arguments), tell=talk.tell) as coordinator:
-        started = coordinator.start(order)
+        started = coordinator.overridden(coordinator.start(order))
     return _report([started], arguments)
 
 
@@ -228,6 +228,7 @@ def _resume(arguments: argparse.Namespace) -> int:
             actor=arguments.actor,
             wait=arguments.wait,
         )
+        resumed = [coordinator.overridden(each) for each in resumed]
     if not resumed:
         print("nothing to resume", file=sys.stderr)
     return _report(resumed, arguments)

@@ -12,6 +12,7 @@ from predictions.coordinator.ending import Ending, Share
 from predictions.coordinator.stamp import Stamp
 from predictions.worker.messages import Completion
 from predictions.worker.worker import PredictionRequest
+from shared.deployment.verdict import BreakGlass, Reason
 
 
 class Handed(NamedTuple):
@@ -76,6 +77,15 @@ class Store(Protocol):
         are pending again.
 
         Raises ``TransitionError``, and ``BatchRunningError`` where its date has another active batch.
+        """
+        ...
+
+    def judge(
+        self, batch_id: str, stamp: Stamp, reasons: Sequence[Reason], break_glass: BreakGlass | None
+    ) -> None:
+        """Keep the verdict of the batch's last round, which a bypass let begin before it was known.
+
+        Whatever state the batch is in; it is no sign of life. Raises ``BatchNotFoundError``.
         """
         ...
 

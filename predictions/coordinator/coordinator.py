@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
+from typing import Literal
 
 from predictions.coordinator import telemetry
 from predictions.coordinator.admission import admitted
@@ -34,6 +36,7 @@ from predictions.coordinator.finish import Deliver, Finish
 from predictions.coordinator.orders import (
     Gate,
     Order,
+    Overridden,
     Ready,
     Started,
     Step,
@@ -46,6 +49,7 @@ from predictions.coordinator.serving import declared_terms, serving_now, stamp_o
 from predictions.coordinator.slate import Slate
 from predictions.coordinator.stamp import Serving, Stamp, Terms
 from predictions.worker.messages import Completion
+from shared.deployment.enforcing import finish
 from shared.deployment.remembering import Recent
 from shared.utils.deployment_checker import Verdict, require_current_worker
 
@@ -143,11 +147,11 @@ class Coordinator:
         """
         if (made := self._made_before(order)) and not self._left_alone(made):
             return Started(how="existing", batch=made)  # whatever the gate says now
-        verdict, slate = permitted(
-            order, gate=self._gate, read=self._read, ready=self._ready, tell=self._tell
-        )
+        overridden = Overridden(self._keep_verdict)
+        gate = partial(self._gate, later=overridden)
+        verdict, slate = permitted(order, gate=gate, read=self._read, ready=self._ready, tell=self._tell)
         if order.dry_run:
-            return Started(how="dry-run", batch=None, verdict=verdict, slate=slate)
+            return Started(how="dry-run", batch=None, verdict=verdict, slate=slate, overridden=overridden)
 
         self.find_stalled()
         with self._store.claim(order.game_date, self._clock()) as claim:
@@ -159,11 +163,14 @@ class Coordinator:
             stamp = self._stamp(verdict)
             left = made or self._left_behind(order.game_date)
             batch = left or self._created(order, slate, verdict, stamp)
+            if not left:
+                overridden.began(batch.id)
 
             # 5. The requests go out; what comes back at once is kept as it comes. With the last result
             # the batch ends, here or in ``complete``.
-            batch = self._go_on(batch, claim, stamp if left else None)
-        return Started(how="resumed" if left else "created", batch=batch, verdict=verdict, slate=slate)
+            batch = self._go_on(batch, claim, stamp if left else None, overridden)
+        how: Literal["created", "resumed"] = "resumed" if left else "created"
+        return Started(how=how, batch=batch, verdict=verdict, slate=slate, overridden=overridden)
 
     def resume(
         self,
@@ -188,17 +195,29 @@ class Coordinator:
             return []
         for batch in chosen:
             self._require_way_of(batch)
-        verdict = self._gate(skip=skip_drift_check, reason=reason, actor=actor, wait=wait)
+        later = Overridden(self._keep_verdict)
+        verdict = self._gate(skip=skip_drift_check, reason=reason, actor=actor, wait=wait, later=later)
         self._tell(verdict)
         stamp, resumed = self._stamp(verdict), []
         for batch in chosen:
             try:
-                resumed.append(Started(how="resumed", batch=self._resume(batch, stamp), verdict=verdict))
+                batch = self._resume(batch, stamp, later)
+                resumed.append(Started(how="resumed", batch=batch, verdict=verdict, overridden=later))
             except BatchRunningError:
                 if batch_id is not None:
                     raise
                 log.info("batch %s is being worked on", batch.id)
         return resumed
+
+    def overridden(self, started: Started) -> Started:
+        """``started`` with what a bypass has overridden, after the wait for it; at once where none did."""
+        if started.verdict is None or started.verdict.break_glass is None:
+            return started
+        finish()
+        verdict = started.overridden.instead_of(started.verdict)
+        if verdict is not started.verdict:
+            self._tell(verdict)
+        return replace(started, verdict=verdict, batch=started.batch and self.get(started.batch.id))
 
     def complete(self, completion: Completion) -> Applied:
         """Count what a worker reports, and end the batch with its last result.
@@ -356,14 +375,18 @@ class Coordinator:
                 "where the batch was started"
             )
 
-    def _resume(self, batch: Batch, stamp: Stamp) -> Batch:
+    def _resume(self, batch: Batch, stamp: Stamp, overridden: Overridden) -> Batch:
         with self._store.claim(batch.game_date, self._clock()) as claim:
             batch = self.get(batch.id)  # as it is now that nobody else may touch it
             if batch.active and not self._abandoned(batch):
                 raise BatchRunningError(f"workers have the requests of batch {batch.id}", batch)
-            return self._go_on(batch, claim, stamp)
+            return self._go_on(batch, claim, stamp, overridden)
 
-    def _go_on(self, batch: Batch, claim: Claim, stamp: Stamp | None) -> Batch:
+    def _keep_verdict(self, batch_id: str, verdict: Verdict) -> None:
+        """Put on record what a bypass has overridden, beside whatever becomes of the batch."""
+        self._store.judge(batch_id, self._stamp(verdict), verdict.reasons, verdict.break_glass)
+
+    def _go_on(self, batch: Batch, claim: Claim, stamp: Stamp | None, overridden: Overridden) -> Batch:
         """Hand out whatever nobody can still answer for, on the verdict ``stamp``; the batch as it is then.
 
         ``stamp`` None: the one that the batch was made on.
@@ -373,6 +396,8 @@ class Coordinator:
         broke_off = batch.state == "pending" and batch.dispatch not in ANSWERING
         states: Sequence[RequestState] = ("pending",) if broke_off else _UNANSWERED
         batch = self._store.begin(batch.id, self._clock(), stamp)
+        if stamp is not None:
+            overridden.began(batch.id)
         with telemetry.handing_out(batch), self._finish.failed_unless_done(batch.id):
             if self._hand_out(batch, states, claim) and not self._end_if_settled(batch.id):
                 self._store.move(batch.id, "dispatched", self._clock())

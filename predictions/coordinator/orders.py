@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Literal, Protocol
@@ -13,6 +14,7 @@ from predictions.coordinator.exceptions import KeyReusedError
 from predictions.coordinator.readiness.verdict import Readiness
 from predictions.coordinator.slate import Slate, read_slate
 from predictions.coordinator.stamp import Terms
+from shared.deployment.facts import readable
 from shared.utils.deployment_checker import Verdict
 
 
@@ -44,10 +46,9 @@ class Order:
 
     def terms(self, declared: Terms) -> Terms:
         """What its batch keeps of it, beside the terms that are ``declared``."""
-        slate = str(self.slate) if self.slate is not None else None
-        return declared.model_copy(
-            update={"caller": self.actor, "slate": slate, "min_minutes": self.min_minutes}
-        )
+        slate = readable(str(self.slate)) if self.slate is not None else None
+        caller = readable(self.actor) if self.actor is not None else None
+        return declared.model_copy(update={"caller": caller, "slate": slate, "min_minutes": self.min_minutes})
 
     def require_same(self, batch: Batch) -> None:
         """Raise ``KeyReusedError`` unless this is the order that made ``batch``, by the one who made it.
@@ -85,19 +86,63 @@ class Started:
 
     ``how``: ``created``, ``resumed`` (a batch whose coordinator had died went on), ``existing`` (the
     idempotency key had made it before) or ``dry-run``. ``batch`` None: a dry run. ``verdict`` None: the
-    gate was not asked. ``slate`` None: it was not read.
+    gate was not asked. ``slate`` None: it was not read. ``overridden``: what becomes known of the verdict
+    after a bypass.
     """
 
     how: Literal["created", "resumed", "existing", "dry-run"]
     batch: Batch | None
     verdict: Verdict | None = None
     slate: Slate | None = None
+    overridden: Overridden = field(default_factory=lambda: Overridden(), compare=False)
+
+
+class Overridden:
+    """What a bypass has overridden: it becomes known while the batches that it let start are at work.
+
+    ``keep`` is told the id of each of them with the verdict, whichever comes last.
+    """
+
+    def __init__(self, keep: Callable[[str, Verdict], object] = lambda *_: None) -> None:
+        self._keep = keep
+        self._lock = threading.Lock()
+        self._batches: list[str] = []
+        self._verdict: Verdict | None = None
+
+    def __call__(self, verdict: Verdict) -> None:
+        """The check is over."""
+        with self._lock:
+            self._verdict = verdict
+            batches = tuple(self._batches)
+        for batch in batches:
+            self._keep(batch, verdict)
+
+    def began(self, batch_id: str) -> None:
+        """A batch that was let start is on record."""
+        with self._lock:
+            self._batches.append(batch_id)
+            verdict = self._verdict
+        if verdict is not None:
+            self._keep(batch_id, verdict)
+
+    def instead_of(self, verdict: Verdict) -> Verdict:
+        """The verdict of the check where it is over; until then ``verdict``, which let the batch start."""
+        with self._lock:
+            return self._verdict or verdict
 
 
 class Gate(Protocol):
     """What stands before a batch: a verdict, or an exception and no batch."""
 
-    def __call__(self, *, skip: bool, reason: str | None, actor: str | None, wait: float) -> Verdict:
+    def __call__(
+        self,
+        *,
+        skip: bool,
+        reason: str | None,
+        actor: str | None,
+        wait: float,
+        later: Callable[[Verdict], object] | None = None,
+    ) -> Verdict:
         """As ``shared.utils.deployment_checker.require_current_worker``."""
         ...
 

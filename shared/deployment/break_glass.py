@@ -12,10 +12,6 @@ from typing import NamedTuple
 from shared.deployment.verdict import BreakGlass
 
 SWITCH, UNTIL = "DRIFT_SKIP_CHECK", "DRIFT_SKIP_CHECK_UNTIL"
-#: Wall clock that the check may still take under a bypass, in seconds, so that the log can say what
-#: was skipped. DESIGN.md grants 2 s for everything; the rest is for reading settings and logging.
-CHECK_SECONDS = 1.5
-
 _YES = frozenset({"1", "true", "yes", "on"})
 _NO = frozenset({"", "0", "false", "no", "off"})
 

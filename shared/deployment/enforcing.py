@@ -1,9 +1,17 @@
-"""The verdict that lets a batch start, or the error that refuses it; the bypass is read first."""
+"""The verdict that lets a batch start, or the error that refuses it; the bypass is read first.
+
+A bypass waits for nothing: the check that it skips goes on beside the start, and is on record once it ends.
+"""
 
 from __future__ import annotations
 
+import atexit
+import contextvars
 import logging
-from typing import TypeVar
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 
 from shared.deployment import assembly, break_glass, gate, render, waiting
 from shared.deployment.calling import Deadline, attempt
@@ -21,12 +29,19 @@ from shared.deployment.verdict import BreakGlass, Policy, Verdict, judge
 
 log = logging.getLogger("drift_gate")
 
-T = TypeVar("T")
+#: Who is told the verdict of a skipped check, on a thread of its own.
+Later = Callable[[Verdict], object]
 
-#: Seconds that the record of a bypass may take, beside the 1.5 s of the check: the batch is waiting.
+#: Seconds that reading the settings may take under a bypass: a disk may hang, and the batch is waiting.
+LOAD_SECONDS = 1.0
+#: Seconds that the record of a bypass may take, beside its check.
 RECORD_SECONDS = 0.4
+#: Seconds after the check's deadline by which its trace is on record, on a busy machine too.
+TRACE_SECONDS = 3.0
 #: Seconds by which a check under a bypass ends early, so that what it found out is still heard.
 HAND_OVER_SECONDS = 0.1
+_UNNAMED = "(the batch's service)"
+_NOT_YET = Unknown(cause="timeout", message="the check goes on beside the start", retryable=True)
 
 
 def require(
@@ -37,10 +52,12 @@ def require(
     actor: str | None,
     settings: Settings | None,
     wait: float = 0.0,
+    later: Later | None = None,
 ) -> Verdict:
     """The verdict that lets a batch start, or ``DeploymentDriftError``.
 
     The bypass is read first, and waits for nothing; else a rollout gets ``wait`` seconds to be over.
+    ``later`` is told what a bypass has overridden, once that is known.
     """
     environ = settings.environ if settings else environment()
     who = actor or process_actor(environ)
@@ -48,7 +65,7 @@ def require(
     for complaint in asked.complaints:
         log.error("%s", complaint)
     if asked.bypass:
-        return _bypassed(name, asked.bypass, settings)
+        return _bypassed(name, asked.bypass, settings, later)
     settings = settings or load()
     name = name or settings.batch_service()
     verdict = waiting.check([name], wait=wait, settings=settings).services[0]
@@ -58,40 +75,116 @@ def require(
     return verdict
 
 
-def _bypassed(name: str | None, bypass: BreakGlass, settings: Settings | None) -> Verdict:
-    """The verdict that the check reaches in the little time it has, overridden. Nothing here may raise."""
-    found: list[Settings] = [settings] if settings else []
-    named = [name or "(the batch's service)"]
-    within = Deadline(break_glass.CHECK_SECONDS)
+def finish() -> None:
+    """Wait until each check that a bypass has skipped is on record, or its deadline is over.
 
-    def judged() -> Verdict:
+    For a program that would end before; one that ends without it waits here as it ends.
+    """
+    for thread, deadline in tuple(_beside.items()):
+        thread.join(deadline.remaining())
+
+
+@atexit.register
+def _at_exit() -> None:
+    try:
+        finish()
+    except KeyboardInterrupt:  # whoever presses it twice does not want the trace
+        return
+
+
+#: The checks that go on beside a start, and when they are over at the latest.
+_beside: dict[threading.Thread, Deadline] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class _Skipped:
+    """The check of ``service`` that ``bypass`` skips. ``settings`` None: they could not be read."""
+
+    service: str
+    bypass: BreakGlass
+    settings: Settings | None
+    later: Later | None
+
+    def unjudged(self, unknown: Unknown) -> Verdict:
+        """The verdict where nothing is known."""
+        ours = self.settings.services.get(self.service) if self.settings else None
+        report = unknown_report(self.service, ours.kind if ours else "service", unknown)
+        return judge(report, ours.policy if ours else Policy(), assembly.utc_now())
+
+    def begin(self, within: Deadline) -> None:
+        """Let the check go on beside whatever follows. Raises where no thread can be started."""
+        inside = contextvars.copy_context()  # what is logged there belongs to the same trace and batch
+        thread = threading.Thread(
+            target=inside.run, args=(self.judge, within), name="drift-gate skipped check", daemon=True
+        )
+        _beside[thread] = Deadline(within.remaining() + TRACE_SECONDS)
+        try:
+            thread.start()
+        except BaseException:
+            _beside.pop(thread)
+            raise
+
+    def judge(self, within: Deadline) -> None:
+        """What the check says, on record."""
+
+        def judged() -> Verdict:
+            early = within.sooner(HAND_OVER_SECONDS)
+            names = [self.service]
+            return assembly.check(names, settings=self.settings, within=early, record=False).services[0]
+
+        try:
+            found = attempt(judged, within, "skipped check")
+            self.record(found if isinstance(found, Verdict) else self.unjudged(found))
+        finally:
+            _beside.pop(threading.current_thread(), None)
+
+    def record(self, judged: Verdict) -> Verdict:
+        """``judged``, overridden: told, on record, and told to whoever wants to know later."""
+        verdict = judged.bypassed(self.bypass)
+        denied = [each for each in verdict.reasons if each.decision == "deny"]
+        overridden = ", ".join(f"{each.code} ({each.message})" for each in denied)
+        log.warning(
+            "drift gate bypass of %s by %s; overridden: %s",
+            self.service,
+            render.plain(self.bypass.actor),
+            render.plain(overridden or "nothing"),
+        )
+
+        def recorded() -> None:
+            gate.write(
+                [verdict], assembly.sinks_of(self.settings) if self.settings else [LogSink(), MetricsSink()]
+            )
+
+        attempt(recorded, Deadline(RECORD_SECONDS), "record of a bypass")
+        if self.later is not None:
+            attempt(partial(self.later, verdict), Deadline(RECORD_SECONDS), "who wants to know")
+        return verdict
+
+
+def _bypassed(
+    name: str | None, bypass: BreakGlass, settings: Settings | None, later: Later | None
+) -> Verdict:
+    """The verdict of a start whose check goes on beside it. Nothing here may raise, or take its time."""
+
+    def chosen() -> tuple[str, Settings]:
         ours = settings or load()
-        found.append(ours)
-        named.append(name or ours.batch_service())
-        early = within.sooner(HAND_OVER_SECONDS)
-        return assembly.check([named[-1]], settings=ours, within=early, record=False).services[0]
+        return name or ours.batch_service(), ours
 
-    ours = attempt(judged, within, "bypassed check")
-    verdict = ours if isinstance(ours, Verdict) else _unjudged(named[-1], ours)
-    verdict = verdict.bypassed(bypass)
-    overridden = ", ".join(
-        f"{each.code} ({each.message})" for each in verdict.reasons if each.decision == "deny"
-    )
+    found = attempt(chosen, Deadline(LOAD_SECONDS), "settings")
+    service, ours = found if not isinstance(found, Unknown) else (name or _UNNAMED, settings)
     log.warning(
-        "drift gate bypassed for %s by %s via %s; reason: %s; overridden: %s",
-        verdict.service,
+        "drift gate bypassed for %s by %s via %s; reason: %s",
+        service,
         render.plain(bypass.actor),
         bypass.via,
         render.plain(bypass.reason or "none given"),
-        render.plain(overridden or "nothing"),
     )
-
-    def recorded() -> None:
-        gate.write([verdict], assembly.sinks_of(found[0]) if found else [LogSink(), MetricsSink()])
-
-    attempt(recorded, Deadline(RECORD_SECONDS), "record of a bypass")
-    return verdict
-
-
-def _unjudged(name: str, unknown: Unknown) -> Verdict:
-    return judge(unknown_report(name, "service", unknown), Policy(), assembly.utc_now())
+    skipped = _Skipped(service, bypass, ours, later)
+    if isinstance(found, Unknown):
+        return skipped.record(skipped.unjudged(found))
+    try:
+        skipped.begin(Deadline(found[1].service(service).deadline))
+    except Exception as error:  # a service that is not declared, no room for a thread
+        why = Unknown(cause="gate-error", message=f"{type(error).__name__}: {error}")
+        return skipped.record(skipped.unjudged(why))
+    return skipped.unjudged(_NOT_YET).bypassed(bypass)

@@ -22,6 +22,8 @@ from shared.deployment.report import DriftReport
 from shared.deployment.verdict import Verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from shared.deployment.settings import Settings
 
 __all__ = [
@@ -66,12 +68,16 @@ def require_current_worker(
     actor: str | None = None,
     wait: float = 0.0,
     settings: Settings | None = None,
+    later: Callable[[Verdict], object] | None = None,
 ) -> Verdict:
     """Refuse, by raising, unless the policy lets a batch start on the worker as it is.
 
-    ``service`` and ``settings``: as in ``check_worker_drift``. ``skip``: the emergency bypass: the
-    check still runs, for at most 2 seconds, the verdict comes back with ``enforced`` False, and a
-    WARNING is logged; it works with a broken configuration, without git, credentials or network.
+    ``service`` and ``settings``: as in ``check_worker_drift``. ``skip``: the emergency bypass: a
+    verdict comes back at once with ``enforced`` False, and a WARNING is logged. The check goes on
+    beside whatever follows, within its deadline: a second WARNING, the log line and the row say what was
+    overridden, and ``later`` is called with that verdict, on another thread (None: nobody wants to
+    know). A program that ends before waits for it. It works with a broken configuration, without git,
+    credentials or network.
     ``reason`` and ``actor``: why and who, for that log; None is recorded as missing, or as the user
     of the process. ``DRIFT_SKIP_CHECK`` (bounded by ``DRIFT_SKIP_CHECK_UNTIL``) bypasses for the
     whole process. ``wait``: seconds for which a rollout that is under way may take to be over before
@@ -86,4 +92,6 @@ def require_current_worker(
     """
     from shared.deployment import enforcing
 
-    return enforcing.require(service, skip=skip, reason=reason, actor=actor, settings=settings, wait=wait)
+    return enforcing.require(
+        service, skip=skip, reason=reason, actor=actor, settings=settings, wait=wait, later=later
+    )

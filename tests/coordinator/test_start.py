@@ -58,7 +58,9 @@ class Gate:
         self.answer = answer or a_verdict()
         self.asked: list[tuple[bool, str | None, str | None, float]] = []
 
-    def __call__(self, *, skip: bool, reason: str | None, actor: str | None, wait: float) -> Verdict:
+    def __call__(
+        self, *, skip: bool, reason: str | None, actor: str | None, wait: float, later: object = None
+    ) -> Verdict:
         self.asked.append((skip, reason, actor, wait))
         if isinstance(self.answer, BaseException):
             raise self.answer

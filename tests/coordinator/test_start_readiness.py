@@ -156,7 +156,7 @@ class TestSideBySide:
         """Each waits until the other has begun: one after the other, neither would end in time."""
         meeting = threading.Barrier(2, timeout=5)
 
-        def gate(*, skip: bool, reason: str | None, actor: str | None, wait: float) -> Verdict:
+        def gate(*, skip: bool, **_: object) -> Verdict:
             meeting.wait()
             return a_verdict()
 
@@ -178,7 +178,7 @@ class TestSideBySide:
             assert len(slate().requests) == 273
             return None
 
-        def gate(*, skip: bool, reason: str | None, actor: str | None, wait: float) -> Verdict:
+        def gate(*, skip: bool, **_: object) -> Verdict:
             return a_verdict()
 
         permitted(self.ORDER, gate=gate, read=read, ready=look)
@@ -187,7 +187,7 @@ class TestSideBySide:
     def test_where_both_refuse_the_drift_gate_is_heard(self) -> None:
         """It is the older question, and its refusal waits for no check."""
 
-        def gate(*, skip: bool, reason: str | None, actor: str | None, wait: float) -> Verdict:
+        def gate(*, skip: bool, **_: object) -> Verdict:
             raise DeploymentDriftError("behind")
 
         def look(order: Order, slate: Callable[[], Slate]) -> Readiness | None:

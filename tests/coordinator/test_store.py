@@ -26,6 +26,7 @@ from predictions.coordinator.exceptions import (
 )
 from predictions.coordinator.store.firestore import open_firestore
 from predictions.coordinator.store.sqlite import open_sqlite
+from shared.deployment.verdict import BreakGlass, Reason
 
 LATER = NOW + timedelta(minutes=1)
 
@@ -182,6 +183,33 @@ class TestStates:
         ):
             with pytest.raises(BatchNotFoundError, match="there is no batch none"):
                 asked()
+
+
+class TestAVerdictThatComesLater:
+    """A bypass lets a batch begin before anybody knows what it overrides."""
+
+    def test_takes_the_place_of_the_one_that_was_not_known(self, store: Store) -> None:
+        batch = store.create(a_batch(1), NOW)
+        found = STAMP.model_copy(update={"live_commits": ("f" * 40,)})
+        why = Reason(code="behind-within-limit", decision="warn", message="1 behind")
+        glass = BreakGlass(actor="ann", reason=None, at=NOW, until=None, via="--skip-drift-check")
+        store.judge(batch.id, found, [why], glass)
+        assert store.get(batch.id) == batch.model_copy(
+            update={"stamp": found, "reasons": (why,), "break_glass": glass}
+        )
+
+    def test_is_that_of_the_last_round_and_of_no_other(self, store: Store) -> None:
+        """Also of a batch that has ended meanwhile."""
+        batch = begun(store)
+        unknown, found = (STAMP.model_copy(update={"live_commits": each}) for each in ((), ("f" * 40,)))
+        store.begin(batch, NOW, unknown)
+        store.move(batch, "completed", NOW)
+        store.judge(batch, found, [], None)
+        assert store.get(batch).stamps == (STAMP, found)  # type: ignore[union-attr]  # it is there
+
+    def test_of_no_batch_is_an_error(self, store: Store) -> None:
+        with pytest.raises(BatchNotFoundError):
+            store.judge("nobody", STAMP, [], None)
 
 
 class TestHandingOut:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from support.world import WORKER, World
 
+from shared.deployment import enforcing
 from shared.deployment.errors import DeploymentDriftError
 from shared.utils.deployment_checker import require_current_worker
 
@@ -47,6 +48,7 @@ def test_every_verdict_is_a_line_and_a_row(world: World, caplog: pytest.LogCaptu
     with pytest.raises(DeploymentDriftError):
         require_current_worker(settings=world.settings())
     require_current_worker(settings=world.settings(), skip=True, reason="the fix is in", actor="ann")
+    enforcing.finish()
 
     levels = [(level, line["event"], line["decision"], line["enforced"]) for level, line in lines(caplog)]
     assert levels == [

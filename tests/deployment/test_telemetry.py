@@ -16,7 +16,7 @@ from support import telemetry as telemetry_support
 from support.telemetry import BROKEN, SPANS, counted, listen, more
 from support.world import WORKER, World
 
-from shared.deployment import assembly, telemetry
+from shared.deployment import assembly, enforcing, telemetry
 from shared.deployment.errors import DeploymentDriftError, DriftConfigError
 from shared.utils.deployment_checker import require_current_worker
 
@@ -121,6 +121,7 @@ class TestMetrics:
         with pytest.raises(DeploymentDriftError):
             require_current_worker(settings=settings)
         require_current_worker(settings=settings, skip=True, actor="ann", reason="the fix is in")
+        enforcing.finish()
 
         assert more("driftgate.checks", before) == {(WORKER, "deny", True): 1, (WORKER, "deny", False): 1}
         via = (WORKER, "--skip-drift-check")

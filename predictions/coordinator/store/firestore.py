@@ -55,6 +55,7 @@ from predictions.coordinator.store.firestore_parts import (
 )
 from predictions.worker.messages import Completion
 from predictions.worker.worker import PredictionRequest
+from shared.deployment.verdict import BreakGlass, Reason
 
 #: Documents of one read.
 _PAGE = 1000
@@ -121,6 +122,16 @@ class FirestoreStore:
                 self._reopen_failed(found.reference)
                 break
         return self._need(batch_id)
+
+    def judge(
+        self, batch_id: str, stamp: Stamp, reasons: Sequence[Reason], break_glass: BreakGlass | None
+    ) -> None:
+        """As ``Store.judge``."""
+        for found in self._until_written(batch_id):
+            known = rows.judged_row(self._batch(found), stamp, reasons, break_glass)
+            with attempt():
+                found.reference.update(known, option=self._unchanged(found))
+                break
 
     def requests(self, batch_id: str, states: Sequence[RequestState]) -> Iterator[PredictionRequest]:
         """As ``Store.requests``."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -11,6 +11,7 @@ from predictions.coordinator.batches import Batch, NewBatch, Progress, Result, r
 from predictions.coordinator.stamp import Stamp
 from predictions.worker.messages import Completion
 from predictions.worker.worker import PredictionRequest
+from shared.deployment.verdict import BreakGlass, Reason
 
 
 def text(moment: datetime) -> str:
@@ -48,6 +49,21 @@ def batch_of(row: Mapping[str, Any]) -> Batch:
 def resumed_row(batch: Batch, stamp: Stamp | None) -> str:
     """The field of the verdicts that ``batch`` was resumed on, with ``stamp`` as the last."""
     return json.dumps([each.model_dump(mode="json") for each in (*batch.resumed, stamp) if each])
+
+
+def judged_row(
+    batch: Batch, stamp: Stamp, reasons: Sequence[Reason], break_glass: BreakGlass | None
+) -> dict[str, str | None]:
+    """The fields of the verdict of the last round of ``batch``, once it is known."""
+    if batch.resumed:
+        return {
+            "resumed": json.dumps([each.model_dump(mode="json") for each in (*batch.resumed[:-1], stamp)])
+        }
+    return {
+        "stamp": stamp.model_dump_json(),
+        "reasons": json.dumps([each.model_dump(mode="json") for each in reasons]),
+        "break_glass": break_glass.model_dump_json() if break_glass else None,
+    }
 
 
 def result_of_row(batch: Batch, row: Mapping[str, Any]) -> Result:

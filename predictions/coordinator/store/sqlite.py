@@ -43,6 +43,7 @@ from predictions.coordinator.store import rows
 from predictions.coordinator.store.sqlite_schema import prepare, transaction
 from predictions.worker.messages import Completion
 from predictions.worker.worker import PredictionRequest
+from shared.deployment.verdict import BreakGlass, Reason
 
 #: Seconds that a write waits for another process's transaction.
 BUSY_SECONDS = 10
@@ -135,6 +136,15 @@ class SqliteStore:
                 (batch_id,),
             )
             return self._need(batch_id)
+
+    def judge(
+        self, batch_id: str, stamp: Stamp, reasons: Sequence[Reason], break_glass: BreakGlass | None
+    ) -> None:
+        """As ``Store.judge``."""
+        with self._transaction() as connection:
+            known = rows.judged_row(self._need(batch_id), stamp, reasons, break_glass)
+            for name, value in known.items():  # names of ours
+                connection.execute(f"UPDATE batches SET {name} = ? WHERE id = ?", (value, batch_id))  # noqa: S608 - as said
 
     def requests(self, batch_id: str, states: Sequence[RequestState]) -> Iterator[PredictionRequest]:
         """As ``Store.requests``."""
