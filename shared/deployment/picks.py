@@ -28,9 +28,7 @@ class Sides:
     many: bool = False
 
     def add(self, sha: str, paths: frozenset[str], *, own: bool) -> None:
-        """Take one commit of the live side (``own``) or of the target's."""
-        if self.many:
-            return
+        """Take one commit of the live side (``own``) or of the target's; not once they are too many."""
         side = self.own if own else self.missing
         side[sha] = paths
         self.paths += len(paths)

@@ -102,8 +102,10 @@ class Tally:
         if commit.sha in self.pair.picked:
             self.picked += reach.by_target
             return
-        self.unaccounted.difference_update(paths)
-        self.sides.add(commit.sha, self.pair.net.intersection(paths), own=live_has_it)
+        if self.unaccounted:
+            self.unaccounted.difference_update(paths)
+        if not self.sides.many:
+            self.sides.add(commit.sha, self.pair.net.intersection(paths), own=live_has_it)
         if live_has_it:
             self.ahead += 1
         else:

@@ -175,8 +175,9 @@ class TestLimits:
             sides = Sides()
             sides.add("own", frozenset({"a"}), own=True)
             for number in range(count):
+                assert not sides.many
                 sides.add(str(number), frozenset(f"{n}" for n in range(paths)), own=False)
-            assert not sides.comparable
+            assert (sides.many, sides.comparable) == (True, False)
             assert (sides.own, sides.missing) == ({}, {})
         sides = Sides()
         for number in range(MOST_COMMITS):
