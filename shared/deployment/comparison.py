@@ -7,11 +7,11 @@ from dataclasses import replace
 
 from shared.deployment import lineage, picks
 from shared.deployment.errors import SourceError
-from shared.deployment.facts import History
+from shared.deployment.facts import History, Target
 from shared.deployment.tally import Pair, Tally, fold
 
 
-def compared(history: History, pairs: Sequence[Pair], target: str, lives: Sequence[str]) -> list[Tally]:
+def compared(history: History, pairs: Sequence[Pair], target: Target, lives: Sequence[str]) -> list[Tally]:
     """What each of ``pairs`` comes to; ``lives[i]`` is bit ``i`` of the pairs. Raises ``SourceError``.
 
     Where both sides have commits that count, and few, those that are the same under another id are found
@@ -21,12 +21,14 @@ def compared(history: History, pairs: Sequence[Pair], target: str, lives: Sequen
     without = _without_picked(history, tallies)
     if without is not None:
         tallies = _folded(history, without, target, lives)
-    _redate(history, tallies, target)
+    _redate(history, tallies, target.commit)
     return tallies
 
 
-def _folded(history: History, pairs: Sequence[Pair], target: str, lives: Sequence[str]) -> list[Tally]:
-    return fold(lineage.trace(history.walk([target, *lives]), target, lives), pairs)
+def _folded(history: History, pairs: Sequence[Pair], target: Target, lives: Sequence[str]) -> list[Tally]:
+    walked = history.walk([target.commit, *lives])
+    earlier = [state.commit for state in target.earlier]
+    return fold(lineage.trace(walked, target.commit, lives, earlier), pairs)
 
 
 def _without_picked(history: History, tallies: Sequence[Tally]) -> list[Pair] | None:

@@ -221,16 +221,25 @@ class Live:
     others: tuple[LiveRevision, ...] = ()
 
 
+class Earlier(NamedTuple):
+    """A commit that the target was at, and until when at least (None: nobody knows)."""
+
+    commit: str
+    at: datetime | None
+
+
 class Target(Fact):
     """What should be live: the ref under its full name, the commit, and when that was last confirmed.
 
     ``confirmed_at`` is now for a local ref or an answer from the remote; earlier when the remote
-    could not be asked and the last answer that the gate itself got had to serve.
+    could not be asked and the last answer that the gate itself got had to serve. ``earlier`` is where the
+    gate itself saw the target before, oldest first: ancestors of the commit and each of the next.
     """
 
     ref: Text
     commit: str
     confirmed_at: datetime
+    earlier: tuple[Earlier, ...] = Field(default=(), exclude=True)
     findings: tuple[Finding, ...] = Field(default=(), exclude=True)
 
 

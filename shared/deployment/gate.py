@@ -186,7 +186,7 @@ def compare(history: History, memory: Memory, cases: Sequence[Case], now: dateti
         for live in settled.commits
         if live != target
     ]
-    counted = _count(history, relevance, wanted, target, now)
+    counted = _count(history, relevance, wanted, cases[0].target, now)
     return {
         case.workload.service: _report(case, settled, counted, resolved, history, memory, now)
         for case, settled in known
@@ -249,24 +249,26 @@ class _Wanted:
 
 
 def _count(
-    history: History, relevance: Relevance, wanted: Sequence[_Wanted], target: str, now: datetime
+    history: History, relevance: Relevance, wanted: Sequence[_Wanted], target: Target, now: datetime
 ) -> Mapping[tuple[str, str], Tally | Unknown]:
     """5. For each service and live commit what stands between it and the target, from one walk."""
     keys = [(each.workload.service, each.live) for each in wanted]
     if not wanted:
         return {}
     latest = now.timestamp() + lineage.CLOCK_TOLERANCE_S
+    without = lineage.last_without(target.earlier, now)
     try:
         lives = sorted({each.live for each in wanted})
-        nets = relevance.differences([(live, target) for live in lives])
+        nets = relevance.differences([(live, target.commit) for live in lives])
         pairs = [
             Pair(
                 lives.index(each.live),
                 each.union.relevant,
                 each.union.because,
-                frozenset(filter(each.union.relevant, nets[each.live, target])),
+                frozenset(filter(each.union.relevant, nets[each.live, target.commit])),
                 _watch(each.workload.policy, now),
                 latest,
+                without,
             )
             for each in wanted
         ]

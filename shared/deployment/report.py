@@ -24,7 +24,7 @@ from shared.deployment.facts import (
     called,
     readable,
 )
-from shared.deployment.tally import SHOWN_PATHS, Pair, Tally, Undeployed
+from shared.deployment.tally import SHOWN_PATHS, DatedBy, Pair, Tally, Undeployed
 
 Status = Literal["identical", "behind", "ahead", "diverged", "unknown"]
 STATUSES: tuple[Status, ...] = get_args(Status)
@@ -48,7 +48,9 @@ class LiveReport(Fact):
     ``container``: the one that this is about, None where one alone counts; ``sidecars`` do not count.
     ``commits_picked``: missing commits whose change is live under another id; in neither count.
     ``drift_age_s``: seconds since the oldest missing relevant commit landed on the target; 0 when
-    identical, None when nothing dates the difference. ``url``: its own tag URL, None where it has none.
+    identical, None when nothing dates the difference. Where the gate knows that the target was without it
+    later than the commit's own clock says, since then (``dated_by``). ``url``: its own tag URL, None where
+    it has none.
     ``unaccounted``: relevant paths that differ though no counted commit of either side changes them (at
     most 20), ``unaccounted_count`` how many there are.
     """
@@ -70,6 +72,7 @@ class LiveReport(Fact):
     commits_within_grace: int | None = Field(default=None, exclude=True)
     content_differs: bool | None = Field(default=None, exclude=True)
     drift_age_s: int | None = Field(default=None, exclude=True)
+    dated_by: DatedBy | None = Field(default=None, exclude=True)
     unaccounted: tuple[str, ...] = Field(default=(), exclude=True)
     unaccounted_count: int = Field(default=0, exclude=True)
     undeployed: tuple[Undeployed, ...] = Field(default=(), exclude=True)
@@ -229,6 +232,7 @@ def _live_report(revision: LiveRevision, compared: Compared, target: Target, now
         commits_within_grace=tally.caught.young,
         content_differs=differs,
         drift_age_s=0 if status == "identical" else _age(tally.since, now),
+        dated_by=tally.dated_by,
         unaccounted=tuple(map(readable, sorted(tally.unaccounted)[:SHOWN_PATHS])),
         unaccounted_count=len(tally.unaccounted),
         undeployed=tuple(tally.undeployed),

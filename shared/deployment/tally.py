@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Literal
 
 from shared.deployment.facts import Commit, Fact, Finding, readable
 from shared.deployment.lineage import Landing, Reach
@@ -20,6 +21,10 @@ from shared.deployment.watch import NOTHING, Caught, Watch
 SHOWN_COMMITS, SHOWN_PATHS = 20, 20
 #: A subject is one line for a person; nobody reads further.
 SHOWN_SUBJECT = 200
+
+
+#: What dates a drift: the landing of its oldest commit, or when the gate last saw the target without it.
+DatedBy = Literal["landing", "confirmation"]
 
 
 class RelevantPath(Fact):
@@ -47,8 +52,9 @@ class Pair:
     ``bit``: which live commit of the walk this is. ``relevant``: whether a path counts; ``because``:
     why. ``net``: the relevant paths that differ between the live and the target commit. ``watch``: what
     the policy wants to know of each missing commit. A landing later than ``latest`` (seconds since 1970)
-    was dated by a wrong clock. ``picked`` are the commits of either side that the other one has too, under
-    another id.
+    was dated by a wrong clock. ``without[n]``: until when, in the same seconds, the target is known to have
+    been without a commit that ``n`` of its earlier states lacked. ``picked`` are the commits of either side
+    that the other one has too, under another id.
     """
 
     bit: int
@@ -57,6 +63,7 @@ class Pair:
     net: frozenset[str] = frozenset()
     watch: Watch = NOTHING
     latest: float = math.inf
+    without: Sequence[int | None] = (None,)
     picked: frozenset[str] = frozenset()
 
 
@@ -67,6 +74,7 @@ class Tally:
     ``landed`` is the deepest landing of a missing commit; where a wrong clock dated it, ``below`` is the
     time of the next landing further down that a right one did (None: there is none). ``skewed`` are the
     missing commits whose landing a wrong clock dated: how many, the oldest, and when that is said to be.
+    ``without`` is until when the target is known to have been without any missing commit (None: not known).
     ``unaccounted`` are the paths of the net difference that no counted commit has changed yet; one that was
     picked is not counted and accounts for nothing. ``sides`` are the counted commits, while they are few.
     """
@@ -78,6 +86,7 @@ class Tally:
     picked: int = 0
     landed: Landing | None = None
     below: int | None = None
+    without: int | None = None
     skewed: tuple[int, Commit, int] | None = None
     undeployed: list[Undeployed] = field(default_factory=list)
     caught: Caught = field(init=False)
@@ -109,11 +118,13 @@ class Tally:
         if live_has_it:
             self.ahead += 1
         else:
-            self._add_missing(commit, reach.landed, paths)
+            self._add_missing(commit, reach, paths)
 
-    def _add_missing(self, commit: Commit, landed: Landing | None, paths: Sequence[str]) -> None:
+    def _add_missing(self, commit: Commit, reach: Reach, paths: Sequence[str]) -> None:
+        landed, without = reach.landed, self.pair.without[reach.lacked]
+        self.without = without if not self.behind else _earlier(self.without, without)
         self.behind += 1
-        self.caught.look(commit, self._dated(commit, landed), paths)
+        self.caught.look(commit, _later(self._dated(commit, landed), without), paths)
         if landed is not None and (self.landed is None or landed.depth > self.landed.depth):
             self.landed = landed
         if len(self.undeployed) < SHOWN_COMMITS:
@@ -133,11 +144,26 @@ class Tally:
         return self.landed.depth if self.landed is not None and wrong else None
 
     @property
-    def since(self) -> int | None:
-        """Since when commits are missing (seconds since 1970); None where nothing dates that."""
+    def landed_at(self) -> int | None:
+        """When the oldest missing commit landed, by the clock of whoever made that; None: nothing tells."""
         if self.landed is None or self.misdated is not None:
             return self.below
         return self.landed.at
+
+    @property
+    def since(self) -> int | None:
+        """Since when commits are missing (seconds since 1970); None where nothing dates that.
+
+        When the oldest landed; not before the target was last seen without any of them.
+        """
+        return _later(self.landed_at, self.without)
+
+    @property
+    def dated_by(self) -> DatedBy | None:
+        """Which of the two dates decided; None where there is none."""
+        if self.since is None:
+            return None
+        return "landing" if self.since == self.landed_at else "confirmation"
 
     def findings(self) -> Iterator[Finding]:
         """What was noticed on the way: by the policy's rules, and of the clocks."""
@@ -153,6 +179,16 @@ def fold(commits: Iterable[tuple[Commit, Reach]], pairs: Sequence[Pair]) -> list
         for tally in tallies:
             tally.add(commit, reach)
     return tallies
+
+
+def _later(one: int | None, other: int | None) -> int | None:
+    """The later of two times; the one that is known where one is not."""
+    return other if one is None else one if other is None else max(one, other)
+
+
+def _earlier(one: int | None, other: int | None) -> int | None:
+    """The earlier of two times; None where one is not known."""
+    return None if one is None or other is None else min(one, other)
 
 
 def _shown(commit: Commit, paths: Sequence[str], because: Callable[[str], tuple[str, ...]]) -> Undeployed:

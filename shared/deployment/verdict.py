@@ -11,6 +11,7 @@ from pydantic import Field, SerializeAsAny
 from shared.deployment.facts import Cause, Fact, Finding, Text, Unknown
 from shared.deployment.reasons import DECISIONS, REASONS, Decision
 from shared.deployment.report import DriftReport, LiveReport
+from shared.deployment.tally import DatedBy
 
 FailurePolicy = Literal["fail", "ignore"]
 Enforcement = Literal["deny", "warn"]
@@ -230,7 +231,7 @@ def _drift(report: DriftReport, policy: Policy) -> Iterator[_Finding]:
 def _drift_of(live: LiveReport, policy: Policy, target: str) -> Iterator[_Finding]:
     behind, ahead = live.commits_behind or 0, live.commits_ahead or 0
     if behind:
-        yield from _behind(behind, live.commits_within_grace or 0, live.drift_age_s, policy)
+        yield from _behind(behind, live, policy)
     if behind and ahead:
         yield (
             "diverged",
@@ -259,8 +260,9 @@ def _unaccounted(live: LiveReport) -> _Finding:
     )
 
 
-def _behind(behind: int, young: int, age: int | None, policy: Policy) -> Iterator[_Finding]:
-    counted = behind - young
+def _behind(behind: int, live: LiveReport, policy: Policy) -> Iterator[_Finding]:
+    young, age = live.commits_within_grace or 0, live.drift_age_s
+    counted, dated_by = behind - young, {"dated_by": live.dated_by} if live.dated_by else {}
     too_many = counted > policy.max_commits_behind
     # The age is that of the oldest commit: where all are within the grace period, it is too.
     dated = counted > 0 and age is not None
@@ -274,14 +276,16 @@ def _behind(behind: int, young: int, age: int | None, policy: Policy) -> Iterato
     if too_old:
         yield (
             "drift-too-old",
-            f"behind for {duration(age or 0)}, longer than {duration(policy.max_drift_age or 0)} allowed",
-            {"drift_age_s": age, "max_drift_age": policy.max_drift_age},
+            f"behind for {duration(age or 0)}, longer than {duration(policy.max_drift_age or 0)} allowed"
+            + _DATED_BY[live.dated_by],
+            {"drift_age_s": age, "max_drift_age": policy.max_drift_age} | dated_by,
         )
     if not too_many and not too_old:
         yield (
             "behind-within-limit",
-            f"{_commits(counted)} behind{_graced(young)}, {policy.max_commits_behind} allowed",
-            {"commits_behind": behind, "max_commits_behind": policy.max_commits_behind},
+            f"{_commits(counted)} behind{_graced(young)}, {policy.max_commits_behind} allowed"
+            + _DATED_BY[live.dated_by],
+            {"commits_behind": behind, "max_commits_behind": policy.max_commits_behind} | dated_by,
         )
     if young:
         yield (
@@ -289,6 +293,14 @@ def _behind(behind: int, young: int, age: int | None, policy: Policy) -> Iterato
             f"{_commits(young)} landed less than {duration(policy.grace_period)} ago, not counted",
             {"commits_within_grace": young, "grace_period": policy.grace_period},
         )
+
+
+#: What is said of the date that a drift counts from. None: there is none.
+_DATED_BY: Mapping[DatedBy | None, str] = {
+    None: "",
+    "landing": "",
+    "confirmation": "; counted from when this gate last saw the target without it, as the commits are older",
+}
 
 
 def _graced(young: int) -> str:

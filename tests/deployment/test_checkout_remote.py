@@ -122,6 +122,7 @@ class TestConfirmed:
         after = files_below(clone.repo.path)
         assert set(after) - set(before) == {
             ".git/drift-gate/confirmed.json",
+            ".git/drift-gate/confirmed.json.lock",
             ".git/refs/drift-gate/origin/main",
         }
         assert {name: after[name] for name in before} == before
@@ -290,7 +291,7 @@ class TestStale:
     def test_the_record_is_replaced_in_one_step(self, clone: Clone) -> None:
         for _ in range(3):
             clone.target()
-        assert os.listdir(clone.confirmed().parent) == ["confirmed.json"]
+        assert sorted(os.listdir(clone.confirmed().parent)) == ["confirmed.json", "confirmed.json.lock"]
 
 
 @contextmanager

@@ -152,6 +152,35 @@ class TestWhatCounts:
         both = tally(skewed, (commit("worker/a.py"), MISSING), latest=SECONDS + 300)
         assert (both.misdated, both.since) == (None, LANDED.at)
 
+    def test_a_commit_landed_after_the_target_was_last_seen_without_it(self) -> None:
+        """The later of the two times dates the drift and decides on the grace; it is told which one did."""
+        young = Watch(young_after=SECONDS - 60)
+        without = (None, SECONDS - 7200, SECONDS - 50)
+        seen = [(commit("worker/a.py"), Reach(True, 0, LANDED, lacked)) for lacked in (0, 1, 2)]
+        for reached, since, by, count in [
+            (seen[2:], SECONDS - 50, "confirmation", 1),
+            (seen[1:2], LANDED.at, "landing", 0),
+            (seen[:1], LANDED.at, "landing", 0),
+            (seen[1:], LANDED.at, "landing", 1),  # one of them may have landed earlier than the other
+            (seen[::2], LANDED.at, "landing", 1),
+        ]:
+            for order in (reached, reached[::-1]):
+                one = tally(*order, watch=young, without=without)
+                assert (one.since, one.dated_by, one.caught.young) == (since, by, count)
+        assert (tally().since, tally().dated_by) == (None, None)
+
+    def test_it_dates_what_a_wrong_clock_did_not(self) -> None:
+        """What the gate saw itself needs no clock but its own."""
+        young, wrong = Watch(young_after=SECONDS - 60), Landing(2, SECONDS + 301)
+        one = tally(
+            (commit("worker/a.py"), Reach(True, 0, wrong, 1)),
+            watch=young,
+            latest=SECONDS + 300,
+            without=(None, SECONDS - 50),
+        )
+        one.below = SECONDS - 9999
+        assert (one.since, one.dated_by, one.caught.young) == (SECONDS - 50, "confirmation", 1)
+
     def test_only_missing_commits_are_looked_at_by_the_rules(self) -> None:
         """By their relevant paths and their landing: neither an own nor a neutral commit breaks a rule."""
         watch = Watch(young_after=SECONDS - 60, paths=[("deny-path", PathRules(["*.py", "*.md"]))])
@@ -278,6 +307,7 @@ class TestOneRevision:
                 commits_within_grace=1,
                 content_differs=True,
                 drift_age_s=3600,
+                dated_by="landing",
                 undeployed=tuple(counted.undeployed),
             ),
         )

@@ -94,6 +94,36 @@ SAID: list[tuple[str, DriftReport, Policy, list[tuple[str, str, dict[str, Any]]]
         ],
     ),
     (
+        "behind, by the landing",
+        report(live(1, age=60, dated_by="landing")),
+        POLICY,
+        [
+            (
+                "behind-within-limit",
+                "1 relevant commit behind, 3 allowed",
+                {
+                    "commits_behind": 1,
+                    "max_commits_behind": 3,
+                    "dated_by": "landing",
+                    "revision": "worker-1",
+                },
+            )
+        ],
+    ),
+    (
+        "behind, by what the gate saw",
+        report(live(1, age=61, dated_by="confirmation")),
+        Policy(max_drift_age=60),
+        [
+            (
+                "drift-too-old",
+                "behind for 1 min 1 s, longer than 1 min allowed; counted from when this gate last saw the "
+                "target without it, as the commits are older",
+                {"drift_age_s": 61, "max_drift_age": 60, "dated_by": "confirmation", "revision": "worker-1"},
+            )
+        ],
+    ),
+    (
         "a difference that no commit accounts for",
         report(live(dropped=("worker/a.py",))),
         POLICY,

@@ -281,8 +281,8 @@ class _RemoteBranch:
                 raise
             return self._last_confirmed(error)
         commit = self._obtain(commit)
-        self._records.write(commit, confirmed_at)
-        return Target(ref=self._ref, commit=commit, confirmed_at=confirmed_at)
+        earlier = self._records.write(commit, confirmed_at, self.repository.history.follows)
+        return Target(ref=self._ref, commit=commit, confirmed_at=confirmed_at, earlier=earlier)
 
     @property
     def _ref(self) -> str:

@@ -131,6 +131,16 @@ class GitHistory:
         with self.git.stream("cat-file", "--batch", stdin=stdin) as chunks:
             return blobs_of(chunks)
 
+    def follows(self, old: str, new: str) -> bool:
+        """Whether ``new`` descends from ``old``; no where git cannot tell, as that is gone. One process."""
+        if not self._is_full(old):
+            return False
+        try:
+            self.git.run("merge-base", "--is-ancestor", "--end-of-options", old, new)
+        except SourceError:
+            return False
+        return True
+
     def missing(self, objects: Collection[str]) -> list[str]:
         """Those of ``objects`` (full ids) that are not in this repository; one process."""
         self._require_full(objects, "object")

@@ -175,8 +175,9 @@ class Mirror:
             if error.cause == "target-not-found":
                 raise
             return self._stand_in(store, error)
-        self._records(store).write(commit, confirmed_at)
-        return Target(ref=_our_name(self._theirs), commit=commit, confirmed_at=confirmed_at), copy
+        earlier = self._records(store).write(commit, confirmed_at, copy.history.follows)
+        ref = _our_name(self._theirs)
+        return Target(ref=ref, commit=commit, confirmed_at=confirmed_at, earlier=earlier), copy
 
     @property
     def _theirs(self) -> str:
