@@ -221,7 +221,8 @@ CHOICES: list[tuple[str, list[str], tuple[str, ...], str | None]] = [
 def test_which_file_a_name_means(files: list[str], roots: tuple[str, ...], wanted: str | None) -> None:
     """Python's own order of search."""
     closure = closure_of(dict.fromkeys(files, "") | {"start.py": "import a.b"}, ["/start.py"], roots)
-    ends = {path for path in closure.reached if path.endswith(("b.py", "b/__init__.py"))}
+    astray = {path for paths in closure.strays.values() for path in paths}
+    ends = {path for path in closure.reached if path.endswith(("b.py", "b/__init__.py"))} - astray
     assert ends == ({wanted} if wanted else set())
 
 
@@ -360,6 +361,40 @@ def test_a_module_that_was_not_copied(text: str, wanted: dict[str, str]) -> None
     files = REPOSITORY | {"predictions/worker/worker.py": text}
     closure = closure_of(files, ["worker"], ["/app"], layout=COPIED)
     assert {missing.module: missing.path for missing in closure.incomplete} == wanted
+
+
+# text of start.py → the modules that lead nowhere, and what they are taken for
+ASTRAY: list[tuple[str, dict[str, tuple[str, ...]]]] = [
+    ("import lib.m", {"lib.m": ("build/lib/m.py",)}),
+    ("from lib.m import x", {"lib.m": ("build/lib/m.py",)}),
+    ("import m", {"m": ("build/lib/m.py", "other/m.py")}),
+    ("from lib import m", {"lib": ("build/lib/__init__.py",), "lib.m": ("build/lib/m.py",)}),
+    ("from lib import *", {"lib": ("build/lib/__init__.py",)}),
+    ("import json.m, numpy.m", {}),
+    ("try:\n    import m\nexcept ImportError:\n    pass", {}),
+    ("try:\n    import lib.m\nexcept ImportError:\n    pass", {"lib.m": ("build/lib/m.py",)}),
+    ("import lib.gone", {}),
+]
+
+
+@pytest.mark.parametrize(("text", "wanted"), ASTRAY)
+def test_an_import_that_leads_nowhere(text: str, wanted: dict[str, tuple[str, ...]]) -> None:
+    """It reaches what the image holds under a path that ends like it: a build may have moved that."""
+    files = {"start.py": text, "build/lib/__init__.py": "", "build/lib/m.py": "", "other/m.py": ""}
+    closure = closure_of(files, ["/app/start.py"], ["/app"], layout={f"/app/{path}": path for path in files})
+    assert dict(closure.strays) == wanted
+    assert set(closure.reached) == {"start.py", *(path for paths in wanted.values() for path in paths)}
+    assert (closure.incomplete, closure.unresolved) == ((), ())
+
+
+def test_what_a_stray_imports_is_followed() -> None:
+    """Under the name that it was imported by: its relative imports lead somewhere."""
+    files = {"start.py": "import lib.m", "x/lib/m.py": "from . import n\nfrom .o import p"}
+    files |= {"x/lib/n.py": "", "x/lib/o.py": ""}
+    layout = {f"/app/{path}": path for path in files}
+    reached = closure_of(files, ["/app/start.py"], ["/app"], layout=layout).reached
+    assert reached["x/lib/n.py"] == ("x/lib/n.py", "x/lib/m.py", "start.py")
+    assert "x/lib/o.py" in reached
 
 
 def test_a_package_without_its_file_is_a_namespace() -> None:

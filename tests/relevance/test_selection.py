@@ -214,8 +214,12 @@ class TestAnImage:
         """Sources are seen from there."""
         rules = Rules(dockerfile="worker/Dockerfile", context="worker")
         text = "FROM python\nWORKDIR /app\nCOPY *.py ./\nCMD python main.py\n"
-        selection = selected(rules, changed(worker__Dockerfile=text))
-        assert set(selection.because) == {"worker/Dockerfile", "worker/main.py", "worker/features.py"}
+        files = changed(worker__Dockerfile=text, worker__features_py="")
+        assert set(selected(rules, files).because) == {
+            "worker/Dockerfile",
+            "worker/main.py",
+            "worker/features.py",
+        }
 
     def test_a_link_brings_its_target(self) -> None:
         """The link and the file are relevant; the file is read as a module where the link stands."""
@@ -347,11 +351,50 @@ class TestEntryPoints:
     def test_import_roots_are_seen_from_the_working_folder(self) -> None:
         """And absolute ones from the root; without any, from where the entry point lies."""
         files = changed(worker__main_py="import odds\n")
-        assert "shared/odds.py" not in selected(IMAGE, files).because
+        assert selected(IMAGE, files).remarks[-1] == "no import root leads to odds: taken for shared/odds.py"
         for root in ("shared", "./shared/", "/app/shared", "lib/../shared"):
             rules = Rules(dockerfile="Dockerfile", import_roots=(root,))
             assert image_of(rules, tree_of(files)).roots == ("/app/shared",)
             assert selected(rules, files).because["shared/odds.py"] == ("worker/main.py",)
+
+    def test_roots_that_do_not_fit_lose_nothing(self) -> None:
+        """Folders copied one by one to where no root leads: what is imported counts, the root is named."""
+        copies = "FROM python\nWORKDIR /app\nCOPY worker/ ./src/\nCOPY shared/ /srv/lib/shared/\n"
+        files = changed(Dockerfile=f"{copies}CMD python src/main.py\n")
+        rules = Rules(dockerfile="Dockerfile", import_roots=(".", "src", "/opt/none"))
+        selection = selected(rules, files)
+        assert selection.because["shared/odds.py"] == ("worker/features.py", "worker/main.py")
+        assert "worker/tool.py" in selection.unused
+        assert [(each.code, each.message) for each in selection.findings] == [
+            (
+                "path-matches-nothing",
+                "the folder /app of import_roots leads to nothing: no import is found there, "
+                "and shared.odds is found nowhere",
+            ),
+            (
+                "path-matches-nothing",
+                "the folder /opt/none of import_roots leads to nothing: the image has no such folder",
+            ),
+        ]
+        assert "no import root leads to shared.odds: taken for shared/odds.py" in selection.remarks
+
+    def test_a_root_that_no_import_needs_is_no_mistake(self) -> None:
+        """A worker of one file imports nothing of its own."""
+        rules = Rules(dockerfile="Dockerfile", import_roots=(".",))
+        assert selected(rules, changed(worker__main_py="import numpy\n")).findings == ()
+
+    def test_an_import_of_the_repository_that_the_image_knows_nothing_of(self) -> None:
+        """It may be installed, or made by the build: every module counts, and the policy hears why."""
+        files = changed(worker__main_py="import tools.extra\n", tools__extra_py="")
+        copied = "FROM python\nWORKDIR /app\nCOPY worker/ ./\nCMD python main.py\n"
+        selection = selected(IMAGE, files | {"Dockerfile": copied})
+        assert "worker/tool.py" in selection.because
+        (finding,) = selection.findings
+        assert finding.code == "computed-import"
+        assert finding.data["why"] == (
+            "worker/main.py imports tools.extra, which the import roots do not lead to; "
+            "the repository has tools/extra.py"
+        )
 
     def test_the_roots_of_given_entry_points(self) -> None:
         """Where the Dockerfile says nothing: each file's folder once, then the working folder."""
@@ -458,10 +501,11 @@ class TestAFunctionWithoutAnImage:
         assert selected(self.RULES, files).findings == ()
 
     def test_a_module_outside_of_the_import_roots_is_not_missing(self) -> None:
-        """``import odds`` finds no file under the roots, and the tree holds one elsewhere."""
+        """The tree holds it elsewhere: it counts, and the root that does not lead there is named."""
         rules = Rules(paths=("/worker/",), entrypoint=("worker/main.py",), import_roots=("worker",))
-        files = changed(worker__main_py="import shared.odds\n")
-        assert selected(rules, files).findings == ()
+        selection = selected(rules, changed(worker__main_py="import shared.odds\n"))
+        assert selection.because["shared/odds.py"] == ("worker/main.py",)
+        assert [each.code for each in selection.findings] == ["path-matches-nothing"]
 
     def test_its_roots(self) -> None:
         """The folder of each entry point that is a file, each once, then the root; or those given."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """A module that the closure needs: the repository has it at ``path``, the image does not have it.
+    """A module that the closure needs: the repository has it at ``path``, the image does not have it there.
 
     ``chain`` leads from the file that imports it back to the entry point.
     """
@@ -49,9 +49,12 @@ class Closure:
     ``reached``: each imported file with its shortest chain. ``computed``: reached files that import by a
     name of which nothing is known; then every ``.py`` of the image is relevant. ``doubts``: reached files
     with what else may import anything in them (``exec``, an unpickling). ``typing_only``: what only
-    ``TYPE_CHECKING`` blocks of reached files name. ``incomplete``: what the repository has and the
-    image lacks. ``syntax_errors``: reached files that could not be parsed. ``unfound``: entry points
-    that the image does not have; where none is found, ``reached`` is empty.
+    ``TYPE_CHECKING`` blocks of reached files name. ``incomplete``: what the repository has and the image
+    lacks. ``strays``: modules that no root leads to, each with the files of the image whose path ends like
+    its name; they are reached. ``unresolved``: modules that the repository has, of which the image has no
+    trace. ``used_roots``: the image folders in which an absolute import was found. ``syntax_errors``:
+    reached files that could not be parsed. ``unfound``: entry points that the image does not have; where
+    none is found, ``reached`` is empty.
     """
 
     reached: Mapping[str, tuple[str, ...]]
@@ -59,5 +62,8 @@ class Closure:
     doubts: tuple[tuple[str, str], ...]
     typing_only: tuple[str, ...]
     incomplete: tuple[Missing, ...]
+    strays: Mapping[str, tuple[str, ...]]
+    unresolved: tuple[Missing, ...]
+    used_roots: frozenset[str]
     syntax_errors: tuple[str, ...]
     unfound: tuple[str, ...]

@@ -60,6 +60,9 @@ class Walk:
         self._doubts: dict[tuple[str, str], None] = {}
         self._typing: dict[str, None] = {}
         self._missing: dict[str, Missing] = {}
+        self._unresolved: dict[str, Missing] = {}
+        self._strays: dict[str, tuple[str, ...]] = {}
+        self._used_roots: set[str] = set()
         self._errors: dict[str, None] = {}
         #: Folders that the reached files may add to ``sys.path``.
         self.added: dict[str, None] = {}
@@ -78,6 +81,9 @@ class Walk:
             doubts=tuple(self._doubts),
             typing_only=tuple(path for path in self._typing if path not in self._importers),
             incomplete=tuple(self._missing.values()),
+            strays=self._strays,
+            unresolved=tuple(self._unresolved.values()),
+            used_roots=frozenset(self._used_roots),
             syntax_errors=tuple(self._errors),
             unfound=unfound,
         )
@@ -210,13 +216,16 @@ class Walk:
     def _follow(self, module: _Module, imported: Import) -> None:
         target = module.absolute(imported.module, imported.level)
         found = self._load(target, module.path)
-        if not found:
-            self._miss(module, target, imported)
-        for name in imported.names if any(each.places for each in found) else ():
+        if not imported.level:
+            self._used_roots.update(each.root for each in found)
+        found = found or self._lost(module, target, imported)
+        if found and not any(each.places for each in found):  # a module has no submodules
+            return
+        for name in imported.names:
             if name == "*":
                 self._load_star(module, found)
             elif not self._load(f"{target}.{name}", module.path) and not self._binds(found, name):
-                self._miss(module, f"{target}.{name}", imported)
+                self._lost(module, f"{target}.{name}", imported, certain=bool(found))
 
     def _binds(self, packages: Iterable[Found], name: str) -> bool:
         """Whether a package may have ``name`` without there being a submodule of that name."""
@@ -298,15 +307,33 @@ class Walk:
                 if found and found.file:
                     self._typing[self._image.layout[found.file]] = None
 
-    def _miss(self, module: _Module, target: str, imported: Import) -> None:
-        """Notes a module that the repository has and the image lacks, unless its absence is provided for."""
-        if (
-            imported.optional
-            or target in self._missing
-            or target.partition(".")[0] in sys.stdlib_module_names
-        ):
-            return
+    def _lost(self, module: _Module, target: str, imported: Import, *, certain: bool = True) -> list[Found]:
+        """An import that leads nowhere: it reaches the files of the image whose path ends like its name.
+
+        A build may have moved them, or the roots may be others than we think. A single word that may fail
+        or was guessed is too little to go by. ``certain``: a module is meant, and no other kind of name.
+        """
+        above = target.rpartition(".")[0]
+        if not target.strip(".") or target.partition(".")[0] in sys.stdlib_module_names:
+            return []
+        if above in self._missing or above in self._unresolved:
+            return []
+        found = [] if imported.optional and "." not in target else self._image.ending_like(target)
+        files = [each.file for each in found if each.file]
+        for file in files:
+            self._reach(target, file, module.path)
+        if files:
+            self._strays[target] = tuple(self._image.layout[file] for file in files)
+        elif not imported.optional and target not in self._missing:
+            self._miss(module, target, certain=certain)
+        return found
+
+    def _miss(self, module: _Module, target: str, *, certain: bool) -> None:
+        """Notes a module that the repository has and the image lacks, where it should be or anywhere."""
         found = self._wider.find(target)
         path = self._completed.repository_path(found.file) if found and found.file else None
-        if path is not None:
-            self._missing[target] = Missing(target, path, Chains(self._importers)[module.path])
+        chain = Chains(self._importers)[module.path]
+        if path is not None and certain:
+            self._missing[target] = Missing(target, path, chain)
+        elif (above := self._completed.at_the_top(target)) is not None:
+            self._unresolved[target] = Missing(target, above, chain)

@@ -36,6 +36,12 @@ class Found:
     file: str | None
     places: tuple[str, ...]
 
+    @property
+    def root(self) -> str:
+        """The folder of ``sys.path`` in which it was found."""
+        base = _stem(self.file) if self.file else self.places[0]
+        return base.removesuffix(f"/{self.name.replace('.', '/')}") or "/"
+
 
 class Finder:
     """Finds modules in ``roots``, the folders of ``sys.path`` in their order.
@@ -85,9 +91,22 @@ class Image:
     def __init__(self, layout: Mapping[str, str]) -> None:
         self.layout = layout
         self._folders = folders_of(layout)
+        self._by_stem: dict[str, list[str]] = {}
+        for path in layout:
+            if path.endswith(".py"):
+                self._by_stem.setdefault(_stem(path).rpartition("/")[2], []).append(path)
 
     def is_file(self, path: str) -> bool:
         return path in self.layout
+
+    def ending_like(self, module: str) -> list[Found]:
+        """The files whose path ends like the name of a module, wherever they lie, as that module."""
+        end = f"/{module.replace('.', '/')}"
+        candidates = self._by_stem.get(module.rpartition(".")[2], ())
+        paths = (path for path in candidates if _stem(path).endswith(end))
+        return [
+            Found(module, path, (_stem(path),) if path.endswith(f"/{PACKAGE_FILE}") else ()) for path in paths
+        ]
 
     def is_folder(self, path: str) -> bool:
         return path in self._folders
@@ -102,6 +121,11 @@ class Image:
                     parts.pop()
                 if parts and (deep or len(parts) == 1):
                     yield ".".join(parts)
+
+
+def _stem(path: str) -> str:
+    """A file as a module: without its ending, a package as its folder."""
+    return path.removesuffix(".py").removesuffix("/__init__")
 
 
 class Completed:
@@ -132,6 +156,12 @@ class Completed:
         folder, _, name = path.rpartition("/")
         places = (join(source, name) for source in self._standing_for(folder or "/"))
         return next((place.removeprefix("/") for place in places if place in self._files), None)
+
+    def at_the_top(self, module: str) -> str | None:
+        """The file of a module below the root of the repository, or below its ``src``; None: no such."""
+        base = module.replace(".", "/")
+        places = (f"{above}{base}{end}" for above in ("", "src/") for end in (".py", f"/{PACKAGE_FILE}"))
+        return next((place for place in places if f"/{place}" in self._files), None)
 
     def _standing_for(self, folder: str) -> dict[str, None]:
         """The folders of the repository (absolute, from its root ``/``) that belong at ``folder``."""

@@ -149,7 +149,7 @@ def select(
     because = dict(files.because)
     unused: list[str] = []
     elsewhere: Because = {}
-    anything = closed is not None and bool(closed.computed or closure_findings.doubts(rules, closed))
+    anything = closed is not None and closure_findings.anything(rules, closed)
     if closed is not None and not anything and closed.reached:
         idle = files.sources - closed.reached.keys() - files.kept
         unused = [path for path in sorted(idle) if path in because]
@@ -172,7 +172,7 @@ def select(
         unused=tuple(unused),
         elsewhere=elsewhere,
         entries=files.entries,
-        findings=(*files.findings, *closure_findings.findings(rules, closed)),
+        findings=(*files.findings, *closure_findings.findings(rules, closed, files.roots, files.layout)),
         remarks=(*files.remarks, *closure_findings.remarks(rules, closed)),
     )
 
