@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TextIO
 
 from shared.deployment import evidence, gate, questions
-from shared.deployment.building import LOAD_SECONDS, Builder, process, work_tree
+from shared.deployment.building import LOAD_SECONDS, Builder, loaded_list, process, work_tree
 from shared.deployment.building import utc_now as utc_now
 from shared.deployment.calling import Deadline, gather
 from shared.deployment.child_process import pool
@@ -24,6 +24,7 @@ from shared.deployment.errors import (
 from shared.deployment.facts import Evidence, Live, LiveSource, Target, Unknown
 from shared.deployment.inventory import Known, undeclared
 from shared.deployment.keys import ServiceSettings
+from shared.deployment.relevance import loaded_list as loaded_files
 from shared.deployment.relevance.selection import Selection
 from shared.deployment.report import DriftReport, unknown_report
 from shared.deployment.settings import Settings, load
@@ -232,20 +233,44 @@ def trace(
     ``SourceError`` where git does not answer.
     """
     settings = settings or load()
-    service = settings.service(name)
-    beside = settings.file.parent if service.mirrored else settings.beside(service.repository)
-    root = work_tree(beside)
-    if root is None:
-        raise DriftConfigError(f"{beside} is in no git repository: there is nothing to hold a run against")
+    root, service = _here(name, settings)
     traced = run(command, root, settings.environ, cwd=cwd, seconds=seconds, out=out)
-    here = {"repository": str(root), "history": "checkout", "target_ref": "HEAD"}
-    service = service.model_copy(update=here)
     build = Builder(settings)
     build.load([service])
     plan = build.plan(name, service, Deadline(service.deadline))
     commit = plan.repository.target().commit
     asked = (plan.workload.rules, commit, traced.files)
     return traced, plan.repository.ask(questions.held_against, *asked)
+
+
+def _here(name: str, settings: Settings) -> tuple[Path, ServiceSettings]:
+    """The work tree of the service ``name``, and the service as it is at HEAD there."""
+    service = settings.service(name)
+    beside = settings.file.parent if service.mirrored else settings.beside(service.repository)
+    root = work_tree(beside)
+    if root is None:
+        raise DriftConfigError(f"{beside} is in no git repository: there is nothing to hold a run against")
+    here = {"repository": str(root), "history": "checkout", "target_ref": "HEAD"}
+    return root, service.model_copy(update=here)
+
+
+def keep_loaded(name: str, paths: Collection[str], *, settings: Settings | None = None) -> Path:
+    """Adds ``paths`` to what the work tree keeps as loaded for the service ``name``; the file that keeps it.
+
+    Raises ``DriftConfigError`` where there is no repository, or where the file cannot be read or written.
+    """
+    settings = settings or load()
+    root, service = _here(name, settings)
+    file = root / loaded_list(settings, service)
+    try:
+        kept = loaded_files.read(file.read_bytes()) if file.exists() else {}
+        text = loaded_files.text({**kept, name: [*kept.get(name, ()), *paths]})
+        beside = file.with_name(f".{file.name}.new")
+        beside.write_bytes(text.encode())
+        beside.replace(file)
+    except (OSError, ValueError) as error:
+        raise DriftConfigError(f"{file}: {error}") from error
+    return file
 
 
 def report_on(name: str | None, *, settings: Settings | None) -> DriftReport:

@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Collection, Hashable
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache, partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from shared.deployment import gate, telemetry
@@ -19,6 +20,7 @@ from shared.deployment.child_process import pool
 from shared.deployment.errors import SourceError
 from shared.deployment.facts import Carrier, Live, LiveSource, Witness
 from shared.deployment.keys import EvidenceSource, ServiceSettings, is_address
+from shared.deployment.relevance import loaded_list as loaded_files
 from shared.deployment.remembering import Borrowed, Kept
 from shared.deployment.repositories import Elsewhere, Place, Repository
 from shared.deployment.settings import FILE_NAME, Settings, registry_logins
@@ -82,7 +84,7 @@ class Builder:
         workload = gate.Workload(
             service=name,
             kind=service.kind,
-            rules=self._settings.rules(name),
+            rules=replace(self._settings.rules(name), loaded=(loaded_list(self._settings, service), name)),
             policy=service.policy,
             required_env=service.required_env,
             pins=service.pins,
@@ -192,6 +194,11 @@ class Builder:
             cache_ttl=service.cache_ttl,
             fresh=self._fresh,
         )
+
+
+def loaded_list(settings: Settings, service: ServiceSettings) -> str:
+    """Where the service's repository keeps what a run has loaded: beside its ``drift.toml``."""
+    return str(PurePosixPath(_config_path(settings, service)).with_name(loaded_files.FILE_NAME))
 
 
 def _config_path(settings: Settings, service: ServiceSettings) -> str:

@@ -184,7 +184,7 @@ REASONS: dict[str, Meaning] = {
     "closure-incomplete": Meaning(
         "warn",
         "the running worker has loaded a file that did not count by what is declared, so that what counts is "
-        "incomplete; it counts in this check",
+        "incomplete (it counts in this check), or `drift.loaded.json` cannot be read",
         "keep what `deployment-drift trace SERVICE --write -- COMMAND` finds, or name it in `entrypoint`",
     ),
     "undeclared-service": Meaning(

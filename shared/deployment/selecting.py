@@ -16,6 +16,7 @@ from shared.deployment.relevance.config_names import ENDINGS, names_of
 from shared.deployment.relevance.import_facts import ImportFacts
 from shared.deployment.relevance.imports import facts_of
 from shared.deployment.relevance.literals import literals_of, words_of
+from shared.deployment.relevance.loaded_list import with_loaded
 from shared.deployment.relevance.rules import Rules
 from shared.deployment.relevance.selection import LINK, SUBMODULE, Files, Selection, Tree
 from shared.deployment.relevance.syntax import meaning
@@ -175,6 +176,10 @@ class Relevance:
             self._absent |= set(missing) - self._contents.keys()
 
     def _keep(self, rules: Rules, commit: str, selected: Selection) -> None:
+        if rules.loaded is not None and rules.loaded[0] in self._listings[commit]:
+            blob = self._blob(commit, rules.loaded[0])
+            self._fetch([blob])
+            selected = with_loaded(rules, selected, self._listings[commit], self._contents.get(blob))
         self._memory.selections.put((rules, commit), selected)
         self._selections[rules, commit] = selected
 

@@ -27,7 +27,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command = commands.add_parser(
         "trace",
         help="run the worker's command and name the files that it loads and that do not count",
-        usage="deployment-drift trace [--for DURATION] SERVICE -- COMMAND ...",
+        usage="deployment-drift trace [--for DURATION] [--write] SERVICE -- COMMAND ...",
         description="Run the worker's COMMAND and tell which files of the repository it and the Pythons that "
         "it starts load and open, and which of them do not count for SERVICE at HEAD. It runs until it ends, "
         "until Ctrl-C, or for the time given; its output goes to stderr. Exit code: 0 all of them count; 1 "
@@ -41,6 +41,11 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         metavar="DURATION",
         dest="seconds",
         help="end the command after so long, for one that serves (90, 90s, 10m, 2h)",
+    )
+    command.add_argument(
+        "--write",
+        action="store_true",
+        help="keep what does not count in drift.loaded.json, which counts once it is committed",
     )
     command.add_argument("command", nargs="+", metavar="COMMAND", help="what starts the worker, after --")
     command.set_defaults(run=_trace)
@@ -64,6 +69,9 @@ def _trace(arguments: argparse.Namespace) -> int:
     )
     for line in told(arguments.service, traced, loaded):
         print(line)
+    if arguments.write and loaded.missed:
+        file = assembly.keep_loaded(arguments.service, [each.path for each in loaded.missed])
+        print(f"kept in {file}; they count once it is committed", file=sys.stderr)
     for trouble in _troubles(traced):
         print(f"deployment-drift: {trouble}", file=sys.stderr)
     return MISSED if loaded.missed else UNKNOWN if any(_troubles(traced)) else OK

@@ -14,6 +14,7 @@ from shared.deployment.calling import Deadline
 from shared.deployment.facts import Content, Live, LiveRevision, LiveSource
 from shared.deployment.fingerprint import SECRETS
 from shared.deployment.gate import Plan
+from shared.deployment.relevance import loaded_list
 from shared.deployment.verdict import Reason, Verdict
 
 FILE = "predictions/worker/worker.py"
@@ -222,6 +223,21 @@ class TestWhatTheProcessHasLoaded:
         world.change("shared/odds.py")
         verdict = judged(world, files_of(world, world.first), loaded=frozenset({"shared/odds.py"}))
         assert (verdict.report.commits_behind, "closure-incomplete" in codes(verdict)) == (1, True)
+
+
+def test_each_end_keeps_its_own_list_of_what_a_run_has_loaded(world: World) -> None:
+    """It is read out of the commit, as what is acknowledged is; by a check, too."""
+    world.toml = IMAGE_TOML
+    image = {"Dockerfile": STARTED, FILE: "load()\n", "shared/odds.py": "O = 1\n"}
+    world.cloud.deploy(WORKER, commit=world.history.commit(image))
+    world.history.commit({"shared/odds.py": "O = 2\n"})
+    assert world.verdict().report.commits_behind == 0
+    kept = {"drift.loaded.json": loaded_list.text({WORKER: ["shared/odds.py"]})}
+    world.history.commit(kept)
+    assert world.verdict().report.commits_behind == 1
+    world.history.commit({"drift.loaded.json": "no list"})
+    verdict = world.verdict()
+    assert (verdict.report.commits_behind, "closure-incomplete" in codes(verdict)) == (0, True)
 
 
 class TestWhatChangedSinceTheStart:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from support.traced import Project
 from shared.deployment import assembly
 from shared.deployment.errors import DriftConfigError
 from shared.deployment.settings import load
+from shared.deployment.testing import HistoryBuilder
 from shared.deployment.testing.history import Content, File
 
 DOCKERFILE = """\
@@ -91,7 +93,10 @@ def test_outside_of_a_repository_there_is_nothing_to_hold_a_run_against(tmp_path
 class TestTheCommandLine:
     def run(self, project: Project, *words: str) -> subprocess.CompletedProcess[str]:
         project.commit()
-        argv = [PROGRAM, "trace", *words]
+        return self.spawn(project, "trace", *words)
+
+    def spawn(self, project: Project, *words: str) -> subprocess.CompletedProcess[str]:
+        argv = [PROGRAM, *words]
         return subprocess.run(argv, cwd=project.folder, capture_output=True, text=True, check=False)
 
     def test_what_is_missed_is_named_and_fails(self, project: Project) -> None:
@@ -130,6 +135,32 @@ class TestTheCommandLine:
     )
     def test_usage(self, words: tuple[str, ...], project: Project) -> None:
         assert self.run(project, *words).returncode == 2
+
+    def test_what_is_kept_counts_once_it_is_committed(self, project: Project) -> None:
+        """Of each commit what its own tree keeps: before that, the run finds it again."""
+        words = ("trace", "--write", "worker", "--", sys.executable, "-m", "app.main")
+        project.commit()
+        for _ in range(2):
+            done = self.spawn(project, *words)
+            assert done.returncode == 1
+        kept = (project.folder / "drift.loaded.json").read_text()
+        assert json.loads(kept) == {
+            "schema_version": 1,
+            "services": {"worker": ["app/plugin.py", "elsewhere.txt"]},
+        }
+        history = HistoryBuilder(project.folder)
+        history.commit({"drift.loaded.json": kept})
+        history.check_out("main")
+        done = self.spawn(project, *words)
+        assert (done.returncode, ": reached 7, loaded 6, missed 0" in done.stdout) == (0, True)
+        assert "plugin.py ← a run has loaded it" in self.spawn(project, "files", "worker").stdout
+
+    def test_a_list_that_cannot_be_read_is_not_written_over(self, project: Project) -> None:
+        project.commit()
+        (project.folder / "drift.loaded.json").write_text("mine")
+        done = self.spawn(project, "trace", "--write", "worker", "--", sys.executable, "-m", "app.main")
+        assert (done.returncode, "it is no JSON" in done.stderr) == (2, True)
+        assert (project.folder / "drift.loaded.json").read_text() == "mine"
 
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
     def test_one_that_serves_is_ended_and_what_it_loaded_counts(self, number: int, project: Project) -> None:

@@ -22,6 +22,8 @@ class Rules:
     ``made_from``: for places among ``generated`` the paths that they are made from. ``build_contexts``: the
     folder of each named build context, or ``docker-image://…``. ``base``: the rules of the image that this
     one is built upon; None: it is nobody's here. ``images``: the services whose images a FROM may name.
+    ``loaded`` is where the repository keeps the list of files that a run has loaded, and the service's name
+    in it; None: nowhere.
     """
 
     paths: tuple[str, ...] | None = None
@@ -37,6 +39,7 @@ class Rules:
     upload: Upload = "auto"
     base: Rules | None = None
     images: tuple[str, ...] = ()
+    loaded: tuple[str, str] | None = None
 
     @property
     def by_patterns_alone(self) -> bool:

@@ -33,8 +33,9 @@ class Selection:
     ``because``: each relevant path with its reasons, the nearest first; empty where patterns alone
     decide (``Rules.by_patterns_alone``). ``nothing``: why this tree selects nothing that can be
     trusted, None where it does. ``idle``: patterns of ``paths`` that match nothing here. ``unused``:
-    ``.py`` files that the image copies and the closure never imports. ``elsewhere``: data of the image that
-    only such files name, each with them. ``entries``: where the worker starts. ``inputs``: relevant paths
+    ``.py`` files that the image copies and the closure never imports. ``loaded``: files that a run has
+    loaded, as the repository keeps them: they count, wherever they lie. ``elsewhere``: data of the image that
+    only unused files name, each with them. ``entries``: where the worker starts. ``inputs``: relevant paths
     that are not known to be in the image itself (its Dockerfile, what only an earlier stage copies).
     ``findings`` are for the policy to judge, ``remarks`` for people who ask.
     """
@@ -44,6 +45,7 @@ class Selection:
     nothing: str | None = None
     idle: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
+    loaded: frozenset[str] = frozenset()
     elsewhere: Because = field(default_factory=dict)
     entries: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
@@ -194,9 +196,17 @@ class Union:
 
     def relevant(self, path: str) -> bool:
         """Whether the path counts."""
+        if self._proven(path):
+            return True
         if self.rules.by_patterns_alone:
-            return self._patterns.relevant(path) or path in self.loaded
-        return path in self.loaded or any(path in end.because for end in self.ends)
+            return self._patterns.relevant(path)
+        return any(path in end.because for end in self.ends)
+
+    def _proven(self, path: str) -> str | None:
+        """How it is known that the path is loaded, whatever the rules select; None where it is not."""
+        if path in self.loaded:
+            return "the running worker has loaded it"
+        return "a run has loaded it" if any(path in end.loaded for end in self.ends) else None
 
     def in_image(self, path: str) -> bool:
         """Whether a relevant path is in the image, as far as anything says so, and not only in its making."""
@@ -208,11 +218,11 @@ class Union:
 
     def because(self, path: str) -> tuple[str, ...]:
         """Why the path counts; empty where it does not."""
-        if path in self.loaded:
-            return ("the running worker has loaded it",)
-        if self.rules.by_patterns_alone:
-            return (_pattern(self._patterns, path),) if self.relevant(path) else ()
-        return next((end.because[path] for end in self.ends if path in end.because), ())
+        proven = self._proven(path)
+        if self.rules.by_patterns_alone and self._patterns.relevant(path):
+            return (_pattern(self._patterns, path),)
+        selected = next((end.because[path] for end in self.ends if path in end.because), ())
+        return selected or ((proven,) if proven else ())
 
     @property
     def nothing(self) -> str | None:
