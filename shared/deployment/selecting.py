@@ -65,7 +65,8 @@ class Relevance:
             if known is not None:
                 self._selections[rules, commit] = known
             elif rules.by_patterns_alone:
-                self._keep(rules, commit, selection.by_patterns(rules, self._listings[commit]))
+                self._fetch(self._blob(commit, path) for path in self._deciding(rules, commit))
+                self._keep(rules, commit, selection.by_patterns(rules, self._tree(commit)))
             else:
                 todo.append((rules, commit))
         self._select(todo)

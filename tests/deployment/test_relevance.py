@@ -301,3 +301,15 @@ def test_what_is_not_looked_at_is_said(image: World) -> None:
     assert codes(image.verdict()) == ["behind-within-limit", "copy-not-in-git"]
     image.toml += 'build_contexts = {common = "shared"}\nbase = "base/Dockerfile"\n'
     assert codes(image.verdict()) == ["behind-within-limit"]
+
+
+def test_what_a_link_of_a_declared_folder_leads_to_counts(world: World) -> None:
+    """By `paths` alone: the build follows the link, so a change behind it is drift."""
+    world.toml = TOML.split("dockerfile")[0] + 'paths = ["/worker/"]\n'
+    linked = world.history.commit(
+        {"worker/main.py": "", "lib/odds.py": "A = 1\n", "worker/common": File("../lib", "120000")}
+    )
+    world.cloud.deploy(WORKER, commit=linked)
+    world.history.commit({"lib/odds.py": "A = 2\n"})
+    report = world.verdict().report
+    assert because(report) == {"lib/odds.py": ("link worker/common",)}

@@ -556,10 +556,11 @@ class TestAFunctionWithoutAnImage:
 
 
 class TestWhichTextsDecide:
-    def test_patterns_alone_need_none(self) -> None:
-        """Not even links."""
+    def test_patterns_alone_need_links(self) -> None:
+        """What they lead to may be relevant; where everything is, they need none."""
         files = tree_of(changed(link=Link("worker"))).files
-        assert deciding(Rules(paths=("/worker/",)), files) == set()
+        assert deciding(Rules(paths=("/worker/",)), files) == {"link"}
+        assert deciding(Rules(), files) == set()
 
     def test_an_image_needs_its_dockerfile_and_ignore_files(self) -> None:
         """Those that exist, and every link."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import ClassVar
 
 import pytest
+from relevance.test_selection import Link, selected, tree_of
 
-from shared.deployment.facts import Finding
+from shared.deployment.facts import Entry, Finding
 from shared.deployment.relevance.patterns import PathRules
 from shared.deployment.relevance.rules import Rules
-from shared.deployment.relevance.selection import Selection, Union, by_patterns
+from shared.deployment.relevance.selection import Selection, Tree, Union, by_patterns, deciding
 
 IMAGE = Rules(dockerfile="Dockerfile")
 FILES = ("Dockerfile", "worker/main.py", "shared/odds.py", "docs/readme.md")
@@ -36,7 +38,7 @@ class TestPatternsAlone:
         self, rules: Rules, nothing: str | None, idle: tuple[str, ...]
     ) -> None:
         """A gate that watches a folder which does not exist would be silent for ever."""
-        assert by_patterns(rules, FILES) == Selection(nothing=nothing, idle=idle)
+        assert by_patterns(rules, tree_of(dict.fromkeys(FILES, ""))) == Selection(nothing=nothing, idle=idle)
 
     def test_the_pattern_that_decides_is_the_reason(self) -> None:
         """The last one that matches; what lies in a folder that matched has that folder's, as git says."""
@@ -61,6 +63,56 @@ class TestPatternsAlone:
         assert union.because("worker/gone.py") == ("paths: /worker/",)
         assert union.because("worker/a.txt") == ()
         assert Union(Rules(), (Selection(),)).because("any") == ("everything is relevant",)
+
+    LINKED: ClassVar[dict[str, str | None]] = {
+        "worker/main.py": "",
+        "worker/common": Link("../lib"),
+        "lib/odds.py": "",
+        "lib/deep": Link("../far/a.txt"),
+        "far/a.txt": "",
+        "docs/lib": Link("../lib"),
+        "other/x": "",
+    }
+
+    @pytest.mark.parametrize(
+        ("paths", "beyond"),
+        [
+            (("/worker/",), {"worker/common", "lib/odds.py", "lib/deep", "far/a.txt"}),
+            (("/worker/common/*.py",), {"worker/common", "lib/odds.py"}),
+            (("/worker/main.py",), set()),
+            (("/lib/",), {"lib/deep", "far/a.txt"}),
+            (("/other/", "/docs/lib"), {"docs/lib", "lib/odds.py", "lib/deep", "far/a.txt"}),
+        ],
+    )
+    def test_what_a_relevant_link_leads_to_is_relevant(
+        self, paths: tuple[str, ...], beyond: set[str]
+    ) -> None:
+        """And the links on the way; in the image it lies elsewhere."""
+        rules, tree = Rules(paths=paths), tree_of(self.LINKED)
+        assert deciding(rules, tree.files) == {"worker/common", "lib/deep", "docs/lib"}
+        union = Union(rules, (by_patterns(rules, tree),))
+        assert union.ends[0].because.keys() == beyond
+        assert all(map(union.relevant, beyond))
+        assert not union.in_image("far/a.txt")
+        assert all(union.because(path) for path in beyond)
+        with_image = Rules(paths=paths, dockerfile="Dockerfile")
+        files = {**self.LINKED, "Dockerfile": "FROM python\n"}
+        assert beyond <= selected(with_image, files).because.keys()
+
+    def test_ignore_wins_over_a_link(self) -> None:
+        rules = Rules(paths=("/worker/",), ignore=("/lib/",))
+        assert by_patterns(rules, tree_of(self.LINKED)).because.keys() == {"worker/common", "far/a.txt"}
+
+    def test_a_submodule_is_a_folder(self) -> None:
+        """To git, which holds no more of it than which commit it is; a file of the same pattern is none."""
+        files = tree_of({"vendor/lib": "", "a/vendor": ""})
+        tree = Tree({**files.files, "vendor/lib": Entry("160000", "f" * 40)}, files.text)
+        chosen, left_out = Rules(paths=("/vendor/lib/", "/a/vendor/")), Rules(ignore=("/vendor/lib/",))
+        assert by_patterns(chosen, tree).idle == ("/a/vendor/",)
+        for rules, counts in ((chosen, True), (left_out, False)):
+            union = Union(rules, (by_patterns(rules, tree), Selection()))
+            assert union.relevant("vendor/lib") is counts
+            assert bool(union.because("vendor/lib")) is counts
 
 
 def idle(pattern: str) -> Finding:

@@ -13,12 +13,12 @@ from shared.deployment.relevance.dockerfile import Beside, Image, read_image
 from shared.deployment.relevance.dockerfile_stages import IMAGES
 from shared.deployment.relevance.patterns import PathRules, path_rules
 from shared.deployment.relevance.rules import IMAGE_CONTEXT, Rules
-from shared.deployment.relevance.tree import SUBMODULE, Tree
+from shared.deployment.relevance.tree import Tree
 
 
 def image_of(rules: Rules, tree: Tree, targets: Mapping[str, str]) -> Image | None:
     """The image of a Dockerfile, on top of that of its base where that is declared; None: no Dockerfile."""
-    modules = {path for path, entry in tree.files.items() if entry.mode == SUBMODULE}
+    modules = tree.modules
     folders = modules | {path for path in targets if _is_folder(path, targets, tree.files)}
     doubt, sent = None, upload.Upload((), lambda path: False)
     try:

@@ -1,9 +1,9 @@
-"""Symbolic links inside an image: which file a path stands for in the end."""
+"""Symbolic links of a tree or an image: which file a path stands for in the end."""
 
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 #: A chain of more links than Linux follows is a loop.
 _LONGEST_CHAIN = 40
@@ -28,6 +28,49 @@ def below(
         for path in layout:
             if path.startswith(folder) and path not in targets:
                 yield link + path[len(folder) - 1 :], path, passed
+
+
+def resolved(
+    layout: Mapping[str, str], targets: Mapping[str, str]
+) -> tuple[dict[str, str], dict[str, tuple[str, ...]]]:
+    """``layout`` with its links followed, and for each path behind links the links as repository paths."""
+    placed = {at: path for at, path in layout.items() if path not in targets}
+    of_image = {at: targets[path] for at, path in layout.items() if path in targets}
+    passed: dict[str, tuple[str, ...]] = {}
+    for at, real, passing in below(of_image, layout):
+        placed.setdefault(at, layout[real])
+        passed[at] = tuple(layout[link] for link in passing)
+    return placed, passed
+
+
+def counted(
+    files: Iterable[str], targets: Mapping[str, str], relevant: Callable[[str], bool]
+) -> dict[str, tuple[str, ...]]:
+    """The paths that count because of links, each with its reason.
+
+    What a relevant link leads to, the links on the way, and what a relevant path through a link stands for.
+    ``files`` are all paths of the tree, ``targets`` the links among them with what they point to.
+    """
+    because: dict[str, tuple[str, ...]] = {}
+    placed, passed = resolved({f"/{path}": path for path in files}, targets) if targets else ({}, {})
+    chosen = _leading_on({link for link in targets if relevant(link)}, targets)
+    for at, passing in passed.items():
+        if relevant(at[1:]) or not chosen.isdisjoint(passing):
+            for path in (placed[at], *passing):
+                because.setdefault(path, (f"link {passing[0]}",))
+    return because
+
+
+def _leading_on(chosen: set[str], targets: Mapping[str, str]) -> set[str]:
+    """``chosen`` and the links in the folders that they lead to, and so on."""
+    ways = {f"/{link}": target for link, target in targets.items()}
+    todo = list(chosen)
+    while todo:
+        end, _ = _follow(f"/{todo.pop()}", ways)
+        inside = {link for link in targets if end is not None and f"/{link}".startswith(f"{end}/")}
+        todo += inside - chosen
+        chosen |= inside
+    return chosen
 
 
 def _follow(path: str, targets: Mapping[str, str]) -> tuple[str | None, tuple[str, ...]]:

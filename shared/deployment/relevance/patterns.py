@@ -26,29 +26,39 @@ class PathRules:
         self._ignored = GitIgnore(ignore)
         self.relevant = lru_cache(_REMEMBERED)(self._relevant)
 
-    def _relevant(self, path: str) -> bool:
-        wanted = self._wanted is None or self._wanted.matches(path)
-        return wanted and not self._ignored.matches(path)
+    def _relevant(self, path: str, is_folder: bool = False) -> bool:
+        """Whether ``path`` counts; a submodule is a folder to git, though it has no files."""
+        wanted = self._wanted is None or self._wanted.matches(path, is_folder=is_folder)
+        return wanted and not self._ignored.matches(path, is_folder=is_folder)
 
-    def matching(self, path: str) -> str | None:
+    def matching(self, path: str, is_folder: bool = False) -> str | None:
         """The pattern of ``paths`` that decides on ``path``; None where none does."""
-        decides = self._wanted.deciding(path) if self._wanted is not None else None
+        decides = self._wanted.deciding(path, is_folder=is_folder) if self._wanted is not None else None
         return None if decides is None or self.paths is None else self.paths[max(decides, ~decides)]
 
     def selects(self, files: Iterable[str]) -> bool:
         """Whether any of ``files`` is relevant."""
         return any(map(self.relevant, files))
 
-    def idle(self, files: Collection[str]) -> tuple[str, ...]:
-        """The patterns of ``paths`` that match none of ``files``: a folder moved or misspelt."""
+    def idle(self, files: Collection[str], folders: Collection[str] = ()) -> tuple[str, ...]:
+        """The patterns of ``paths`` that match none of ``files``: a folder moved or misspelt.
+
+        ``folders`` are those of ``files`` that are folders to git.
+        """
         patterns = [pattern for pattern in self.paths or () if _selecting(pattern)]
-        return tuple(pattern for pattern in patterns if not any(map(GitIgnore([pattern]).matches, files)))
+        return tuple(
+            pattern for pattern in patterns if not _matches_any(GitIgnore([pattern]), files, folders)
+        )
 
 
 @lru_cache(256)
 def path_rules(paths: tuple[str, ...] | None, ignore: tuple[str, ...] = ()) -> PathRules:
     """The rules, made once: what they remember of a path serves every commit and every check."""
     return PathRules(paths, ignore)
+
+
+def _matches_any(pattern: GitIgnore, files: Collection[str], folders: Collection[str]) -> bool:
+    return any(map(pattern.matches, files)) or any(pattern.matches(path, is_folder=True) for path in folders)
 
 
 def _selecting(pattern: str) -> bool:

@@ -30,17 +30,19 @@ Because = Mapping[str, tuple[str, ...]]
 class Selection:
     """What is relevant of one tree.
 
-    ``because``: each relevant path with its reasons, the nearest first; empty where patterns alone
-    decide (``Rules.by_patterns_alone``). ``nothing``: why this tree selects nothing that can be
-    trusted, None where it does. ``idle``: patterns of ``paths`` that match nothing here. ``unused``:
-    ``.py`` files that the image copies and the closure never imports. ``loaded``: files that a run has
-    loaded, as the repository keeps them: they count, wherever they lie. ``elsewhere``: data of the image that
-    only unused files name, each with them. ``entries``: where the worker starts. ``inputs``: relevant paths
-    that are not known to be in the image itself (its Dockerfile, what only an earlier stage copies).
-    ``findings`` are for the policy to judge, ``remarks`` for people who ask.
+    ``because``: each relevant path with its reasons, the nearest first; where patterns alone decide
+    (``Rules.by_patterns_alone``) only what they do not match themselves. ``modules``: the submodules then.
+    ``nothing``: why this tree selects nothing that can be trusted, None where it does. ``idle``: patterns
+    of ``paths`` that match nothing here. ``unused``: ``.py`` files that the image copies and the closure
+    never imports. ``loaded``: files that a run has loaded, as the repository keeps them: they count, wherever
+    they lie. ``elsewhere``: data of the image that only unused files name, each with them. ``entries``:
+    where the worker starts. ``inputs``: relevant paths that are not known to be in the image itself (its
+    Dockerfile, what only an earlier stage copies). ``findings`` are for the policy to judge, ``remarks``
+    for people who ask.
     """
 
     because: Because = field(default_factory=dict)
+    modules: frozenset[str] = frozenset()
     inputs: frozenset[str] = frozenset()
     nothing: str | None = None
     idle: tuple[str, ...] = ()
@@ -101,9 +103,9 @@ class Files:
 
 def deciding(rules: Rules, files: Mapping[str, Entry]) -> set[str]:
     """The paths whose texts ``image_of`` is sure to need: Dockerfiles, ignore files, links."""
-    if rules.by_patterns_alone:
-        return set()
     wanted = {path for path, entry in files.items() if entry.mode == LINK}
+    if rules.by_patterns_alone:
+        return wanted if rules.paths is not None else set()
     image: Rules | None = rules
     while image is not None and image.dockerfile is not None:
         ignore_files = (f"{image.dockerfile}.dockerignore", posixpath.join(image.context, ".dockerignore"))
@@ -114,7 +116,7 @@ def deciding(rules: Rules, files: Mapping[str, Entry]) -> set[str]:
 
 def image_of(rules: Rules, tree: Tree) -> Files:
     """The files that may matter, and where the worker starts."""
-    targets = {path: tree.text(path) or "" for path, entry in tree.files.items() if entry.mode == LINK}
+    targets = _targets(tree)
     if rules.dockerfile is None:
         return _without_dockerfile(rules, tree, targets)
     image = build.image_of(rules, tree, targets)
@@ -124,7 +126,7 @@ def image_of(rules: Rules, tree: Tree) -> Files:
         context = {
             path: (f"the whole build context: {why}",) for path in tree.files if path.startswith(inside)
         }
-        because = context | dict(_declared(rules, tree.files))
+        because = context | dict(_declared(rules, tree, targets))
         return Files(because=because, inputs=frozenset(because), nothing=why)
     return _with_dockerfile(rules, tree, targets, image)
 
@@ -194,13 +196,14 @@ class Union:
     def _patterns(self) -> PathRules:
         return path_rules(self.rules.paths, self.rules.ignore)
 
+    def _matches(self, path: str) -> bool:
+        return self._patterns.relevant(path, any(path in end.modules for end in self.ends))
+
     def relevant(self, path: str) -> bool:
         """Whether the path counts."""
-        if self._proven(path):
+        if self._proven(path) or any(path in end.because for end in self.ends):
             return True
-        if self.rules.by_patterns_alone:
-            return self._patterns.relevant(path)
-        return any(path in end.because for end in self.ends)
+        return self.rules.by_patterns_alone and self._matches(path)
 
     def _proven(self, path: str) -> str | None:
         """How it is known that the path is loaded, whatever the rules select; None where it is not."""
@@ -213,13 +216,13 @@ class Union:
         if path in self.loaded:
             return True
         if self.rules.by_patterns_alone:
-            return self._patterns.relevant(path) and path not in self.rules.build_files
+            return self._matches(path) and path not in self.rules.build_files
         return any(path in end.because and path not in end.inputs for end in self.ends)
 
     def because(self, path: str) -> tuple[str, ...]:
         """Why the path counts; empty where it does not."""
         proven = self._proven(path)
-        if self.rules.by_patterns_alone and self._patterns.relevant(path):
+        if self.rules.by_patterns_alone and self._matches(path):
             return (_pattern(self._patterns, path),)
         selected = next((end.because[path] for end in self.ends if path in end.because), ())
         return selected or ((proven,) if proven else ())
@@ -244,22 +247,29 @@ def _idle(message: str, pattern: str) -> Finding:
     return Finding(code="path-matches-nothing", message=message, data={"pattern": pattern})
 
 
-def by_patterns(rules: Rules, tree: Collection[str]) -> Selection:
-    """The selection where patterns alone decide: only whether they match anything is found out."""
+def by_patterns(rules: Rules, tree: Tree) -> Selection:
+    """The selection where patterns alone decide: whether they match anything, and what links lead to."""
     patterns = path_rules(rules.paths, rules.ignore)
     declared = ", ".join(rules.paths or ()) or "everything"
-    nothing = None if patterns.selects(tree) else f"paths ({declared}) select no file"
-    return Selection(nothing=nothing, idle=patterns.idle(tree))
+    because: Because = {}
+    if rules.paths is not None:
+        found, ignored = (
+            _beyond(path_rules(rules.paths), tree, _targets(tree)),
+            path_rules(None, rules.ignore),
+        )
+        because = {path: why for path, why in found.items() if ignored.relevant(path, path in tree.modules)}
+    return Selection(
+        because=because,
+        modules=tree.modules,
+        nothing=None if because or patterns.selects(tree.files) else f"paths ({declared}) select no file",
+        idle=patterns.idle(tree.files, tree.modules),
+    )
 
 
 def _without_dockerfile(rules: Rules, tree: Tree, targets: Mapping[str, str]) -> Files:
     """A function without an image: the declared paths, and whatever of the tree its entry points import."""
-    because = dict(_declared(rules, tree.files))
-    everything = {f"/{path}": path for path in tree.files}
-    placed, passed = _resolved(everything, targets)
-    for at, passing in passed.items():
-        if any(link in because for link in passing):
-            because.setdefault(placed[at], (f"link {passing[0]}",))
+    because = dict(_declared(rules, tree, targets))
+    placed, passed = links.resolved({f"/{path}": path for path in tree.files}, targets)
     roots = [posixpath.normpath(f"/{root}") for root in rules.import_roots]
     entries = tuple(_given(entry, placed, "/") for entry in rules.entrypoint)
     if not roots:
@@ -273,14 +283,14 @@ def _without_dockerfile(rules: Rules, tree: Tree, targets: Mapping[str, str]) ->
         roots=tuple(roots),
         data=_data(rules, tree, placed),
         complete=True,
-        idle=path_rules(rules.paths).idle(tree.files),
+        idle=path_rules(rules.paths).idle(tree.files, tree.modules),
     )
 
 
 def _with_dockerfile(rules: Rules, tree: Tree, targets: Mapping[str, str], image: Image) -> Files:
     because: dict[str, tuple[str, ...]] = {path: (reason,) for path, reason in image.sources.items()}
-    because |= {path: why for path, why in _declared(rules, tree.files).items() if path not in because}
-    placed, passed = _resolved(image.layout, targets)
+    because |= {path: why for path, why in _declared(rules, tree, targets).items() if path not in because}
+    placed, passed = links.resolved(image.layout, targets)
     found = entrypoints.found(image, tree.text)
     entries, roots = tuple(entry.path for entry in found.entries), found.roots
     workdir = image.workdir
@@ -312,7 +322,7 @@ def _with_dockerfile(rules: Rules, tree: Tree, targets: Mapping[str, str], image
         variables=_variables(rules, image),
         complete=bool(unseen),
         kept=frozenset(build.sources_of_generated(rules, tree.files)),
-        idle=path_rules(rules.paths).idle(tree.files),
+        idle=path_rules(rules.paths).idle(tree.files, tree.modules),
         findings=(
             *build.not_in_git(rules, image),
             *unseen,
@@ -337,32 +347,33 @@ def _variables(rules: Rules, image: Image) -> dict[str, str]:
     return texts
 
 
-def _declared(rules: Rules, files: Collection[str]) -> Because:
+def _declared(rules: Rules, tree: Tree, targets: Mapping[str, str]) -> Because:
     """What ``paths`` and ``build_files`` select; everything where nothing at all is declared."""
     patterns = path_rules(rules.paths)
     because: dict[str, tuple[str, ...]] = {}
     if rules.paths is not None or rules.dockerfile is None:
-        because = {path: (_pattern(patterns, path),) for path in files if patterns.relevant(path)}
-    because |= build.sources_of_generated(rules, files)
-    return because | {path: ("build_files",) for path in rules.build_files if path in files}
+        because = {path: (_pattern(patterns, path),) for path in tree.files if patterns.relevant(path)}
+        because = _beyond(patterns, tree, targets) | because
+    because |= build.sources_of_generated(rules, tree.files)
+    return because | {path: ("build_files",) for path in rules.build_files if path in tree.files}
 
 
-def _pattern(patterns: PathRules, path: str) -> str:
-    matched = patterns.matching(path)
+def _beyond(patterns: PathRules, tree: Tree, targets: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """What counts by patterns though no pattern matches it as a file: submodules, and what links lead to."""
+    modules = tree.modules
+    because = {
+        path: (_pattern(patterns, path, is_folder=True),) for path in modules if patterns.relevant(path, True)
+    }
+    return because | links.counted(tree.files, targets, patterns.relevant)
+
+
+def _targets(tree: Tree) -> dict[str, str]:
+    return {path: tree.text(path) or "" for path, entry in tree.files.items() if entry.mode == LINK}
+
+
+def _pattern(patterns: PathRules, path: str, *, is_folder: bool = False) -> str:
+    matched = patterns.matching(path, is_folder)
     return "everything is relevant" if matched is None else f"paths: {matched}"
-
-
-def _resolved(
-    layout: Mapping[str, str], targets: Mapping[str, str]
-) -> tuple[dict[str, str], dict[str, tuple[str, ...]]]:
-    """``layout`` with its links followed, and for each path behind links the links as repository paths."""
-    placed = {at: path for at, path in layout.items() if path not in targets}
-    of_image = {at: targets[path] for at, path in layout.items() if path in targets}
-    passed: dict[str, tuple[str, ...]] = {}
-    for at, real, passing in links.below(of_image, layout):
-        placed.setdefault(at, layout[real])
-        passed[at] = tuple(layout[link] for link in passing)
-    return placed, passed
 
 
 def _given(entry: str, layout: Mapping[str, str], workdir: str) -> str:

@@ -17,3 +17,8 @@ class Tree:
 
     files: Mapping[str, Entry]
     text: Callable[[str], str | None]
+
+    @property
+    def modules(self) -> frozenset[str]:
+        """The submodules: a commit of another repository, of which no file is known."""
+        return frozenset(path for path, entry in self.files.items() if entry.mode == SUBMODULE)
