@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
@@ -72,10 +75,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     logs.configure(environment())
     run: Callable[[argparse.Namespace], int] = arguments.run
     try:
-        return run(arguments)
+        with _ended_by_sigterm():
+            return run(arguments)
     except (Exception, KeyboardInterrupt) as error:
         print(_sentence(error), file=sys.stderr)
         return exit_code(error)
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """SIGTERM ends the block as an error does: a date that is held is given back on the way out.
+
+    The batch stays as it is, and whoever comes next goes on with it.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def exit_code(error: BaseException) -> int:

@@ -57,6 +57,18 @@ class TestTheLease:
             with store.claim(DAY, OVER):
                 pass
 
+    def test_of_a_coordinator_that_is_told_to_end_is_given_back_while_it_works(
+        self, firestore_emulator: str, project: str, store: FirestoreStore
+    ) -> None:
+        """The thread that hands out goes down with its process; it cannot wait for a lot to be answered."""
+        with store.claim(DAY, NOW) as claim:
+            store.close()
+            with open_firestore(project, "(default)", firestore_emulator) as other, other.claim(DAY, SOON):
+                with pytest.raises(BatchRunningError, match="about to end"):
+                    claim.renew(SOON)
+                with pytest.raises(BatchRunningError), store.claim(DAY, SOON):
+                    pytest.fail("what was given back is another's now")
+
 
 def test_what_was_written_of_a_batch_that_nobody_saw_is_forgotten(store: FirestoreStore) -> None:
     """The coordinator died between the requests and the batch; the next one clears up behind it."""

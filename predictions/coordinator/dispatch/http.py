@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
+from functools import partial
 from itertools import islice
 from urllib.parse import urlsplit
 
@@ -74,16 +76,12 @@ class Http:
         """
         url = f"{self._address(batch).rstrip('/')}/predict"
         left, waiting = iter(requests), deque[tuple[_Asked, Future[list[Completion]]]]()
-        with ThreadPoolExecutor(AT_ONCE, "dispatch") as pool:
-            try:
-                while asked := tuple(islice(left, self._at_a_time)):
-                    waiting.append((asked, pool.submit(self._ask, url, batch, asked)))
-                    if len(waiting) > AT_ONCE:
-                        yield _handed(*waiting.popleft())
-                while waiting:
-                    yield _handed(*waiting.popleft())
-            finally:
-                pool.shutdown(wait=False, cancel_futures=True)
+        while asked := tuple(islice(left, self._at_a_time)):
+            waiting.append((asked, _beside(partial(self._ask, url, batch, asked))))
+            if len(waiting) == AT_ONCE:
+                yield _handed(*waiting.popleft())
+        while waiting:
+            yield _handed(*waiting.popleft())
 
     def _address(self, batch: Batch) -> str:
         """Whom ``batch`` goes to. Raises ``DispatchError`` where its one revision has no address."""
@@ -148,6 +146,20 @@ class Http:
                 response.close()
         except FOREIGN as error:
             raise translate(error, request.url.host, "predictions") from error
+
+
+def _beside(job: Callable[[], list[Completion]]) -> Future[list[Completion]]:
+    """The answer of ``job``, on a thread that nobody waits for when the process is to end."""
+    future: Future[list[Completion]] = Future()
+
+    def work() -> None:
+        try:
+            future.set_result(job())
+        except BaseException as error:  # whoever waits for the answer raises it
+            future.set_exception(error)
+
+    threading.Thread(target=work, name="dispatch", daemon=True).start()
+    return future
 
 
 def _body(response: httpx.Response, limit: int) -> bytes:

@@ -11,8 +11,8 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import date, datetime
 from itertools import islice
 from typing import Any
@@ -42,9 +42,8 @@ from predictions.coordinator.exceptions import (
 )
 from predictions.coordinator.stamp import Stamp
 from predictions.coordinator.store import rows
-from predictions.coordinator.store.firestore_claims import Lease
+from predictions.coordinator.store.firestore_claims import Claims
 from predictions.coordinator.store.firestore_parts import (
-    LOT,
     UNFINISHED,
     attempt,
     errors,
@@ -53,17 +52,13 @@ from predictions.coordinator.store.firestore_parts import (
     name_of,
     seen,
 )
+from predictions.coordinator.store.firestore_requests import counted, pages, reopen_failed, write_requests
 from predictions.worker.messages import Completion
 from predictions.worker.worker import PredictionRequest
 from shared.deployment.verdict import BreakGlass, Reason
 
-#: Documents of one read.
-_PAGE = 1000
 #: How often a write is tried that others come before, and the seconds before the next time.
 _TRIES, _PAUSE = 100, 0.02
-#: How ``RequestState`` is kept: what is open was handed out or was not.
-_OPEN = {"pending": ("open", False), "dispatched": ("open", True)}
-_COUNTED = ("dispatched", "completed", "failed")
 
 
 class FirestoreStore:
@@ -72,21 +67,20 @@ class FirestoreStore:
     def __init__(self, client: Any) -> None:
         self._client = client
         self._all = client.collection("batches")
+        self._claims = Claims(client)
+
+    def close(self) -> None:
+        """Give back the dates that are held: whoever comes next need not wait for the end of a lease."""
+        self._claims.give_back()
 
     @contextmanager
     def claim(self, game_date: date, now: datetime) -> Iterator[Claim]:
         """As ``Store.claim``; a holder that died is rid of it when its lease is over."""
-        lease = Lease(self._client, self._client.collection("claims").document(game_date.isoformat()))
-        with errors():
-            taken = lease.take(now)
-        if not taken:
-            active = next(iter(self.active(game_date)), None)
-            raise BatchRunningError(running(game_date, active), active)
-        try:
-            yield _Renewing(lease)
-        finally:
-            with errors():
-                lease.give_back()
+        with self._claims.hold(game_date, now) as claim:
+            if claim is None:
+                active = next(iter(self.active(game_date)), None)
+                raise BatchRunningError(running(game_date, active), active)
+            yield claim
 
     def create(self, batch: NewBatch, now: datetime) -> Batch:
         """As ``Store.create``: its requests are written first, and nobody sees it before all are there."""
@@ -97,7 +91,7 @@ class FirestoreStore:
             fields["created_at"] = fields["heartbeat_at"] = fields.pop("now")
             hidden = {"state": UNFINISHED, "game_date": fields["game_date"], "active": False}
             reference.create(hidden)
-            requested = self._write_requests(reference, batch.requests)
+            requested = write_requests(self._client, reference, batch.requests)
             shown = {**fields, "state": "pending", "active": True, "requested": requested, "rounds": 0}
             self._show(batch, reference, shown)
         return self._need(batch.id)
@@ -119,7 +113,7 @@ class FirestoreStore:
             self._replace_last(write, last, batch_id)
             with attempt():
                 write.commit()
-                self._reopen_failed(found.reference)
+                reopen_failed(self._client, found.reference)
                 break
         return self._need(batch_id)
 
@@ -181,7 +175,7 @@ class FirestoreStore:
                 "ending": ending.model_dump_json() if ending else None,
                 "ended_at": rows.text(now) if ended else None,
                 "heartbeat_at": rows.text(now),
-                "counts": self._count(found.reference) if ended else None,
+                "counts": counted(found.reference) if ended else None,
             }
             with attempt():
                 found.reference.update(change, option=self._unchanged(found))
@@ -257,20 +251,6 @@ class FirestoreStore:
             found = self._strays.get()
         return int(found.get("value")) if found.exists else 0
 
-    def _write_requests(self, reference: Any, requests: Iterable[PredictionRequest]) -> int:
-        below, count = reference.collection("requests"), 0
-        for lot in lots(requests):
-            write = self._client.batch()
-            names = {name_of(each.player_id): each for each in lot}
-            if len(names) < len(lot):
-                raise StateError("a player stands on the slate twice")
-            for name, each in names.items():
-                fresh = {"state": "open", "handed": False, "attempts": 0}
-                write.create(below.document(name), {**rows.request_row(each), **fresh})
-            write.commit()
-            count += len(lot)
-        return count
-
     def _show(self, batch: NewBatch, reference: Any, shown: Mapping[str, Any]) -> None:
         """All at once: the batch, the last of its date, under its key. Raises where one is in the way."""
         for _ in range(_TRIES):
@@ -308,15 +288,6 @@ class FirestoreStore:
         query = self._all.where(filter=FieldFilter("game_date", "==", game_date.isoformat()))
         for found in query.where(filter=FieldFilter("state", "==", UNFINISHED)).stream():
             self._client.recursive_delete(found.reference)
-
-    def _reopen_failed(self, reference: Any) -> None:
-        below = reference.collection("requests")
-        failed = below.where(filter=FieldFilter("state", "==", "failed"))
-        while found := list(failed.limit(LOT).stream()):
-            write = self._client.batch()
-            for each in found:
-                write.update(each.reference, {"state": "open", "handed": False, "error": None})
-            write.commit()
 
     def _apply(self, completion: Completion, now: datetime) -> Applied:
         batch = self._all.document(completion.batch_id)
@@ -358,18 +329,9 @@ class FirestoreStore:
         return self.move(batch.id, "stalled", batch.heartbeat_at)
 
     def _pages(self, batch_id: str, state: str) -> Iterator[Any]:
-        """The documents of the requests in ``state``, by name; ones that change meanwhile are left out."""
-        kept, handed = _OPEN.get(state, (state, None))
         with errors():
-            query = self._find(batch_id).reference.collection("requests").order_by("__name__")
-            query = query.where(filter=FieldFilter("state", "==", kept))
-            if handed is not None:
-                query = query.where(filter=FieldFilter("handed", "==", handed))
-            page = list(query.limit(_PAGE).stream())
-        while page:
-            yield from page
-            with errors():
-                page = list(query.start_after(page[-1]).limit(_PAGE).stream())
+            reference = self._find(batch_id).reference
+        return pages(reference, state)
 
     def _newest_first(self, query: Any) -> list[Batch]:
         found = [each for each in query.stream() if seen(each)]
@@ -378,7 +340,7 @@ class FirestoreStore:
 
     def _batch(self, found: Any) -> Batch:
         row = found.to_dict()
-        counts = row.pop("counts", None) or self._count(found.reference)
+        counts = row.pop("counts", None) or counted(found.reference)
         row.pop("active")
         heard = counts.pop("heard_at", None) or ""
         row["heartbeat_at"] = max(row["heartbeat_at"], heard)
@@ -388,18 +350,6 @@ class FirestoreStore:
             return rows.batch_of({**empty, **row, **counts})
         except (KeyError, ValueError) as error:
             raise StateError(f"{found.reference.path} cannot be read: {error}") from error
-
-    def _count(self, reference: Any) -> dict[str, Any]:
-        """How many requests are where, and when the last one was settled; nobody else keeps that."""
-        below = reference.collection("requests")
-        wanted = (("handed", True), ("state", "completed"), ("state", "failed"))
-        counts: dict[str, Any] = {}
-        for name, (field, value) in zip(_COUNTED, wanted, strict=True):
-            answer = below.where(filter=FieldFilter(field, "==", value)).count().get()
-            counts[name] = int(answer[0][0].value)
-        newest = below.order_by("settled_at", direction=firestore.Query.DESCENDING).limit(1).stream()
-        counts["heard_at"] = next((each.get("settled_at") for each in newest), None)
-        return counts
 
     def _until_written(self, batch_id: str) -> Iterator[Any]:
         """The batch's document, anew each time that somebody else was first."""
@@ -434,18 +384,6 @@ class FirestoreStore:
         return self._client.collection("counters").document("strays")
 
 
-class _Renewing:
-    """The lease, whose errors are ours."""
-
-    def __init__(self, lease: Lease) -> None:
-        self._lease = lease
-
-    def renew(self, now: datetime) -> None:
-        """As ``Claim.renew``."""
-        with errors():
-            self._lease.renew(now)
-
-
 @contextmanager
 def open_firestore(project: str, database: str, emulator: str | None = None) -> Iterator[FirestoreStore]:
     """The store in ``database``; ``emulator``: ``host:port`` in clear text, None: Google.
@@ -458,7 +396,10 @@ def open_firestore(project: str, database: str, emulator: str | None = None) -> 
     if emulator:
         # The library takes an emulator from the environment alone, where it would be everybody's.
         client._emulator_host = emulator
+    store = FirestoreStore(client)
     try:
-        yield FirestoreStore(client)
+        yield store
     finally:
+        with suppress(StateError):  # it is over all the same, later
+            store.close()
         client.close()  # type: ignore[no-untyped-call]  # Google's

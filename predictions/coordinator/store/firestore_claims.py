@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-from datetime import datetime, timedelta
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import date, datetime, timedelta
 from secrets import token_hex
 from typing import Any
 
+from predictions.coordinator.contracts import Claim
 from predictions.coordinator.exceptions import BatchRunningError
 from predictions.coordinator.store import rows
-from predictions.coordinator.store.firestore_parts import TAKEN
+from predictions.coordinator.store.firestore_parts import TAKEN, errors
 
 #: Seconds after which the claim of a coordinator that was not heard of is anybody's: longer than a lot
 #: takes to be handed out. One that lost it stops; what both handed out is counted once.
@@ -44,6 +46,8 @@ class Lease:
 
     def renew(self, now: datetime) -> None:
         """As ``Claim.renew``."""
+        if self._written is None:
+            raise BatchRunningError("this process is about to end, and has given the date back")
         if self._since is None or now - self._since < timedelta(seconds=LEASE_SECONDS * _RENEW_AFTER):
             return
         try:
@@ -52,9 +56,12 @@ class Lease:
             raise BatchRunningError("another start has taken the date over") from error
 
     def give_back(self) -> None:
-        """Free the date, unless it is another's by now."""
+        """Free the date, unless it is another's by now; once is enough."""
+        if self._written is None:
+            return
+        last, self._written = self._written, None
         with suppress(*TAKEN):
-            self._reference.delete(option=self._client.write_option(last_update_time=self._written))
+            self._reference.delete(option=self._client.write_option(last_update_time=last))
 
     def _write(self, update: Any, now: datetime, last: Any) -> None:
         option = self._client.write_option(last_update_time=last)
@@ -65,3 +72,46 @@ class Lease:
 
     def _keep(self, result: Any, now: datetime) -> None:
         self._written, self._since = result.update_time, now
+
+
+class Claims:
+    """The leases that one process holds."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self._leases: set[Lease] = set()
+
+    @contextmanager
+    def hold(self, game_date: date, now: datetime) -> Iterator[Claim | None]:
+        """The date, until the end of the block; None: it is another's. Raises ``StateError``."""
+        lease = Lease(self._client, self._client.collection("claims").document(game_date.isoformat()))
+        with errors():
+            taken = lease.take(now)
+        if not taken:
+            yield None
+            return
+        self._leases.add(lease)
+        try:
+            yield _Renewing(lease)
+        finally:
+            self._leases.discard(lease)
+            with errors():
+                lease.give_back()
+
+    def give_back(self) -> None:
+        """Free all dates that are held; whoever works on one learns of it when it renews its claim."""
+        for lease in tuple(self._leases):
+            with errors():
+                lease.give_back()
+
+
+class _Renewing:
+    """The lease, whose errors are ours."""
+
+    def __init__(self, lease: Lease) -> None:
+        self._lease = lease
+
+    def renew(self, now: datetime) -> None:
+        """As ``Claim.renew``."""
+        with errors():
+            self._lease.renew(now)

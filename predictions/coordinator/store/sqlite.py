@@ -40,13 +40,11 @@ from predictions.coordinator.exceptions import (
 )
 from predictions.coordinator.stamp import Stamp
 from predictions.coordinator.store import rows
-from predictions.coordinator.store.sqlite_schema import prepare, transaction
+from predictions.coordinator.store.sqlite_schema import connect, transaction
 from predictions.worker.messages import Completion
 from predictions.worker.worker import PredictionRequest
 from shared.deployment.verdict import BreakGlass, Reason
 
-#: Seconds that a write waits for another process's transaction.
-BUSY_SECONDS = 10
 #: Rows per read, so that a batch of any size is read in little memory.
 _PAGE = 1000
 
@@ -86,7 +84,7 @@ class SqliteStore:
         """Open from the first question on: a refused start leaves no file behind."""
         with self._lock:
             if self._opened is None:
-                self._opened = _connect(self._path)
+                self._opened = connect(self._path)
             return self._opened
 
     @contextmanager
@@ -386,20 +384,3 @@ def open_sqlite(path: Path) -> Iterator[SqliteStore]:
         yield store
     finally:
         store.close()
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(
-            path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
-        )
-    except (OSError, sqlite3.Error) as error:
-        raise StateError(f"{path} cannot be opened: {error}") from error
-    try:
-        with FileLock(path.with_name(f"{path.name}.lock"), timeout=BUSY_SECONDS):
-            prepare(connection)
-    except (OSError, sqlite3.Error) as error:  # the lock's Timeout is an OSError
-        connection.close()
-        raise StateError(f"{path} cannot be used: {error}") from error
-    return connection

@@ -5,9 +5,15 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
+from filelock import FileLock
+
+from predictions.coordinator.exceptions import StateError
 from predictions.coordinator.stamp import Stamp
 
+#: Seconds that a write waits for another process's transaction.
+BUSY_SECONDS = 10
 #: Written to ``user_version``; a file with a higher one was written by a later version of this module.
 SCHEMA_VERSION = 3
 
@@ -141,3 +147,21 @@ def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
         connection.execute("ROLLBACK")
         raise
     connection.execute("COMMIT")
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """The file at ``path``, made where there is none, with our schema. Raises ``StateError``."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(
+            path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
+    except (OSError, sqlite3.Error) as error:
+        raise StateError(f"{path} cannot be opened: {error}") from error
+    try:
+        with FileLock(path.with_name(f"{path.name}.lock"), timeout=BUSY_SECONDS):
+            prepare(connection)
+    except (OSError, sqlite3.Error) as error:  # the lock's Timeout is an OSError
+        connection.close()
+        raise StateError(f"{path} cannot be used: {error}") from error
+    return connection
