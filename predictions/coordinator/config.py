@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from predictions.coordinator import access
 from predictions.coordinator.exceptions import ConfigError
 from predictions.coordinator.readiness import settings as readiness
+from predictions.coordinator.slate import SLATE_TIMEOUT_S
 from shared.deployment.values import near_misses
 
 DEFAULT_STORE = Path(".drift") / "predictions.sqlite"
@@ -69,6 +70,7 @@ class Config(BaseModel):
     pinned: bool = Field(default=False, alias="COORDINATOR_PIN_REVISION")
     worker_timeout: float = Field(default=60.0, gt=0, le=3600, alias="COORDINATOR_WORKER_TIMEOUT")
     stall_after: float = Field(default=DEFAULT_STALL_AFTER, gt=0, alias="COORDINATOR_STALL_AFTER")
+    slate_timeout: float = Field(default=SLATE_TIMEOUT_S, gt=0, le=3600, alias="COORDINATOR_SLATE_TIMEOUT")
     request_timeout: float = Field(default=300.0, ge=5, le=3600, alias="COORDINATOR_REQUEST_TIMEOUT")
     firestore_emulator: str | None = Field(default=None, alias="FIRESTORE_EMULATOR_HOST")
     pubsub_emulator: str | None = Field(default=None, alias="PUBSUB_EMULATOR_HOST")

@@ -13,6 +13,7 @@ from predictions.coordinator.contracts import Dispatcher, Store
 from predictions.coordinator.coordinator import Coordinator
 from predictions.coordinator.dispatch.local import Local
 from predictions.coordinator.exceptions import MissingExtraError
+from predictions.coordinator.orders import slate_of
 from predictions.coordinator.readiness.enforcing import ready_for
 from predictions.coordinator.results import Files
 from predictions.coordinator.store.sqlite import open_sqlite
@@ -30,6 +31,7 @@ def open_coordinator(config: Config, **parts: Any) -> Iterator[Coordinator]:
             parts.setdefault("deliver", Files(config.store))
         parts.setdefault("stall_after", config.stall_after)
         parts.setdefault("ready", ready_for)
+        parts.setdefault("read", partial(slate_of, timeout=config.slate_timeout))
         yield Coordinator(store, dispatcher, **parts)
 
 

@@ -12,7 +12,7 @@ from typing import Literal, Protocol
 from predictions.coordinator.batches import Batch
 from predictions.coordinator.exceptions import KeyReusedError
 from predictions.coordinator.readiness.verdict import Readiness
-from predictions.coordinator.slate import Slate, read_slate
+from predictions.coordinator.slate import SLATE_TIMEOUT_S, Slate, read_slate
 from predictions.coordinator.stamp import Terms
 from shared.deployment.facts import readable
 from shared.utils.deployment_checker import Verdict
@@ -163,6 +163,6 @@ def untold(_: Verdict | Slate | Step | Readiness) -> None:
     """Nobody listens."""
 
 
-def slate_of(order: Order) -> Slate:
-    """The slate that is asked for. Raises ``SlateError``."""
-    return read_slate(order.game_date, order.slate, order.min_minutes)
+def slate_of(order: Order, timeout: float = SLATE_TIMEOUT_S) -> Slate:
+    """The slate that is asked for, within ``timeout`` seconds. Raises ``SlateError``."""
+    return read_slate(order.game_date, order.slate, order.min_minutes, timeout)

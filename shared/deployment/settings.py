@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from pydantic import Field, SecretStr, ValidationError
 
-from shared.deployment import break_glass
+from shared.deployment import break_glass, regular_files
 from shared.deployment.acknowledging import Acknowledgement
 from shared.deployment.errors import DriftConfigError
 from shared.deployment.facts import Fact
@@ -234,7 +234,7 @@ def find(start: Path | None, environ: Mapping[str, str]) -> Path:
 def tables_of(file: Path, known: Collection[str]) -> dict[str, Any]:
     """The tables of a TOML file, whose names are ``known``. Raises ``DriftConfigError``."""
     try:
-        tables = tomllib.loads(file.read_text(encoding="utf-8"))
+        tables = tomllib.loads(regular_files.read(file).decode("utf-8"))
     except OSError as error:
         raise DriftConfigError(f"{file}: cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:  # a number or a nesting beyond Python's limits, too

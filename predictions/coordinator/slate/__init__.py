@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from predictions.coordinator.slate.reading import NAMES, read_slate, shipped_slates
+from predictions.coordinator.slate.reading import NAMES, SLATE_TIMEOUT_S, read_slate, shipped_slates
 from predictions.coordinator.slate.rows import COLUMNS, MOST_POINTS, Row, SetAside, Slate, Source
 
 __all__ = [
     "COLUMNS",
     "MOST_POINTS",
     "NAMES",
+    "SLATE_TIMEOUT_S",
     "Row",
     "SetAside",
     "Slate",

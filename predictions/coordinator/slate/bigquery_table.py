@@ -60,13 +60,16 @@ class BigQueryTable:
         """The table as people write it."""
         return f"BigQuery {self.project}.{self.dataset}.{self.table}"
 
-    def rows(self, game_date: date, columns: Sequence[str] = COLUMNS) -> Iterator[Row]:
+    def rows(
+        self, game_date: date, columns: Sequence[str] = COLUMNS, deadline: Deadline | None = None
+    ) -> Iterator[Row]:
         """The rows of ``game_date`` and those without a date, by game and player, from row 1."""
         try:
             import google.cloud.bigquery  # noqa: F401 (loaded before the clock starts: about a second)
         except ImportError as error:
             raise MissingExtraError.of("a BigQuery slate", "bigquery") from error
-        deadline = Deadline(self.deadline_s)
+        left = self.deadline_s if deadline is None else min(self.deadline_s, deadline.remaining())
+        deadline = Deadline(left)
         pages = self._in_time(lambda: self._pages(self._query(columns), game_date, deadline), deadline)
         yield from numbered(chain.from_iterable(pages), columns)
 

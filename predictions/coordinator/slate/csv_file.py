@@ -8,12 +8,15 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date
 from importlib import resources
+from io import TextIOWrapper
 from itertools import chain
 from pathlib import Path
 from typing import IO
 
 from predictions.coordinator.exceptions import SlateError
 from predictions.coordinator.slate.rows import COLUMNS, EXPECTED_MINUTES, Row
+from shared.deployment.calling import Deadline
+from shared.deployment.regular_files import GROWN, opened
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +26,9 @@ class CsvFile:
     name: str
     open: Callable[[], AbstractContextManager[IO[str]]]
 
-    def rows(self, game_date: date, columns: Sequence[str] = COLUMNS) -> Iterator[Row]:
+    def rows(
+        self, game_date: date, columns: Sequence[str] = COLUMNS, deadline: Deadline | None = None
+    ) -> Iterator[Row]:
         """Each row with the line that it ends on; empty lines are no rows."""
         try:
             with self.open() as stream:
@@ -53,7 +58,7 @@ class CsvFile:
 
 def csv_file(file: Path) -> CsvFile:
     """The file of a person; a byte order mark is no problem."""
-    return CsvFile(str(file), lambda: file.open(encoding="utf-8-sig", newline=""))
+    return CsvFile(str(file), lambda: TextIOWrapper(opened(file, GROWN), encoding="utf-8-sig", newline=""))
 
 
 def shipped_slates() -> tuple[str, ...]:

@@ -9,7 +9,8 @@ from itertools import chain
 from pathlib import Path
 
 from predictions.coordinator.exceptions import MissingExtraError, SlateError
-from predictions.coordinator.slate.rows import COLUMNS, Row, numbered, require_columns
+from predictions.coordinator.slate.rows import COLUMNS, Row, numbered, require_columns, require_file
+from shared.deployment.calling import Deadline
 
 #: Rows that are held at a time, half of the vector that DuckDB itself works on.
 _AT_A_TIME = 1024
@@ -33,14 +34,15 @@ class ParquetFile:
         """The path as it was given."""
         return str(self.file)
 
-    def rows(self, game_date: date, columns: Sequence[str] = COLUMNS) -> Iterator[Row]:
+    def rows(
+        self, game_date: date, columns: Sequence[str] = COLUMNS, deadline: Deadline | None = None
+    ) -> Iterator[Row]:
         """Each row with its number in the file, from 1."""
         try:
             import duckdb
         except ImportError as error:
             raise MissingExtraError.of("a Parquet slate", "duckdb") from error
-        if not self.file.is_file():
-            raise SlateError(f"the slate {self.name} cannot be read: no such file")
+        require_file(self.file)
         try:
             with duckdb.connect(":memory:", config=_SETTINGS) as connection:
                 found = connection.execute("SELECT * FROM read_parquet(?) LIMIT 0", [_literal(self.file)])

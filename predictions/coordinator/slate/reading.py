@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from urllib.parse import parse_qsl
@@ -13,10 +13,14 @@ from predictions.coordinator.slate.bigquery_table import MAXIMUM_BYTES_BILLED, B
 from predictions.coordinator.slate.csv_file import csv_file, shipped
 from predictions.coordinator.slate.csv_file import shipped_slates as shipped_slates
 from predictions.coordinator.slate.parquet_file import ParquetFile
-from predictions.coordinator.slate.rows import COLUMNS, EXPECTED_MINUTES, Slate, Source, slate_of
+from predictions.coordinator.slate.rows import COLUMNS, EXPECTED_MINUTES, Row, Slate, Source, slate_of
 from predictions.coordinator.slate.sqlite_table import SqliteTable
+from shared.deployment.calling import Deadline, gather
+from shared.deployment.errors import SourceError
 from shared.deployment.values import near_misses
 
+#: Seconds for the whole reading; a query of BigQuery over one partition takes one to five.
+SLATE_TIMEOUT_S = 60.0
 #: The ways to name a slate, as help and errors show them.
 NAMES = (
     "FILE.csv",
@@ -36,17 +40,41 @@ _TABLE = re.compile(
 )
 
 
-def read_slate(game_date: date, slate: str | Path | None = None, min_minutes: float | None = None) -> Slate:
+def read_slate(
+    game_date: date,
+    slate: str | Path | None = None,
+    min_minutes: float | None = None,
+    timeout: float = SLATE_TIMEOUT_S,
+) -> Slate:
     """The slate of ``game_date`` that ``slate`` names; None: the one that comes with the package.
 
     ``slate`` is a path or one of ``NAMES``. ``min_minutes`` leaves out players who are expected to play
-    less, which takes the column ``expected_minutes``; None: nobody is left out. Raises ``SlateError``
-    when there is no slate or it is none, ``EmptySlateError`` when no row of it can be used, and
-    ``MissingExtraError`` when the library that reads it is not installed.
+    less, which takes the column ``expected_minutes``; None: nobody is left out. ``timeout``: seconds for
+    all of it. Raises ``SlateError`` when there is no slate, it is none or was not read in time,
+    ``EmptySlateError`` when no row of it can be used, and ``MissingExtraError`` when the library that
+    reads it is not installed.
     """
     source = shipped(game_date) if slate is None else named(slate)
     columns = COLUMNS if min_minutes is None else (*COLUMNS, EXPECTED_MINUTES)
-    return slate_of(game_date, source.name, source.rows(game_date, columns), min_minutes)
+    deadline = Deadline(timeout)
+
+    def read() -> Slate:
+        rows = _until(deadline, source.rows(game_date, columns, deadline))
+        return slate_of(game_date, source.name, rows, min_minutes)
+
+    # On a thread that nobody waits for: a disk of the network may never answer.
+    found = gather({f"the slate {source.name}": read}, deadline)
+    (answer,) = found.values()
+    if isinstance(answer, SourceError):
+        raise SlateError(f"the slate {source.name} was not read within {timeout:g} s")
+    return answer
+
+
+def _until(deadline: Deadline, rows: Iterable[Row]) -> Iterator[Row]:
+    """``rows`` until the ``deadline``, after which nobody waits for them."""
+    for row in rows:
+        deadline.require("the slate")
+        yield row
 
 
 def named(slate: str | Path) -> Source:

@@ -10,11 +10,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from reprlib import repr as shortened
 from typing import Protocol
 
 from predictions.coordinator.exceptions import EmptySlateError, SlateError
 from predictions.worker.worker import PredictionRequest
+from shared.deployment.calling import Deadline
+from shared.deployment.regular_files import require
 from shared.deployment.values import near_misses
 
 COLUMNS = ("game_id", "game_date", "player_id", "player_name", "team", "opponent", "recent_points")
@@ -52,11 +55,14 @@ class Source(Protocol):
         """How people call it: in the batch's record, and at the start of each error."""
         ...
 
-    def rows(self, game_date: date, columns: Sequence[str] = COLUMNS) -> Iterator[Row]:
+    def rows(
+        self, game_date: date, columns: Sequence[str] = COLUMNS, deadline: Deadline | None = None
+    ) -> Iterator[Row]:
         """The rows of the file, or of ``game_date`` where the place holds many dates, with ``columns``.
 
-        Read as they are asked for. Raises ``SlateError`` where the place cannot be read or has other
-        columns, and ``MissingExtraError`` where the library for it is not installed.
+        Read as they are asked for; a query that could go on by itself ends at the ``deadline``.
+        Raises ``SlateError`` where the place cannot be read or has other columns, and
+        ``MissingExtraError`` where the library for it is not installed.
         """
         ...
 
@@ -121,6 +127,16 @@ def slate_of(game_date: date, source: str, rows: Iterable[Row], min_minutes: flo
         set_aside=tuple(set_aside),
         left_out=left_out,
     )
+
+
+def require_file(file: Path) -> None:
+    """Raises ``SlateError`` for what is no file, or a larger one than any slate."""
+    try:
+        require(file)
+    except FileNotFoundError:
+        raise SlateError(f"the slate {file} cannot be read: no such file") from None
+    except OSError as error:
+        raise SlateError(f"the slate {file} cannot be read: {error.strerror}") from error
 
 
 def require_columns(found: Sequence[str], source: str, columns: Sequence[str]) -> None:

@@ -11,11 +11,14 @@ from pathlib import Path
 from urllib.parse import quote
 
 from predictions.coordinator.exceptions import SlateError
-from predictions.coordinator.slate.rows import COLUMNS, Row, numbered, require_columns
+from predictions.coordinator.slate.rows import COLUMNS, Row, numbered, require_columns, require_file
+from shared.deployment.calling import Deadline
 from shared.deployment.values import near_misses
 
 #: Seconds that a reader waits for a writer of the same file.
 BUSY_SECONDS = 10
+#: Steps of SQLite's machine between two looks at the clock: some milliseconds.
+_STEPS = 100_000
 #: What begins like an ISO date. A row without it may be one of any day, and is not passed over.
 _ISO = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]*"
 
@@ -35,15 +38,18 @@ class SqliteTable:
         """The file and the table."""
         return f"{self.file}, table {self.table}"
 
-    def rows(self, game_date: date, columns: Sequence[str] = COLUMNS) -> Iterator[Row]:
+    def rows(
+        self, game_date: date, columns: Sequence[str] = COLUMNS, deadline: Deadline | None = None
+    ) -> Iterator[Row]:
         """The rows of ``game_date`` and those whose date cannot be read, by game and player, from row 1."""
         # SQLite would make the file that is not there, and says only "unable to open" of one it may not.
-        if not self.file.is_file():
-            raise SlateError(f"the slate {self.file} cannot be read: no such file")
+        require_file(self.file)
         address = f"file:{quote(str(self.file.absolute()))}?mode=ro"
         try:
             with closing(sqlite3.connect(address, timeout=BUSY_SECONDS, uri=True)) as connection:
                 connection.text_factory = _text
+                if deadline is not None:  # a view may have no end, and no thread can end it
+                    connection.set_progress_handler(lambda: deadline.remaining() <= 0, _STEPS)
                 self._check(connection, columns)
                 found = connection.execute(self._query(columns), {"day": game_date.isoformat(), "iso": _ISO})
                 yield from numbered(found, columns)

@@ -19,6 +19,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 
 from shared.deployment.errors import SourceError
 from shared.deployment.facts import Evidence, Live, LiveRevision
+from shared.deployment.regular_files import GROWN, opened, require
 from shared.deployment.settings import near_misses
 
 log = getLogger("drift_gate")
@@ -90,7 +91,7 @@ class Ledger:
     def _lines(self) -> Iterator[tuple[int, Line | None]]:
         """Each line with its number; None for one that is no record."""
         try:
-            with self.path.open("rb") as file:
+            with opened(self.path, GROWN) as file:
                 number, inside = 1, False
                 for text in iter(lambda: file.readline(_LONGEST_LINE), b""):
                     if text.strip() and not inside:  # the rest of a line that is too long is no line
@@ -139,6 +140,8 @@ def record(path: Path, service: str, commit: str, now: datetime) -> None:
     line = {"service": service, "commit": commit, "recorded_at": now.isoformat()}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists():
+            require(path)
         with FileLock(f"{path}.lock", timeout=_LOCK_S), path.open("a+b") as file:
             _append(file.fileno(), (json.dumps(line) + "\n").encode(), torn=_torn(path))
     except Timeout as error:

@@ -12,6 +12,7 @@ from predictions.coordinator.readiness.facts import MOST_ROWS
 from shared.deployment.calling import Deadline
 from shared.deployment.errors import SourceError
 from shared.deployment.facts import Cause
+from shared.deployment.regular_files import require
 
 #: Steps of SQLite's machine between two looks at the clock: well under a millisecond.
 _STEPS = 10_000
@@ -30,6 +31,15 @@ _CAUSES: Mapping[int, Cause] = {
 _RETRYABLE: frozenset[Cause] = frozenset({"unavailable", "timeout"})
 
 
+def _require(file: Path) -> None:
+    try:
+        require(file)
+    except FileNotFoundError:
+        return  # SQLite says so itself
+    except OSError as error:
+        raise SourceError(f"{file}: cannot be read: {error.strerror}", "unavailable") from error
+
+
 class Sqlite:
     """The database in ``file``; its queries name days as ``:day`` and get them as ISO text."""
 
@@ -40,6 +50,7 @@ class Sqlite:
         """As ``Source.rows``."""
         left = deadline.require(str(self._file))
         values = {name: day.isoformat() for name, day in days.items()}
+        _require(self._file)
         try:
             # Another writer's lock is waited for; without mode=ro a missing file would be made.
             uri = f"{self._file.absolute().as_uri()}?mode=ro"
