@@ -51,7 +51,9 @@ FLOORS: tuple[frozenset[str], ...] = (
         }
     ),
     frozenset({"sources", "sinks", "telemetry"}),
-    frozenset({"child_main", "comparison", "gate", "proving", "repositories", "selecting", "witnessing"}),
+    frozenset(
+        {"child_main", "comparison", "counts", "gate", "proving", "repositories", "selecting", "witnessing"}
+    ),
     frozenset({"questions"}),
     frozenset({"building"}),
     frozenset({"assembly"}),
@@ -66,6 +68,7 @@ CLOUD_RUN = {
         "cloud_run_clients",
         "cloud_run_containers",
         "cloud_run_errors",
+        "cloud_run_kinds",
         "cloud_run_messages",
         "cloud_run_states",
     )

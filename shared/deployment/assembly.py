@@ -306,6 +306,9 @@ class _Landed:
         live = self.source.read()
         return replace(live, revisions=live.coming, findings=(), coming=()) if live.coming else live
 
+    def unchanged(self, live: Live) -> bool:
+        return self.source.unchanged(live)
+
 
 def _unloaded(build: Builder, services: Collection[ServiceSettings]) -> Unknown | None:
     """Loads the libraries; why they do not come, else None."""

@@ -204,7 +204,8 @@ class Live:
     since they name the newest deploy while the traffic may go elsewhere. ``coming`` is what would serve
     after a rollout that is not over; empty: there is none, it would move no traffic, or nobody can say.
     ``url`` is the service's own address, None for what has none; ``addresses`` are all at which it or one
-    of its tags answers, empty where nobody can say. ``others`` are recent revisions without
+    of its tags answers, empty where nobody can say. ``version`` changes whenever what serves does, None
+    where the source has no such mark. ``others`` are recent revisions without
     traffic, the newest first, of ``percent`` 0; empty also where nobody asked for them.
     """
 
@@ -219,6 +220,7 @@ class Live:
     url: str | None = None
     addresses: tuple[str, ...] = ()
     others: tuple[LiveRevision, ...] = ()
+    version: str | None = None
 
 
 class Earlier(NamedTuple):
@@ -280,6 +282,10 @@ class LiveSource(Protocol):
 
     def read(self) -> Live:
         """What serves now. Raises ``SourceError`` when that cannot be known."""
+        ...
+
+    def unchanged(self, live: Live) -> bool:
+        """Whether ``live``, as ``read`` told it, still serves. Raises ``SourceError`` where nobody knows."""
         ...
 
 

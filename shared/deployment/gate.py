@@ -6,8 +6,9 @@
     4. hold what the live images really contain against the commits that their marks name
     5. walk the history once, counting for every live commit what differs as it passes by
     6. put each service's report together
-    7. let each policy judge
-    8. let what somebody has acknowledged refuse nothing
+    7. let each policy judge, also what a rollout that is under way would make live
+    8. ask once more whether what was judged still serves, where a batch would start on it
+    9. let what somebody has acknowledged refuse nothing
 
 What fails on the way makes the services that depend on it `unknown`, with the cause, and no other.
 """
@@ -15,31 +16,30 @@ What fails on the way makes the services that depend on it `unknown`, with the c
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Protocol
 
-from shared.deployment import acknowledging, declared, evidence, lineage, proving, report
+from shared.deployment import acknowledging, counts, declared, evidence, proving, report
 from shared.deployment.acknowledging import Acknowledgement
 from shared.deployment.calling import Deadline, gather
-from shared.deployment.comparison import compared
 from shared.deployment.declared import Due, Pin
 from shared.deployment.errors import SourceError
 from shared.deployment.facts import History, Kind, Live, LiveSource, Target, Unknown
 from shared.deployment.proving import Settled
-from shared.deployment.relevance.patterns import PathRules
 from shared.deployment.relevance.rules import Rules
-from shared.deployment.relevance.selection import Union
 from shared.deployment.report import Compared, DriftReport
 from shared.deployment.repositories import Repository
 from shared.deployment.selecting import Memory, Relevance
-from shared.deployment.tally import Pair, Tally
+from shared.deployment.tally import Tally
 from shared.deployment.verdict import Policy, Verdict, judge
-from shared.deployment.watch import Watch
 
 log = logging.getLogger("drift_gate")
+
+#: How often a check looks, at most, at a service that changes while it is looked at.
+LOOKS = 3
 
 
 class Sink(Protocol):
@@ -91,6 +91,12 @@ class Case:
     live: Live
     target: Target
 
+    @property
+    def landed(self) -> Case:
+        """The case if the rollout that is under way had landed just now."""
+        live = replace(self.live, revisions=self.live.coming, findings=(), coming=())
+        return replace(self, live=declared.with_required(live, self.workload.required_env))
+
     def unknown(self, unknown: Unknown) -> DriftReport:
         """The report where these facts could not be compared."""
         workload = self.workload
@@ -104,14 +110,20 @@ def check(plans: Sequence[Plan], *, deadline: Deadline, now: datetime) -> list[V
 
     Never raises for a source that failed: that is a verdict about an unknown.
     """
-    cases, reports = _ask(plans, deadline)
-    for repository, of_one in _by_repository(plans, cases):
-        try:
-            reports.update(repository.ask(compare, of_one, now))
-        except SourceError as error:
-            reports.update({case.workload.service: case.unknown(Unknown.of(error)) for case in of_one})
-    verdicts = [judge(reports[plan.service], plan.workload.policy, now) for plan in plans]
-    return _acknowledged(plans, verdicts, now)
+    verdicts: dict[str, Verdict] = {}
+    left = list(plans)
+    for _ in range(LOOKS):
+        cases, judged = _judged(left, deadline, now)
+        moved, unsure = _no_longer_so(left, cases, judged, deadline)
+        verdicts |= judged | {
+            case.workload.service: judge(case.unknown(why), case.workload.policy, now)
+            for case in cases
+            if (why := unsure.get(case.workload.service))
+        }
+        left = [plan for plan in left if plan.service in moved]
+        if not left or deadline.remaining() <= 0:
+            break
+    return _acknowledged(plans, [verdicts[plan.service] for plan in plans], now)
 
 
 def write(verdicts: Iterable[Verdict], sinks: Sequence[Sink]) -> None:
@@ -123,6 +135,61 @@ def write(verdicts: Iterable[Verdict], sinks: Sequence[Sink]) -> None:
             except Exception as error:  # whatever a sink raises, the verdict stands
                 name = type(sink).__name__
                 log.warning("%s could not keep the verdict on %s: %s", name, verdict.service, error)
+
+
+def _judged(
+    plans: Sequence[Plan], deadline: Deadline, now: datetime
+) -> tuple[list[Case], dict[str, Verdict]]:
+    """1. to 7. The cases with both sides known, and the verdict on each service."""
+    cases, reports = _ask(plans, deadline)
+    reports |= _compared(plans, cases, now)
+    policies = {plan.service: plan.workload.policy for plan in plans}
+    verdicts = {name: judge(reports[name], policy, now) for name, policy in policies.items()}
+    landing = [
+        case.landed
+        for case in cases
+        if case.live.coming and verdicts[case.workload.service].decision != "deny"
+    ]
+    for name, landed in _compared(plans, landing, now).items():
+        after = judge(landed, policies[name], now)
+        verdicts[name] = judge(report.with_outlook(reports[name], after.denials), policies[name], now)
+    return cases, verdicts
+
+
+def _compared(plans: Sequence[Plan], cases: Sequence[Case], now: datetime) -> dict[str, DriftReport]:
+    """The report on each of ``cases``, by the name of its service."""
+    reports: dict[str, DriftReport] = {}
+    for repository, of_one in _by_repository(plans, cases):
+        try:
+            reports.update(repository.ask(compare, of_one, now))
+        except SourceError as error:
+            reports.update({case.workload.service: case.unknown(Unknown.of(error)) for case in of_one})
+    return reports
+
+
+def _no_longer_so(
+    plans: Sequence[Plan], cases: Sequence[Case], verdicts: Mapping[str, Verdict], deadline: Deadline
+) -> tuple[set[str], dict[str, Unknown]]:
+    """8. The services that changed while they were checked, and why the verdict on each does not hold.
+
+    A denial is let stand: nothing starts on it. Also without a verdict that holds is a service that could
+    not be asked once more.
+    """
+    plan_of = {plan.service: plan for plan in plans}
+    asked = {
+        case.workload.service: partial(plan_of[case.workload.service].live.unchanged, case.live)
+        for case in cases
+        if verdicts[case.workload.service].decision != "deny"
+    }
+    answers = gather(asked, deadline)
+    moved = {name for name, answer in answers.items() if answer is False}
+    failed = {name: Unknown.of(each) for name, each in answers.items() if isinstance(each, SourceError)}
+    return moved, failed | {name: _moved(name) for name in moved}
+
+
+def _moved(service: str) -> Unknown:
+    sentence = f"what serves {service} changed while it was checked, so that no answer holds; check again"
+    return Unknown(cause="timeout", message=sentence, retryable=True)
 
 
 def _ask(plans: Sequence[Plan], deadline: Deadline) -> tuple[list[Case], dict[str, DriftReport]]:
@@ -181,12 +248,12 @@ def compare(history: History, memory: Memory, cases: Sequence[Case], now: dateti
         for case in cases
     ]
     wanted = [
-        _Wanted(case.workload, live, settled.union)
+        counts.Wanted(case.workload.service, case.workload.policy, live, settled.union)
         for case, settled in known
         for live in settled.commits
         if live != target
     ]
-    counted = _count(history, relevance, wanted, cases[0].target, now)
+    counted = counts.count(history, relevance, wanted, cases[0].target, now)
     return {
         case.workload.service: _report(case, settled, counted, resolved, history, memory, now)
         for case, settled in known
@@ -239,46 +306,8 @@ def _nothing_relevant(service: str, why: str) -> Unknown:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Wanted:
-    """A service's live commit that is to be counted against the target."""
-
-    workload: Workload
-    live: str
-    union: Union
-
-
-def _count(
-    history: History, relevance: Relevance, wanted: Sequence[_Wanted], target: Target, now: datetime
-) -> Mapping[tuple[str, str], Tally | Unknown]:
-    """5. For each service and live commit what stands between it and the target, from one walk."""
-    keys = [(each.workload.service, each.live) for each in wanted]
-    if not wanted:
-        return {}
-    latest = now.timestamp() + lineage.CLOCK_TOLERANCE_S
-    without = lineage.last_without(target.earlier, now)
-    try:
-        lives = sorted({each.live for each in wanted})
-        nets = relevance.differences([(live, target.commit) for live in lives])
-        pairs = [
-            Pair(
-                lives.index(each.live),
-                each.union.relevant,
-                each.union.because,
-                frozenset(filter(each.union.relevant, nets[each.live, target.commit])),
-                _watch(each.workload.policy, now),
-                latest,
-                without,
-            )
-            for each in wanted
-        ]
-        return dict(zip(keys, compared(history, pairs, target, lives), strict=True))
-    except SourceError as error:
-        return dict.fromkeys(keys, Unknown.of(error))
-
-
 def _acknowledged(plans: Sequence[Plan], verdicts: Iterable[Verdict], now: datetime) -> list[Verdict]:
-    """8. The verdicts with what is acknowledged, at hand or at the target; only a refusal asks for it."""
+    """9. The verdicts with what is acknowledged, at hand or at the target; only a refusal asks for it."""
     told: dict[tuple[int, str, str], tuple[Acknowledgement, ...]] = {}
     answers = []
     for plan, judged in zip(plans, verdicts, strict=True):
@@ -318,13 +347,3 @@ def _contents_at(history: History, commit: str, paths: Collection[str], memory: 
     blobs = {path: listing[path].blob for path in paths if path in listing}
     contents = history.contents(blobs.values())
     return {path: contents[blob] for path, blob in blobs.items() if blob in contents}
-
-
-def _watch(policy: Policy, now: datetime) -> Watch:
-    """What has to be asked of each missing commit, so that ``policy`` can judge the sum."""
-    paths = (("deny-path", policy.deny_paths), ("warn-path", policy.warn_paths))
-    return Watch(
-        young_after=now.timestamp() - policy.grace_period if policy.grace_period else None,
-        paths=[(code, PathRules(patterns)) for code, patterns in paths if patterns],
-        subjects=[("deny-subject", re.compile(pattern)) for pattern in policy.deny_subjects],
-    )

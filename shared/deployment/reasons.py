@@ -121,7 +121,8 @@ REASONS: dict[str, Meaning] = {
     ),
     "rollout-in-progress": Meaning(
         "warn",
-        "a rollout is under way; what serves may change during the batch",
+        "a rollout is under way; what serves may change during the batch; "
+        "denies where what it brings would be denied",
         "wait for the rollout to land: `deployment-drift check --wait 10m`",
     ),
     "traffic-split": Meaning(
@@ -131,7 +132,8 @@ REASONS: dict[str, Meaning] = {
     ),
     "traffic-incomplete": Meaning(
         "warn",
-        "the traffic percents do not sum to 100: the reading is transient or something is missing from it",
+        "the traffic percents do not sum to 100: the reading is transient or something is missing from it; "
+        "what is missing is an `unknown-drift` as well",
         "check again in a moment",
     ),
     "weak-evidence-disagrees": Meaning(

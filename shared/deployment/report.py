@@ -29,6 +29,8 @@ from shared.deployment.tally import SHOWN_PATHS, DatedBy, Pair, Tally, Undeploye
 Status = Literal["identical", "behind", "ahead", "diverged", "unknown"]
 STATUSES: tuple[Status, ...] = get_args(Status)
 
+#: The findings about a rollout that is under way.
+ROLLOUT = ("rollout-in-progress", "rollout-stalled")
 #: What a report takes over from its worst live revision.
 _TOTALS = (
     "status",
@@ -187,6 +189,25 @@ def unknown_report(
         unknown=unknown,
         findings=(*(live.findings if live else ()), *(target.findings if target else ())),
     )
+
+
+def with_outlook(report: DriftReport, denials: Sequence[str]) -> DriftReport:
+    """``report`` with what would deny once its rollout has landed said by the finding about the rollout."""
+    if not denials:
+        return report
+    would = {"would_deny": list(denials)}
+    told = (
+        finding.model_copy(
+            update={
+                "message": f"{finding.message}; once it has landed, that is denied: {', '.join(denials)}",
+                "data": finding.data | would,
+            }
+        )
+        if finding.code in ROLLOUT
+        else finding
+        for finding in report.findings
+    )
+    return report.model_copy(update={"findings": tuple(told)})
 
 
 def _with_totals(report: DriftReport) -> DriftReport:

@@ -122,6 +122,14 @@ class Verdict(Fact):
             reason.code == "unknown-drift" for reason in self.reasons if reason.decision == "deny"
         )
 
+    @property
+    def denials(self) -> tuple[str, ...]:
+        """The codes that deny, each once; none where nobody knows which commit would be judged."""
+        denying = [reason for reason in self.reasons if reason.decision == "deny"]
+        if all(reason.data.get("cause") == "no-commit-evidence" for reason in denying):
+            return ()
+        return tuple(dict.fromkeys(reason.code for reason in denying))
+
     def bypassed(self, break_glass: BreakGlass) -> Verdict:
         """The same judgement, not enforced, with the bypass on record."""
         overrode = tuple(reason.code for reason in self.reasons if reason.decision == "deny")
@@ -168,7 +176,8 @@ def judge(report: DriftReport, policy: Policy, now: datetime) -> Verdict:
     """
     reasons = [*_unknowns(report, policy)]
     for code, message, data in [*_drift(report, policy), *_findings(report.findings)]:
-        reasons.append(Reason(code=code, decision=_decide(code, report, policy), message=message, data=data))
+        decided = _decide(code, data, report, policy)
+        reasons.append(Reason(code=code, decision=decided, message=message, data=data))
     reasons.sort(key=lambda reason: -DECISIONS.index(reason.decision))
     decision: Decision = reasons[0].decision if reasons else "allow"
     lenient = policy.lenient_because(now)
@@ -186,9 +195,11 @@ def judge(report: DriftReport, policy: Policy, now: datetime) -> Verdict:
 _Finding = tuple[str, str, dict[str, Any]]
 
 
-def _decide(code: str, report: DriftReport, policy: Policy) -> Decision:
+def _decide(code: str, data: Mapping[str, Any], report: DriftReport, policy: Policy) -> Decision:
     if code in policy.reasons:
         return policy.reasons[code]
+    if data.get("would_deny"):
+        return "deny"
     if code in _DENY_ONLY_WITH_DRIFT and report.status == "identical":
         return "warn"
     return REASONS[code].decision

@@ -13,7 +13,7 @@ from shared.deployment import assembly, render
 from shared.deployment.calling import Deadline
 from shared.deployment.errors import DriftConfigError
 from shared.deployment.settings import Settings, load
-from shared.deployment.verdict import Outcome, Verdict, duration
+from shared.deployment.verdict import Outcome, Reason, Verdict, duration
 
 log = logging.getLogger("drift_gate")
 
@@ -93,6 +93,8 @@ def cures(verdict: Verdict, *, settings: Settings | None = None) -> bool:
     def landed() -> Outcome:
         return assembly.check([verdict.service], settings=settings, record=False, after_rollout=True)
 
+    if verdict.decision == "deny" and not _denied_now(verdict):
+        return False
     return _worth_it(Outcome.of([verdict], assembly.utc_now(), 0), landed)
 
 
@@ -118,7 +120,7 @@ def _worth_it(outcome: Outcome, landed: Callable[[], Outcome]) -> bool:
     """
     if not any(map(_rolling, outcome.services)):
         return False
-    denied = [verdict for verdict in outcome.services if verdict.decision == "deny"]
+    denied = [verdict for verdict in outcome.services if _denied_now(verdict)]
     if not denied:
         return True
     if not all(map(_rolling, denied)):
@@ -127,8 +129,20 @@ def _worth_it(outcome: Outcome, landed: Callable[[], Outcome]) -> bool:
     return all(after.get(verdict.service, "deny") != "deny" for verdict in denied)
 
 
+def _denied_now(verdict: Verdict) -> bool:
+    """Whether what serves now is denied, and not what a rollout would bring: that is judged as it lands."""
+    return any(
+        reason.decision == "deny" and not (_is_rollout(reason) and reason.data.get("would_deny"))
+        for reason in verdict.reasons
+    )
+
+
+def _is_rollout(reason: Reason) -> bool:
+    return reason.code == "rollout-in-progress"
+
+
 def _rolling(verdict: Verdict) -> bool:
-    return any(reason.code == "rollout-in-progress" for reason in verdict.reasons)
+    return any(map(_is_rollout, verdict.reasons))
 
 
 def _passing(verdict: Verdict) -> bool:

@@ -50,6 +50,10 @@ class Witnessed:
             findings=(*live.findings, *added, *silent),
         )
 
+    def unchanged(self, live: Live) -> bool:
+        """What ``source`` says. Raises what it raises."""
+        return self.source.unchanged(live)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remembered:
@@ -65,6 +69,10 @@ class Remembered:
     def read(self) -> Live:
         """What serves now, or did a moment ago. Raises what ``source`` raises."""
         return self.kept.get(self.key, self.source.read, _calm)
+
+    def unchanged(self, live: Live) -> bool:
+        """Always: who keeps answers means to go by them for that long."""
+        return True
 
 
 def _testimony(witness: Witness, live: Live) -> Live:

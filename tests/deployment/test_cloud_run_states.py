@@ -351,10 +351,11 @@ STATES = [
     State("traffic asked for, not given", wanted_but_not_yet_so,
           "100% w-1 label:commit-sha=AAAA | service says commit-sha=BBBB | traffic-pinned"),
     State("99 percent", split({"w-1": 50, "w-2": 49}),
-          "50% w-1 label:commit-sha=AAAA | 49% w-2 label:commit-sha=BBBB | service says commit-sha=BBBB"
-          " | traffic-split | traffic-incomplete"),
+          "50% w-1 label:commit-sha=AAAA | 49% w-2 label:commit-sha=BBBB | 1% - unknown:invalid-response"
+          " | service says commit-sha=BBBB | traffic-split | traffic-incomplete"),
     State("120 percent", over_a_hundred,
-          "120% w-1 label:commit-sha=AAAA | service says commit-sha=AAAA | traffic-incomplete"),
+          "120% w-1 label:commit-sha=AAAA | 0% - unknown:invalid-response"
+          " | service says commit-sha=AAAA | traffic-incomplete"),
     # How the rollout stands
     State("reconciling", reconciling,
           "100% w-1 label:commit-sha=AAAA | service says commit-sha=BBBB | rollout-in-progress"),

@@ -37,6 +37,9 @@ class Serving:
     def __init__(self, commits: list[str]) -> None:
         self._commits = commits
 
+    def unchanged(self, live: Live) -> bool:
+        return True
+
     def read(self) -> Live:
         """One revision per commit."""
         revisions = tuple(

@@ -28,6 +28,9 @@ class Telling:
     source: LiveSource
     content: Content
 
+    def unchanged(self, live: Live) -> bool:
+        return True
+
     def read(self) -> Live:
         live = self.source.read()
         return replace(live, revisions=tuple(replace(each, content=self.content) for each in live.revisions))

@@ -20,10 +20,11 @@ from shared.deployment.calling import Deadline, gather
 from shared.deployment.errors import SourceError
 from shared.deployment.facts import Finding, Kind, Live, LiveRevision, Unknown
 from shared.deployment.sources import cloud_run_messages as said
-from shared.deployment.sources.cloud_run_clients import Call, Clients, Connected, ask
+from shared.deployment.sources.cloud_run_clients import Clients, Connected, ask
 from shared.deployment.sources.cloud_run_containers import Containers
 from shared.deployment.sources.cloud_run_errors import FOREIGN, Asked, translate
-from shared.deployment.sources.cloud_run_states import Newest, Workload, findings, shares, tagged
+from shared.deployment.sources.cloud_run_kinds import WAYS
+from shared.deployment.sources.cloud_run_states import Newest, Workload, findings, incomplete, shares, tagged
 
 #: Labels that carry a commit: Cloud Build's and GitHub's deploy action write the first, people the
 #: others. ``firebase-functions-hash`` has 40 hex digits, too, and is no commit.
@@ -42,42 +43,6 @@ RECENT = 20
 HANDOVER_S = 0.1
 #: Seconds that the search for similar names may take: the true answer is known by then.
 NEAR_NAMES_S = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Way:
-    """How one kind of workload is read: the word for it, its folder, permission and calls."""
-
-    noun: str
-    folder: str
-    permission: str
-    get: Callable[[Connected, str], Call[Any]]
-    list: Callable[[Connected, str], Call[Iterable[Any]]]
-
-
-_WAYS: dict[Kind, _Way] = {
-    "service": _Way(
-        "service",
-        "services",
-        "run.services.get",
-        lambda google, name: partial(google.services.get_service, name=name),
-        lambda google, parent: partial(google.services.list_services, parent=parent),
-    ),
-    "worker-pool": _Way(
-        "worker pool",
-        "workerPools",
-        "run.workerpools.get",
-        lambda google, name: partial(google.worker_pools.get_worker_pool, name=name),
-        lambda google, parent: partial(google.worker_pools.list_worker_pools, parent=parent),
-    ),
-    "job": _Way(
-        "job",
-        "jobs",
-        "run.jobs.get",
-        lambda google, name: partial(google.jobs.get_job, name=name),
-        lambda google, parent: partial(google.jobs.list_jobs, parent=parent),
-    ),
-}
 
 
 def _utc_now() -> datetime:
@@ -152,10 +117,16 @@ class CloudRun:
         if self._kind == "job":
             return self._of_job(message)
         live = self._of_workload(google, message, within)
-        return self._read_again(google, live, within) if _lost_revision(live) else live
+        return self._read_again(google, live, within) if _passing(live) else live
+
+    def unchanged(self, live: Live) -> bool:
+        """Whether the workload is as it was when ``live`` was read. Raises ``SourceError``."""
+        within = self._deadline.sooner(HANDOVER_S)
+        google = self._clients.connect(within, self._asked())
+        return said.version(self._message(google, within)) == live.version
 
     def _read_again(self, google: Connected, first: Live, within: Deadline) -> Live:
-        """Follow a workload that moved on between the two reads, and whose old revision was deleted."""
+        """Follow a workload that moved on between the two reads, or while it was read."""
         try:
             return self._of_workload(google, self._message(google, within), within)
         except SourceError:
@@ -163,7 +134,7 @@ class CloudRun:
 
     def _message(self, google: Connected, within: Deadline) -> Any:
         """The workload as Google describes it, under the name that was asked for."""
-        way = _WAYS[self._kind]
+        way = WAYS[self._kind]
         asked = self._asked(google)
         try:
             message = ask(way.get(google, f"{self._parent}/{way.folder}/{self._service}"), within, asked)
@@ -177,7 +148,7 @@ class CloudRun:
 
     def _near_names(self, google: Connected, within: Deadline) -> str:
         """A half-sentence about names like the one that does not exist; empty when nobody can say."""
-        way = _WAYS[self._kind]
+        way = WAYS[self._kind]
         left = within.remaining()
         patience = within.sooner(left - min(NEAR_NAMES_S, left / 2))
 
@@ -205,7 +176,7 @@ class CloudRun:
             kind=self._kind,
             project=self._project,
             region=self._region,
-            revisions=_revisions(serving, read, _tag_urls(workload)),
+            revisions=(*_revisions(serving, read, _tag_urls(workload)), *_rest(workload, serving)),
             tagged=tagged(workload, serving),
             service_claims=self._containers.claims(message.labels, "service-label"),
             findings=(*findings(workload, serving, newest), *missed),
@@ -214,6 +185,7 @@ class CloudRun:
             url=said.bounded(getattr(message, "uri", "")) or None,
             addresses=said.addresses(message, [entry.tag for entry in workload.entries if entry.tag]),
             others=tuple(other for other in others if other.revision not in serving),
+            version=said.version(message),
         )
 
     def _workload(self, message: Any) -> Workload:
@@ -256,7 +228,7 @@ class CloudRun:
 
     def _recent(self, google: Connected, within: Deadline) -> tuple[LiveRevision, ...]:
         """The recent revisions, the newest first, of one page: what came before says little about now."""
-        way = _WAYS[self._kind]
+        way = WAYS[self._kind]
         parent = f"{self._parent}/{way.folder}/{self._service}"
         request = run_v2.ListRevisionsRequest(parent=parent, page_size=RECENT)
         what = f"the revisions of the {way.noun} {self._service}"
@@ -310,7 +282,7 @@ class CloudRun:
 
     def _revision(self, google: Connected, name: str, within: Deadline) -> _Read:
         """One revision; its percent is not its own and is filled in by whoever knows it."""
-        way = _WAYS[self._kind]
+        way = WAYS[self._kind]
         full = f"{self._parent}/{way.folder}/{self._service}/revisions/{name}"
         asked = replace(self._asked(google), what=f"the revision {name}", permission="run.revisions.get")
         message = ask(partial(google.revisions.get_revision, name=full), within, asked)
@@ -339,6 +311,7 @@ class CloudRun:
                 {self._service: 100},
                 self._aged(said.since(message), Newest()),
             ),
+            version=said.version(message),
         )
 
     # The names
@@ -348,7 +321,7 @@ class CloudRun:
         return f"projects/{self._project}/locations/{self._region}"
 
     def _asked(self, google: Connected | None = None) -> Asked:
-        way = _WAYS[self._kind]
+        way = WAYS[self._kind]
         what = f"the {way.noun} {self._service}"
         who = google.principal if google else None
         return Asked(what, way.permission, self._project, self._region, who)
@@ -358,7 +331,7 @@ def inventory(*, project: str, region: str, deadline: Deadline, clients: Clients
     """The names of all services of a project and region, in order. Raises ``SourceError``."""
     asked = Asked(f"the services of {project}/{region}", "run.services.list", project, region)
     google = clients.connect(deadline, asked)
-    way = _WAYS["service"]
+    way = WAYS["service"]
 
     def names(*, timeout: float, retry: None) -> list[str]:
         listed = way.list(google, f"projects/{project}/locations/{region}")(timeout=timeout, retry=retry)
@@ -383,8 +356,20 @@ def _facts(name: str, answer: _Read | SourceError) -> tuple[LiveRevision, ...]:
     return answer.revisions
 
 
-def _lost_revision(live: Live) -> bool:
-    return any(one.unknown is not None and one.unknown.cause == "not-found" for one in live.revisions)
+def _rest(workload: Workload, serving: Mapping[str, int]) -> tuple[LiveRevision, ...]:
+    """The share of the traffic of which nobody says where it goes, if any."""
+    why = incomplete(workload, serving)
+    if why is None:
+        return ()
+    return (LiveRevision(revision=None, percent=max(0, 100 - sum(serving.values())), unknown=why),)
+
+
+def _passing(live: Live) -> bool:
+    """Whether a second look may tell more: a revision was deleted meanwhile, or the split is in motion."""
+    return any(
+        one.unknown is not None and (one.unknown.cause == "not-found" or one.revision is None)
+        for one in live.revisions
+    )
 
 
 def _tag_urls(workload: Workload) -> dict[str, str]:

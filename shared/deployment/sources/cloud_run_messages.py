@@ -46,6 +46,16 @@ def addresses(message: Any, tags: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*own, *(each.url for each in entries(message) if each.url), *below)))
 
 
+def version(message: Any) -> str:
+    """A mark of what serves and of what was asked to: another one as soon as either changes.
+
+    The etag alone might do; that it follows the statuses as well is nowhere promised.
+    """
+    marks = [message.etag, message.generation, message.observed_generation, message.reconciling]
+    marks += [short(getattr(message, f"latest_{which}_revision", "")) for which in ("ready", "created")]
+    return repr((*marks, *((entry.latest, entry.revision, entry.percent) for entry in entries(message))))
+
+
 def changing(message: Any) -> bool:
     """While this holds, the platform calls its own traffic statuses and ready revision transient."""
     state = _number(message.terminal_condition, "state")

@@ -13,7 +13,7 @@ from typing import Literal
 
 from shared.deployment import evidence
 from shared.deployment.errors import SourceError
-from shared.deployment.facts import Finding, Kind, LiveRevision, Tagged
+from shared.deployment.facts import Finding, Kind, LiveRevision, Tagged, Unknown
 from shared.deployment.sources.texts import plain
 
 #: A link longer than this is not shown: cut, it would lead nowhere.
@@ -120,6 +120,15 @@ def shares(workload: Workload) -> dict[str, int]:
     if not summed or "" in summed:
         raise _nothing_serves(workload)
     return dict(sorted(summed.items(), key=lambda item: -item[1]))
+
+
+def incomplete(workload: Workload, serving: Mapping[str, int]) -> Unknown | None:
+    """Why it is not known what serves, where the ``serving`` percents do not sum to 100; else None."""
+    total = sum(serving.values())
+    if total == 100:
+        return None
+    sentence = f"the traffic percents of {workload.name} sum to {total}, not to 100; check again in a moment"
+    return Unknown(cause="invalid-response", message=sentence, retryable=True)
 
 
 def tagged(workload: Workload, serving: Mapping[str, int]) -> tuple[Tagged, ...]:

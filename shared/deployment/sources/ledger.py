@@ -81,6 +81,10 @@ class Ledger:
             log.warning("%s: unreadable lines passed over: %s", self.path, named)
         return self._live(line, number)
 
+    def unchanged(self, live: Live) -> bool:
+        """Whether the last line of the service still says that. Raises ``SourceError``."""
+        return self.read().revisions == live.revisions
+
     def _live(self, line: Line, number: int) -> Live:
         claim = Evidence(carrier="ledger", key=f"{self.path.name}:{number}", value=line.commit)
         revision = LiveRevision(

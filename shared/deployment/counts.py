@@ -1,0 +1,68 @@
+"""What stands between each live commit and the target: one walk of the history for all of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared.deployment import lineage
+from shared.deployment.comparison import compared
+from shared.deployment.errors import SourceError
+from shared.deployment.facts import History, Target, Unknown
+from shared.deployment.relevance.patterns import PathRules
+from shared.deployment.relevance.selection import Union
+from shared.deployment.selecting import Relevance
+from shared.deployment.tally import Pair, Tally
+from shared.deployment.verdict import Policy
+from shared.deployment.watch import Watch
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A service's live commit that is to be counted against the target."""
+
+    service: str
+    policy: Policy
+    live: str
+    union: Union
+
+
+def count(
+    history: History, relevance: Relevance, wanted: Sequence[Wanted], target: Target, now: datetime
+) -> Mapping[tuple[str, str], Tally | Unknown]:
+    """For each service and live commit what stands between it and the target; Unknown: it was not told."""
+    keys = [(each.service, each.live) for each in wanted]
+    if not wanted:
+        return {}
+    latest = now.timestamp() + lineage.CLOCK_TOLERANCE_S
+    without = lineage.last_without(target.earlier, now)
+    try:
+        lives = sorted({each.live for each in wanted})
+        nets = relevance.differences([(live, target.commit) for live in lives])
+        pairs = [
+            Pair(
+                lives.index(each.live),
+                each.union.relevant,
+                each.union.because,
+                frozenset(filter(each.union.relevant, nets[each.live, target.commit])),
+                _watch(each.policy, now),
+                latest,
+                without,
+            )
+            for each in wanted
+        ]
+        return dict(zip(keys, compared(history, pairs, target, lives), strict=True))
+    except SourceError as error:
+        return dict.fromkeys(keys, Unknown.of(error))
+
+
+def _watch(policy: Policy, now: datetime) -> Watch:
+    """What has to be asked of each missing commit, so that ``policy`` can judge the sum."""
+    paths = (("deny-path", policy.deny_paths), ("warn-path", policy.warn_paths))
+    return Watch(
+        young_after=now.timestamp() - policy.grace_period if policy.grace_period else None,
+        paths=[(code, PathRules(patterns)) for code, patterns in paths if patterns],
+        subjects=[("deny-subject", re.compile(pattern)) for pattern in policy.deny_subjects],
+    )
