@@ -183,6 +183,12 @@ REASONS: dict[str, Meaning] = {
         "unknown start command): more paths count than need be",
         "name the entry points in drift.toml, or accept that more counts",
     ),
+    "unparsed-module": Meaning(
+        "warn",
+        "a module that the worker imports cannot be parsed by the gate's Python: it is broken, or for a "
+        "newer one; what it imports was read from its lines, and every change of it counts",
+        "run the gate on the worker's own Python version, or correct the module",
+    ),
     "closure-incomplete": Meaning(
         "warn",
         "the running worker has loaded a file that did not count by what is declared, so that what counts is "

@@ -292,16 +292,85 @@ def test_what_cannot_be_parsed_is_guessed(source: bytes) -> None:
     """Lines that look like imports count, and their absence is no fault."""
     facts = facts_of(source)
     assert facts.syntax_error
-    assert facts.imports == (plain("a", optional=MAYBE), plain("b", "c", "d", optional=MAYBE))
-    assert (facts.computed, facts.literals) == ((), ())
-    assert facts.bound == {ANY}
+    assert set(facts.imports) == {plain("a", optional=MAYBE), plain("b", "c", "d", optional=MAYBE)}
+    assert (facts.computed, facts.doubts, facts.edits_path) == ((), (), False)
+    assert ANY in facts.bound
 
 
 def test_a_computed_name_in_a_broken_file_is_seen() -> None:
     """A guess must not hide that anything may be imported."""
     for call in (b"import_module(name)", b"__import__(name)"):
         facts = facts_of(b"print 'x'\n" + call + b"\nX = ['a.b', 'no module']\n")
-        assert (facts.computed, facts.literals) == (("*",), ("x", "a.b"))
+        assert (facts.computed, set(facts.literals)) == (("*",), {"x", "a.b"})
+
+
+#: What no Python of today parses, and what each form in the same statement or beside it means.
+NEWER = "def f():\n    x = @@\n    "
+FORMS: list[tuple[str, str, str]] = [
+    ("import a.b", "imports", "a.b"),
+    ("lazy import a.b", "imports", "a.b"),
+    ("lazy from a import b", "imports", "a"),
+    ("from.import b", "imports", ""),
+    ("from a import (b, # ) not here\n  c)", "imports", "a"),
+    ("from a import (\n b,", "imports", "a"),
+    ("uvicorn.run('a:app')", "imports", "a"),
+    ("import_string('a.b.c')", "imports", "a.b"),
+    ("import_module('a.b')", "imports", "a.b"),
+    ("import_module(\n  'a.b',\n)", "imports", "a.b"),
+    ("import_module(x)", "unknown", ""),
+    ("run_path(x)", "unknown", ""),
+    ("exec(x)", "unknown", ""),
+    ("walk_packages(x)", "unknown", ""),
+    ("sys.path.insert(0, 'lib')", "edits_path", ""),
+    ("site.addsitedir('lib')", "edits_path", ""),
+    ("sys.path.insert(0, 'lib/x')", "literals", "lib/x"),
+    ("__all__ = ['a']", "all_computed", ""),
+    ("__getattr__ = x", "lazy", ""),
+    ("config.scan('a')", "handed", "a"),
+    ("x = 'a.b.C'", "named", "a.b.C"),
+    ("x = 'a/b.py'", "named", "a/b.py"),
+]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r", "\r\n"])
+@pytest.mark.parametrize(("form", "kind", "meant"), FORMS)
+def test_every_form_is_found_where_nothing_parses(form: str, kind: str, meant: str, end: str) -> None:
+    """Inside of a statement that cannot be parsed, and beside one; whatever ends the lines."""
+    broken = NEWER + form.replace("\n", "\n    ") + "\n"
+    for text in (broken, f"x = @@\n{form}\n" if not form.endswith(",") else broken):
+        facts = facts_of(text.replace("\n", end).encode())
+        blind = facts.computed or facts.files or facts.doubts or facts.scans
+        found = blind if kind == "unknown" else getattr(facts, kind)
+        if kind == "imports":
+            assert meant in {each.module for each in facts.imports}
+            assert all(each.optional for each in facts.imports)
+        elif kind in ("all_computed", "lazy"):
+            assert text != broken or found
+        else:
+            assert found is True if isinstance(found, bool) else (found and (not meant or meant in found))
+
+
+def test_names_in_brackets_are_all_found_behind_a_comment() -> None:
+    """A bracket in a comment closes nothing."""
+    facts = facts_of(b"def f():\n    from a import (b, # why :)\n      c)\n    x = @@\n")
+    assert facts.imports == (plain("a", "b", "c", optional=MAYBE),)
+
+
+def test_what_parses_is_read_from_its_tree_beside_what_does_not() -> None:
+    """Of a broken file only the broken statement is guessed at: ``exec`` in a text is no call."""
+    source = (
+        b"import a\nclass C:\n    x = @@\n\n@deco\ndef f():\n    import_module('b')\n\nprint('exec(x)')\n"
+    )
+    facts = facts_of(source)
+    assert {each.module for each in facts.imports} == {"a", "b"}
+    assert (facts.computed, facts.doubts, facts.syntax_error) == ((), (), True)
+
+
+def test_a_lazy_import_is_an_import() -> None:
+    """PEP 810, Python 3.15: read as the statement without the word, and nothing of the file is a guess."""
+    facts = facts_of(b"lazy import a\nlazy from b import c as d\nlazy = 1\n")
+    assert set(facts.imports) >= {plain("a"), plain("b", "c")}
+    assert not facts.syntax_error
 
 
 @pytest.mark.parametrize("parts", [100, 1500, 3000])

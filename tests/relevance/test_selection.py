@@ -465,12 +465,14 @@ class TestFindings:
     def test_remarks(self) -> None:
         """What may interest a person who asks, and no policy."""
         guarded = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import tool\nimport features\n"
-        broken = "def broken(:\n"
-        remarks = selected(IMAGE, changed(worker__main_py=guarded, shared__odds_py=broken)).remarks
-        assert remarks[1:] == (
-            "shared/odds.py: a syntax error; its imports are a guess",
-            "worker/tool.py: reached by TYPE_CHECKING only, not counted",
-        )
+        remarks = selected(IMAGE, changed(worker__main_py=guarded)).remarks
+        assert remarks[1:] == ("worker/tool.py: reached by TYPE_CHECKING only, not counted",)
+
+    def test_a_module_that_cannot_be_parsed(self) -> None:
+        """The verdict says which, and of which Python; one that is not reached is nobody's business."""
+        [finding] = selected(IMAGE, changed(shared__odds_py="type X[T] = @@", worker__tool_py="@@")).findings
+        assert (finding.code, finding.data["path"]) == ("unparsed-module", "shared/odds.py")
+        assert finding.message.startswith("shared/odds.py cannot be parsed by Python 3.")
 
 
 class TestAFunctionWithoutAnImage:

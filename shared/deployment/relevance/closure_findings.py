@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Iterator
 
 from shared.deployment.facts import Finding
 from shared.deployment.relevance.chains import Closure
 from shared.deployment.relevance.rules import Rules
+
+#: What parses here: a module may be for a newer Python.
+_PYTHON = f"Python {sys.version_info.major}.{sys.version_info.minor}"
 
 
 def unresolved(why: str, *, less: bool = False) -> Finding:
@@ -40,6 +44,12 @@ def findings(
         yield unresolved(f"{path} imports by a name that is computed", less=less)
     for path, doubt in doubts(rules, closed):
         yield unresolved(f"{path} uses {doubt}, which can name any module", less=less)
+    for path in closed.syntax_errors:
+        yield Finding(
+            code="unparsed-module",
+            message=f"{path} cannot be parsed by {_PYTHON}: what it imports was read from its lines",
+            data={"path": path, "python": _PYTHON},
+        )
     for missing in closed.unresolved:
         told = f"{missing.chain[0]} imports {missing.module}, which the import roots do not lead to"
         yield unresolved(f"{told}; the repository has {missing.path}", less=less)
@@ -80,6 +90,5 @@ def remarks(rules: Rules, closed: Closure | None) -> Iterator[str]:
         yield from (f"{path} uses {doubt}: {told}" for path, doubt in closed.doubts)
     for module, paths in closed.strays.items():
         yield f"no import root leads to {module}: taken for {', '.join(paths)}"
-    yield from (f"{path}: a syntax error; its imports are a guess" for path in closed.syntax_errors)
     yield from (f"{path}: reached by TYPE_CHECKING only, not counted" for path in closed.typing_only)
     yield from (f"{entry}: this entry point is not in the image" for entry in closed.unfound)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple
 
 #: In ``ImportFacts.bound``: any name may be bound here.
 ANY = "*"
@@ -46,8 +46,8 @@ class ImportFacts:
     the strings of the file that a computed name may mean beside; they are kept only where something asks
     for them. ``lazy``: a module ``__getattr__`` may import what they name. ``all_computed``: ``__all__`` is
     the result of a call. ``edits_path``: ``sys.path`` is touched. ``bound`` are the names of the module's
-    own level, ``ANY`` among them where more are possible. ``syntax_error``: there is no syntax tree (see
-    ``syntax.parsed``); what is known was then guessed from lines that look like imports.
+    own level, ``ANY`` among them where more are possible. ``syntax_error``: a part of the file has no
+    syntax tree (see ``syntax_pieces``); what is known of that was guessed from its lines.
     """
 
     imports: tuple[Import, ...] = ()
@@ -64,3 +64,13 @@ class ImportFacts:
     edits_path: bool = False
     bound: frozenset[str] = frozenset()
     syntax_error: bool = False
+
+    def beside(self, guess: ImportFacts) -> ImportFacts:
+        """These facts with a guess at the rest of the file: nothing that it imports is sure to be needed."""
+        both = {each.name: (getattr(self, each.name), getattr(guess, each.name)) for each in fields(self)}
+        sums: dict[str, Any] = {
+            name: tuple(dict.fromkeys(old + new)) if isinstance(old, tuple) else old | new
+            for name, (old, new) in both.items()
+        }
+        imports = (each._replace(optional=True) for each in sums.pop("imports"))
+        return ImportFacts(imports=tuple(dict.fromkeys(imports)), **sums)

@@ -6,6 +6,7 @@ is ``closure``'s business.
 
 from __future__ import annotations
 
+import ast
 import re
 
 from shared.deployment.relevance.import_calls import Calls
@@ -13,6 +14,7 @@ from shared.deployment.relevance.import_facts import ImportFacts
 from shared.deployment.relevance.import_lines import guessed
 from shared.deployment.relevance.import_loaders import LOADING
 from shared.deployment.relevance.syntax import parsed
+from shared.deployment.relevance.syntax_pieces import pieces
 
 #: Without one of these words in the file every import is a statement, and a look at the statements will do.
 _UNUSUAL = re.compile(
@@ -26,12 +28,18 @@ _UNUSUAL = re.compile(
 def facts_of(source: bytes) -> ImportFacts:
     """The imports of a file. Never raises: what cannot be parsed is guessed at, and said to be."""
     tree = parsed(source)
-    if tree is None:
-        return guessed(source)
+    if tree is not None:
+        return _followed(tree, source)
+    tree, rest = pieces(source)
+    facts = _followed(tree, source)
+    return facts if rest is None else facts.beside(guessed(rest))
+
+
+def _followed(tree: ast.Module, source: bytes) -> ImportFacts:
     calls = Calls(tree)
     try:
         if _UNUSUAL.search(source):
             calls.read(tree)
     except RecursionError:  # an expression that the parser could nest and we cannot
-        return guessed(source)
+        return guessed(source.decode("utf-8", "replace"))
     return calls.facts()

@@ -34,6 +34,19 @@ def texts_of(source: bytes) -> Iterator[str]:
             yield text[start:stop]
 
 
+def without_comments(text: str) -> str:
+    """The text of a ``.py`` file without its comments; its literals stay as they are."""
+    kept: list[str] = []
+    at = 0
+    while opening := _OPENING.search(text, at):
+        kept.append(text[at : opening.start()])
+        start, at = opening.span()
+        if quote := opening["quote"]:
+            _, at = _closing(text, at, _INSIDE[quote])
+            kept.append(text[start:at])
+    return "".join([*kept, text[at:]])
+
+
 def _closing(text: str, start: int, inside: re.Pattern[str]) -> tuple[int, int]:
     """Where a literal ends, and where the text goes on behind it."""
     for mark in inside.finditer(text, start):

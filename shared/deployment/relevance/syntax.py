@@ -14,8 +14,8 @@ LARGEST_PARSED = 2_000_000
 _QUIET = threading.Lock()
 
 
-def parsed(source: bytes) -> ast.Module | None:
-    """The syntax tree of ``source``, in the encoding that it declares (PEP 263).
+def parsed(source: bytes | str) -> ast.Module | None:
+    """The syntax tree of ``source``, of bytes in the encoding that they declare (PEP 263).
 
     None where there is none: an error in the syntax (or a syntax newer than this Python), a null byte,
     an encoding nobody knows, nesting deeper than the parser goes, or more than ``LARGEST_PARSED`` bytes.
