@@ -9,7 +9,7 @@ PYTHON := python3 python3.13 python3.12 python3.11
 PYTEST_ARGS :=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run demo test test-all kill-test agree schemathesis fuzz mutate faults audit soak lint bench readme lock clean history
+.PHONY: help run demo test test-all kill-test agree schemathesis fuzz mutate faults reality audit soak lint bench readme lock clean history
 .DEFAULT_GOAL := help
 
 help: ## list the goals
@@ -48,6 +48,10 @@ kill-test: .venv/test.stamp ## kill a coordinator 200 times, resume, and write d
 
 soak: .venv/test.stamp ## make 10,000 checks in one process with faults; writes docs/soak.md
 	PYTHONPATH=.:tests $(BIN)/python -m support.soak 10000 --page docs/soak.md
+
+LIST :=
+reality: .venv/test.stamp ## trace the repositories of LIST=…/list.toml; scripts/reality.py says what stands there
+	@$(BIN)/python scripts/reality.py $(LIST)
 
 audit: .venv/test.stamp ## look up known vulnerabilities of the locked requirements; fails unless all were looked up
 	@$(BIN)/python scripts/audit.py

@@ -19,6 +19,9 @@ ROOT, NOTES = "root", "notes"
 #: How many names are remembered, so that a file is noted once: a program may open millions.
 REMEMBERED = 100_000
 
+#: A program that takes its ``fingerprint`` opens each of its files in this way, and loads none by that.
+HASHING = os.O_NOFOLLOW | os.O_NONBLOCK
+
 #: Where in its arguments an event names files: https://docs.python.org/3/library/audit_events.html
 _FILES: dict[str, int] = {"import": 1, "sqlite3.connect": 0, "ctypes.dlopen": 0}
 _PROGRAMS = ("subprocess.Popen", "os.exec", "os.posix_spawn")
@@ -54,7 +57,7 @@ def _named(event: str, arguments: tuple[Any, ...]) -> Iterator[Any]:
     """What ``event`` says is read: a file, an extension module, a program and the files among its words."""
     if event == "open":
         name, _, flags = arguments
-        if not isinstance(name, int) and flags & os.O_ACCMODE != os.O_WRONLY:
+        if not isinstance(name, int) and flags & os.O_ACCMODE != os.O_WRONLY and flags & HASHING != HASHING:
             yield name
     elif event in _FILES and arguments[_FILES[event]] is not None:
         yield arguments[_FILES[event]]

@@ -126,13 +126,14 @@ def selection_at(history: History, memory: Memory, rules: Rules, commit: str) ->
 class Loaded:
     """What a run of the program has loaded of ``commit``, held against what counts there.
 
-    ``reached`` is how many files count, ``files`` are those that were loaded. Of these ``missed`` do not
+    ``reached`` of its ``total`` files count, ``files`` are those that were loaded. Of these ``missed`` do not
     count, each with the reason, though nobody declared it: what was found to count is incomplete.
     ``ignored`` do not count since ``ignore`` names them.
     """
 
     commit: str
     reached: int
+    total: int
     files: tuple[str, ...]
     missed: tuple[Answer, ...]
     ignored: tuple[str, ...]
@@ -154,6 +155,7 @@ def held_against(
     return Loaded(
         commit,
         sum(map(union.relevant, listing)),
+        len(listing),
         tuple(files),
         tuple(Answer(path, (), _left_out(union, path)) for path in uncounted if ignored.relevant(path)),
         tuple(path for path in uncounted if not ignored.relevant(path)),

@@ -72,22 +72,22 @@ def _trace(arguments: argparse.Namespace) -> int:
     if arguments.write and loaded.missed:
         file = assembly.keep_loaded(arguments.service, [each.path for each in loaded.missed])
         print(f"kept in {file}; they count once it is committed", file=sys.stderr)
-    for trouble in _troubles(traced):
+    for trouble in troubles(traced):
         print(f"deployment-drift: {trouble}", file=sys.stderr)
-    return MISSED if loaded.missed else UNKNOWN if any(_troubles(traced)) else OK
+    return MISSED if loaded.missed else UNKNOWN if any(troubles(traced)) else OK
 
 
 def told(service: str, traced: Traced, loaded: Loaded) -> Iterator[str]:
     """What the run came to, for people."""
     yield (
-        f"{service} at {loaded.commit[:12]}: reached {loaded.reached:,}, loaded {len(loaded.files):,}, "
-        f"missed {len(loaded.missed):,} (Pythons seen: {traced.interpreters:,})"
+        f"{service} at {loaded.commit[:12]}: reached {loaded.reached:,} of {loaded.total:,}, "
+        f"loaded {len(loaded.files):,}, missed {len(loaded.missed):,} (Pythons seen: {traced.interpreters:,})"
     )
     yield from (render.plain(f"missed: {each.path} ({each.why_not})") for each in loaded.missed)
     yield from (render.plain(f"ignored, and loaded: {path}") for path in loaded.ignored)
 
 
-def _troubles(traced: Traced) -> Iterator[str]:
+def troubles(traced: Traced) -> Iterator[str]:
     """Why no file that is missed would not mean that there is none."""
     if not traced.interpreters:
         yield _UNSEEN

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.deployment import collector
+from shared.deployment import collector, fingerprint
 from shared.deployment.errors import DriftConfigError
 from shared.deployment.trace import Traced, run
 
@@ -81,6 +81,12 @@ class TestWhatIsNoticed:
     )
     def test_not_what_is_written_or_lies_elsewhere(self, code: str, folder: Path) -> None:
         assert traced(folder, code=code).files == ()
+
+    def test_not_what_a_fingerprint_hashes(self, folder: Path) -> None:
+        """It opens whatever there is, and nothing of it is loaded by that."""
+        (folder / "fingerprint.py").write_text(Path(fingerprint.__file__).read_text())
+        told = traced(folder, code="import fingerprint; assert len(fingerprint.take('.').files) > 5")
+        assert told.files == ("fingerprint.py",)
 
     def test_a_file_behind_a_link_by_both_names(self, folder: Path) -> None:
         (folder / "linked").symlink_to("package")

@@ -103,7 +103,7 @@ class TestTheCommandLine:
         done = self.run(project, "worker", "--", "sh", "-c", f"echo talk; exec {sys.executable} -m app.main")
         first, *rest = done.stdout.splitlines()
         assert done.returncode == 1
-        assert first.endswith(": reached 5, loaded 6, missed 2 (Pythons seen: 1)")
+        assert first.endswith(": reached 5 of 9, loaded 6, missed 2 (Pythons seen: 1)")
         assert rest == [f"missed: app/plugin.py ({UNUSED})", f"missed: elsewhere.txt ({OUTSIDE})"]
         assert "talk" in done.stderr
 
@@ -152,7 +152,7 @@ class TestTheCommandLine:
         history.commit({"drift.loaded.json": kept})
         history.check_out("main")
         done = self.spawn(project, *words)
-        assert (done.returncode, ": reached 7, loaded 6, missed 0" in done.stdout) == (0, True)
+        assert (done.returncode, ": reached 7 of 10, loaded 6, missed 0" in done.stdout) == (0, True)
         assert "plugin.py ← a run has loaded it" in self.spawn(project, "files", "worker").stdout
 
     def test_a_list_that_cannot_be_read_is_not_written_over(self, project: Project) -> None:
