@@ -121,6 +121,9 @@ def _repository(patient: Patient) -> Iterator[Step]:
     elif opened == "shallow":
         says = f"{where} is a shallow clone: nothing can be counted over a cut history"
         yield Step("repository", "", "fail", says, f"git -C {where} fetch --unshallow")
+    elif opened == "partial":
+        says = f"{where} is a partial clone: what it lacks cannot be read where its remote does not answer"
+        yield Step("repository", "", "warn", says, f"git -C {where} fetch --refetch --no-filter")
     elif opened == "skipped":
         yield Step("repository", "", "skipped", "because of git")
     else:

@@ -31,6 +31,7 @@ from shared.deployment.relevance.rules import Rules
 from shared.deployment.relevance.selection import Selection, Union
 from shared.deployment.selecting import Memory, Relevance
 from shared.deployment.settings import Settings, near_misses
+from shared.deployment.sources import partial
 
 _BY_DECISION: dict[Decision, State] = {"allow": "ok", "warn": "warn", "deny": "fail"}
 #: Causes that say that Cloud Run was not reached, or answered nothing that can be used.
@@ -49,7 +50,8 @@ _WEAK = {
 class Patient:
     """One service with what each side answered; ``plan`` None: a library did not load.
 
-    ``repository``: ``full`` or ``shallow``, why it does not open, ``skipped`` where that was not asked.
+    ``repository``: ``full``, ``shallow`` or ``partial``, why it does not open, ``skipped`` where that was
+    not asked.
     """
 
     name: str
@@ -88,7 +90,7 @@ class Patient:
     @property
     def hidden(self) -> bool:
         """Whether the target's failure is that of the repository, told already."""
-        return not self.service.mirrored and self.repository not in ("full", "shallow")
+        return not self.service.mirrored and self.repository not in ("full", "shallow", "partial")
 
     def git(self) -> Git:
         """Git in the repository, for a question beside the check's own."""
@@ -107,13 +109,13 @@ class Patient:
 
 
 def _opened(plan: Plan, service: ServiceSettings, settings: Settings, deadline: Deadline) -> str:
-    """``full`` or ``shallow``. Raises ``SourceError`` where the repository does not open."""
+    """``full``, ``shallow`` or ``partial``. Raises ``SourceError`` where the repository does not open."""
     plan.repository.ask(_open)
     cwd = str(settings.beside(service.repository))
-    answer = Git(cwd=cwd, environ=settings.environ, deadline=deadline).run(
-        "rev-parse", "--is-shallow-repository"
-    )
-    return "shallow" if answer.strip() == b"true" else "full"
+    git = Git(cwd=cwd, environ=settings.environ, deadline=deadline)
+    if git.run("rev-parse", "--is-shallow-repository").strip() == b"true":
+        return "shallow"
+    return "partial" if partial.lacks_files(git) else "full"
 
 
 def _open(history: History, _: Memory) -> None:

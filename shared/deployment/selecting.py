@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TypeVar
 
+from shared.deployment.errors import SourceError
 from shared.deployment.facts import Entry, History
 from shared.deployment.relevance import selection
 from shared.deployment.relevance.by_blob import ByBlob
@@ -89,7 +90,12 @@ class Relevance:
             if path.endswith(".py") and self._alike(pair, path)
         }
         blobs = {self._listings[commit][path].blob for pair, path in scripts for commit in pair}
-        self._fetch(blob for blob in blobs if blob not in self._memory.meanings)
+        # What cannot be read differs in more than the way it is written, for all that is known.
+        try:
+            self._fetch(blob for blob in blobs if blob not in self._memory.meanings)
+        except SourceError as error:
+            if error.cause != "history-unavailable":
+                raise
         same = {(pair, path) for pair, path in scripts if self._means_the_same(pair, path)}
         return {
             pair: frozenset(path for path in paths if (pair, path) not in same) for pair, paths in raw.items()

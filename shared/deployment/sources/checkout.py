@@ -14,12 +14,14 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TypeVar
 
 from shared.deployment.calling import Deadline, retrying
 from shared.deployment.errors import SourceError
 from shared.deployment.facts import Commit, Entry, Finding, Patch, Target, Unknown
 from shared.deployment.git_process import Git, own_words
 from shared.deployment.remembering import Borrowed
+from shared.deployment.sources import partial
 from shared.deployment.sources.confirmed import KeptAnswers, Records
 from shared.deployment.sources.git_history import GitHistory
 from shared.deployment.sources.git_log import nonsense
@@ -34,10 +36,13 @@ except ImportError as error:  # GitPython says so too where there is no git prog
 else:
     _no_gitpython = None
 
+T = TypeVar("T")
+
 #: Of the time that is left, what asking the remote (retries included) and fetching may take each: an
 #: answer that never comes must leave time for the rest of the check.
 REMOTE_SHARE, FETCH_SHARE = 0.5, 0.8
 _OBJECT_ID = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
+_EXTENSIONS = re.compile(r"unknown repository extensions? found:\n((?:\t.*\n?)+)")
 #: How many refs are searched for near misses.
 NEAR_MISS_REFS = 5000
 
@@ -85,15 +90,18 @@ class Checkout:
 
     def resolve(self, ids: Collection[str]) -> Mapping[str, str | Unknown]:
         """As ``facts.History.resolve``."""
-        return self._history.resolve(ids)
+        return self._told(lambda history: history.resolve(ids))
 
     def files(self, commits: Collection[str]) -> Mapping[str, Mapping[str, Entry]]:
         """As ``facts.History.files``."""
-        return self._history.files(commits)
+        return self._told(lambda history: history.files(commits))
 
     def walk(self, tips: Sequence[str]) -> Iterator[Commit]:
         """As ``facts.History.walk``."""
-        return self._history.walk(tips)
+        try:
+            yield from self._history.walk(tips)
+        except SourceError as error:
+            raise self._explained(error) from None
 
     def line(self, tip: str, most: int) -> Sequence[str]:
         """As ``facts.History.line``."""
@@ -108,8 +116,30 @@ class Checkout:
         return self._history.patches(commits)
 
     def contents(self, blobs: Collection[str]) -> Mapping[str, bytes]:
-        """As ``facts.History.contents``."""
-        return self._history.contents(blobs)
+        """As ``facts.History.contents``.
+
+        Raises ``history-unavailable`` where a partial clone lacks one: that is not what it holds.
+        """
+        found = self._told(lambda history: history.contents(blobs))
+        absent = set(blobs) - found.keys()
+        if absent and self._lacked(absent):
+            raise self._explained(SourceError("file contents are missing", "history-unavailable"))
+        return found
+
+    def _lacked(self, blobs: Collection[str]) -> bool:
+        """Whether this is a partial clone that lacks one of ``blobs``."""
+        git = self._history.git
+        return partial.filter_of(git) is not None and partial.there(git, blobs) != set(blobs)
+
+    def _told(self, question: Callable[[GitHistory], T]) -> T:
+        try:
+            return question(self._history)
+        except SourceError as error:
+            raise self._explained(error) from None
+
+    def _explained(self, error: SourceError) -> SourceError:
+        repository = self._opened.get()
+        return partial.explained(repository.git, repository.name, error)
 
     @property
     def _history(self) -> GitHistory:
@@ -136,6 +166,8 @@ class Checkout:
         now = self._now()
         if self._ref == "HEAD":
             head = repository.history.commit_of("HEAD")
+            if head is None and (oid := repository.head()):
+                repository.require("HEAD", oid)
             if head is None:
                 raise SourceError(f"{repository.name} has no commit at HEAD yet", "target-not-found")
             return Target(ref="HEAD", commit=head, confirmed_at=now)
@@ -145,6 +177,7 @@ class Checkout:
             for ref, oid, track in repository.refs(_full_names(self._ref)):
                 if commit := repository.history.commit_of(oid):
                     return Target(ref=ref, commit=commit, confirmed_at=now, findings=_behind(ref, track))
+                repository.require(ref, oid)
         raise repository.not_found(self._ref)
 
 
@@ -174,6 +207,20 @@ class _Repository:
             raise nonsense("for-each-ref")
         found = {name: (name, oid, track) for name, oid, track in lines}
         return [found[name] for name in names if name in found]
+
+    def head(self) -> str | None:
+        """The id that HEAD points to, whether or not it is there; None for a branch not born yet."""
+        answer = self.git.run("rev-parse", "--verify", "--quiet", "HEAD", accept=(0, 1))
+        return answer.decode("ascii", "replace").strip() or None
+
+    def require(self, ref: str, oid: str) -> None:
+        """Raises ``SourceError`` where the object of ``ref`` is not there: the ref is no wrong name then."""
+        if self.history.object_at(oid) is None:
+            raise SourceError(
+                f"{self.name} has {ref} at {oid[:12]}, and no such object: it is damaged, or borrows objects "
+                f"from a folder that is gone (see {self.common_dir}/objects/info/alternates)",
+                "history-unavailable",
+            )
 
     def not_found(self, ref: str) -> SourceError:
         """The error for a target ref that does not exist, with the names that come close."""
@@ -238,6 +285,11 @@ def _cannot_open(name: str, stderr: str) -> SourceError:
         message = f"{name} belongs to another user; if you trust it, run `{todo}`"
     elif "not a git repository" in stderr:
         message = f"{name} is no git repository, nor inside one"
+    elif extensions := _EXTENSIONS.search(stderr):
+        names = ", ".join(extensions[1].split())
+        message = (
+            f"{name} needs what this git does not know: the repository extension {names}; use a newer git"
+        )
     else:
         message = f"{name} cannot be opened: {own_words(stderr)}"
     return SourceError(message, "history-unavailable")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from shared.deployment.errors import SourceError
 from shared.deployment.facts import Commit, Entry, Patch, Unknown
 from shared.deployment.git_process import Git
+from shared.deployment.sources import partial
 from shared.deployment.sources.blobs import blobs_of
 from shared.deployment.sources.git_log import (
     DIFF_OPTIONS,
@@ -208,8 +209,15 @@ class GitHistory:
         return Unknown(cause="shallow-history", message=f"{what}; run `git fetch --unshallow`")
 
     def _commits(self, oids: Collection[str]) -> set[str]:
-        """Those of ``oids`` that exist and are commits."""
-        return {oid for oid, kind in self._batch_check(sorted(oids)) if kind == "commit"}
+        """Those of ``oids`` that exist and are commits, also where git ends at the first that does not."""
+        try:
+            answers = self._batch_check(sorted(oids))
+        except SourceError as error:
+            found = partial.there(self.git, oids, commits=True)
+            if error.cause != "history-unavailable" or len(found) == len(set(oids)):
+                raise
+            answers = self._batch_check(sorted(found))
+        return {oid for oid, kind in answers if kind == "commit"}
 
     def _trees(self, commits: Collection[str]) -> dict[str, str]:
         """The tree of each commit. Raises ``SourceError`` where one is not there."""
