@@ -7,11 +7,11 @@ import json
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from coordinator.test_serve import Running, serving
 from support.pubsub import Desk, free_port, served
-from support.stage import DAY, HEADER, Stage
+from support.stage import DAY, HEADER, TOML, Stage
 from support.world import WORKER, World
 
 from shared.deployment.testing import FakeCloudRun
@@ -38,19 +38,25 @@ def until(running: Running, batch_id: str, reached: str) -> dict[str, Any]:
     raise AssertionError(f"the batch is not {reached}: {batch}\n{running.said()}")
 
 
-def test_a_redeploy_in_the_middle_of_a_batch_shows_as_mixed(
-    tmp_path: Path, fake_cloud_run: FakeCloudRun, pubsub_emulator: str
-) -> None:
-    """Nothing is lost, nothing counted twice, and each result says which revision and verdict it is of."""
-    stage = Stage(World(tmp_path / "repo", fake_cloud_run), deadline="5s")
+class Redeployed(NamedTuple):
+    """A batch whose worker was replaced after its first answers, and what the coordinator said."""
+
+    batch: dict[str, Any]
+    said: str
+    commits: tuple[str, str]
+    folder: Path
+
+
+def redeployed(tmp_path: Path, cloud: FakeCloudRun, emulator: str, toml: str, reached: str) -> Redeployed:
+    stage = Stage(World(tmp_path / "repo", cloud), deadline="5s", toml=toml)
     rows = [f"G{number % 9},{DAY},P{number:03},Player,T1,T2,1 2 3" for number in range(PLAYERS)]
     stage.slate.write_text("\n".join([HEADER, *rows]) + "\n")
-    desk, old = Desk.open(pubsub_emulator), stage.world.first
+    desk, old = Desk.open(emulator), stage.world.first
     told = {"COORDINATOR_DISPATCH": "pubsub", "COORDINATOR_TOPIC": desk.tasks}
-    where = {"PUBSUB_EMULATOR_HOST": pubsub_emulator, "WORKER_COMPLETIONS": desk.completions}
+    where = {"PUBSUB_EMULATOR_HOST": emulator, "WORKER_COMPLETIONS": desk.completions}
     port = free_port()
     desk.push("to-worker", f"http://127.0.0.1:{port}/push")
-    with serving(stage, {**told, "PUBSUB_EMULATOR_HOST": pubsub_emulator}) as running:
+    with serving(stage, {**told, "PUBSUB_EMULATOR_HOST": emulator}) as running:
         address = str(running.client.base_url.join("/complete"))
         desk.push("to-coordinator", address, desk.completions)
         first = {**where, "K_REVISION": f"{WORKER}-00001", "IMAGE_COMMIT": old}
@@ -65,9 +71,30 @@ def test_a_redeploy_in_the_middle_of_a_batch_shows_as_mixed(
         stage.deploy(commit=new)
         second = {**where, "K_REVISION": f"{WORKER}-00002", "IMAGE_COMMIT": new}
         with served(second, tmp_path / "second.log", port):
-            batch = until(running, batch["id"], "completed")
+            batch = until(running, batch["id"], reached)
         said = running.said()
+    return Redeployed(batch, said, (old, new), stage.folder)
 
+
+def test_a_redeploy_in_the_middle_of_a_batch_fails_it(
+    tmp_path: Path, fake_cloud_run: FakeCloudRun, pubsub_emulator: str
+) -> None:
+    """Nobody judged the commit that answered for the rest: nothing is delivered, and it is said by whom."""
+    batch, _, (old, new), folder = redeployed(tmp_path, fake_cloud_run, pubsub_emulator, TOML, "failed")
+    assert f"answered by a worker of commit {new}, which was not judged ({old} was)" in batch["error"]
+    progress = batch["progress"]
+    assert progress["completed"] + progress["failed"] == PLAYERS
+    (share,) = batch["ending"]["foreign"]
+    assert (share["commit"], share["results"]) == (new, progress["failed"])
+    assert list((folder / ".drift").glob("predictions-*.csv")) == []
+
+
+def test_a_redeploy_in_the_middle_of_a_batch_shows_as_mixed_where_its_results_are_kept(
+    tmp_path: Path, fake_cloud_run: FakeCloudRun, pubsub_emulator: str
+) -> None:
+    """Nothing is lost, nothing counted twice, and each result says which revision and verdict it is of."""
+    toml = TOML.replace("[sinks]", '[batch]\nforeign_results = "keep"\n\n[sinks]')
+    batch, said, (old, new), folder = redeployed(tmp_path, fake_cloud_run, pubsub_emulator, toml, "completed")
     assert batch["marks"] == ["mixed-revision"]
     assert batch["progress"]["completed"] == PLAYERS
     assert batch["stamp"]["gate_decision"] == "allow"
@@ -80,7 +107,7 @@ def test_a_redeploy_in_the_middle_of_a_batch_shows_as_mixed(
     verdicts = [json.loads(line) for line in said.splitlines() if '"drift_verdict"' in line]
     assert [verdict["decision"] for verdict in verdicts][:1] == ["allow"]
 
-    with (stage.folder / ".drift" / f"predictions-{DAY}.csv").open(newline="") as stream:
+    with (folder / ".drift" / f"predictions-{DAY}.csv").open(newline="") as stream:
         results = list(csv.DictReader(stream))
     assert sorted(row["player_id"] for row in results) == sorted(f"P{number:03}" for number in range(PLAYERS))
     assert Counter(row["worker_commit"] for row in results) == shares

@@ -130,8 +130,8 @@ def _answered_by_others(batch: Batch, foreign: Sequence[Share]) -> str:
     known = ", ".join(dict.fromkeys(each for stamp in batch.stamps for each in stamp.live_commits if each))
     return (
         f"{count} of {batch.progress.requested} requests were answered by a worker of commit {by}, which was "
-        f"not judged ({known} was), so nothing is delivered: send the batch to the judged worker and "
-        f'`prediction-coordinator resume {batch.id}`, or set [batch] foreign_results = "keep" and start again'
+        f"not judged ({known} was), so nothing is delivered: see where COORDINATOR_WORKER_URL or the "
+        f"subscription leads; `prediction-coordinator resume {batch.id}` judges what serves now and asks for these again"
     )
 
 

@@ -246,7 +246,7 @@ def test_mixed_revision(today: Morning) -> None:
 class Nobody:
     """Takes requests and never answers."""
 
-    name = "pubsub"
+    name = "local"
 
     def dispatch(self, batch: Any, requests: Any) -> Iterator[Handed]:
         yield Handed(tuple(request.player_id for request in requests))
