@@ -135,7 +135,9 @@ COPIES = [
     ("ARG D=lib\nCOPY ${D}/x.py $D/", "/w/lib/x.py<lib/x.py"),
     ("ENV D=lib\nCOPY $D/x.py /a/", "/a/x.py<lib/x.py"),
     ("ENV D=lib\nARG D=app\nCOPY $D/x.py /a/", "/a/x.py<lib/x.py"),
-    ("ENV A=lib B=$A\nCOPY lib/x.py /a$B/", None),
+    ("ENV A=lib B=$A\nCOPY lib/x.py /a$B/", "/a/x.py<lib/x.py"),  # nothing below sets it
+    ("ARG D\nCOPY lib$D/x.py /a/", "/a/x.py<lib/x.py"),
+    ("ENV D=lib.d\nCOPY ${D%.d}/x.py /a/", "/a/x.py<lib/x.py"),
     ("ENV A=1 B\nCOPY lib/x.py /a$B/", "/a/x.py<lib/x.py"),
     ("ARG A=lib\nARG B=$A\nCOPY $B/x.py /a/", "/a/x.py<lib/x.py"),
     ("ENV A=app\nENV A=lib B=$A\nCOPY $B/a.py /a/", "/a/a.py<app/a.py"),
@@ -171,7 +173,11 @@ SOURCES = [
     ("FROM a\nCOPY --from=nginx:latest /etc/nginx/nginx.conf /nginx.conf", ""),
     ("FROM a\nCOPY --from=nginx lib /l", ""),
     ("FROM a\nCOPY --from=1 lib /l", ""),
-    ("FROM a\nCOPY --exclude=*.py --exclude=sub app /d/", "app/readme.md"),
+    # what it leaves out is another matter for each builder
+    (
+        "FROM a\nCOPY --exclude=*.py --exclude=sub app /d/",
+        "app/a.py;app/b.py;app/readme.md;app/sub/c.py",
+    ),
     ("# escape=`\nFROM a AS one\nCOPY req.txt /\nFROM o`ne", "req.txt"),
     ("FROM a\nRUN --mount=type=bind,source=req.txt,target=/r pip install -r /r", "req.txt"),
     ("FROM a\nRUN --mount=source=lib,target=/l true", "lib/x.py;lib/y.txt"),
@@ -207,7 +213,12 @@ def test_which_files_can_influence_the_image(text: str, expected: str) -> None:
 DOUBTS = [
     ("FROM a\nARG SRC\nCOPY $SRC /app/", "only the build knows SRC in COPY"),
     ("FROM a\nCOPY lib $HOME/", "only the build knows HOME in COPY"),
-    ("FROM a\nCOPY ${X%.py} /app/", "line 2: only the build knows ${ in COPY"),
+    ("FROM a\nCOPY ${X%.py} /app/", "line 2: only the build knows X in COPY"),
+    ("FROM a\nCOPY ${X@Q} /app/", "line 2: only the build knows ${ in COPY"),
+    ("FROM a\nCOPY ${D:-lib}/x.py /app/", "line 2: only the build knows D in COPY"),  # the base may set it
+    ("FROM a:3-onbuild", "line 1: a:3-onbuild may run more (ONBUILD)"),
+    ("FROM a\nRUN python <<EOF\nfrom lib import x\nEOF", "line 2: a here-document imports lib"),
+    ("FROM a\nCOPY <<X /s.py\nimport json\nimport app.a\nX", "line 2: a here-document imports app"),
     ("ARG D=lib\nFROM a\nCOPY $D /", "only the build knows D"),  # an ARG before FROM is not inside the stage
     ("FROM a\nARG N\nENV D=$N/lib\nCOPY $D /", "only the build knows D"),
     ("FROM a\nWORKDIR $W\nCOPY lib .", "Dockerfile line 2: only the build knows W in WORKDIR"),
@@ -333,6 +344,7 @@ def test_sources_carry_their_reason() -> None:
         ("COPY models/ /m/", ("models/",)),
         ("COPY models/*.pkl req.txt /m/", ("models/*.pkl",)),
         ("COPY models /m/\nCOPY models /n/", ("models",)),
+        ("COPY req.tx[t] zzz*.tx[t] /app/*.whl req.txt /m/", ()),  # no builder takes this for a fault
         ("RUN --mount=source=models,target=/m true", ("models",)),
         ("COPY --parents models/a /m/", ("models/a",)),
         ("COPY --exclude=*.py lib/x.py /m/", ()),
@@ -432,3 +444,69 @@ def test_links_are_followed_and_kept() -> None:
     linked = "/g/x.py<real/x.py;/h/x.py<real/x.py;/l/x.py<real/x.py"
     assert layout(image) == f"{linked};/o/c.py<app/sub/c.py;/one/one<one"
     assert {"app/link", "real/x.py"} <= set(image.sources)
+
+
+def test_a_dockerfile_and_an_ignore_file_may_be_links() -> None:
+    """Both ends count, and what is read is what the link leads to."""
+    texts = {
+        "Dockerfile": "build/image",
+        "build/image": "FROM a\nCOPY app /app/",
+        ".dockerignore": "build/ignored",
+        "build/ignored": "app/sub\n",
+    }
+    links = {"Dockerfile": "build/image", ".dockerignore": "build/ignored"}
+    image = read_image({*TREE, *texts}, texts.get, dockerfile="Dockerfile", context=".", links=links)
+    assert image is not None
+    assert texts.keys() <= image.sources.keys()
+    assert "app/a.py" in image.sources
+    assert "app/sub/c.py" not in image.sources
+
+
+@pytest.mark.parametrize(
+    ("ignore_files", "out"),
+    [
+        ({".containerignore": "app\n"}, set()),
+        ({".containerignore": "app/*.py\n", ".dockerignore": "app/a.py\nhom.txt\n"}, {"app/a.py"}),
+        ({"Dockerfile.containerignore": "app\n", ".containerignore": "", ".dockerignore": "**\n"}, {"app/"}),
+    ],
+)
+def test_what_docker_and_buildah_both_leave_out_stays_out(
+    ignore_files: dict[str, str], out: set[str]
+) -> None:
+    """Nobody can tell which of them builds; each file that one of them would read counts."""
+    texts = {"Dockerfile": "FROM a\nCOPY . /c/", **ignore_files}
+    image = read_image({*TREE, *texts}, texts.get, dockerfile="Dockerfile", context=".")
+    assert image is not None
+    left_out = {path for path in TREE if path not in image.sources}
+    assert left_out == {path for path in TREE if path.startswith(tuple(out))}
+    read = {name for name in ignore_files if len(ignore_files) < 3 or name != ".containerignore"}
+    assert {path for path, why in image.sources.items() if "stays out" in why} == read
+    assert len(image.remarks) == (len(ignore_files) > 1)
+
+
+@pytest.mark.parametrize("pattern", ["app/\\a.py", "\\w*", "**/\\d"])
+def test_an_escape_of_a_letter_in_an_ignore_file_leaves_nothing_out(pattern: str) -> None:
+    """docker hands it to its regular expressions; one that takes back may take back anything."""
+    everything = copied(image_of("FROM a\nCOPY app /d/", _dockerignore=""))
+    for text in (pattern, f"**\n!{pattern}"):
+        assert copied(image_of("FROM a\nCOPY app /d/", _dockerignore=text)) == everything
+
+
+def test_parents_follows_links() -> None:
+    """What a link leads to comes along, in its place."""
+    files = ("real/x.py", "app/link", "app/a.py", "Dockerfile")
+    read = {"Dockerfile": "FROM scratch\nCOPY --parents app/l* /p/\n"}.get
+    image = read_image(files, read, dockerfile="Dockerfile", context=".", links={"app/link": "../real"})
+    assert image is not None
+    assert {"app/link", "real/x.py"} <= image.sources.keys()
+    assert image.layout["/p/app/link/x.py"] == "real/x.py"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["ONBUILD RUN <<EOF\nFROM none\nEOF", 'RUN <<E"O"F\nFROM none\nEOF', "ONBUILD COPY <<'X' /a\nFROM n\nX"],
+)
+def test_a_here_document_in_any_dress_is_no_instruction(text: str) -> None:
+    """Its lines would be refused."""
+    image = image_of(f"FROM a\n{text}\nCOPY req.txt /r.txt")
+    assert layout(image) == "/r.txt<req.txt"

@@ -33,11 +33,15 @@ from shared.deployment.relevance.dockerfile_syntax import DockerfileError, expan
         ('"it\'s"', "it's"),
         ('\\"q', '"q'),
         ("$1", "$1"),
+        ("${P#*/}|${P##*/}|${P#x}", "b/c.tar.gz|c.tar.gz|a/b/c.tar.gz"),
+        ("${P%.*}|${P%%.*}|${P%x}", "a/b/c.tar|a/b/c|a/b/c.tar.gz"),
+        ("${P/a/x}|${P/[abc]/x}|${P//[abc]/$A$A}", "x/b/c.tar.gz|x/b/c.tar.gz|xx/xx/xx.txxr.gz"),
+        ("${P/b}|${P/nothing/x}|${E#x}", "a//c.tar.gz|a/b/c.tar.gz|"),
     ],
 )
 def test_a_word_is_expanded_as_the_reference_says(word: str, text: str) -> None:
     """Environment replacement, and the quotes that go."""
-    assert expand(word, {"A": "x", "E": ""}) == (text, frozenset())
+    assert expand(word, {"A": "x", "E": "", "P": "a/b/c.tar.gz"}) == (text, frozenset())
 
 
 @pytest.mark.parametrize(
@@ -46,7 +50,8 @@ def test_a_word_is_expanded_as_the_reference_says(word: str, text: str) -> None:
         ("$N", "N"),
         ("${N}", "N"),
         ("a${U}", "U"),
-        ("${A#x}", "${"),
+        ("${U#x}", "U"),
+        ("${A@Q}", "${"),
         ("${A:+$N}", "N"),
         ("${N:-$U}", "U"),
     ],

@@ -601,3 +601,27 @@ def test_files_without_entry_points_are_taken_as_they_are() -> None:
         raise AssertionError(path)
 
     assert select(IMAGE, files, ["a.py"], never, never) == Selection(because={"a.py": ("why",)})
+
+
+class TestWhatRunMoves:
+    @pytest.mark.parametrize(
+        "lines",
+        [
+            "FROM python AS made\nCOPY lib/ /lib/\nRUN pip wheel /lib\nFROM python\nWORKDIR /app\n"
+            "COPY worker/ ./\nCOPY --from=made /wheels /w\n",
+            "FROM python\nWORKDIR /app\nCOPY worker/ ./\nRUN --mount=source=lib,target=/lib cp -r /lib .\n",
+            "FROM python\nWORKDIR /app\nCOPY worker/ ./\nCOPY lib/ /x/lib/\nRUN mv /x/lib .\n",
+        ],
+    )
+    def test_an_import_reaches_what_ends_like_its_name(self, lines: str) -> None:
+        """The container runs: no word of what the image lacks; and the file counts."""
+        files = {
+            "Dockerfile": lines + "CMD python main.py\n",
+            "worker/main.py": "import lib.m\n",
+            "lib/__init__.py": "",
+            "lib/m.py": "",
+            "lib/other.py": "",
+        }
+        selection = selected(IMAGE, files)
+        assert [each.code for each in selection.findings] == []
+        assert selection.because["lib/m.py"] == ("worker/main.py",)

@@ -27,8 +27,8 @@ class Image:
     ``missing``: sources, as written, that name nothing in the tree.
     ``unresolved``: why the whole build context had to be taken, or None; ``layout`` then lacks
     whatever could not be told. ``elsewhere``: names behind ``--from`` that are neither a stage nor, by their
-    form, an image. ``base``: the image below, as written, where nothing is known of it. ``stage`` is for an
-    image that is built upon this one.
+    form, an image. ``base``: the image below, as written, where nothing is known of it. ``remarks``
+    are for people who ask, ``stage`` for an image that is built upon this one.
     """
 
     sources: Mapping[str, str]
@@ -39,6 +39,7 @@ class Image:
     unresolved: str | None
     elsewhere: tuple[str, ...] = ()
     base: str = ""
+    remarks: tuple[str, ...] = ()
     stage: Stage = field(default_factory=Stage, repr=False, compare=False)
 
 
@@ -76,30 +77,38 @@ def read_image(
     among ``files`` to their target as git holds it, ``modules`` are the submodules. The last stage is the
     image, as without ``--target``, built for linux/amd64, with the defaults of its build arguments.
     """
-    dockerfile, text = clean(dockerfile), read(clean(dockerfile))
+    whole = _Sources(files, links or {}, modules)
+    place, text = whole.read(dockerfile, read)
     if text is None:
         return None
-    title = posixpath.basename(dockerfile)
+    title = posixpath.basename(clean(dockerfile))
+    own = dict.fromkeys(place, f"{title}: the image is built from it")
     folder = clean(context)
-    own = {dockerfile: f"{title}: the image is built from it"}
-    ignore = _ignore_file(files, dockerfile, folder)
-    if ignore is not None:
-        own[ignore] = f"{posixpath.basename(ignore)}: what stays out of the image"
-    sources = _Sources(files, links or {}, modules)
-    tree, doubt = _context(sources, read, folder, ignore, beside.made)
-    contexts = {name: None if path is None else sources.below(path) for name, path in beside.contexts.items()}
+    ignore = _ignore_files(whole, clean(dockerfile), folder)
+    for each in ignore.values():
+        place, _ = whole.read(each, read)
+        own |= dict.fromkeys(place, f"{posixpath.basename(each)}: what stays out of the image")
+    # Without a .dockerignore nothing is left out: docker does not know the other one.
+    texts = [whole.read(each, read)[1] or "" for each in ignore.values()] if ".dockerignore" in ignore else []
+    tree, doubt = _context(whole, texts, folder, beside.made)
+    contexts = {name: None if path is None else whole.below(path) for name, path in beside.contexts.items()}
     base = None if beside.base is None else replace(beside.base.stage, sources=dict(beside.base.sources))
     try:
         stage = final_stage(text, tree, title, contexts=contexts, base=base)
     except ValueError as error:
         stage = Stage(doubts=[f"{title} cannot be read: {error}"])
-    return _image(own, tree, stage, doubt)
+    remarks = (f"{' and '.join(ignore.values())}: what both leave out stays out",) if len(ignore) > 1 else ()
+    return replace(_image(own, tree, stage, doubt), remarks=remarks)
 
 
-def _ignore_file(files: Collection[str], dockerfile: str, folder: str) -> str | None:
-    """The Dockerfile's own ignore file wins over the one at the root of the context."""
-    candidates = (f"{dockerfile}.dockerignore", posixpath.join(folder, ".dockerignore"))
-    return next((each for each in candidates if each in files), None)
+def _ignore_files(whole: _Sources, dockerfile: str, folder: str) -> dict[str, str]:
+    """By its ending the ignore file of docker, and of buildah; the Dockerfile's own before the context's."""
+    found: dict[str, str] = {}
+    for ending in (".containerignore", ".dockerignore"):
+        for path in (posixpath.join(folder, ending), f"{dockerfile}{ending}"):
+            if whole.holds(path):
+                found[ending] = path
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +118,20 @@ class _Sources:
     files: Collection[str]
     links: Mapping[str, str]
     modules: Collection[str]
+
+    def holds(self, path: str) -> bool:
+        """Whether there is such a file, behind links too."""
+        return self._through(path)[-1] in self.files
+
+    def read(self, path: str, read: Callable[[str], str | None]) -> tuple[tuple[str, ...], str | None]:
+        """All paths that decide on a file, the links to it first, and its text; None: there is none."""
+        way = self._through(path)
+        return way, read(way[-1]) if way[-1] in self.files else None
+
+    def _through(self, path: str) -> tuple[str, ...]:
+        ends = {link: clean(posixpath.join(posixpath.dirname(link), to)) for link, to in self.links.items()}
+        end, passed = Tree({link: link for link in ends}, ends).follow(clean(path))
+        return (*passed, end)
 
     def below(self, folder: str, kept: Callable[[str], bool] = lambda name: True) -> Tree:
         """What ``folder`` holds, by the path in it."""
@@ -125,25 +148,20 @@ class _Sources:
 
 
 def _context(
-    sources: _Sources,
-    read: Callable[[str], str | None],
-    folder: str,
-    ignore: str | None,
-    made: Mapping[str, str],
+    sources: _Sources, ignore: Collection[str], folder: str, made: Mapping[str, str]
 ) -> tuple[Tree, str | None]:
-    """The build context without what is ignored, and why nothing could be ignored, if so."""
-    text = (read(ignore) if ignore is not None else None) or ""
+    """The build context without what every ignore file leaves out, and why nothing could be, if so."""
     doubt = None
     try:
-        left_out = ignored(text)
+        rules = [ignored(text) for text in ignore]
     except ValueError as error:
-        doubt = f"{ignore} cannot be read: {error}"
-        left_out = ignored("")
+        rules, doubt = [], f"an ignore file cannot be read: {error}"
     prefix = f"{folder}/" if folder else ""
-    taken_back = re.search(r"^\s*!", text, re.MULTILINE) is not None
+    taken_back = any(re.search(r"^\s*!", text, re.MULTILINE) for text in ignore)
 
     def kept(name: str) -> bool:  # of a submodule, a part may be taken back
-        return not left_out(name) or (taken_back and prefix + name in sources.modules)
+        left_out = bool(rules) and all(rule(name) for rule in rules)
+        return not left_out or (taken_back and prefix + name in sources.modules)
 
     tree = sources.below(folder, kept)
     filled = {at[len(prefix) :]: path for at, path in made.items() if at.startswith(prefix)}
@@ -161,5 +179,13 @@ def _image(own: Mapping[str, str], tree: Tree, stage: Stage, doubt: str | None) 
     missing = tuple(dict.fromkeys(stage.missing))
     elsewhere = tuple(dict.fromkeys(stage.elsewhere))
     return Image(
-        sources, stage.layout, stage.workdir, stage.start(), missing, unresolved, elsewhere, stage.base, stage
+        sources,
+        stage.layout,
+        stage.workdir,
+        stage.start(),
+        missing,
+        unresolved,
+        elsewhere,
+        stage.base,
+        stage=stage,
     )

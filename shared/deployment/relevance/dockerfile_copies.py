@@ -97,6 +97,10 @@ def find_with_parents(tree: Tree, source: str) -> list[Found]:
     base = _at(tree, clean(start if dot else "/"))
     wanted = excluded([clean(pattern if dot else source)])
     kept = {path: repo for path, repo in base.files.items() if path and wanted(path)}
+    root = clean(start) if dot else ""
+    for link in [path for path in kept if posixpath.join(root, path) in tree.links]:
+        led = _at(tree, posixpath.join(root, link))  # a link brings what it leads to
+        kept |= {posixpath.join(link, path).rstrip("/"): repo for path, repo in led.files.items()}
     return [Found("", kept, base.passed)] if kept else []
 
 

@@ -24,6 +24,20 @@ class Start:
     environment: Mapping[str, str]
 
 
+class _Unset(dict[str, str | None]):
+    """One value for every variable: None where only the image below could tell."""
+
+    def __init__(self, value: str | None) -> None:
+        super().__init__()
+        self._value = value
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+    def __missing__(self, name: str) -> str | None:
+        return self._value
+
+
 @dataclass(slots=True)
 class Stage:
     """What a stage holds so far. ``sources``, ``missing``, ``elsewhere`` and ``doubts`` include what it uses.
@@ -81,8 +95,9 @@ class Stage:
 
     @property
     def variables(self) -> Mapping[str, str | None]:
-        """What a word may refer to; ENV wins over ARG."""
-        return ChainMap(self.known, self.arguments)
+        """What a word may refer to; ENV wins over ARG, and an image below may set whatever is set nowhere."""
+        below = _Unset("" if self.base == "scratch" else None)
+        return ChainMap(dict(self.known), dict(self.arguments), below)
 
     def told(self, instruction: Instruction, words: Sequence[str], title: str) -> list[str] | None:
         """The words with their variables' values; None, and a doubt, where one cannot be told."""
@@ -105,7 +120,7 @@ class Stage:
 
     def env(self, instruction: Instruction) -> None:
         """Every value of the line sees the variables as they were before the line."""
-        before = dict(self.variables)
+        before = self.variables
         for name, text in pairs(instruction):
             self.known[name] = value(text or "", before, instruction)
             self.environment[name] = expand(text or "", before, instruction.escape)[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Mapping, Sequence
 
 from shared.deployment.relevance.dockerfile_copies import (
@@ -16,7 +17,7 @@ from shared.deployment.relevance.dockerfile_copies import (
 )
 from shared.deployment.relevance.dockerfile_stage import Stage, and_above, doubt, joined, pairs, value
 from shared.deployment.relevance.dockerfile_syntax import DockerfileError, Instruction, expand, instructions
-from shared.deployment.relevance.dockerignore import excluded
+from shared.deployment.relevance.dockerignore import excluded, is_glob
 
 #: The builder gives these; Cloud Run runs linux/amd64 (its container runtime contract).
 _PLATFORM: Mapping[str, str | None] = {
@@ -26,6 +27,8 @@ _PLATFORM: Mapping[str, str | None] = {
 }
 
 
+#: A line of Python in a here-document.
+_IMPORT = re.compile(r"^[ \t]*(?:import|from)[ \t]+([A-Za-z_]\w*)", re.MULTILINE)
 #: Images of Docker Hub that people name without a tag; whatever else has no tag may be a build context.
 IMAGES = frozenset(
     [
@@ -118,6 +121,9 @@ class _Build:
 
     def _act(self, stage: Stage, instruction: Instruction) -> None:
         """Those that move no file and start nothing (USER, LABEL, EXPOSE, …) do nothing here."""
+        for name in self._imported(instruction):
+            place = f"{self._title} line {instruction.line}"
+            stage.doubts.append(f"{place}: a here-document imports {name}, which is not followed")
         match instruction.name:
             case "COPY" | "ADD":
                 self._copy(stage, instruction)
@@ -139,6 +145,14 @@ class _Build:
             case "ONBUILD":
                 stage.doubts.append(f"{self._title} line {instruction.line} has ONBUILD")
 
+    def _imported(self, instruction: Instruction) -> list[str]:
+        """The modules of the context that a here-document seems to import."""
+        names = {name for body in instruction.bodies for name in _IMPORT.findall(body)}
+        if not names:
+            return []
+        parts = {part.removesuffix(".py") for path in self._context.files for part in path.split("/")}
+        return sorted(names & parts)
+
     def _arg_before_from(self, instruction: Instruction) -> None:
         for name, text in pairs(instruction):
             if text is not None:
@@ -152,6 +166,8 @@ class _Build:
         parent = self._named.get(base.lower())
         below = parent or self.bases.get(len(self.stages))
         stage = below.child() if below is not None else Stage(base=base)
+        if below is None and "onbuild" in base.lower():
+            stage.doubts.append(f"{self._title} line {instruction.line}: {base} may run more (ONBUILD)")
         if unknown and self._named:  # it may name one of the stages above
             stage.doubts.append(doubt(instruction, unknown, self._title))
         self.stages.append(stage)
@@ -196,7 +212,8 @@ class _Build:
         found = find_with_parents(origin, source) if parents else find(origin, source)
         out = excluded(instruction.options("exclude"))
         kept = [each.without(out) for each in found]
-        self._note(stage, origin, f"{instruction.name} {source}", source, found, kept)
+        # Builders differ over what a pattern leaves out: that still counts, wherever it may have gone.
+        self._note(stage, origin, f"{instruction.name} {source}", source, found)
         return kept
 
     def _origin(self, stage: Stage, name: str) -> Tree | None:
@@ -222,16 +239,21 @@ class _Build:
         written: str,
         source: str,
         found: Sequence[Found],
-        kept: Sequence[Found] | None = None,
     ) -> None:
         """Files of a context become sources. A stage's are already; what is not there, a RUN may make."""
         if not any(origin is each for each in (self._context, *filter(None, self._contexts.values()))):
             return
-        if not found:
-            stage.missing.append(source)
-        for each in found if kept is None else kept:
+        if not found and origin is not None and not (is_glob(source) and find(origin, _above_glob(source))):
+            stage.missing.append(source)  # where its folder is there, a pattern may match nothing
+        for each in found:
             for path in (*each.files.values(), *each.passed.values()):
                 stage.sources.setdefault(path, f"{self._title}: {written}")
+
+
+def _above_glob(source: str) -> str:
+    """The folder that a pattern is sought in."""
+    parts = source.split("/")
+    return "/".join(parts[: next(number for number, part in enumerate(parts) if is_glob(part))]) or "/"
 
 
 def _last_root(read: Sequence[Instruction]) -> int:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from functools import cache
 
 _DIRECTIVE = re.compile(r"#\s*(syntax|escape|check)\s*=\s*(.+?)\s*", re.IGNORECASE)
@@ -38,11 +39,12 @@ _NAMES = frozenset(
 _WITH_DOCUMENTS = frozenset({"ADD", "COPY", "RUN"})
 #: A here-document stands as a word of its own; ``"<<EOF"`` in quotes and ``<<<`` are none.
 _DOCUMENT = re.compile(
-    r"""(?<!\S)\d*<<(?P<tabs>-?)[ \t]*(?P<name>"[^"]+"|'[^']+'|[^\s<>"'|;&]+)|\\.|"(?:\\.|[^"\\])*"|'[^']*'"""
+    r"""(?<!\S)\d*<<(?P<tabs>-?)[ \t]*(?P<name>(?:"[^"]*"|'[^']*'|[^\s<>"'|;&])+)"""
+    r"""|\\.|"(?:\\.|[^"\\])*"|'[^']*'"""
 )
 _VARIABLE = (
     r"\$(?P<name>[A-Za-z_]\w*)"
-    r"|\$\{(?P<braced>[A-Za-z_]\w*)(?:(?P<rule>:?[-+?])(?P<word>(?:[^{}]|\$\{[^{}]*\})*))?\}"
+    r"|\$\{(?P<braced>[A-Za-z_]\w*)(?:(?P<rule>:?[-+?]|##?|%%?|//?)(?P<word>(?:[^{}]|\$\{[^{}]*\})*))?\}"
     r"|(?P<odd>\$\{)"
 )
 
@@ -56,7 +58,7 @@ class Instruction:
     """One instruction: its name in capitals, the ``--flags`` before its arguments, and the arguments.
 
     ``text`` is what stands behind the flags, on one line. ``json`` holds the strings of the JSON form,
-    None for the shell form. ``documents`` are the names of its here-documents.
+    None for the shell form. ``documents`` are the names of its here-documents, ``bodies`` what they hold.
     """
 
     name: str
@@ -66,6 +68,7 @@ class Instruction:
     documents: tuple[str, ...]
     line: int
     escape: str
+    bodies: tuple[str, ...] = ()
 
     def words(self) -> tuple[str, ...]:
         """The arguments one by one, quotes and variables still in place; here-documents are none of them."""
@@ -90,8 +93,8 @@ def instructions(text: str) -> Iterator[Instruction]:
         position, logical = _logical(lines, position, escape)
         if logical:
             instruction = _instruction(logical, start + 1, escape)
-            position = _skip_documents(lines, position, instruction)
-            yield instruction
+            position, bodies = _bodies(lines, position, instruction)
+            yield replace(instruction, bodies=tuple(bodies))
 
 
 def split(text: str, escape: str) -> list[str]:
@@ -150,9 +153,10 @@ def _instruction(text: str, line: int, escape: str) -> Instruction:
         raise DockerfileError(f"line {line}: unknown instruction {name[:40]!r}")
     flags, rest = _flags(text[len(name) :].strip(), escape)
     strings = _strings(rest)
-    has_documents = name.upper() in _WITH_DOCUMENTS and strings is None
-    found = [match["name"] for match in _DOCUMENT.finditer(rest) if match["name"]] if has_documents else []
-    documents = tuple(each.strip("\"'") for each in found)
+    inner = rest.split(maxsplit=1)[0] if name.upper() == "ONBUILD" and rest else name
+    has_documents = inner.upper() in _WITH_DOCUMENTS and strings is None
+    found = _DOCUMENT.finditer(rest) if has_documents else ()
+    documents = tuple(_document(match) for match in found if match["name"])
     return Instruction(name.upper(), flags, rest, strings, documents, line, escape)
 
 
@@ -179,18 +183,24 @@ def _strings(text: str) -> tuple[str, ...] | None:
     return tuple(value) if all(isinstance(item, str) for item in value) else None
 
 
-def _skip_documents(lines: list[str], position: int, instruction: Instruction) -> int:
-    """The index behind the instruction's here-documents: their lines are no instructions."""
+def _bodies(lines: list[str], position: int, instruction: Instruction) -> tuple[int, list[str]]:
+    """The index behind the instruction's here-documents, whose lines are no instructions, and these lines."""
+    bodies: list[str] = []
     for match in _DOCUMENT.finditer(instruction.text) if instruction.documents else ():
         if not match["name"]:
             continue
-        name, tabs = match["name"].strip("\"'"), match["tabs"]
+        name, tabs, start = _document(match), match["tabs"], position
         while position < len(lines) and (lines[position].lstrip("\t") if tabs else lines[position]) != name:
             position += 1
         if position == len(lines):
             raise DockerfileError(f"line {instruction.line}: here-document {name[:40]!r} has no end")
+        bodies.append("\n".join(lines[start:position]))
         position += 1
-    return position
+    return position, bodies
+
+
+def _document(match: re.Match[str]) -> str:
+    return re.sub("[\"']", "", match["name"])
 
 
 @cache
@@ -221,7 +231,7 @@ def _expanded(
 
 
 def _value(piece: re.Match[str], variables: Mapping[str, str | None], escape: str, unknown: set[str]) -> str:
-    """What a variable stands for; rarer forms, such as ``${NAME%suffix}``, are left unknown."""
+    """What a variable stands for; forms that no builder knows are left unknown."""
     name, rule = piece["name"] or piece["braced"], piece["rule"]
     if name is None or (name in variables and variables[name] is None):
         unknown.add(name or "${")
@@ -234,4 +244,26 @@ def _value(piece: re.Match[str], variables: Mapping[str, str | None], escape: st
         return _expanded(piece["word"], variables, escape, unknown, quoted=False)
     if value is None:
         unknown.add(name)
+    if value and rule is not None and rule[0] in "#%/":
+        return _cut(value, rule, _expanded(piece["word"], variables, escape, unknown, quoted=False))
     return value or ""
+
+
+def _cut(value: str, rule: str, pattern: str) -> str:
+    """``${NAME#begins}``, ``${NAME%ends}`` (doubled: the longest), ``${NAME/old/new}`` (doubled: each)."""
+    places = range(len(value) + 1) if rule in ("#", "%%") else range(len(value), -1, -1)
+    if rule[0] == "#":
+        return next((value[place:] for place in places if fnmatchcase(value[:place], pattern)), value)
+    if rule[0] == "%":
+        return next((value[:place] for place in places if fnmatchcase(value[place:], pattern)), value)
+    old, _, new = pattern.partition("/")
+    place = 0
+    while place < len(value):
+        ends = (end for end in range(len(value), place, -1) if fnmatchcase(value[place:end], old))
+        end = next(ends, None)
+        if end is not None:
+            value = value[:place] + new + value[end:]
+            if rule == "/":
+                break
+        place += 1 if end is None else len(new)
+    return value

@@ -21,6 +21,9 @@ _CLASS = rf"\[(?P<negated>\^?)(?P<members>(?:{_RANGE})+)\]"
 _TOKEN = re.compile(
     rf"(?P<deep>\*\*/?)|(?P<star>\*)|(?P<one>\?)|{_CLASS}|\\(?P<quoted>.)|(?P<plain>[^\[\\])", re.DOTALL
 )
+#: docker hands these to its regular expressions, where ``\\d`` is a digit: such a pattern leaves nothing out.
+_GO_ESCAPE = re.compile(r"(?<!\\)(?:\\\\)*\\[A-Za-z0-9]")
+_NEVER = "(?!)"
 _WILD = re.compile(r"[*?\[\]\\]")
 
 
@@ -106,6 +109,8 @@ def _rule(line: str) -> _Rule:
         raise ValueError(f"illegal exclusion pattern {line!r}")
     # Go's Clean, then no leading slash. normpath alone would keep a second leading slash.
     cleaned = posixpath.normpath(re.sub("/+", "/", pattern))
+    if _GO_ESCAPE.search(cleaned):
+        return _Rule(exception, matcher([ALL] if exception else [_NEVER]))
     return _Rule(exception, glob(cleaned.removeprefix("/"), deep=True))
 
 

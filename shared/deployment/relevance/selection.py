@@ -25,6 +25,10 @@ from shared.deployment.relevance.tree import Tree as Tree
 
 Because = Mapping[str, tuple[str, ...]]
 
+#: Where in the image, to no import root, those files lie that an earlier stage or a mount holds: a RUN may
+#: have brought them to any place.
+_SOMEWHERE = "/.made"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
@@ -294,7 +298,7 @@ def _with_dockerfile(rules: Rules, tree: Tree, targets: Mapping[str, str], image
     found = entrypoints.found(image, tree.text)
     entries, roots = tuple(entry.path for entry in found.entries), found.roots
     workdir = image.workdir
-    remarks = [f"entry point: {entry.path} ({entry.because})" for entry in found.entries]
+    remarks = [*image.remarks, *(f"entry point: {each.path} ({each.because})" for each in found.entries)]
     doubt = found.unresolved
     if rules.entrypoint:
         given = tuple(_given(entry, placed, workdir) for entry in rules.entrypoint)
@@ -310,10 +314,12 @@ def _with_dockerfile(rules: Rules, tree: Tree, targets: Mapping[str, str], image
         entries = ()
     doubts = [each for each in (doubt, image.unresolved) if each is not None]
     unseen = tuple(build.elsewhere(rules, tree.files, image))
+    used = {f"{_SOMEWHERE}/{path}": path for path in image.sources if path not in image.layout.values()}
+    used = {at: path for at, path in used.items() if at.endswith(".py")}
     return Files(
         because=because,
         inputs=frozenset(because) - set(image.layout.values()),
-        layout=placed,
+        layout=placed | used,
         passed=passed,
         entries=entries,
         roots=roots,
@@ -321,7 +327,7 @@ def _with_dockerfile(rules: Rules, tree: Tree, targets: Mapping[str, str], image
         said=mentions.said_by(tree.text(rules.dockerfile or "") or ""),
         variables=_variables(rules, image),
         complete=bool(unseen),
-        kept=frozenset(build.sources_of_generated(rules, tree.files)),
+        kept=frozenset({*used.values(), *build.sources_of_generated(rules, tree.files)}),
         idle=path_rules(rules.paths).idle(tree.files, tree.modules),
         findings=(
             *build.not_in_git(rules, image),
