@@ -87,7 +87,7 @@ class Relevance:
             (pair, path)
             for pair, paths in raw.items()
             for path in paths
-            if path.endswith(".py") and self._alike(pair, path)
+            if path.endswith(".py") and self._alike(pair, path) and not self._verbatim(pair)
         }
         blobs = {self._listings[commit][path].blob for pair, path in scripts for commit in pair}
         # What cannot be read differs in more than the way it is written, for all that is known.
@@ -194,6 +194,10 @@ class Relevance:
         """Whether both ends have the path as a file of the same mode, so that only its content differs."""
         modes = [self._listings[commit][path].mode for commit in pair if path in self._listings[commit]]
         return len(modes) == 2 and modes[0] == modes[1] and modes[0] not in (LINK, SUBMODULE)
+
+    def _verbatim(self, pair: tuple[str, str]) -> bool:
+        """Whether a worker of either end reads the text of its modules, so that every comment counts."""
+        return any(each.verbatim for (_, commit), each in self._selections.items() if commit in pair)
 
     def _means_the_same(self, pair: tuple[str, str], path: str) -> bool:
         blobs = [self._blob(commit, path) for commit in pair]

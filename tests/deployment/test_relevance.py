@@ -313,3 +313,13 @@ def test_what_a_link_of_a_declared_folder_leads_to_counts(world: World) -> None:
     world.history.commit({"lib/odds.py": "A = 2\n"})
     report = world.verdict().report
     assert because(report) == {"lib/odds.py": ("link worker/common",)}
+
+
+def test_a_worker_that_reads_its_own_source_changes_with_a_comment(image: World) -> None:
+    """Elsewhere a comment is no change."""
+    image.history.commit({"shared/odds.py": "ODDS = 1  # why\n"})
+    assert image.verdict().report.commits_behind == 0
+    reading = "import inspect, odds\ntext = inspect.getsource(odds)\n"
+    image.history.commit({"shared/late.py": reading})
+    image.history.commit({"shared/odds.py": "ODDS = 1  # how\n"})
+    assert image.verdict().report.commits_behind == 3

@@ -28,7 +28,7 @@ SAME: list[tuple[str, bytes, bytes]] = [
     ("a number written differently", b"x = 1000\n", b"x = 1_000\n"),
     ("another encoding", "x = '\u00e9'\n".encode(), "# coding: latin-1\nx = '\u00e9'\n".encode("latin-1")),
     ("a byte order mark", b"x = 1\n", b"\xef\xbb\xbfx = 1\n"),
-    ("a type comment", b"x = 1\n", b"x = 1  # type: int\n"),
+    ("a comment of types", b"x = 1\n", b"x = 1  # of type int\n"),
 ]
 
 DIFFERENT: list[tuple[str, bytes, bytes]] = [
@@ -116,3 +116,36 @@ def _without_lines(code: CodeType) -> tuple[object, ...]:
         _without_lines(each) if isinstance(each, CodeType) else (type(each), each) for each in code.co_consts
     ]
     return (code.co_code, constants, code.co_names, code.co_varnames, code.co_name, code.co_flags)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"#!/usr/bin/python3\nx = 1\n", b"#!/usr/bin/python3.12\nx = 1\n"),
+        (b"x = 1\n", b"#!/bin/sh\nx = 1\n"),
+        (b"# /// script\n# dependencies = []\n# ///\n", b"# /// script\n# dependencies = ['a']\n# ///\n"),
+        (b"# /// script\r\n# a\r\n# ///\r\n", b"# /// script\r\n# b\r\n# ///\r\n"),
+        (b"x = []  # type: list[int]\n", b"x = []  # type: list[str]\n"),
+        (b"# cython: boundscheck=False\nx = 1\n", b"# cython: boundscheck=True\nx = 1\n"),
+        (b"#cython:language_level=2\nx = 1\n", b"#cython:language_level=3\nx = 1\n"),
+        (b"# distutils: language=c\nx = 1\n", b"x = 1\n"),
+        (b"# nuitka-project: --onefile\nx = 1\n", b"# nuitka-project: --standalone\nx = 1\n"),
+        (b"# nuitka-project-if: {OS} == 'x':\nx = 1\n", b"x = 1\n"),
+    ],
+)
+def test_a_comment_that_a_program_obeys_is_content(old: bytes, new: bytes) -> None:
+    """Who runs the file, what is installed for it, how it is compiled."""
+    assert not same_syntax(old, new)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"x = 1\n#!/bin/sh\n", b"x = 1\n#!/bin/dash\n"),
+        (b"# the type is int\nx = 1\n", b"# the type is str\nx = 1\n"),
+        (b"x = 1  # ///\n", b"x = 1\n"),
+        (b"# /// script\n# a\n# ///\nx = 1  # b\n", b"# /// script\n# a\n# ///\nx = 1\n"),
+    ],
+)
+def test_a_remark_stays_no_change(old: bytes, new: bytes) -> None:
+    assert same_syntax(old, new)

@@ -47,7 +47,8 @@ class ImportFacts:
     for them. ``lazy``: a module ``__getattr__`` may import what they name. ``all_computed``: ``__all__`` is
     the result of a call. ``edits_path``: ``sys.path`` is touched. ``bound`` are the names of the module's
     own level, ``ANY`` among them where more are possible. ``syntax_error``: a part of the file has no
-    syntax tree (see ``syntax_pieces``); what is known of that was guessed from its lines.
+    syntax tree (see ``syntax_pieces``); what is known of that was guessed from its lines. ``reads_source``:
+    it asks for the text of modules, comments and all.
     """
 
     imports: tuple[Import, ...] = ()
@@ -64,6 +65,7 @@ class ImportFacts:
     edits_path: bool = False
     bound: frozenset[str] = frozenset()
     syntax_error: bool = False
+    reads_source: bool = False
 
     def beside(self, guess: ImportFacts) -> ImportFacts:
         """These facts with a guess at the rest of the file: nothing that it imports is sure to be needed."""

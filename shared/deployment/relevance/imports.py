@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
+from dataclasses import replace
 
 from shared.deployment.relevance.import_calls import Calls
 from shared.deployment.relevance.import_facts import ImportFacts
@@ -23,10 +24,16 @@ _UNUSUAL = re.compile(
     rb"|\bexec\b|\beval\b|pickle|\bdill\b|joblib|shelve|entry_points|executable|\b(?:python|pypy)[0-9.]*\b|"
     + LOADING
 )
+#: ``inspect``'s functions that give a module's own text.
+_READS_SOURCE = re.compile(rb"\b(?:getsource|getsourcelines|getcomments|findsource)\b")
 
 
 def facts_of(source: bytes) -> ImportFacts:
     """The imports of a file. Never raises: what cannot be parsed is guessed at, and said to be."""
+    return replace(_imports_of(source), reads_source=bool(_READS_SOURCE.search(source)))
+
+
+def _imports_of(source: bytes) -> ImportFacts:
     tree = parsed(source)
     if tree is not None:
         return _followed(tree, source)

@@ -41,8 +41,8 @@ class Selection:
     never imports. ``loaded``: files that a run has loaded, as the repository keeps them: they count, wherever
     they lie. ``elsewhere``: data of the image that only unused files name, each with them. ``entries``:
     where the worker starts. ``inputs``: relevant paths that are not known to be in the image itself (its
-    Dockerfile, what only an earlier stage copies). ``findings`` are for the policy to judge, ``remarks``
-    for people who ask.
+    Dockerfile, what only an earlier stage copies). ``verbatim``: the worker reads its own text, so that
+    comments count. ``findings`` are for the policy to judge, ``remarks`` for people who ask.
     """
 
     because: Because = field(default_factory=dict)
@@ -53,6 +53,7 @@ class Selection:
     unused: tuple[str, ...] = ()
     loaded: frozenset[str] = frozenset()
     elsewhere: Because = field(default_factory=dict)
+    verbatim: bool = False
     entries: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     remarks: tuple[str, ...] = ()
@@ -179,6 +180,7 @@ def select(
         idle=files.idle,
         unused=tuple(unused),
         elsewhere=elsewhere,
+        verbatim=closed is not None and any(facts(path).reads_source for path in closed.reached),
         entries=files.entries,
         findings=(*files.findings, *closure_findings.findings(rules, closed, files.roots, files.layout)),
         remarks=(*files.remarks, *closure_findings.remarks(rules, closed)),
