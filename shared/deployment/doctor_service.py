@@ -167,8 +167,9 @@ def _learned(history: History, memory: Memory, rules: Rules, live: Live | None, 
     disputed = proving.disputed(live) if live else set()
     resolved = history.resolve(disputed | evidence.ids(claim for each in claims for claim in each))
     relevance = Relevance(history, memory)
-    relevance.prepare([(rules, target)])
-    selection = relevance.of(rules, target)
+    own = proving.starts(rules, live)[0] if live else rules
+    relevance.prepare([(own, target)])
+    selection = relevance.of(own, target)
     settled = proving.settled(history, relevance, rules, target, live, resolved) if live else None
     return _Learned(resolved, settled, relevance.files(target), selection, Union(rules, (selection,)))
 

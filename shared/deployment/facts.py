@@ -153,6 +153,19 @@ class Content:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LiveStart:
+    """How a revision starts its container, as far as its image does not say: () and None where it does.
+
+    ``python_path`` is its PYTHONPATH, with a ``$`` in it where a secret brings that.
+    """
+
+    command: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()
+    python_path: str | None = None
+    workdir: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LiveRevision:
     """A revision that gets traffic now.
 
@@ -163,7 +176,8 @@ class LiveRevision:
     its commit, strongest first. ``env_names`` are the names of the variables that the container gets, those
     out of secrets too, those that are empty not. ``env`` and ``labels`` hold the values of those alone that
     the caller asked for by name, and never one that a secret brings. ``url`` is its own tag URL, None where
-    it has none. ``content`` is what an instance of it says of its files, None where nobody asked or nobody
+    it has none. ``start`` is how it starts its container, None where the image alone says that. ``content``
+    is what an instance of it says of its files, None where nobody asked or nobody
     answered. ``unknown`` says why the revision could not be read; then ``evidence`` is empty and nothing
     else is known.
     """
@@ -182,6 +196,7 @@ class LiveRevision:
     container: str | None = None
     takes_requests: bool = True
     sidecars: tuple[str, ...] = ()
+    start: LiveStart | None = None
 
     @property
     def called(self) -> str:

@@ -241,7 +241,12 @@ def compare(history: History, memory: Memory, cases: Sequence[Case], now: dateti
     relevance = Relevance(history, memory)
     # All at once: the number of git processes does not grow with the services.
     relevance.prepare(
-        [(case.workload.rules, end) for case in cases for end in proving.ends(case.live, target, resolved)]
+        [
+            (rules, end)
+            for case in cases
+            for rules in proving.starts(case.workload.rules, case.live)
+            for end in proving.ends(case.live, target, resolved)
+        ]
     )
     known = [
         (case, proving.settled(history, relevance, case.workload.rules, target, case.live, resolved))

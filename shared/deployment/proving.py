@@ -62,20 +62,21 @@ def settled(
     ``resolved`` are the ids that the marks name, ``disputed(live)`` among them. ``relevance`` has prepared
     ``rules`` at ``ends(…)``, or does it now. Raises ``SourceError`` where it cannot.
     """
-    disputes = _Disputes(relevance, rules, resolved)
+    ways = starts(rules, live)
+    disputes = _Disputes(relevance, ways, resolved)
     live = replace(live, findings=disputes.left(live.findings))
     weighed = [evidence.weigh(revision, resolved) for revision in live.revisions]
     weighed = [replace(one, findings=disputes.left(one.findings)) for one in weighed]
-    union = _union(relevance, rules, _ends(target, weighed))
+    union = _union(relevance, ways, _ends(target, weighed))
     if all(revision.content is None for revision in live.revisions):
         return Settled(live, tuple(weighed), union)
     union = _with_loaded(relevance, union, live, _ends(target, weighed))
-    prover = Prover(history, relevance, rules, target, union)
+    prover = Prover(history, relevance, ways, target, union)
     proven = [prover.prove(*pair) for pair in zip(live.revisions, weighed, strict=True)]
     live = replace(live, revisions=tuple(revision for revision, _ in proven))
     weighed = [one for _, one in proven]
     commits = _ends(target, weighed)
-    union = _with_loaded(relevance, _union(relevance, rules, commits), live, commits)
+    union = _with_loaded(relevance, _union(relevance, ways, commits), live, commits)
     live = replace(live, findings=(*live.findings, *_incomplete(union)))
     return Settled(live, tuple(weighed), union)
 
@@ -100,7 +101,7 @@ class _Disputes:
     """
 
     relevance: Relevance
-    rules: Rules
+    ways: Sequence[Rules]
     resolved: Mapping[str, str | Unknown]
 
     def left(self, findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
@@ -115,7 +116,7 @@ class _Disputes:
         if not ids or not all(isinstance(each, str) for each in commits):
             return False
         try:
-            union = _union(self.relevance, self.rules, named)
+            union = _union(self.relevance, self.ways, named)
             pairs = [(named[0], each) for each in named[1:]]
             return not any(map(union.relevant, chain(*self.relevance.differences(pairs).values())))
         except SourceError:
@@ -127,9 +128,21 @@ def _ends(target: str, weighed: Iterable[Weighed]) -> list[str]:
     return [target, *sorted(commits - {target})]
 
 
-def _union(relevance: Relevance, rules: Rules, commits: Sequence[str]) -> Union:
-    relevance.prepare([(rules, commit) for commit in commits])
-    return Union(rules, tuple(relevance.of(rules, commit) for commit in commits))
+def starts(rules: Rules, live: Live) -> tuple[Rules, ...]:
+    """``rules`` once for each way in which ``live`` starts its image; the next deploy keeps these, too.
+
+    Declared entry points say it for all of them, and without a Dockerfile there is no image to start.
+    """
+    if rules.dockerfile is None or rules.entrypoint:
+        return (rules,)
+    known = (one.start for one in live.revisions if one.unknown is None)
+    return tuple(replace(rules, start=start) for start in dict.fromkeys(known)) or (rules,)
+
+
+def _union(relevance: Relevance, ways: Sequence[Rules], commits: Sequence[str]) -> Union:
+    wanted = [(rules, commit) for commit in commits for rules in ways]
+    relevance.prepare(wanted)
+    return Union(ways[0], tuple(relevance.of(*each) for each in wanted))
 
 
 def _with_loaded(relevance: Relevance, union: Union, live: Live, commits: Iterable[str]) -> Union:
@@ -158,7 +171,7 @@ class Prover:
 
     history: History
     relevance: Relevance
-    rules: Rules
+    ways: Sequence[Rules]
     target: str
     union: Union
 
@@ -229,8 +242,8 @@ class Prover:
 
     def _proves(self, said: Content, commit: str) -> bool:
         """Whether that holds by the commit's own idea of what is relevant, too."""
-        self.relevance.prepare([(self.rules, commit)])
-        union = replace(self.union, ends=(*self.union.ends, self.relevance.of(self.rules, commit)))
+        own = _union(self.relevance, self.ways, [commit])
+        union = replace(self.union, ends=(*self.union.ends, *own.ends))
         return content.held(said, self.relevance.files(commit), union).proves
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from shared.deployment.facts import LiveStart
+
 #: How a build gets its sources: what gcloud sends, a clone of the commit, or whichever the files speak for.
 Upload = Literal["auto", "gcloud", "git"]
 #: In ``build_contexts``, an image and no folder.
@@ -23,7 +25,7 @@ class Rules:
     folder of each named build context, or ``docker-image://…``. ``base``: the rules of the image that this
     one is built upon; None: it is nobody's here. ``images``: the services whose images a FROM may name.
     ``loaded`` is where the repository keeps the list of files that a run has loaded, and the service's name
-    in it; None: nowhere.
+    in it; None: nowhere. ``start`` is declared nowhere: it is how a live revision starts the image.
     """
 
     paths: tuple[str, ...] | None = None
@@ -40,6 +42,7 @@ class Rules:
     base: Rules | None = None
     images: tuple[str, ...] = ()
     loaded: tuple[str, str] | None = None
+    start: LiveStart | None = None
 
     @property
     def by_patterns_alone(self) -> bool:

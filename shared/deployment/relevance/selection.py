@@ -17,6 +17,7 @@ from shared.deployment.relevance.chains import Closure
 from shared.deployment.relevance.config_names import ENDINGS, names_in_text
 from shared.deployment.relevance.dockerfile import Image
 from shared.deployment.relevance.import_facts import ImportFacts
+from shared.deployment.relevance.live_start import started
 from shared.deployment.relevance.patterns import PathRules, path_rules
 from shared.deployment.relevance.rules import Rules
 from shared.deployment.relevance.tree import LINK as LINK
@@ -294,6 +295,7 @@ def _without_dockerfile(rules: Rules, tree: Tree, targets: Mapping[str, str]) ->
 
 
 def _with_dockerfile(rules: Rules, tree: Tree, targets: Mapping[str, str], image: Image) -> Files:
+    image = started(image, rules.start)
     because: dict[str, tuple[str, ...]] = {path: (reason,) for path, reason in image.sources.items()}
     because |= {path: why for path, why in _declared(rules, tree, targets).items() if path not in because}
     placed, passed = links.resolved(image.layout, targets)

@@ -69,6 +69,7 @@ class Containers:
             bare,
             evidence=(*self.claims(labels, "revision-label"), *self._own_claims(container)),
             image=image or None,
+            start=said.start(container),
             env_names=frozenset(said.set_names(container)),
             env=said.values(container, self.kept_env),
             labels={name: said.bounded(labels[name]) for name in self.kept_labels if name in labels},

@@ -9,7 +9,7 @@ from typing import Any
 from google.cloud import run_v2
 
 from shared.deployment.errors import SourceError
-from shared.deployment.facts import Evidence
+from shared.deployment.facts import Evidence, LiveStart
 from shared.deployment.sources.cloud_run_errors import Asked
 from shared.deployment.sources.cloud_run_states import Entry
 from shared.deployment.sources.texts import plain
@@ -126,6 +126,18 @@ def set_names(container: run_v2.Container) -> Iterator[str]:
     for variable in container.env:
         if variable.value or "value_source" in variable:
             yield variable.name
+
+
+def start(container: run_v2.Container) -> LiveStart | None:
+    """How the revision starts it, in words and by PYTHONPATH; None where the image alone says that."""
+    paths = [variable for variable in container.env if variable.name == "PYTHONPATH"]
+    told = LiveStart(
+        command=tuple(map(bounded, container.command)),
+        args=tuple(map(bounded, container.args)),
+        python_path=next(("$" if "value_source" in each else bounded(each.value) for each in paths), None),
+        workdir=bounded(container.working_dir) or None,
+    )
+    return None if told == LiveStart() else told
 
 
 def values(container: run_v2.Container, names: Collection[str]) -> dict[str, str]:
