@@ -99,7 +99,7 @@ class TestWhatIsEqual:
         assert self.patches(h, alone[0]) != self.patches(h, other)
 
     def test_a_mode_is_a_change(self, h: HistoryBuilder) -> None:
-        """``chmod +x`` and ``chmod -x`` take each other back; git's own patch ids are the same for both."""
+        """``chmod +x`` and ``chmod -x`` take each other back."""
         base = h.commit({"run.sh": "echo\n"})
         commits: list[str] = []
         for number, mode in enumerate(["100755", "100644", "100755"]):

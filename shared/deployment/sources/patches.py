@@ -1,7 +1,7 @@
 """What a commit changes, as a value that is the same wherever the change was made: from ``git log -p``.
 
-Git's own patch ids leave white space out, in which Python has its meaning, and differ in what they make of
-modes and of files that are not text.
+Git's own patch ids leave white space out, in which Python has its meaning, and do not tell what takes a
+change back.
 """
 
 from __future__ import annotations

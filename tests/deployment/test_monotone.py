@@ -1,0 +1,112 @@
+"""One more commit that stands on one side only never makes a decision better: what that says, exactly.
+
+Held are: a line whose dates go forward, as git writes them; a commit that changes content and restores none;
+and files that a commit of the base already accounts for, or that did not differ before. A commit that changes
+a file which nothing accounted for does explain it, and takes the place of the denial.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.deployment.evidence import Weighed
+from shared.deployment.facts import Commit, Live, LiveRevision, Target
+from shared.deployment.lineage import CLOCK_TOLERANCE_S, Landing, Reach
+from shared.deployment.reasons import DECISIONS
+from shared.deployment.report import Compared, compare
+from shared.deployment.tally import Pair, fold
+from shared.deployment.verdict import Policy, Verdict, judge
+from shared.deployment.watch import Watch
+
+NOW = datetime(2026, 2, 5, 12, tzinfo=UTC)
+SECONDS = int(NOW.timestamp())
+OLD, NEW = "a" * 40, "b" * 40
+HOUR = 3600
+
+
+@dataclass(frozen=True)
+class Step:
+    """A commit of the walk: ``age`` in seconds (below 0: in the future), ``own``: of the live side."""
+
+    age: int
+    paths: frozenset[str]
+    own: bool
+    lacked: int
+
+
+PATHS = st.frozensets(st.sampled_from("abcd"), min_size=1, max_size=3)
+STEPS = st.builds(Step, st.integers(-2 * HOUR, 30 * HOUR), PATHS, st.booleans(), st.integers(0, 2))
+POLICIES = st.builds(
+    Policy,
+    max_commits_behind=st.integers(0, 3),
+    max_drift_age=st.none() | st.integers(0, 24 * HOUR).map(float),
+    grace_period=st.integers(0, 6 * HOUR).map(float),
+)
+
+
+def verdict(steps: list[Step], net: frozenset[str], policy: Policy) -> Verdict:
+    """The judgement of a walk of these commits, newest first; ``net`` are the paths that differ."""
+    line = sorted(steps, key=lambda step: step.age)
+    lacked = 2
+    walked = []
+    for depth, step in enumerate(line):
+        lacked = min(lacked, step.lacked)  # what is deeper was there in more of the earlier states
+        landed = None if step.own else Landing(depth, SECONDS - step.age)
+        reach = Reach(not step.own, int(step.own), landed, lacked)
+        commit = Commit(f"{depth:040}", (), SECONDS - step.age, "ann", "a change", sorted(step.paths))
+        walked.append((commit, reach))
+    young = SECONDS - policy.grace_period if policy.grace_period else None
+    pair = Pair(
+        0,
+        bool,
+        lambda _: (),
+        net,
+        Watch(young_after=young),
+        latest=SECONDS + CLOCK_TOLERANCE_S,
+        without=(None, SECONDS - 20 * HOUR, SECONDS - 5 * HOUR),
+    )
+    (tally,) = fold(walked, [pair])
+    if tally.misdated is not None:  # the line goes on below what is missing
+        tally.below = SECONDS - 40 * HOUR
+    live = Live(
+        kind="service", project=None, region=None, revisions=(LiveRevision(revision=None, percent=100),)
+    )
+    target = Target(ref="refs/heads/main", commit=NEW, confirmed_at=NOW)
+    report = compare("worker", live, target, [Compared(Weighed(OLD), tally)], {}, (), NOW)
+    return judge(report, policy, NOW)
+
+
+@given(st.lists(STEPS, max_size=6), PATHS | st.just(frozenset()), STEPS, POLICIES)
+def test_one_more_commit_never_improves_a_decision(
+    steps: list[Step], net: frozenset[str], more: Step, policy: Policy
+) -> None:
+    """Missing or the live side's own, young or old, rightly dated or not, promoted or not."""
+    before = verdict(steps, net, policy)
+    unaccounted = net.difference(*(step.paths for step in steps))
+    if unaccounted & more.paths:
+        return
+    after = verdict([*steps, more], net | more.paths, policy)
+    assert DECISIONS.index(after.decision) >= DECISIONS.index(before.decision)
+
+
+@given(st.lists(STEPS, max_size=6), PATHS, st.sampled_from("abcd"), POLICIES)
+def test_one_more_file_that_differs_never_improves_a_decision(
+    steps: list[Step], net: frozenset[str], more: str, policy: Policy
+) -> None:
+    """Whether a commit accounts for it or none does."""
+    before, after = verdict(steps, net, policy), verdict(steps, net | {more}, policy)
+    assert DECISIONS.index(after.decision) >= DECISIONS.index(before.decision)
+
+
+@given(st.lists(STEPS, min_size=1, max_size=6), PATHS, POLICIES)
+def test_a_difference_that_nothing_accounts_for_is_denied_whatever_is_counted(
+    steps: list[Step], net: frozenset[str], policy: Policy
+) -> None:
+    """However many commits there are on either side, and however young they are."""
+    dropped = verdict(steps, net | {"dropped"}, policy)
+    assert dropped.decision == "deny"
+    assert "content-differs" in {reason.code for reason in dropped.reasons}
