@@ -70,6 +70,7 @@ CLOUD_RUN = {
         "cloud_run_errors",
         "cloud_run_kinds",
         "cloud_run_messages",
+        "cloud_run_origins",
         "cloud_run_states",
     )
 }

@@ -88,7 +88,7 @@ def weigh(revision: LiveRevision, resolved: Mapping[str, str | Unknown]) -> Weig
     if revision.unknown:
         return Weighed(revision.unknown)
     claims = [claim for claim in read(revision.evidence) if claim.id]
-    commit = _decide(claims, resolved) or _nothing(revision.evidence)
+    commit = _decide(claims, resolved) or _nothing(revision)
     deciding = next((claim for claim in claims if resolved[str(claim.id)] == commit), None)
     findings = (*_conflicts(claims, resolved, commit), *_dirty(claims, resolved, commit))
     return Weighed(commit, findings, deciding)
@@ -141,12 +141,13 @@ def _full(claim: Claim) -> bool:
     return len(str(claim.id)) >= _FULL_LENGTH
 
 
-def _nothing(evidence: Sequence[Evidence]) -> Unknown:
-    seen = ", ".join(str(claim) for claim in read(evidence)[:6])
+def _nothing(revision: LiveRevision) -> Unknown:
+    seen = ", ".join(str(claim) for claim in read(revision.evidence)[:6])
     found = f"found: {seen}" if seen else "there is no label, image tag or variable to go by"
     return Unknown(
         cause="no-commit-evidence",
-        message=f"nothing about the live revision names a commit of this repository ({found})",
+        message=f"nothing about the live revision names a commit of this repository ({found})"
+        + (f"; {revision.origin}" if revision.origin else ""),
     )
 
 

@@ -176,7 +176,9 @@ class LiveRevision:
     its commit, strongest first. ``env_names`` are the names of the variables that the container gets, those
     out of secrets too, those that are empty not. ``env`` and ``labels`` hold the values of those alone that
     the caller asked for by name, and never one that a secret brings. ``url`` is its own tag URL, None where
-    it has none. ``start`` is how it starts its container, None where the image alone says that. ``content``
+    it has none. ``start`` is how it starts its container, None where the image alone says that.
+    ``base_image`` is the one that the platform replaces by itself, None where it does not; ``origin`` is what
+    a person may go by where nothing names a commit. ``content``
     is what an instance of it says of its files, None where nobody asked or nobody
     answered. ``unknown`` says why the revision could not be read; then ``evidence`` is empty and nothing
     else is known.
@@ -197,6 +199,8 @@ class LiveRevision:
     takes_requests: bool = True
     sidecars: tuple[str, ...] = ()
     start: LiveStart | None = None
+    base_image: str | None = None
+    origin: str = ""
 
     @property
     def called(self) -> str:

@@ -216,6 +216,12 @@ REASONS: dict[str, Meaning] = {
         "some missing commits landed less than `grace_period` ago: they are shown and not counted",
         "nothing, while a deploy is on its way",
     ),
+    "base-image-floating": Meaning(
+        "allow",
+        "Cloud Run replaces the live revision's base image by itself: what runs under the code changes without a "
+        "deploy",
+        "nothing, or deploy without automatic base image updates",
+    ),
     "content-identical": Meaning(
         "allow",
         "the commits differ, the relevant files do not",

@@ -20,6 +20,7 @@ from shared.deployment.calling import Deadline, gather
 from shared.deployment.errors import SourceError
 from shared.deployment.facts import Finding, Kind, Live, LiveRevision, Unknown
 from shared.deployment.sources import cloud_run_messages as said
+from shared.deployment.sources import cloud_run_origins as origins
 from shared.deployment.sources.cloud_run_clients import Clients, Connected, ask
 from shared.deployment.sources.cloud_run_containers import Containers
 from shared.deployment.sources.cloud_run_errors import FOREIGN, Asked, translate
@@ -172,14 +173,16 @@ class CloudRun:
         extra = "" if workload.rollout == "settled" else workload.created
         read, others, missed = self._read_all(google, serving, extra, within)
         newest = self._newest(message, workload, read)
+        revisions = _revisions(serving, read, _tag_urls(workload))
+        claims = self._containers.claims(message.labels, "service-label")
         return Live(
             kind=self._kind,
             project=self._project,
             region=self._region,
-            revisions=(*_revisions(serving, read, _tag_urls(workload)), *_rest(workload, serving)),
+            revisions=(*origins.with_origin(message, revisions, claims, others), *_rest(workload, serving)),
             tagged=tagged(workload, serving),
-            service_claims=self._containers.claims(message.labels, "service-label"),
-            findings=(*findings(workload, serving, newest), *missed),
+            service_claims=claims,
+            findings=(*findings(workload, serving, newest), *missed, *origins.floating(revisions)),
             coming=newest.revisions if workload.rollout == "in-progress" and workload.follows else (),
             # A worker pool has none.
             url=said.bounded(getattr(message, "uri", "")) or None,
@@ -295,7 +298,12 @@ class CloudRun:
         except FOREIGN as error:
             raise translate(error, asked) from error
         read = self._containers.read(said.short(message.name), message.labels, message.containers)
-        return _Read(tuple(replace(each, created_at=created) for each in read), message.log_uri)
+        made = origins.made(message)
+        told = (
+            replace(each, created_at=created, origin="; ".join(filter(None, (each.origin, made))))
+            for each in read
+        )
+        return _Read(tuple(told), message.log_uri)
 
     def _of_job(self, message: run_v2.Job) -> Live:
         """A job has no revisions: its template is what the next run uses."""

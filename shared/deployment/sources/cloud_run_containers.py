@@ -12,6 +12,7 @@ from shared.deployment import evidence
 from shared.deployment.facts import Carrier, Evidence, LiveRevision, Unknown
 from shared.deployment.image_claims import Reference
 from shared.deployment.sources import cloud_run_messages as said
+from shared.deployment.sources.cloud_run_origins import source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +71,8 @@ class Containers:
             evidence=(*self.claims(labels, "revision-label"), *self._own_claims(container)),
             image=image or None,
             start=said.start(container),
+            base_image=said.bounded(container.base_image_uri) or None,
+            origin=source(container),
             env_names=frozenset(said.set_names(container)),
             env=said.values(container, self.kept_env),
             labels={name: said.bounded(labels[name]) for name in self.kept_labels if name in labels},

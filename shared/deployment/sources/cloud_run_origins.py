@@ -1,0 +1,80 @@
+"""Where a deploy came from, for people: by whom, with which tool, from what, and what still names a commit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from google.cloud import run_v2
+
+from shared.deployment import evidence
+from shared.deployment.facts import Evidence, Finding, LiveRevision
+from shared.deployment.sources import cloud_run_messages as said
+from shared.deployment.sources.texts import plain
+
+
+def source(container: run_v2.Container) -> str:
+    """The archive that a deploy without an image runs, as ``gs://…#generation``; "" where there is none."""
+    stored = container.source_code.cloud_storage_source
+    if stored.bucket:
+        generation = f"#{stored.generation}" if stored.generation else ""
+        return f"it runs gs://{plain(stored.bucket)}/{plain(stored.object_)}{generation}"
+    place = container.build_info.source_location
+    return f"it was built from {plain(place)}" if place else ""
+
+
+def with_origin(
+    message: Any,
+    revisions: Sequence[LiveRevision],
+    labels: Sequence[Evidence],
+    others: Sequence[LiveRevision],
+) -> tuple[LiveRevision, ...]:
+    """``revisions`` with what people may go by, where a revision itself names no commit.
+
+    ``labels`` are the workload's own; ``others`` are its other revisions, as far as they were read.
+    """
+    return tuple(
+        one
+        if any(claim.id for claim in evidence.read(one.evidence))
+        else replace(
+            one, origin="; ".join((*filter(None, [one.origin]), *_marks(message, one, labels, others)))
+        )
+        for one in revisions
+    )
+
+
+def _marks(
+    message: Any, one: LiveRevision, labels: Sequence[Evidence], others: Sequence[LiveRevision]
+) -> Iterator[str]:
+    for claim in evidence.read(labels):
+        if claim.id:
+            yield f"the service's own label {claim.evidence.key} says {plain(claim.evidence.value)}"
+    for other in others:
+        claims = [claim for claim in evidence.read(other.evidence) if claim.id]
+        if claims and one.image and other.image == one.image:
+            yield f"{other.revision} runs the same image and says {plain(str(claims[0]))}"
+            break
+    tool = " ".join(filter(None, map(plain, (message.client, message.client_version))))
+    if message.last_modifier or tool:
+        by = f" by {plain(message.last_modifier)}" if message.last_modifier else ""
+        yield f"the service was last changed{by}{f' with {tool}' if tool else ''}"
+
+
+def made(revision: run_v2.Revision) -> str:
+    """By whom and when ``revision`` was made, as far as it says so."""
+    moment = said.moment(revision)
+    by = f" by {plain(revision.creator)}" if revision.creator else ""
+    return f"it was made{by} at {moment:%Y-%m-%d %H:%M} UTC" if moment else f"it was made{by}" if by else ""
+
+
+def floating(revisions: Sequence[LiveRevision]) -> Iterator[Finding]:
+    """That the platform replaces the base image under a revision by itself."""
+    for one in revisions:
+        if one.base_image:
+            yield Finding(
+                code="base-image-floating",
+                message=f"{one.called or 'the template'}: Cloud Run keeps its base image {one.base_image} up to "
+                "date by itself, so that what runs under the code changes without a deploy",
+                data={"revision": one.revision, "base_image": one.base_image},
+            )

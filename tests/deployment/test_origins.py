@@ -1,0 +1,55 @@
+"""What an unknown says about the deploy that named no commit: by whom, with what, and where one still stands."""
+
+from __future__ import annotations
+
+from google.cloud import run_v2
+from support.world import WORKER, World, codes
+
+IMAGE = "us-west2-docker.pkg.dev/test-project/images/w@sha256:" + "a" * 64
+
+
+def said(world: World) -> str:
+    verdict = world.verdict()
+    assert (verdict.decision, verdict.reasons[0].data["cause"]) == ("deny", "no-commit-evidence")
+    return verdict.reasons[0].message
+
+
+def test_an_apply_that_lost_the_label_is_told_with_where_it_still_stands(world: World) -> None:
+    """The service's own label is no evidence, and the first thing that a person looks at."""
+    name = world.cloud.deploy(WORKER, image=IMAGE, labels={}, service_labels={"commit-sha": world.first})
+    world.cloud.revisions[name].creator = "terraform@test-project.iam.gserviceaccount.com"
+    service = world.cloud.services[WORKER]
+    service.last_modifier, service.client, service.client_version = "ann@example.com", "terraform", "1.9"
+    message = said(world)
+    assert f"the service's own label commit-sha says {world.first}" in message
+    assert "it was made by terraform@test-project.iam.gserviceaccount.com at 2026-02-05 09:00 UTC" in message
+    assert "the service was last changed by ann@example.com with terraform 1.9" in message
+
+
+def test_a_deploy_of_an_archive_says_which(world: World) -> None:
+    name = world.cloud.deploy(WORKER, image="", labels={})
+    stored = run_v2.SourceCode.CloudStorageSource(bucket="b", object_="w.zip", generation=7)
+    world.cloud.revisions[name].containers[0].source_code = run_v2.SourceCode(cloud_storage_source=stored)
+    assert "it runs gs://b/w.zip#7" in said(world)
+
+
+def test_a_build_from_source_says_from_what(world: World) -> None:
+    name = world.cloud.deploy(WORKER, image=IMAGE, labels={})
+    build = run_v2.BuildInfo(source_location="gs://run-sources/w.zip#9")
+    world.cloud.revisions[name].containers[0].build_info = build
+    assert "it was built from gs://run-sources/w.zip#9" in said(world)
+
+
+def test_what_a_stranger_writes_steers_no_terminal(world: World) -> None:
+    world.cloud.deploy(WORKER, image=IMAGE, labels={})
+    world.cloud.services[WORKER].client = "evil\x1b[2J\nDENY"
+    assert "\x1b" not in said(world)
+
+
+def test_a_base_image_that_floats_is_told_and_may_be_denied(world: World) -> None:
+    name = world.cloud.deploy(WORKER, commit=world.first)
+    world.cloud.revisions[name].containers[0].base_image_uri = "r/google-22/python313"
+    verdict = world.verdict()
+    assert (verdict.decision, codes(verdict)) == ("allow", ["base-image-floating"])
+    world.toml += '[policy]\nreasons = {base-image-floating = "deny"}\n'
+    assert world.verdict().decision == "deny"
