@@ -326,7 +326,8 @@ class Coordinator:
             batch = self._store.get(completion.batch_id)
         if batch is None:
             return completion
-        self._known.put(batch.id, batch)
+        if batch.latest.live_commits:  # under a bypass they become known later
+            self._known.put(batch.id, batch)
         return admitted(batch, completion)
 
     def _created(self, order: Order, slate: Slate, verdict: Verdict, stamp: Stamp) -> Batch:

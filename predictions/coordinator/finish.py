@@ -131,7 +131,8 @@ def _answered_by_others(batch: Batch, foreign: Sequence[Share]) -> str:
     return (
         f"{count} of {batch.progress.requested} requests were answered by a worker of commit {by}, which was "
         f"not judged ({known} was), so nothing is delivered: see where COORDINATOR_WORKER_URL or the "
-        f"subscription leads; `prediction-coordinator resume {batch.id}` judges what serves now and asks for these again"
+        f"subscription leads; `prediction-coordinator resume {batch.id}` judges what serves now and asks "
+        "for these again"
     )
 
 

@@ -9,7 +9,10 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from coordinator.desks import Desk
 from coordinator.worlds import HEADER, World
+
+from predictions.coordinator.store.sqlite import open_sqlite
 
 
 @pytest.fixture
@@ -40,6 +43,12 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     made.commit("first")
     made.deploy()
     return made
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    with open_sqlite(tmp_path / "store.sqlite") as store:
+        yield Desk(store)
 
 
 @pytest.fixture(autouse=True)
