@@ -9,7 +9,7 @@ PYTHON := python3 python3.13 python3.12 python3.11
 PYTEST_ARGS :=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run demo test test-all kill-test agree schemathesis fuzz mutate faults reality audit soak lint bench readme lock clean history
+.PHONY: help images run demo test test-all kill-test agree schemathesis fuzz mutate faults reality audit soak lint bench readme lock clean history
 .DEFAULT_GOAL := help
 
 help: ## list the goals
@@ -45,6 +45,10 @@ faults: .venv/test.stamp ## try every outside call under every fault; writes doc
 
 kill-test: .venv/test.stamp ## kill a coordinator 200 times, resume, and write docs/kill-test.md
 	PYTHONPATH=.:tests $(BIN)/python -m support.killing --runs 200 --write docs/kill-test.md
+
+images: .venv/test.stamp ## build the table of images with buildah (Debian's) and hold each file against ours
+	command -v buildah >/dev/null || { echo "make images: no buildah here: apt-get install buildah" >&2; exit 1; }
+	$(BIN)/python -m pytest -q -n auto tests/images
 
 soak: .venv/test.stamp ## make 10,000 checks in one process with faults; writes docs/soak.md
 	PYTHONPATH=.:tests $(BIN)/python -m support.soak 10000 --page docs/soak.md

@@ -57,8 +57,8 @@ COPIES = [
     ("COPY req.txt ../up/", "/up/req.txt<req.txt"),
     ("COPY req.txt /", "/req.txt<req.txt"),
     # it may be a folder of the base image, or not
-    ("COPY req.txt /srv", "/srv<req.txt;/srv/req.txt<req.txt"),
-    ("COPY req.txt /srv\nCOPY hom.txt /srv", "/srv<hom.txt;/srv/hom.txt<hom.txt;/srv/req.txt<req.txt"),
+    ("COPY req.txt /srv", "/srv<req.txt"),
+    ("COPY req.txt /srv\nCOPY hom.txt /srv", "/srv<hom.txt"),
     # a file in it has made it a folder
     ("COPY req.txt /a/r.txt\nCOPY hom.txt /a", "/a/hom.txt<hom.txt;/a/r.txt<req.txt"),
     ("ADD data.tar.gz /d/\nCOPY req.txt /d", "/d/req.txt<req.txt"),
@@ -207,6 +207,14 @@ def test_which_files_can_influence_the_image(text: str, expected: str) -> None:
     """Only what the last stage depends on counts, through stages and mounts too."""
     image = image_of(text)
     assert (copied(image), image.unresolved) == (expected, None)
+
+
+def test_a_folder_of_the_base_may_take_a_file() -> None:
+    """`COPY req.txt /srv`: nobody can see whether the base has that folder, unless there is none below."""
+    assert layout(image_of("FROM a\nCOPY req.txt /srv")) == "/srv<req.txt;/srv/req.txt<req.txt"
+    text = "FROM a\nCOPY req.txt /srv\nCOPY hom.txt /srv"
+    assert layout(image_of(text)) == "/srv<hom.txt;/srv/hom.txt<hom.txt;/srv/req.txt<req.txt"
+    assert layout(image_of("FROM scratch AS s\nFROM s\nCOPY req.txt /srv")) == "/srv<req.txt"
 
 
 #: What the whole context is taken for, and a part of what is said about it.

@@ -289,4 +289,6 @@ def _is_folder(
     if several or target in stage.folders or destination.endswith(("/", "/.")):
         return True
     may_exist = "." not in posixpath.basename(target) and "true" not in instruction.options("link")
+    if stage.base == "scratch":  # there is no image below
+        return False
     return None if may_exist else False
