@@ -218,8 +218,8 @@ REASONS: dict[str, Meaning] = {
     ),
     "base-image-floating": Meaning(
         "allow",
-        "Cloud Run replaces the live revision's base image by itself: what runs under the code changes without a "
-        "deploy",
+        "Cloud Run replaces the live revision's base image by itself: what runs under the code changes "
+        "without a deploy",
         "nothing, or deploy without automatic base image updates",
     ),
     "content-identical": Meaning(

@@ -1,4 +1,4 @@
-"""What an unknown says about the deploy that named no commit: by whom, with what, and where one still stands."""
+"""What an unknown says about the deploy that named no commit: by whom, with what, and where one stands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a deploy came from, for people: by whom, with which tool, from what, and what still names a commit."""
+"""Where a deploy came from, for people: by whom, with which tool, from what, and what names a commit yet."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def floating(revisions: Sequence[LiveRevision]) -> Iterator[Finding]:
         if one.base_image:
             yield Finding(
                 code="base-image-floating",
-                message=f"{one.called or 'the template'}: Cloud Run keeps its base image {one.base_image} up to "
-                "date by itself, so that what runs under the code changes without a deploy",
+                message=f"{one.called or 'the template'}: Cloud Run replaces its base image {one.base_image} "
+                "by itself, so that what runs under the code changes without a deploy",
                 data={"revision": one.revision, "base_image": one.base_image},
             )
