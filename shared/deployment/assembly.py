@@ -14,7 +14,7 @@ from typing import TextIO
 from shared.deployment import evidence, gate, questions
 from shared.deployment.building import LOAD_SECONDS, Builder, loaded_list, process, work_tree
 from shared.deployment.building import utc_now as utc_now
-from shared.deployment.calling import Deadline, gather
+from shared.deployment.calling import Deadline, gather, told
 from shared.deployment.child_process import pool
 from shared.deployment.errors import (
     DriftCheckError,
@@ -34,6 +34,9 @@ from shared.deployment.trace import Traced, run
 from shared.deployment.verdict import Outcome, Verdict, judge
 
 log = logging.getLogger("drift_gate")
+
+#: Seconds after a clone's own deadline in which its error is still heard.
+HAND_OVER_S = 1.0
 
 
 @observed
@@ -129,7 +132,6 @@ def warm(*, settings: Settings | None = None) -> dict[str, Target]:
 
     Raises ``SourceError`` at the first that fails, within its ``clone_timeout``.
     """
-    from shared.deployment.sources import mirror
     from shared.deployment.sources.remote import shown
 
     settings = settings or load()
@@ -139,16 +141,30 @@ def warm(*, settings: Settings | None = None) -> dict[str, Target]:
         if one.mirrored
     }
     return {
-        shown(address): mirror.warm(
-            repository=address,
-            target_ref=ref,
-            cache_dir=settings.cache_dir,
-            clone_timeout=seconds,
-            environ=settings.environ,
-            now=utc_now,
-        )
-        for (address, ref), seconds in wanted.items()
+        shown(address): _warmed(address, ref, seconds, settings) for (address, ref), seconds in wanted.items()
     }
+
+
+def _warmed(address: str, ref: str, seconds: float, settings: Settings) -> Target:
+    """The target of one mirror. A remote may take its time, which is said; Ctrl-C waits for none."""
+    from shared.deployment.sources import mirror
+    from shared.deployment.sources.remote import shown
+
+    deadline = Deadline(seconds)
+    make = partial(
+        mirror.warm,
+        repository=address,
+        target_ref=ref,
+        cache_dir=settings.cache_dir,
+        clone_timeout=seconds,
+        environ=settings.environ,
+        now=utc_now,
+    )
+    with told(f"the mirror of {shown(address)}", deadline):
+        made = gather({"mirror": make}, Deadline(seconds + HAND_OVER_S))["mirror"]
+    if isinstance(made, SourceError):
+        raise made
+    return made
 
 
 def why(

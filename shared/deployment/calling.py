@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
+import logging
 import threading
 import time
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from concurrent.futures import Future
 from typing import Generic, TypeVar
 
@@ -13,6 +15,8 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_e
 
 from shared.deployment.errors import DriftCheckError, SourceError
 from shared.deployment.facts import Unknown
+
+log = logging.getLogger("drift_gate")
 
 T = TypeVar("T")
 K = TypeVar("K", bound=Hashable)
@@ -23,6 +27,8 @@ LAST_ATTEMPT_S = 0.25
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 2.0
 #: How many outside calls run side by side; Cloud Run's read quota is per minute, not per connection.
 AT_ONCE = 16
+#: Seconds of silence after which whoever looks on is told what is waited for.
+TELL_AFTER_S = 4.0
 
 
 class Deadline:
@@ -54,6 +60,25 @@ class Deadline:
         would otherwise stop waiting at that very moment.
         """
         return Deadline(max(0.0, self.remaining() - seconds), self._clock)
+
+
+@contextlib.contextmanager
+def told(what: str, deadline: Deadline) -> Iterator[None]:
+    """Say, where the block takes its time, that it waits for ``what``, and until when at the latest."""
+
+    def tell() -> None:
+        ends = time.strftime("%H:%M:%S UTC", time.gmtime(time.time() + deadline.remaining()))
+        log.info("waiting for %s, until %s at the latest", what, ends)
+
+    inside = contextvars.copy_context()
+    timer = threading.Timer(TELL_AFTER_S, inside.run, (tell,))
+    timer.daemon = True
+    with contextlib.suppress(RuntimeError):  # no room for a thread: then nobody is told
+        timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def retrying(call: Callable[[], T], deadline: Deadline) -> T:

@@ -113,5 +113,5 @@ class _Forwarded(logging.Handler):
 def _forward_logs(answers: int) -> None:
     log = logging.getLogger("drift_gate")
     log.handlers[:] = [_Forwarded(answers)]
-    log.setLevel(logging.INFO)
+    log.setLevel(logging.WARNING)  # who asks says what it waits for
     log.propagate = False

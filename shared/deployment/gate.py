@@ -24,7 +24,7 @@ from typing import Protocol
 
 from shared.deployment import acknowledging, counts, declared, evidence, proving, report
 from shared.deployment.acknowledging import Acknowledgement
-from shared.deployment.calling import Deadline, gather
+from shared.deployment.calling import Deadline, gather, told
 from shared.deployment.declared import Due, Pin
 from shared.deployment.errors import SourceError
 from shared.deployment.facts import History, Kind, Live, LiveSource, Target, Unknown
@@ -40,6 +40,8 @@ log = logging.getLogger("drift_gate")
 
 #: How often a check looks, at most, at a service that changes while it is looked at.
 LOOKS = 3
+#: How many services a sentence about the check names; all of them are counted.
+_NAMED = 3
 
 
 class Sink(Protocol):
@@ -196,7 +198,10 @@ def _ask(plans: Sequence[Plan], deadline: Deadline) -> tuple[list[Case], dict[st
     """1. The plans with both sides known, and an unknown report for each of the others."""
     jobs: dict[object, Callable[[], Live | Target]] = {plan.service: plan.live.read for plan in plans}
     jobs |= {id(plan.repository): plan.repository.target for plan in plans}
-    answers = gather(jobs, deadline)
+    names = ", ".join(plan.service for plan in plans[:_NAMED])
+    more = f" and {len(plans) - _NAMED} more" if len(plans) > _NAMED else ""
+    with told(f"what is live, and what should be, of {names}{more}", deadline):
+        answers = gather(jobs, deadline)
     cases: list[Case] = []
     reports: dict[str, DriftReport] = {}
     for plan in plans:

@@ -17,7 +17,7 @@ from functools import cache
 from typing import Any, Protocol, TypeVar, TypeVarTuple
 
 from shared.deployment import child_process
-from shared.deployment.calling import Deadline, gather
+from shared.deployment.calling import Deadline, gather, told
 from shared.deployment.child_process import Child
 from shared.deployment.errors import SourceError
 from shared.deployment.facts import History, Target
@@ -144,7 +144,8 @@ class Elsewhere:
         """The answer to a question about one repository."""
         with self._asking:
             asked = (self._check, number, self._places[number], question, args)
-            answer: T = self._call(_answer, asked, deadline)
+            with told("the repository to be read", deadline):
+                answer: T = self._call(_answer, asked, deadline)
             return answer
 
     def _call(self, function: Callable[..., T], args: tuple[object, ...], deadline: Deadline) -> T:

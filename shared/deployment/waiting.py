@@ -8,6 +8,7 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from shared.deployment import assembly, render
 from shared.deployment.calling import Deadline
@@ -156,9 +157,10 @@ def _tell(outcome: Outcome, waited: float, wait: float) -> None:
         for reason in verdict.reasons:
             if reason.code == "rollout-in-progress":
                 log.info(
-                    "waiting, %s of %s: %s: %s",
+                    "waiting, %s of %s, until %s at the latest: %s: %s",
                     duration(waited),
                     duration(wait),
+                    f"{assembly.utc_now() + timedelta(seconds=wait - waited):%H:%M:%S} UTC",
                     verdict.service,
                     render.plain(reason.message),
                 )

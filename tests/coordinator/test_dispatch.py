@@ -139,3 +139,17 @@ def test_the_pool_ends_with_a_coordinator_that_is_killed() -> None:
         while any(psutil.pid_exists(int(pid)) for pid in children) and time.monotonic() < deadline:
             time.sleep(0.05)
         assert not [pid for pid in children if psutil.pid_exists(int(pid))]
+
+
+def first_alone(requests: Sequence[PredictionRequest]) -> Sequence[Prediction]:
+    """A worker that answers for one player, and for nobody else, ever."""
+    if requests[0].player_id != "P0":
+        time.sleep(600)
+    return local_worker(requests)
+
+
+def test_a_pool_that_nobody_waits_for_any_more_ends_at_once() -> None:
+    """As Ctrl-C ends it: the calls that are under way would never end."""
+    handed = Local(first_alone, at_a_time=1, processes=2).dispatch(BATCH, REQUESTS)
+    assert next(handed).request_ids == ("P0",)
+    handed.close()  # type: ignore[attr-defined]  # it is a generator

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import pickle
+import re
 import threading
 import time
 from collections.abc import Callable
 
 import pytest
 
-from shared.deployment.calling import AT_ONCE, LAST_ATTEMPT_S, Deadline, Lookup, gather, retrying
+from shared.deployment import calling
+from shared.deployment.calling import AT_ONCE, LAST_ATTEMPT_S, Deadline, Lookup, gather, retrying, told
 from shared.deployment.errors import SourceError
 
 
@@ -227,3 +230,24 @@ class TestGather:
     def test_an_error_that_is_no_answer_is_raised_here(self) -> None:
         with pytest.raises(ZeroDivisionError):
             gather({"broken": lambda: 1 // 0}, Deadline(5))
+
+
+class TestWhatIsWaitedFor:
+    """Is said while it is waited for, and not afterwards: the block ends because of what was said."""
+
+    def test_is_told_with_its_end(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        monkeypatch.setattr(calling, "TELL_AFTER_S", 0.0)
+        caplog.set_level(logging.INFO, "drift_gate")
+        with told("the other side", Deadline(60)):
+            while not caplog.messages:
+                time.sleep(0.01)
+        (said,) = caplog.messages
+        assert re.fullmatch(r"waiting for the other side, until \d\d:\d\d:\d\d UTC at the latest", said)
+
+    def test_is_not_told_where_the_answer_comes_at_once(self, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level(logging.INFO, "drift_gate")
+        with told("the other side", Deadline(60)):
+            pass
+        assert caplog.messages == []

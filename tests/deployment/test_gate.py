@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from datetime import UTC, datetime, timedelta
@@ -9,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from support.world import WORKER, World, codes
 
-from shared.deployment import assembly, building, gate
+from shared.deployment import assembly, building, calling, gate
 from shared.deployment.errors import DeploymentDriftError, DriftCheckError, DriftUnknownError
 from shared.deployment.verdict import Verdict
 from shared.utils.deployment_checker import check_worker_drift, require_current_worker
@@ -347,3 +348,21 @@ def test_a_live_revision_with_a_tag_has_an_address_of_its_own(world: World) -> N
     (live,) = world.verdict().report.live
     assert live.url == f"https://judged---{WORKER}.example"
     assert "url" not in live.model_dump(mode="json")
+
+
+def test_a_check_that_takes_its_time_says_what_it_waits_for(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Cloud Run answers only once the sentence is there."""
+    world.cloud.deploy(WORKER, commit=world.first)
+    world.toml = world.toml.replace('"5s"', '"60s"')
+    monkeypatch.setattr(calling, "TELL_AFTER_S", 0.0)
+    caplog.set_level(logging.INFO, "drift_gate")
+    sentence = f"waiting for what is live, and what should be, of {WORKER}, until "
+
+    def until_said() -> None:
+        while not any(said.startswith(sentence) for said in caplog.messages):
+            time.sleep(0.01)
+
+    world.cloud.before("GetService", until_said)
+    assert world.verdict().decision == "allow"

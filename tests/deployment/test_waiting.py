@@ -231,7 +231,8 @@ def test_each_pause_is_told(world: World, caplog: pytest.LogCaptureFixture) -> N
     with caplog.at_level(logging.INFO, "drift_gate"):
         judged(world, Time([nothing, lambda: world.cloud.land(WORKER)]))
     told = [record.getMessage() for record in caplog.records if record.getMessage().startswith("waiting")]
-    assert [line.split(":")[0] for line in told] == ["waiting, 0 s of 10 min", "waiting, 5 s of 10 min"]
+    assert [line.split(", until")[0] for line in told] == ["waiting, 0 s of 10 min", "waiting, 5 s of 10 min"]
+    assert all("UTC at the latest: prediction-worker: a rollout" in line for line in told)
     assert f"a rollout of {WORKER} is under way" in told[0]
 
 
@@ -280,7 +281,7 @@ class TestTheDoors:
         )
         done = stage.run(program, *args)
         assert done.code == 0
-        assert re.search(r"INFO waiting, \d+ s of 30 s: prediction-worker: a rollout", done.talk)
+        assert re.search(r"^INFO waiting, \d+ s of 30 s, until ", done.talk, re.MULTILINE)
         assert "waiting" not in done.out
 
     @pytest.mark.parametrize("text", ["soon", "-5", "1e3", ""])

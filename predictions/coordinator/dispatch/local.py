@@ -8,6 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from itertools import islice
 
@@ -64,7 +65,7 @@ class Local:
         # spawn: a fork would copy the locks of whatever threads the coordinator has.
         context = multiprocessing.get_context("spawn")
         waiting: deque[tuple[_Asked, Future[Sequence[Prediction]]]] = deque()
-        with ProcessPoolExecutor(self._processes, context, _end_with_parent) as pool:
+        with ProcessPoolExecutor(self._processes, context, _end_with_parent) as pool, _ended_at_once(pool):
             for asked in chunks:
                 waiting.append((asked, pool.submit(self._worker, asked)))
                 if len(waiting) > self._processes * _AHEAD:
@@ -113,6 +114,18 @@ def _completion(batch: Batch, prediction: Prediction) -> Completion:
         prediction=prediction,
         attempt=max(batch.rounds, 1),
     )
+
+
+@contextmanager
+def _ended_at_once(pool: ProcessPoolExecutor) -> Iterator[None]:
+    """Whatever ends the block early, Ctrl-C above all, waits for no call that is under way."""
+    try:
+        yield
+    except BaseException:
+        # Python 3.14 has a method for it; until then the pool waits for each call, also as the program ends.
+        for process in tuple((pool._processes or {}).values()):
+            process.kill()
+        raise
 
 
 def _end_with_parent() -> None:

@@ -15,7 +15,7 @@ from predictions.coordinator.slate.csv_file import shipped_slates as shipped_sla
 from predictions.coordinator.slate.parquet_file import ParquetFile
 from predictions.coordinator.slate.rows import COLUMNS, EXPECTED_MINUTES, Row, Slate, Source, slate_of
 from predictions.coordinator.slate.sqlite_table import SqliteTable
-from shared.deployment.calling import Deadline, gather
+from shared.deployment.calling import Deadline, gather, told
 from shared.deployment.errors import SourceError
 from shared.deployment.values import near_misses
 
@@ -63,7 +63,8 @@ def read_slate(
         return slate_of(game_date, source.name, rows, min_minutes)
 
     # On a thread that nobody waits for: a disk of the network may never answer.
-    found = gather({f"the slate {source.name}": read}, deadline)
+    with told(f"the slate {source.name}", deadline):
+        found = gather({f"the slate {source.name}": read}, deadline)
     (answer,) = found.values()
     if isinstance(answer, SourceError):
         raise SlateError(f"the slate {source.name} was not read within {timeout:g} s")
