@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from shared.deployment.relevance.wildcards import ALL, FOLDERS, STAR, Matcher, matcher
 
-_SPACES_BEHIND = re.compile(r"((?:\\.|[^\\])*?) *", re.DOTALL)
 _LITERAL = re.compile(r"[^*?\[\\]*")
 _TOKEN = re.compile(r"(?P<stars>\*+)|(?P<one>\?)|(?P<set>\[)|\\(?P<quoted>.)|(?P<plain>[^\\])", re.DOTALL)
 _NAMED_SET = re.compile(r"\[:([^\]]*):\]")
@@ -28,6 +27,16 @@ _SETS = {
     "xdigit": "[0-9A-Fa-f]",
 }
 _BYTES = "".join(map(chr, range(256)))
+
+
+def without_spaces_behind(text: str) -> str | None:
+    """``text`` without the spaces at its end that no backslash quotes; None: a backslash ends it that
+    quotes nothing.
+    """
+    bare = text.rstrip(" ")
+    if (len(bare) - len(bare.rstrip("\\"))) % 2 == 0:
+        return bare
+    return text[: len(bare) + 1] if len(text) > len(bare) else None
 
 
 class GitIgnore:
@@ -108,7 +117,8 @@ def _pattern(line: str) -> _Pattern | None:
     """One line; None where it is blank or a comment."""
     if re.search("[\0\n\r]", line) or line.startswith("\ufeff"):
         raise ValueError(f"{line!r} is no pattern of one line: it holds a character that is not seen")
-    text = found[1] if (found := _SPACES_BEHIND.fullmatch(line)) else line
+    bare = without_spaces_behind(line)
+    text = line if bare is None else bare
     if not text or line.startswith("#"):
         return None
     body = text.removeprefix("!")

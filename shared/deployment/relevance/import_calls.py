@@ -31,7 +31,7 @@ _BY_CODE = frozenset({"exec", "eval"})
 _LISTING = {"iter_modules": False, "walk_packages": True}
 _CALLS = _BY_NAME | _BY_PATH.keys() | _LISTING.keys()
 #: Whose ``__path__`` or ``__file__`` is listed (nobody's: the package's own).
-_OWNER = re.compile(r"(?:\b([\w.]+)\.)?__(path|file)__")
+_OWNER = re.compile(r"(?:(?<![\w.])\.?\b([\w.]+)\.)?__(path|file)__")
 _OWN_FOLDER = re.compile(
     r"(?:(?!dirname|parent|join)[^/+])*(?:dirname|\.parent)(?:(?!dirname|parent|join)[^/+])*"
 )

@@ -16,7 +16,7 @@ from shared.deployment.relevance.dockerfile_syntax import instructions
 from shared.deployment.relevance.literals import words_of
 
 #: What stands for an unknown part of a name: ``*``, ``?``, ``%s``, ``{name}``, ``[0-9]``.
-_HOLE = re.compile(r"[*?]+|%\(?\w*\)?[-+0-9.]*[a-z]|\{[^{}]*\}|\[[^\]]*\]")
+_HOLE = re.compile(r"[*?]+|%\(?\w*(?:[-+.)][-+0-9.]*)?[a-z]|\{[^{}]*\}|\[[^\]]*\]")
 
 #: Of a pattern without its unknown parts: ``.h`` tells files apart, ``.`` and ``s`` do not.
 _SAYS_SOMETHING = re.compile(r"\w.|.\w")

@@ -94,7 +94,7 @@ def _settings(text: str) -> RawConfigParser | None:
 
 
 def _pairs(text: str) -> list[tuple[str, str]]:
-    return re.findall(r"""(\w+)=("[^"]*"|'[^']*'|[^,\s"']*)""", text)
+    return re.findall(r"""(?<!\w)(\w+)=("[^"]*"|'[^']*'|[^,\s"']*)""", text)
 
 
 def _expanded(command: str) -> str:

@@ -12,6 +12,8 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from shared.deployment.relevance.gitignore import without_spaces_behind
+
 IGNORE_FILE = ".gcloudignore"
 _GITIGNORE = ".gitignore"
 #: What is left out where there is no ignore file of gcloud's own.
@@ -152,8 +154,8 @@ def _pattern(line: str) -> _Pattern | None:
         return None
     body = line.removeprefix("!")
     named = body.removesuffix("/")
-    found = re.fullmatch(r"((?:\\.|[^\\])*?) *(\\?)", named, re.DOTALL)
-    if found is None or found[2]:
+    bare = without_spaces_behind(named)
+    if bare is None:
         return None
-    text = re.sub(r"\\([^\\])", r"\1", found[1].replace("\\ ", " ")).replace("\\\\", "\\")
+    text = re.sub(r"\\([^\\])", r"\1", bare.replace("\\ ", " ")).replace("\\\\", "\\")
     return _Pattern(body != line, named != body, tuple(text.split("/"))) if text else None

@@ -1,0 +1,100 @@
+"""Every pattern that reads a stranger's text looks at it a bounded number of times, wherever it begins.
+
+Twice the text must be twice the work, and not four times: counted in characters that Python's matcher has to
+look at, never in seconds. The texts are made for the pattern: what it holds, over and over.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import itertools
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from support.regex_steps import letters, steps
+
+from shared.deployment import relevance
+
+ROOM = Path(relevance.__file__).parent
+#: Characters of the shorter text, and the least work that is worth a look.
+LENGTH, LITTLE = 48, 48 * 6
+#: What twice the text may cost. Linear is 2, the square 4.
+MOST = 2.8
+
+
+class Used(NamedTuple):
+    """A pattern, and whether it is held against a text from its beginning only."""
+
+    where: str
+    pattern: str
+    flags: int
+    whole: bool
+
+
+def patterns() -> Iterator[Used]:
+    """Those with a name, and those that are written where they are used."""
+    for file in sorted(ROOM.glob("*.py")):
+        source = file.read_text(encoding="utf-8")
+        yield from named(file.stem, source)
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.Call) and (used := written(file.stem, node)):
+                yield used
+
+
+def named(module: str, source: str) -> Iterator[Used]:
+    name = relevance.__name__ if module == "__init__" else f"{relevance.__name__}.{module}"
+    for key, value in vars(importlib.import_module(name)).items():
+        for each in value.values() if isinstance(value, dict) else [value]:
+            if isinstance(each, re.Pattern) and isinstance(each.pattern, str):
+                calls = set(re.findall(rf"\b{re.escape(key)}\b(?:\[[^]]*\])?\.(\w+)", source))
+                whole = bool(calls) and calls <= {"match", "fullmatch", "pattern"}
+                yield Used(f"{module}.{key}", each.pattern, each.flags, whole)
+
+
+def written(module: str, node: ast.Call) -> Used | None:
+    owner, _, function = ast.unparse(node.func).partition(".")
+    first = node.args[0] if node.args else None
+    if owner != "re" or function == "compile":
+        return None
+    if not (isinstance(first, ast.Constant) and isinstance(first.value, str)):
+        return None
+    said = {ast.unparse(each) for each in (*node.args[1:], *(each.value for each in node.keywords))}
+    flags = sum(int(flag) for flag in re.RegexFlag if f"re.{flag.name}" in said)
+    return Used(f"{module}:{node.lineno}", first.value, flags, function in ("match", "fullmatch"))
+
+
+def texts(pattern: str, flags: int) -> Iterator[tuple[str, str]]:
+    """Beginnings, each with what is to follow over and over."""
+    held = letters(pattern, flags)
+    pumps = [*held[:9], *map("".join, itertools.product(held[:5], repeat=2))]
+    return itertools.product(["", *held[:4]], dict.fromkeys(pumps))
+
+
+@pytest.mark.parametrize("used", list(patterns()), ids=lambda used: used.where)
+def test_twice_the_text_is_twice_the_work(used: Used) -> None:
+    for first, pump in texts(used.pattern, used.flags):
+        short, long = (
+            steps(used.pattern, used.flags, first + pump * (size // len(pump)) + "\0", whole=used.whole)
+            for size in (LENGTH, 2 * LENGTH)
+        )
+        assert short < LITTLE or long < MOST * short, f"{first!r}, then {pump!r} over and over"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "whole", "size"),
+    [("a*a*b", True, 48), ("[a-z]+=", False, 48), (r"(\w+:?)*x", True, 5), (r"\[.*\]", False, 48)],
+)
+def test_a_pattern_that_looks_again_and_again_is_found(pattern: str, whole: bool, size: int) -> None:
+    """What the test above rests on."""
+    short, long = (
+        max(
+            steps(pattern, 0, first + pump * (length // len(pump)) + "\0", whole=whole)
+            for first, pump in texts(pattern, 0)
+        )
+        for length in (size, 2 * size)
+    )
+    assert long > MOST * short
