@@ -259,17 +259,16 @@ def by_patterns(rules: Rules, tree: Tree) -> Selection:
     patterns = path_rules(rules.paths, rules.ignore)
     declared = ", ".join(rules.paths or ()) or "everything"
     because: Because = {}
+    modules = tree.modules
     if rules.paths is not None:
-        found, ignored = (
-            _beyond(path_rules(rules.paths), tree, _targets(tree)),
-            path_rules(None, rules.ignore),
-        )
-        because = {path: why for path, why in found.items() if ignored.relevant(path, path in tree.modules)}
+        found = _beyond(path_rules(rules.paths), tree, _targets(tree))
+        ignored = path_rules(None, rules.ignore)
+        because = {path: why for path, why in found.items() if ignored.relevant(path, path in modules)}
     return Selection(
         because=because,
-        modules=tree.modules,
+        modules=modules,
         nothing=None if because or patterns.selects(tree.files) else f"paths ({declared}) select no file",
-        idle=patterns.idle(tree.files, tree.modules),
+        idle=patterns.idle(tree.files, modules),
     )
 
 
