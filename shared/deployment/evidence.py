@@ -27,6 +27,8 @@ _BINDING: frozenset[Carrier] = frozenset(STRENGTH) - {"image-label"}
 _SHOWN = 100
 #: A shorter run of decimal digits may be a date or a build number: only the history can tell.
 _FULL_LENGTH = 40
+#: What docker/metadata-action writes before the commit in a tag.
+TAG_PREFIX = "sha-"
 #: What a commit id looks like, with the mark that build scripts add for a dirty work tree.
 _COMMIT_ID = re.compile(r"([0-9a-f]{7,64})([-_.+]dirty)?")
 
@@ -67,7 +69,8 @@ def read(evidence: Iterable[Evidence]) -> tuple[Claim, ...]:
     """The claims that ``evidence`` makes, strongest first; upper case and white space do not matter."""
     claims = []
     for item in evidence:
-        match = _COMMIT_ID.fullmatch(item.value.strip().lower())
+        value = item.value.strip().lower()
+        match = _COMMIT_ID.fullmatch(value.removeprefix(TAG_PREFIX) if item.carrier == "image-tag" else value)
         claims.append(Claim(item, match[1] if match else None, bool(match and match[2])))
     return tuple(sorted(claims, key=lambda claim: STRENGTH.index(claim.evidence.carrier)))
 

@@ -104,8 +104,12 @@ def named_after(revision: LiveRevision) -> Reference | None:
     reference, commit = Reference.of(revision.image), claimed(revision)
     if reference is None or commit is None:
         return None
-    own = reference.tag if reference.tag and _same_commit(reference.tag.lower(), commit) else None
+    own = reference.tag if reference.tag and _same_commit(_bare(reference.tag), commit) else None
     return Reference(reference.host, reference.name, own or commit)
+
+
+def _bare(tag: str) -> str:
+    return tag.lower().removeprefix(evidence.TAG_PREFIX)
 
 
 def suspects(live: Live) -> tuple[Reference, ...]:
