@@ -68,6 +68,8 @@ class Builder:
         """
         cloud_run = any(one.live == "cloud-run" for one in services)
         witnesses = any(one.evidence for one in services)
+        if (cloud_run, witnesses) in process().loaded and pool().at_hand:
+            return
         deadline = Deadline(LOAD_SECONDS)
         jobs: dict[str, Callable[[], None]] = {
             "libraries": partial(_load, cloud_run, witnesses),
@@ -78,6 +80,7 @@ class Builder:
                 raise SourceError(f"a library did not load within {LOAD_SECONDS:g} s", "timeout", True)
             if isinstance(loaded, SourceError):
                 raise loaded
+        process().loaded.add((cloud_run, witnesses))
 
     def plan(self, name: str, service: ServiceSettings, deadline: Deadline) -> gate.Plan:
         """What to check for one service."""
@@ -233,6 +236,8 @@ class Process:
     """What one process keeps from check to check; see ``process``."""
 
     def __init__(self) -> None:
+        #: For which sources the libraries are there: with Cloud Run, with witnesses.
+        self.loaded: set[tuple[bool, bool]] = set()
         self._lock = threading.Lock()
         self._made: dict[Hashable, Any] = {}
 

@@ -97,6 +97,11 @@ class Child:
         return not self.ended and self._process.poll() is None
 
     @property
+    def loaded(self) -> bool:
+        """Whether it has said that it is ready."""
+        return "ready" in self._reached
+
+    @property
     def busy(self) -> bool:
         """Whether somebody waits for an answer."""
         return self._using.locked()
@@ -104,7 +109,7 @@ class Child:
     def ready(self, deadline: Deadline) -> None:
         """Wait until it has loaded what it needs. Raises ``SourceError``."""
         with self._used():
-            while "ready" not in self._reached:
+            while not self.loaded:
                 self._next(deadline)
 
     def call(self, function: Callable[..., T], args: Sequence[object], deadline: Deadline) -> T:
@@ -266,6 +271,12 @@ class Pool:
             else:
                 child.end()
             self._changed.notify()
+
+    @property
+    def at_hand(self) -> bool:
+        """Whether one is idle that has loaded what it needs."""
+        with self._changed:
+            return any(child.alive and child.loaded for child in self._idle)
 
     def ready(self, deadline: Deadline) -> None:
         """Wait until one has loaded what it needs. Raises ``SourceError``."""
