@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 from support.emulators import firestore_emulator, pubsub_emulator
+from support.processes import heed_signals
 from support.world import World
 
 from shared.deployment.child_process import pool
@@ -17,6 +18,7 @@ from shared.deployment.testing import FakeCloudRun
 
 __all__ = ["firestore_emulator", "pubsub_emulator"]  # fixtures for every test
 
+heed_signals()
 # The process that reads repositories serves all tests of this one, and is measured with it.
 pool().start()
 if "PYTEST_XDIST_WORKER" in os.environ:

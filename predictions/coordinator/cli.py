@@ -40,7 +40,7 @@ from predictions.coordinator.readiness import command as readiness
 from predictions.coordinator.results import found_at
 from predictions.coordinator.slate import NAMES
 from predictions.coordinator.telling import Talk, problems, status_table, summary
-from shared.deployment import render
+from shared.deployment import render, signals
 from shared.deployment.cli import add_wait
 from shared.deployment.settings import environment
 
@@ -69,6 +69,7 @@ _NOT_GOOD: frozenset[BatchState] = frozenset({"failed", "cancelled"})
 _WATCH_SECONDS = 1.0
 
 
+@signals.heeded()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; ``argv`` None means the process's own arguments. Returns the exit code."""
     arguments = parser().parse_args(argv)

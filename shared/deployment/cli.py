@@ -14,7 +14,7 @@ from typing import Any, TextIO, cast
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from shared.deployment import render, trace_command
+from shared.deployment import render, signals, trace_command
 from shared.deployment.errors import DriftConfigError, DriftGateError
 from shared.deployment.reasons import CAUSE_MEANINGS, REASONS
 from shared.deployment.settings import load, near_misses
@@ -26,6 +26,7 @@ OK, USAGE, UNEXPECTED, INTERRUPTED = 0, 2, 3, 130
 PIPED_WIDTH = 200
 
 
+@signals.heeded()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; ``argv`` None means the process's own arguments. Returns the exit code."""
     arguments = parser().parse_args(argv)

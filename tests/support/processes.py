@@ -1,10 +1,28 @@
-"""Which processes a test has left behind."""
+"""How a test starts processes, and which it has left behind."""
 
 from __future__ import annotations
 
+import signal
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+
+
+def deaf(argv: Sequence[str]) -> list[str]:
+    """The command line that starts ``argv`` as a script's background job is: Ctrl-C and SIGTERM ignored."""
+    return ["sh", "-c", 'trap "" INT TERM; exec "$@"', "sh", *argv]
+
+
+def heed_signals() -> None:
+    """For this process, and whatever it starts from now on: Ctrl-C and SIGTERM are not ignored.
+
+    ``make test`` may be such a background job itself, and what is ignored is inherited. A handler is not:
+    what is started has the default again.
+    """
+    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 def left_running(words: str) -> list[str]:

@@ -1,0 +1,37 @@
+"""Ctrl-C and SIGTERM, heeded however a program was started."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+#: What each means by default; Python's own for Ctrl-C is ``KeyboardInterrupt``.
+_DEFAULTS: dict[signal.Signals, Callable[..., object] | signal.Handlers] = {
+    signal.SIGINT: signal.default_int_handler,
+    signal.SIGTERM: signal.SIG_DFL,
+}
+
+
+@contextmanager
+def heeded() -> Iterator[None]:
+    """Within the block Ctrl-C and SIGTERM are not ignored; a handler that somebody installed stays.
+
+    A background job of a script is started with Ctrl-C ignored, and a program may be started with either
+    ignored or blocked; Python leaves that as it is. Outside the main thread nothing is changed: there
+    signals belong to whoever runs it.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    ignored = [number for number in _DEFAULTS if signal.getsignal(number) is signal.SIG_IGN]
+    for number in ignored:
+        signal.signal(number, _DEFAULTS[number])
+    blocked = signal.pthread_sigmask(signal.SIG_UNBLOCK, _DEFAULTS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        for number in ignored:
+            signal.signal(number, signal.SIG_IGN)
