@@ -11,7 +11,7 @@ PYTEST_ARGS :=
 ENDLESS := -o faulthandler_timeout=0
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help images run demo test test-all kill-test agree schemathesis fuzz mutate faults reality audit soak lint bench readme lock clean history
+.PHONY: help images run demo test test-all kill-test agree schemathesis fuzz mutate faults reality audit soak frameworks lint bench readme lock clean history
 .DEFAULT_GOAL := help
 
 help: ## list the goals
@@ -67,6 +67,9 @@ mutate: .venv/test.stamp ## change the code that judges and ask the tests; write
 	nice $(BIN)/mutmut run --max-children 2
 	$(BIN)/python scripts/mutation.py
 
+frameworks: .frameworks/stamp ## hold the import closure against real starts of real frameworks
+	FRAMEWORKS=all .frameworks/bin/python -m pytest -n0 -p no:cacheprovider $(PYTEST_ARGS) tests/relevance/frameworks
+
 lint: .venv/test.stamp ## check style (ruff) and types (mypy)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -85,10 +88,11 @@ readme: .venv/run.stamp ## write the generated parts of README.md anew
 lock: .venv/test.stamp ## lock the newest allowed versions of all requirements
 	$(LOCK) --extra all -o requirements/run.txt
 	$(LOCK) --extra all --extra test --extra dev -c requirements/run.txt -o requirements/test.txt
+	$(LOCK) --extra frameworks --extra test -c requirements/run.txt -o requirements/frameworks.txt
 	rm -rf prediction_drift_gate.egg-info
 
 clean: ## remove whatever was made here, the local ledger and predictions included
-	rm -rf .venv .nox .drift build dist .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+	rm -rf .venv .frameworks .nox .drift build dist .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis \
 		.benchmarks mutants *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -120,4 +124,10 @@ history:
 
 .venv/test.stamp: requirements/test.txt .venv/run.stamp
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/test.txt
+	@touch $@
+
+# A place of their own: what the gate itself is tested with stays as it is.
+.frameworks/stamp: requirements/frameworks.txt | .venv/bin/python
+	$(BIN)/python -m venv .frameworks
+	.frameworks/bin/python -m pip install --quiet --require-hashes -r requirements/frameworks.txt
 	@touch $@

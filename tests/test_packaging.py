@@ -111,7 +111,7 @@ def test_the_entry_points_name_what_exists(wheel: Path) -> None:
         assert not name or callable(getattr(loaded, name))
 
 
-@pytest.mark.parametrize("lock", ["run.txt", "test.txt"])
+@pytest.mark.parametrize("lock", ["run.txt", "test.txt", "frameworks.txt"])
 class TestALock:
     def test_names_no_place_that_packages_come_from(self, lock: str) -> None:
         text = (ROOT / "requirements" / lock).read_text()
@@ -128,21 +128,27 @@ class TestALock:
         config = configparser.ConfigParser()
         config.read(ROOT / "setup.cfg")
         wanted = config["options"]["install_requires"]
+        extras = config["options.extras_require"]
         if lock == "test.txt":
-            extras = config["options.extras_require"]
             wanted += extras["test"] + extras["dev"]
+        if lock == "frameworks.txt":
+            wanted += extras["frameworks"] + extras["test"]
         for requirement in filter(None, re.sub(r"#.*", "", wanted).splitlines()):
-            name = re.split(r"[<>=]", requirement)[0].lower()
+            name = re.split(r"[<>=]", requirement)[0].lower().replace(".", "-")
             assert re.search(rf"^{re.escape(name)}==", text, re.MULTILINE), name
 
 
-def test_both_locks_agree() -> None:
+def test_all_locks_agree() -> None:
     """What is tested is what runs."""
-    run, test = (
+    run, test, frameworks = (
         set(re.findall(r"^([\w.-]+==\S+)", (ROOT / "requirements" / name).read_text(), re.MULTILINE))
-        for name in ("run.txt", "test.txt")
+        for name in ("run.txt", "test.txt", "frameworks.txt")
     )
     assert run <= test
+    needed = set(
+        re.findall(r"^([\w.-]+)==", (ROOT / "requirements" / "frameworks.txt").read_text(), re.MULTILINE)
+    )
+    assert {pin for pin in run if pin.partition("==")[0] in needed} <= frameworks
 
 
 class TestMake:
