@@ -13,6 +13,17 @@ from shared.deployment.relevance.import_facts import ImportFacts
 _INSTALLABLE = ("pyproject.toml", "setup.py", "setup.cfg")
 
 
+def built(
+    builders: Sequence[str],
+    roots: Sequence[str],
+    layout: Mapping[str, str],
+    facts: Callable[[str], ImportFacts],
+) -> frozenset[str]:
+    """What the making of an image runs, and imports: see ``close``. What that leaves open is the build's."""
+    folders = dict.fromkeys(at.rpartition("/")[0] or "/" for at in builders)
+    return frozenset(close(builders, [*roots, *folders], layout, facts).reached if builders else ())
+
+
 def close(
     entries: Sequence[str],
     roots: Sequence[str],

@@ -38,6 +38,17 @@ class _Unset(dict[str, str | None]):
         return self._value
 
 
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What a RUN runs: its words, () where ``text`` is for the shell, and the files that lie there."""
+
+    words: tuple[str, ...]
+    text: str
+    workdir: str
+    environment: Mapping[str, str]
+    layout: Mapping[str, str]
+
+
 @dataclass(slots=True)
 class Stage:
     """What a stage holds so far. ``sources``, ``missing``, ``elsewhere`` and ``doubts`` include what it uses.
@@ -54,6 +65,7 @@ class Stage:
     elsewhere: list[str] = field(default_factory=list)
     base: str = ""
     doubts: list[str] = field(default_factory=list)
+    runs: list[Run] = field(default_factory=list)
     folders: set[str] = field(default_factory=lambda: {"/"})
     environment: dict[str, str] = field(default_factory=dict)
     known: dict[str, str | None] = field(default_factory=dict)
@@ -72,6 +84,7 @@ class Stage:
             missing=list(self.missing),
             elsewhere=list(self.elsewhere),
             doubts=list(self.doubts),
+            runs=list(self.runs),
             folders=set(self.folders),
             environment=dict(self.environment),
             known=dict(self.known),
@@ -92,6 +105,14 @@ class Stage:
         self.missing += other.missing
         self.elsewhere += other.elsewhere
         self.doubts += other.doubts
+        self.runs += other.runs
+
+    def run(self, instruction: Instruction) -> None:
+        """Note what is run, as things are now."""
+        words = instruction.json or ()
+        self.runs.append(
+            Run(words, instruction.text, self.workdir, dict(self.environment), dict(self.layout))
+        )
 
     @property
     def variables(self) -> Mapping[str, str | None]:

@@ -176,6 +176,7 @@ class _Build:
 
     def _run(self, stage: Stage, instruction: Instruction) -> None:
         """What ``--mount`` binds can influence the image and does not lie in it."""
+        stage.run(instruction)
         for mount in instruction.options("mount"):
             options = dict(part.partition("=")[::2] for part in mount.split(","))
             source = options.get("source", options.get("src", "/"))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from shared.deployment.relevance.dockerfile import Image
 from shared.deployment.relevance.dockerfile_stage import joined
@@ -21,6 +21,7 @@ from shared.deployment.relevance.start_files import (
 )
 from shared.deployment.relevance.start_points import DOTTED_NAME, EntryPoint, Search
 from shared.deployment.relevance.start_programs import PROGRAMS, Program, option, positionals
+from shared.deployment.relevance.start_projects import builders_of, hooks_of, roots_of
 from shared.deployment.relevance.start_wrappers import HARMLESS, split, unwrapped
 
 _SHELLS = frozenset({"sh", "bash", "ash", "dash", "zsh", "ksh"})
@@ -49,12 +50,23 @@ class EntryPoints:
     """All entry points, and the folders of the image where absolute imports are sought, in their order.
 
     ``unresolved`` says why there may be others, or None. With it, the image's ``.py`` files cannot be
-    narrowed down to what the entry points import.
+    narrowed down to what the entry points import. ``hooks``: those that the interpreter itself runs, also
+    where somebody says what else is started. ``builders``: files that are run when the image is made.
     """
 
     entries: tuple[EntryPoint, ...]
     roots: tuple[str, ...]
     unresolved: str | None
+    hooks: tuple[str, ...] = ()
+    builders: tuple[str, ...] = ()
+
+
+def given(entry: str, layout: Mapping[str, str], workdir: str) -> str:
+    """A declared entry point: a path in the image or in the repository becomes one in the image."""
+    inside = posixpath.normpath(posixpath.join(workdir, entry))
+    if inside in layout:
+        return inside
+    return next((at for at, path in layout.items() if path == posixpath.normpath(entry)), entry)
 
 
 def found(image: Image, read: Callable[[str], str | None]) -> EntryPoints:
@@ -69,17 +81,37 @@ def found(image: Image, read: Callable[[str], str | None]) -> EntryPoints:
     search.command(words, 0)
     if not search.entries and not search.doubts:
         search.doubts.append(f"nothing in {' '.join(words)!r} is known to start Python")
-    roots = dict.fromkeys([*search.roots, *search.python_path()])
+    roots = list(dict.fromkeys([*search.roots, *search.python_path(), *roots_of(image.layout, read)]))
+    hooks = hooks_of(image.layout, read, roots)
+    search.entries += [EntryPoint(at, None, "Python runs it before all else") for at in hooks]
+    builders = dict.fromkeys([*builders_of(image.layout, read), *_run_by_build(image, read)])
     entries: dict[str, EntryPoint] = {}
     for entry in search.entries:
         entries.setdefault(entry.path, entry)  # the first reason of each stays
-    return EntryPoints(tuple(entries.values()), tuple(roots), next(iter(search.doubts), None))
+    doubt = next(iter(search.doubts), None)
+    return EntryPoints(tuple(entries.values()), tuple(roots), doubt, tuple(hooks), tuple(builders))
+
+
+def _run_by_build(image: Image, read: Callable[[str], str | None]) -> Iterator[str]:
+    """The files of the image that a RUN of its stages names; what else a RUN does is the build's business."""
+    for run in image.stage.runs:
+        search = _Commands(replace(image, layout=run.layout), read, run.workdir, dict(run.environment))
+        search.build(run.words, run.text)
+        named = {run.layout[entry.path] for entry in search.entries}
+        yield from (at for at, path in image.layout.items() if path in named)
 
 
 class _Commands(Search):
     """Takes commands apart, one after the other."""
 
     __slots__ = ()
+
+    def build(self, words: Sequence[str], text: str) -> None:
+        """What a RUN starts: the words of its JSON form, else a text for the shell."""
+        if words:
+            self.command(words, 0)
+        else:
+            self._text(text, (), 0)
 
     def command(self, words: Sequence[str], depth: int) -> None:
         """Take one command's words; one that we do not know may start anything."""

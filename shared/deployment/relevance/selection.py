@@ -69,7 +69,8 @@ class Files:
     begin the import closure; without entries nothing is narrowed. ``data`` and ``said``: see ``mentions``.
     ``variables`` are what the image sets and the words that it starts, by what people call them.
     ``inputs`` are as in ``Selection``. ``complete``: nobody can tell that the image lacks something.
-    ``kept`` are never narrowed down: what is made of them may be of any kind.
+    ``kept`` are never narrowed down: what is made of them may be of any kind. ``builders`` are run when
+    the image is made.
     """
 
     because: Because
@@ -78,6 +79,7 @@ class Files:
     passed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     entries: tuple[str, ...] = ()
     roots: tuple[str, ...] = ()
+    builders: tuple[str, ...] = ()
     data: frozenset[str] = frozenset()
     said: frozenset[str] = frozenset()
     variables: Mapping[str, str] = field(default_factory=dict)
@@ -156,19 +158,22 @@ def select(
         named = {at: facts(path) for at, path in files.configs.items() if ignored.relevant(path)}
         named |= {name: names_in_text(text) for name, text in files.variables.items()}
         closed = closure.close(files.entries, files.roots, files.layout, facts, beyond, files.passed, named)
+    kept = files.kept | closure.built(
+        files.builders if files.entries else (), files.roots, files.layout, facts
+    )
     because = dict(files.because)
     unused: list[str] = []
     elsewhere: Because = {}
     anything = closed is not None and closure_findings.anything(rules, closed)
     if closed is not None and not anything and closed.reached:
-        idle = files.sources - closed.reached.keys() - files.kept
+        idle = files.sources - closed.reached.keys() - kept
         unused = [path for path in sorted(idle) if path in because]
         for path in unused:
             del because[path]
     if closed is not None:
         because |= {path: chain[1:] or ("entry point",) for path, chain in closed.reached.items()}
-        reached = closed.reached.keys() | (files.sources if anything else set())
-        narrowed = files.because.keys() - files.kept
+        reached = closed.reached.keys() | kept | (files.sources if anything else set())
+        narrowed = files.because.keys() - kept
         held = {at: path for at, path in files.layout.items() if path in narrowed}
         elsewhere = mentions.named_elsewhere(held, reached, literals, files.data, files.said)
         for path in elsewhere:
@@ -277,7 +282,7 @@ def _without_dockerfile(rules: Rules, tree: Tree, targets: Mapping[str, str]) ->
     because = dict(_declared(rules, tree, targets))
     placed, passed = links.resolved({f"/{path}": path for path in tree.files}, targets)
     roots = [posixpath.normpath(f"/{root}") for root in rules.import_roots]
-    entries = tuple(_given(entry, placed, "/") for entry in rules.entrypoint)
+    entries = tuple(entrypoints.given(entry, placed, "/") for entry in rules.entrypoint)
     if not roots:
         roots = [*dict.fromkeys(posixpath.dirname(entry) for entry in entries if entry in placed), "/"]
     return Files(
@@ -304,11 +309,11 @@ def _with_dockerfile(rules: Rules, tree: Tree, targets: Mapping[str, str], image
     remarks = [*image.remarks, *(f"entry point: {each.path} ({each.because})" for each in found.entries)]
     doubt = found.unresolved
     if rules.entrypoint:
-        given = tuple(_given(entry, placed, workdir) for entry in rules.entrypoint)
-        if entries and set(given) != set(entries):
+        given = tuple(entrypoints.given(entry, placed, workdir) for entry in rules.entrypoint)
+        if entries and {*given, *found.hooks} != set(entries):
             told = f"{', '.join(given)}; the Dockerfile starts {', '.join(entries)}"
             remarks.append(f"the given entry points win: {told}")
-        entries, doubt = given, None
+        entries, doubt = given + found.hooks, None
     if rules.import_roots:
         roots = tuple(posixpath.normpath(posixpath.join(workdir, root)) for root in rules.import_roots)
     if not roots:
@@ -326,6 +331,7 @@ def _with_dockerfile(rules: Rules, tree: Tree, targets: Mapping[str, str], image
         passed=passed,
         entries=entries,
         roots=roots,
+        builders=found.builders,
         data=_data(rules, tree, placed),
         said=mentions.said_by(tree.text(rules.dockerfile or "") or ""),
         variables=_variables(rules, image),
@@ -383,14 +389,6 @@ def _targets(tree: Tree) -> dict[str, str]:
 def _pattern(patterns: PathRules, path: str, *, is_folder: bool = False) -> str:
     matched = patterns.matching(path, is_folder)
     return "everything is relevant" if matched is None else f"paths: {matched}"
-
-
-def _given(entry: str, layout: Mapping[str, str], workdir: str) -> str:
-    """A declared entry point: a path in the image or in the repository becomes one in the image."""
-    inside = posixpath.normpath(posixpath.join(workdir, entry))
-    if inside in layout:
-        return inside
-    return next((at for at, path in layout.items() if path == posixpath.normpath(entry)), entry)
 
 
 def _why_nothing(files: Files, closed: Closure | None, because: Because) -> str | None:
