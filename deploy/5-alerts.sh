@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Step 5: who is told, the count of verdicts, and the alerts: denied, bypassed, stalled, silent, not called.
+# Step 5: who is told, the count of verdicts, and the alerts: denied, bypassed, failed, stalled, silent, not called.
 # shellcheck source=deploy/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -24,7 +24,7 @@ if [ -z "$channel" ]; then
 fi
 [ -z "$DRY_RUN" ] || channel=CHANNEL
 
-for file in denied bypassed stalled silent not-called; do
+for file in denied bypassed failed stalled silent not-called; do
     made "alerts/$file.yaml"
     policy=$(named alpha monitoring policies list "--filter=displayName=\"drift gate: $file\"")
     if [ -z "$policy" ]; then

@@ -28,6 +28,7 @@ from predictions.coordinator.answers import (
     StartAnswer,
     StartRequest,
 )
+from predictions.coordinator.batches import Batch
 from predictions.coordinator.blocking import Threads
 from predictions.coordinator.coordinator import Coordinator
 from predictions.coordinator.description import refusals
@@ -39,6 +40,7 @@ from predictions.coordinator.exceptions import (
     BatchRunningError,
     BypassForbiddenError,
     ConfigError,
+    CoordinatorError,
     DeploymentDriftError,
     DriftConfigError,
     DriftUnknownError,
@@ -194,7 +196,14 @@ class App:
         order = self._order(asked, caller, idempotency_key)
         _told(caller, asked, order)
         threads = self._bypasses if asked.bypasses else self._starts
-        started = await threads.run(partial(self._started, order), within=self._parts.longest)
+        begun: list[Batch] = []
+        try:
+            started = await threads.run(
+                partial(self._started, order, begun.append), within=self._parts.longest
+            )
+        except CoordinatorError as error:
+            error.batch = error.batch or next(iter(begun), None)
+            raise
         answer = StartAnswer.of(started)
         if started.batch is None:
             return _json(answer)
@@ -268,7 +277,7 @@ class App:
         """Whether this instance can be given work: its configuration and its storage are fit."""
         try:
             await self._probes.run(self._parts.ready, within=READY_S)
-        except (ConfigError, DriftConfigError, StateError) as error:
+        except (CoordinatorError, DriftConfigError) as error:
             # Probes have no name to check, so that the sentence is for the log alone.
             log.error("not ready: %s", render.plain(str(error)))
             raise type(error)("this instance is not ready: its log says why") from error
@@ -300,11 +309,11 @@ class App:
         except ValueError as error:
             raise RequestError(str(error)) from error
 
-    def _started(self, order: Order) -> Started:
+    def _started(self, order: Order, begun: Callable[[Batch], object]) -> Started:
         # A look before the batch tells of the last one, too: it may be all that is asked on a day.
         self._parts.coordinator.find_stalled()
         try:
-            return _good(self._parts.coordinator.start(order))
+            return _good(self._parts.coordinator.start(order, begun))
         except DriftUnknownError:
             raise
         except DeploymentDriftError as error:

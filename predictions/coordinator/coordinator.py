@@ -32,7 +32,7 @@ from predictions.coordinator.exceptions import (
     ConfigError,
     TransitionError,
 )
-from predictions.coordinator.finish import Deliver, Finish
+from predictions.coordinator.finish import Deliver, Finish, goes_on
 from predictions.coordinator.orders import (
     Gate,
     Order,
@@ -57,6 +57,10 @@ log = logging.getLogger("prediction_coordinator")
 
 #: What is handed out again where nobody can still answer for it: whatever has no prediction.
 _UNANSWERED: tuple[RequestState, ...] = ("pending", "dispatched")
+
+
+def unheard(_: Batch) -> None:
+    """Nobody wants to know."""
 
 
 def _utc_now() -> datetime:
@@ -135,9 +139,10 @@ class Coordinator:
         self._tell = tell
         self._clock = clock
 
-    def start(self, order: Order) -> Started:
+    def start(self, order: Order, begun: Callable[[Batch], object] = unheard) -> Started:
         """Start the batch of ``order.game_date``, unless the gate refuses; or go on with the one there.
 
+        ``begun`` is told of the batch as soon as this start works on it, whatever becomes of it.
         Returns when each request was handed out. Raises what the gate raises (``DeploymentDriftError``,
         ``DriftConfigError``), ``NotReadyError``, ``SlateError``, ``BatchRunningError`` with the batch,
         ``KeyReusedError``, ``TransitionError`` for a key whose batch has failed or was cancelled,
@@ -163,6 +168,7 @@ class Coordinator:
             stamp = self._stamp(verdict)
             left = made or self._left_behind(order.game_date)
             batch = left or self._created(order, slate, verdict, stamp)
+            begun(batch)
             if not left:
                 overridden.began(batch.id)
 
@@ -280,14 +286,13 @@ class Coordinator:
         for batch in stalled:
             telemetry.stalled(batch)
             log.error(
-                "batch %s for %s is stalled: %d of %d predicted, last heard of at %s; "
-                "`prediction-coordinator resume %s` hands out the rest again",
+                "batch %s for %s is stalled: %d of %d predicted, last heard of at %s; %s",
                 batch.id,
                 batch.game_date,
                 batch.progress.completed,
                 batch.progress.requested,
                 batch.heartbeat_at.isoformat(timespec="seconds"),
-                batch.id,
+                goes_on(batch.id),
             )
         return stalled
 

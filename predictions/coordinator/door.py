@@ -26,6 +26,8 @@ LARGEST_BODY = 1024 * 1024
 SLOWEST_BODY_S = 20.0
 #: Whoever asks for these need not say who they are: the platform's probes cannot.
 UNGUARDED = frozenset({"/health", "/ready"})
+#: The statuses of answers that are none: whoever asked has to come back, or somebody has to look.
+UNANSWERED = frozenset({503, 504})
 #: Where the caller is kept in the scope of the request.
 CALLER = "prediction_coordinator.caller"
 
@@ -64,9 +66,9 @@ class Door:
             except Exception as error:  # the last place that can answer
                 if out.started:
                     raise
-                if isinstance(error, AccessError):
-                    log.warning("%s %s refused: %s", scope["method"], render.plain(scope["path"]), error)
-                await problem_response(error)(scope, receive, out)
+                answer = problems.answer(error)
+                _log(scope, error, answer.problem)
+                await _response(answer)(scope, receive, out)
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand the request on, once its whole body is here."""
@@ -87,7 +89,21 @@ class Door:
 
 def problem_response(error: Exception) -> Response:
     """The answer to ``error``."""
-    answer = problems.answer(error)
+    return _response(problems.answer(error))
+
+
+def _log(scope: Scope, error: Exception, problem: problems.Problem) -> None:
+    """Each sender who is refused, and the cause of each answer that is none; probes speak for themselves."""
+    asked = f"{scope['method']} {render.plain(scope['path'])}"
+    if isinstance(error, AccessError):
+        log.warning("%s refused: %s", asked, error)
+    elif problem.status in UNANSWERED and scope["path"] not in UNGUARDED:
+        kind, about = problem.type.rpartition(":")[2], f" on batch {problem.batch}" if problem.batch else ""
+        with logs.labelled(**{"batch_id": problem.batch} if problem.batch else {}):
+            log.error("%s got %d %s%s: %s", asked, problem.status, kind, about, render.plain(problem.detail))
+
+
+def _response(answer: problems.Answer) -> Response:
     return Response(
         answer.problem.model_dump_json(exclude_none=True),
         status_code=answer.problem.status,

@@ -62,7 +62,9 @@ __all__ = [
 
 
 class CoordinatorError(Exception):
-    """The root of what the coordinator itself says no with."""
+    """The root of what the coordinator itself says no with; ``batch``: whose story it ended, if any's."""
+
+    batch: Batch | None = None
 
 
 class ConfigError(CoordinatorError):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 
-from predictions.coordinator import telemetry
+from predictions.coordinator import logs, telemetry
 from predictions.coordinator.admission import strangers, terms_of
 from predictions.coordinator.batches import Batch, BatchState, Result
 from predictions.coordinator.contracts import Store
@@ -25,6 +25,11 @@ Deliver = Callable[[Batch, Iterator[Result]], object]
 _NAMED = 3
 #: How many a batch that was completed without them names.
 _LISTED = 50
+
+
+def goes_on(batch_id: str) -> str:
+    """The next step for a batch that ended too soon."""
+    return f"`prediction-coordinator resume {batch_id}` hands out the rest again"
 
 
 class Finish:
@@ -94,6 +99,7 @@ class Finish:
         now = self._clock()
         batch = self._store.move(batch_id, "failed", now, error=error)
         telemetry.ended(batch, now)
+        _log_failed(batch)
         if batch.progress.completed and not strangers(batch, self._store.shares(batch_id, "failed")):
             self._keep(batch)
 
@@ -113,8 +119,18 @@ class Finish:
             now = self._clock()
             batch = self._store.move(batch_id, to, now, error=error, ending=end)
             telemetry.ended(batch, now)
+            if to == "failed":
+                _log_failed(batch)
             if batch.marks:
                 log.warning("batch %s is %s: %s", batch_id, ", ".join(batch.marks), _told(end.shares))
+
+
+def _log_failed(batch: Batch) -> None:
+    """The line that the alert ``failed`` looks for, with the next step where the error names none."""
+    known = f"resume {batch.id}" in (batch.error or "")
+    step = "" if known else f"; {goes_on(batch.id)}"
+    with logs.labelled(batch_id=batch.id):
+        log.error("batch %s for %s has failed: %s%s", batch.id, batch.game_date, batch.error, step)
 
 
 def _failures(batch: Batch, errors: Sequence[tuple[str, str]]) -> str:

@@ -216,7 +216,7 @@ def _part(place: object) -> str:
 
 
 def _batch(error: Exception) -> str | None:
-    batch = getattr(error, "batch", None)
+    batch = error.batch if isinstance(error, CoordinatorError) else None
     return batch.id if batch is not None else None
 
 

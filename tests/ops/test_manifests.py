@@ -195,7 +195,7 @@ class TestGcloudSends:
         assert sent["spec"] == read["spec"]
         assert sent["metadata"]["name"] == read["metadata"]["name"]
 
-    @pytest.mark.parametrize("name", ["denied", "stalled", "silent"])
+    @pytest.mark.parametrize("name", ["denied", "failed", "stalled", "silent"])
     def test_an_alert(self, name: str, team: Team, tmp_path: Path) -> None:
         team.step("5")
         file = team.repository.path / "deploy" / ".made" / "alerts" / f"{name}.yaml"

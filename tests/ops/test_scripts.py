@@ -58,7 +58,7 @@ class TestShown:
 class TestRun:
     def test_a_second_run_makes_nothing(self, team: Team) -> None:
         first, second = steps(team), steps(team)
-        assert len(making(first)) == 27
+        assert len(making(first)) == 29
         assert making(second) == []
 
     def test_a_run_that_was_cut_short_is_made_good_by_the_next(self, team: Team) -> None:
