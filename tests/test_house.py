@@ -18,7 +18,18 @@ DEPLOYMENT = ROOT / "shared" / "deployment"
 #: The rooms from the ground up, as CONTRIBUTING.md maps them; a module imports from its own floor and
 #: the floors below it.
 FLOORS: tuple[frozenset[str], ...] = (
-    frozenset({"collector", "errors", "facts", "fingerprint", "reasons", "regular_files", "signals"}),
+    frozenset(
+        {
+            "collector",
+            "errors",
+            "facts",
+            "fingerprint",
+            "pattern_shape",
+            "reasons",
+            "regular_files",
+            "signals",
+        }
+    ),
     frozenset(
         {
             "content",

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from shared.deployment.declared import Pin, VariableName
 from shared.deployment.facts import CAUSES, Fact, Kind
+from shared.deployment.pattern_shape import more_than_linear
 from shared.deployment.reasons import REASONS, Decision
 from shared.deployment.relevance.gitignore import powerless
 from shared.deployment.relevance.patterns import PathRules
@@ -94,6 +95,8 @@ def _expressions(patterns: tuple[str, ...]) -> tuple[str, ...]:
             re.compile(pattern)
         except re.error as error:
             raise ValueError(f"{pattern!r} is no regular expression: {error}") from error
+        if why := more_than_linear(pattern):
+            raise ValueError(f"{pattern!r} may not end on a long text: {why}")
     return patterns
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from shared.deployment.facts import Commit, Finding
+from shared.deployment.pattern_shape import MOST_TEXT
 
 if TYPE_CHECKING:
     from shared.deployment.relevance.patterns import PathRules
@@ -24,7 +25,8 @@ class Watch:
 
     ``young_after``: a commit that landed at or after this time (seconds since 1970) is within the
     grace period; None: there is none. ``paths``: for each reason code the patterns (gitignore) that
-    one relevant path must match; ``subjects``: likewise a regular expression for the subject.
+    one relevant path must match; ``subjects``: likewise a regular expression for the subject
+    (the first ``MOST_TEXT`` characters of it).
     """
 
     young_after: float | None = None
@@ -42,7 +44,7 @@ class Watch:
             if path is not None:
                 yield code, str(rules.matching(path)), path
         for code, pattern in self.subjects:
-            if pattern.search(commit.subject):
+            if pattern.search(commit.subject, 0, MOST_TEXT):
                 yield code, pattern.pattern, commit.subject
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from support.world import WORKER, World
 
-from shared.deployment import child_process
+from shared.deployment import child_process, keys
 from shared.deployment.calling import Deadline
 from shared.deployment.child_process import Child, Pool
 from shared.deployment.errors import SourceError
@@ -228,8 +228,11 @@ def test_where_no_process_can_be_started_the_verdict_says_so(
     assert "could not be started" in verdict.report.unknown.message
 
 
-def test_a_check_that_never_ends_is_a_timeout_and_the_next_one_is_true(world: World) -> None:
-    """A policy's own pattern against a stranger's subject: 30 characters are enough."""
+def test_a_check_that_never_ends_is_a_timeout_and_the_next_one_is_true(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Were a pattern to get past those who read it, as this one would have: 30 characters are enough."""
+    monkeypatch.setattr(keys, "more_than_linear", lambda pattern: None)
     world.cloud.deploy(WORKER, commit=world.first)
     world.history.commit({"predictions/worker/worker.py": "V = 1\n"}, subject=FOR_EVER[1])
     calm = world.toml

@@ -131,6 +131,8 @@ MISTAKES = [
         "inside the repository",
     ),
     ("a bad expression", MINIMAL + 'deny_subjects = ["("]', "deny_subjects", "no regular expression"),
+    ("a star upon a star", MINIMAL + 'deny_subjects = ["(a+)+$"]', "deny_subjects", "'a+' in the place of"),
+    ("two stars in a row", MINIMAL + 'deny_subjects = [".*a.*b"]', "deny_subjects", "leave out a '.*'"),
     ("a project that is a path", MINIMAL + 'project = "../../x"', "project", "match"),
     (
         "a batch that needs nobody known",

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import ast
 import importlib
-import itertools
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from support.regex_steps import letters, steps
+from support.regex_steps import pumped, steps
 
 from shared.deployment import relevance
 
@@ -67,16 +66,9 @@ def written(module: str, node: ast.Call) -> Used | None:
     return Used(f"{module}:{node.lineno}", first.value, flags, function in ("match", "fullmatch"))
 
 
-def texts(pattern: str, flags: int) -> Iterator[tuple[str, str]]:
-    """Beginnings, each with what is to follow over and over."""
-    held = letters(pattern, flags)
-    pumps = [*held[:9], *map("".join, itertools.product(held[:5], repeat=2))]
-    return itertools.product(["", *held[:4]], dict.fromkeys(pumps))
-
-
 @pytest.mark.parametrize("used", list(patterns()), ids=lambda used: used.where)
 def test_twice_the_text_is_twice_the_work(used: Used) -> None:
-    for first, pump in texts(used.pattern, used.flags):
+    for first, pump in pumped(used.pattern, used.flags):
         short, long = (
             steps(used.pattern, used.flags, first + pump * (size // len(pump)) + "\0", whole=used.whole)
             for size in (LENGTH, 2 * LENGTH)
@@ -93,7 +85,7 @@ def test_a_pattern_that_looks_again_and_again_is_found(pattern: str, whole: bool
     short, long = (
         max(
             steps(pattern, 0, first + pump * (length // len(pump)) + "\0", whole=whole)
-            for first, pump in texts(pattern, 0)
+            for first, pump in pumped(pattern, 0)
         )
         for length in (size, 2 * size)
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from re import _constants as op
@@ -170,6 +171,13 @@ def letters(pattern: str, flags: int) -> list[str]:
 
     collect(_parser.parse(pattern, flags))
     return list(dict.fromkeys([*found, "a", " "]))
+
+
+def pumped(pattern: str, flags: int) -> Iterator[tuple[str, str]]:
+    """Beginnings, each with what is to follow over and over."""
+    held = letters(pattern, flags)
+    pumps = [*held[:9], *map("".join, itertools.product(held[:5], repeat=2))]
+    return itertools.product(["", *held[:4]], dict.fromkeys(pumps))
 
 
 def _inside(kind: Any, what: Any) -> list[Any]:
