@@ -81,7 +81,7 @@ bench: .venv/test.stamp ## measure; benchmarks/README.md says what
 LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" setup.cfg
 
-readme: .venv/run.stamp ## write the generated parts of README.md anew
+readme: .venv/run.stamp ## write the generated parts of README.md and docs/ anew
 	$(BIN)/python scripts/readme.py
 	$(BIN)/python scripts/pages.py
 

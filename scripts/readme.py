@@ -1,9 +1,9 @@
-"""Writes the parts of README.md that the code knows better: tables, help texts, the demo's output.
+"""Writes the parts of README.md and docs/ that the code knows better: tables, help texts, the demo's output.
 
     python scripts/readme.py
 
 Each part stands between ``<!-- begin NAME -->`` and ``<!-- end NAME -->``. A test holds that the
-committed file is what this writes. The demo's output differs from run to run in ids and times, so it is
+committed pages are what this writes. The demo's output differs from run to run in ids and times, so it is
 only written anew when something else of it changed.
 """
 
@@ -17,9 +17,10 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
@@ -31,7 +32,8 @@ from shared.deployment.declared import Pin  # noqa: E402
 from shared.deployment.facts import Fact  # noqa: E402
 from shared.deployment.reasons import CAUSE_MEANINGS, DECISIONS, REASONS  # noqa: E402
 
-README = ROOT / "README.md"
+README, DOCS = ROOT / "README.md", ROOT / "docs"
+REFERENCE = DOCS / "reference"
 #: Columns of the shown help texts.
 COLUMNS = 100
 
@@ -236,9 +238,10 @@ def _parsers(*roots: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParse
 
 
 def _help(parser: argparse.ArgumentParser) -> str:
-    return f"```text\n$ {parser.prog} --help\n{parser.format_help().rstrip()}\n```"
+    return _block(f"$ {parser.prog} --help\n{parser.format_help().rstrip()}")
 
 
+@cache
 def demo(programs: str | None = None) -> str:
     """What scripts/demo.sh shows on a terminal; ``programs`` is a folder that the PATH starts with."""
     environ = {
@@ -254,7 +257,17 @@ def demo(programs: str | None = None) -> str:
     }
     shown = on_terminal(["bash", str(ROOT / "scripts" / "demo.sh")], environ)
     lines = [line.rstrip() for line in shown.replace("\r\n", "\n").strip("\n").split("\n")]
-    return "```text\n" + "\n".join(lines) + "\n```"
+    return _block("\n".join(lines))
+
+
+def refusal(programs: str | None = None) -> str:
+    """The part of the demo where the batch is refused."""
+    _, _, after = demo(programs).partition("== The batch is refused\n")
+    return _block(after.partition("\n\n==")[0])
+
+
+def _block(text: str) -> str:
+    return f"```text\n{text}\n```"
 
 
 def on_terminal(argv: Sequence[str], environ: Mapping[str, str]) -> str:
@@ -289,37 +302,55 @@ def same(name: str, old: str, new: str) -> bool:
     Each run of the demo has its own ids and times, and each Python aligns the columns of a help text in
     its own way (3.13 changed it).
     """
-    if name == "demo":
+    if name in SHOWN:
         return timeless(old) == timeless(new)
     return old.split() == new.split() if name == "help" else old == new
 
 
-#: What stands between the marks, by name.
-PARTS: Mapping[str, Callable[[], str]] = {
-    "settings": settings_table,
-    "reasons": reasons_table,
-    "causes": causes_table,
-    "help": helps,
-    "demo": demo,
+class Part(NamedTuple):
+    """What stands between the marks: on which page, and what writes it."""
+
+    page: Path
+    make: Callable[[], str]
+
+
+#: The parts that show a run of the demo.
+SHOWN = {"demo", "refusal"}
+PARTS: Mapping[str, Part] = {
+    "settings": Part(REFERENCE / "settings.md", settings_table),
+    "reasons": Part(REFERENCE / "codes.md", reasons_table),
+    "causes": Part(REFERENCE / "codes.md", causes_table),
+    "help": Part(REFERENCE / "commands.md", helps),
+    "demo": Part(DOCS / "demo.md", demo),
+    "refusal": Part(README, refusal),
 }
 
 
-def part(name: str, text: str) -> str:
-    """What ``text``, a README, holds as the part ``name``."""
-    found = re.search(rf"<!-- begin {name} -->\n(.*?)\n<!-- end {name} -->", text, re.DOTALL)
-    if not found:
-        raise ValueError(f"README.md has no part {name!r}")
-    return found[1]
+def committed(name: str) -> str:
+    """What the page of the part ``name`` shows now. Raises ``ValueError`` where it has no such part."""
+    page = PARTS[name].page
+    begin, end = _marks(name)
+    _, begun, rest = page.read_text(encoding="utf-8").partition(begin)
+    shown, ended, _ = rest.partition(end)
+    if not (begun and ended):
+        raise ValueError(f"{page.relative_to(ROOT)} has no part {name!r}")
+    return shown
 
 
-def updated(text: str) -> str:
-    """``text`` with every part as it should be."""
-    for name, make in PARTS.items():
-        old, new = part(name, text), make()
-        if not same(name, old, new):
-            text = text.replace(old, new)
-    return text
+def write(name: str) -> None:
+    """Write the part ``name`` anew where it says something else now."""
+    page, make = PARTS[name]
+    old, new = committed(name), make()
+    if not same(name, old, new):
+        begin, end = _marks(name)
+        text = page.read_text(encoding="utf-8")
+        page.write_text(text.replace(begin + old + end, begin + new + end), encoding="utf-8")
+
+
+def _marks(name: str) -> tuple[str, str]:
+    return f"<!-- begin {name} -->\n", f"\n<!-- end {name} -->"
 
 
 if __name__ == "__main__":
-    README.write_text(updated(README.read_text(encoding="utf-8")), encoding="utf-8")
+    for each in PARTS:
+        write(each)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext, suppress
 from datetime import date
 from inspect import signature
 from itertools import takewhile
@@ -30,15 +31,29 @@ from shared.deployment.settings import load
 from shared.utils.deployment_checker import require_current_worker
 
 ROOT = Path(__file__).parents[1]
-TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
-ADOPTION = (ROOT / "docs" / "adoption.md").read_text(encoding="utf-8")
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+DOCS = ROOT / "docs"
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
+#: The pages whose code a reader copies.
+GUIDES = [
+    ROOT / "README.md",
+    *(DOCS / f"{name}.md" for name in ("adoption", "bypass", "coordinator", "evidence", "testing")),
+]
+ADOPTION, SETTINGS, CODES = (
+    (DOCS / name).read_text(encoding="utf-8")
+    for name in ("adoption.md", "reference/settings.md", "reference/codes.md")
+)
 LEDGER, SERVICE = '[defaults]\nlive = "ledger"\n', "[services.prediction-worker]\n"
 
 
-def blocks(language: str, text: str = TEXT) -> list[str]:
-    """The fenced blocks of one language."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+def blocks(language: str, *pages: Path) -> list[str]:
+    """The fenced blocks of one language, of the guides where no page is named."""
+    fenced = rf"^( *)```{language}\n(.*?)^\1```$"
+    texts = [page.read_text(encoding="utf-8") for page in pages or GUIDES]
+    return [
+        textwrap.dedent(found[2])
+        for text in texts
+        for found in re.finditer(fenced, text, re.DOTALL | re.MULTILINE)
+    ]
 
 
 def rows(text: str, head: str) -> list[list[str]]:
@@ -53,10 +68,10 @@ def words(text: str) -> list[str]:
 
 
 class TestWhatTheCodeKnowsBetter:
-    @pytest.mark.parametrize("name", sorted(set(readme.PARTS) - {"demo"}))
+    @pytest.mark.parametrize("name", sorted(set(readme.PARTS) - readme.SHOWN))
     def test_a_generated_part_is_what_the_code_says_now(self, name: str) -> None:
         """Otherwise: python scripts/readme.py."""
-        shown, made = readme.part(name, TEXT), readme.PARTS[name]()
+        shown, made = readme.committed(name), readme.PARTS[name].make()
         assert readme.same(name, shown, made), f"shown:\n{shown}\nmade:\n{made}"
 
     def test_the_demo_prints_what_is_shown(self, tmp_path: Path) -> None:
@@ -66,17 +81,28 @@ class TestWhatTheCodeKnowsBetter:
             script = f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -c "{code}" "$@"\n'
             (tmp_path / program).write_text(script)
             (tmp_path / program).chmod(0o755)
-        shown, printed = readme.part("demo", TEXT), readme.demo(str(tmp_path))
-        assert readme.same("demo", shown, printed), f"shown:\n{shown}\nprinted:\n{printed}"
+        for name, shows in (("demo", readme.demo), ("refusal", readme.refusal)):
+            shown, printed = readme.committed(name), shows(str(tmp_path))
+            assert readme.same(name, shown, printed), f"shown:\n{shown}\nprinted:\n{printed}"
 
-    def test_running_the_generator_again_changes_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(readme, "PARTS", {n: make for n, make in readme.PARTS.items() if n != "demo"})
-        assert readme.updated(TEXT) == TEXT
+    @pytest.mark.parametrize("name", sorted(set(readme.PARTS) - readme.SHOWN))
+    def test_the_generator_mends_a_part_and_nothing_else(
+        self, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        page, make = readme.PARTS[name]
+        text = page.read_text(encoding="utf-8")
+        shown = readme.committed(name)
+        for before in (text.replace(shown, "| old |"), text):
+            (tmp_path / "page.md").write_text(before, encoding="utf-8")
+            monkeypatch.setitem(readme.PARTS, name, readme.Part(tmp_path / "page.md", make))
+            readme.write(name)
+            mended = (tmp_path / "page.md").read_text(encoding="utf-8")
+            assert readme.same("help", text, mended)
 
     def test_every_default_in_the_settings_table_is_the_one_in_force(self, tmp_path: Path) -> None:
         """The shown defaults, written into a file, change nothing."""
         tables: dict[str, str] = {"[defaults]": 'live = "ledger"\n', "[policy]": "", "[services.NAME]": ""}
-        for table, key, _, default, _ in rows(TEXT, "table"):
+        for table, key, _, default, _ in rows(SETTINGS, "table"):
             if default != "none" and table in tables and key != "`live`":
                 tables[table] += f"{words(key)[0]} = {words(default)[0]}\n"
         written = "".join(f"{table}\n{lines}" for table, lines in tables.items())
@@ -86,16 +112,19 @@ class TestWhatTheCodeKnowsBetter:
         assert spelt_out == load(tmp_path, {}).service("prediction-worker")
 
     def test_every_key_is_in_the_settings_table(self) -> None:
-        shown = {words(row[1])[0] for row in rows(TEXT, "table")}
+        shown = {words(row[1])[0] for row in rows(SETTINGS, "table")}
         models = (keys.ServiceSettings, keys.Batch, keys.Sinks)
         assert shown >= {key for model in models for key in model.model_fields}
 
     @pytest.mark.parametrize("code", [*REASONS, *CAUSE_MEANINGS])
     def test_every_code_is_explained(self, code: str) -> None:
-        assert f"\n| `{code}` | " in TEXT
+        assert f"\n| `{code}` | " in CODES
 
     def test_every_exit_code_is_listed_and_no_other(self) -> None:
-        shown = {int(row[0]) for row in rows(TEXT, "exit code")}
+        shown = {
+            int(row[0])
+            for row in rows((DOCS / "reference" / "exit-codes.md").read_text(encoding="utf-8"), "exit code")
+        }
         own = {cli.OK, cli.USAGE, cli.UNEXPECTED, cli.INTERRUPTED}
         assert shown == own | set(coordinator_cli.EXIT_CODES.values())
 
@@ -112,17 +141,20 @@ class TestWhatTheCodeKnowsBetter:
         ],
     )
     def test_every_variable_is_explained(self, name: str) -> None:
-        assert [name] in [words(row[0]) for row in rows(TEXT, "variable")]
+        assert [name] in [words(row[0]) for row in rows(SETTINGS, "variable")]
 
     def test_the_carriers_look_where_the_settings_say(self) -> None:
         """The built-in labels and variables, in the table of evidence."""
-        shown = {row[0].strip("`"): words(row[1]) for row in rows(TEXT, "carrier")}
+        shown = {
+            row[0].strip("`"): words(row[1])
+            for row in rows((DOCS / "evidence.md").read_text(encoding="utf-8"), "carrier")
+        }
         defaults = keys.Defaults()
         assert shown["revision-label"] == list(defaults.commit_labels)
         assert shown["env"] == list(defaults.commit_env)
 
     def test_the_patterns_match_what_the_table_says(self) -> None:
-        for pattern, matched, others in rows(TEXT, "pattern"):
+        for pattern, matched, others in rows(SETTINGS, "pattern"):
             relevant = PathRules(words(pattern)).relevant
             assert all(map(relevant, words(matched)))
             assert not any(map(relevant, words(others)))
@@ -146,7 +178,7 @@ class TestPython:
         source = Path(coordinator.__file__).read_text(encoding="utf-8")
         assert textwrap.indent(shown, "    ") in source
 
-    @pytest.mark.parametrize("block", blocks("python") + blocks("python", ADOPTION))
+    @pytest.mark.parametrize("block", blocks("python"))
     def test_a_block_runs(
         self, block: str, there: World, tmp_path: Path, request: pytest.FixtureRequest
     ) -> None:
@@ -167,10 +199,9 @@ class TestPython:
     def test_the_blocks_tell_a_stale_worker_from_a_current_one(
         self, there: World, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        """What the reader sees printed: the warning, the count, the bypass."""
-        for block in blocks("python"):
-            if "import" in block and "def test_" not in block:
-                exec(block, {})  # noqa: S102 (running the README is the test)
+        """What the reader of README.md sees printed: the warning, the count, the bypass."""
+        for block in blocks("python", ROOT / "README.md"):
+            exec(block, {})  # noqa: S102 (running the README is the test)
         printed = capsys.readouterr().out
         assert "warn ['behind-within-limit']" in printed
         assert re.search(r"^behind 1 \d+$", printed, re.MULTILINE)
@@ -213,7 +244,7 @@ class TestOtherBlocks:
     def test_the_json_has_the_shape_of_the_real_one(self, there: World) -> None:
         """A worker that is one commit behind where none may be missing, as the example says."""
         there.toml += "max_commits_behind = 0\n"
-        (shown,) = map(json.loads, blocks("json"))
+        (shown,) = map(json.loads, blocks("json", DOCS / "reference" / "json.md"))
         real = json.loads(render.json(there.outcome()))
         assert same_shape(shown, real), real
         for each in (shown, real):
@@ -222,9 +253,7 @@ class TestOtherBlocks:
             assert report["live"][0]["evidence"]
             assert [len(report["undeployed"][0]["paths"]), len(service["reasons"])] == [1, 1]
 
-    @pytest.mark.parametrize(
-        "block", [each for each in blocks("toml") + blocks("toml", ADOPTION) if "[project." not in each]
-    )
+    @pytest.mark.parametrize("block", [each for each in blocks("toml") if "[project." not in each])
     def test_a_table_of_settings_is_accepted(self, block: str, tmp_path: Path) -> None:
         """Alone, or beside a service; what belongs into the reader's pyproject.toml is not ours."""
         ledger = "" if "[defaults]" in block else LEDGER
@@ -233,19 +262,20 @@ class TestOtherBlocks:
         assert load(tmp_path, {}).batch_service() == "prediction-worker"
 
     def test_the_shell_lines_parse(self) -> None:
-        for block in blocks("sh") + blocks("sh", ADOPTION):
+        for block in blocks("sh", *DOCUMENTS):
             done = subprocess.run(["sh", "-n"], input=block, capture_output=True, text=True, check=False)
             assert (done.returncode, done.stderr) == (0, ""), block
 
     def test_every_command_of_ours_takes_the_shown_arguments(self) -> None:
         """Each deployment-drift and prediction-coordinator line in a shell block, read by its parser."""
         parsers = {each.prog: each for each in (cli.parser(), coordinator_cli.parser())}
-        lines = "".join(blocks("sh") + blocks("sh", ADOPTION)).splitlines()
-        ours = [line for line in lines if line.split(" ")[0] in parsers]
-        assert len(ours) >= 3
+        lines = "".join(blocks("sh", *DOCUMENTS)).splitlines()
+        ours = [re.split(r" [|>]", line)[0] for line in lines if line.split(" ")[0] in parsers]
+        assert len(ours) >= 10
         for line in ours:
             program, *arguments = re.findall(r'"[^"]*"|\S+', line)
-            parsers[program].parse_args([argument.strip('"') for argument in arguments])
+            with suppress(SystemExit) if "--help" in arguments else nullcontext():
+                parsers[program].parse_args([argument.strip('"') for argument in arguments])
 
 
 def same_shape(shown: Any, real: Any) -> bool:
@@ -273,6 +303,20 @@ def headings(document: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", each.lower()).replace(" ", "-") for each in found}
 
 
+def test_the_readme_fits_and_says_first_what_it_is_not_about() -> None:
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= 250
+    assert lines[2].startswith("This is not about model drift or data drift")
+
+
+def test_every_page_is_in_the_table_of_contents() -> None:
+    """docs/README.md leads to each page; the decisions have a list of their own."""
+    contents = (DOCS / "README.md").read_text(encoding="utf-8")
+    pages = {*DOCS.glob("*.md"), *(DOCS / "reference").glob("*.md"), DOCS / "decisions" / "README.md"}
+    linked = {(DOCS / target).resolve() for target in re.findall(r"\]\(([^)#\s]+)", contents)}
+    assert pages - linked == {DOCS / "README.md"}
+
+
 def test_every_decision_is_listed() -> None:
     folder = ROOT / "docs" / "decisions"
     listed = set(re.findall(r"\]\((\d{4}-[^)]+)\)", (folder / "README.md").read_text(encoding="utf-8")))
@@ -281,7 +325,7 @@ def test_every_decision_is_listed() -> None:
 
 def test_vendored_files_work_beside_a_shared_package_of_the_readers_own(tmp_path: Path) -> None:
     """What docs/adoption.md says to copy is enough, also where ``shared`` has an ``__init__.py``."""
-    copied = blocks("", ADOPTION)[0]
+    copied = blocks("", DOCS / "adoption.md")[0]
     for name in re.findall(r"^(shared/\S+)", copied, re.MULTILINE):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         copy: Callable[..., object] = shutil.copytree if name.endswith("/") else shutil.copy

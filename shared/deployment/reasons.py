@@ -1,6 +1,6 @@
 """Every reason code and every cause: what it means, what it decides by default, what to do.
 
-One table feeds the verdict, ``deployment-drift explain`` and the README. A code, once published,
+One table feeds the verdict, ``deployment-drift explain`` and docs/reference/codes.md. A code, once published,
 keeps its meaning.
 """
 
@@ -255,7 +255,7 @@ CAUSE_MEANINGS: dict[Cause, tuple[str, str]] = {
     ),
     "no-commit-evidence": (
         "nothing about the live revision names a commit of this repository",
-        "stamp the commit on each deploy: README, “On my own service”",
+        "stamp the commit on each deploy: docs/adoption.md, “Stamp the commit”",
     ),
     "commit-not-in-history": (
         "the live revision names a commit that this repository does not have "

@@ -164,7 +164,7 @@ def _of_drift(policy: Policy, drift: Drift, asked: Decision) -> Expected:
 
 
 def _codes(policy: Policy, drift: Drift) -> list[str]:
-    """The reason codes that ``drift`` raises, by the policy's keys; the table of the README as a function."""
+    """The reason codes that ``drift`` raises, by the policy's keys: docs/reference/codes.md as a function."""
     age = drift.age.total_seconds()
     counted = 0 if age < policy.grace_period else drift.commits
     raised = {
