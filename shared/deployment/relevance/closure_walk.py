@@ -54,9 +54,7 @@ class Walk:
         self._importers: dict[str, str | None] = {}
         self._queue: deque[_Module] = deque()
         self._queued: set[tuple[str, str]] = set()
-        # A file may have several names; it is enough that its computed imports resolve under one of them.
         self._computed: dict[str, None] = {}
-        self._resolved: set[str] = set()
         self._doubts: dict[tuple[str, str], None] = {}
         self._typing: dict[str, None] = {}
         self._missing: dict[str, Missing] = {}
@@ -77,7 +75,7 @@ class Walk:
             self._read(module, self._facts(module.path))
         return Closure(
             reached=Chains(self._importers),
-            computed=tuple(path for path in self._computed if path not in self._resolved),
+            computed=tuple(self._computed),
             doubts=tuple(self._doubts),
             typing_only=tuple(path for path in self._typing if path not in self._importers),
             incomplete=tuple(self._missing.values()),
@@ -210,8 +208,6 @@ class Walk:
         known += [self._load_files(module, facts, pattern) for pattern in facts.files]
         if not all(known + listed):
             self._computed[module.path] = None
-        elif known or listed:
-            self._resolved.add(module.path)
 
     def _follow(self, module: _Module, imported: Import) -> None:
         target = module.absolute(imported.module, imported.level)

@@ -14,7 +14,7 @@ _SITE = re.compile(r"(?:/[^/]+)*?/(?:site|dist)-packages(?=/)")
 _HOOKS = ("sitecustomize", "usercustomize")
 #: ``"": "lib"`` and ``pkg = lib/pkg``, as setup.py and setup.cfg map packages to folders.
 _PACKAGE_DIR = re.compile(r"package_dir\s*=\s*(\{[^{}]*\}|(?:[ \t]*[^\n=]*=[^\n]*\n?(?:[ \t]+[^\n]*\n?)*))")
-_PAIR = re.compile(r"""["']?([\w.]*)["']?[ \t]*[:=][ \t]*["']?([\w./-]+)""")
+_PAIR = re.compile(r"""(?<![\w.])["']?([\w.]*)["']?[ \t]{0,9}[:=][ \t]{0,9}["']?([\w./-]+)""")
 
 Read = Callable[[str], str | None]
 
