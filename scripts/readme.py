@@ -114,6 +114,10 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "requires": "the one service that gates a batch, where several are declared",
         "foreign_results": "results of a commit that was not judged: `fail` the batch, or `keep` them",
         "tolerate": "how many requests may fail in a batch that is completed; they are named",
+        "again": "the line that starts your batch again, as a refusal says it; `{service}`, `{date}` and "
+        "`{commit}` (the target's) are filled in",
+        "bypass": "the line that starts it past the gate; the same placeholders",
+        "deploy": "the line that deploys the target commit; the same placeholders",
     },
     "[inventory]": {"ignore": "live services that nobody has to declare; `*` and `?` stand for anything"},
     "[[acknowledged]]": {

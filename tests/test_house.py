@@ -56,6 +56,7 @@ FLOORS: tuple[frozenset[str], ...] = (
             "git_process",
             "inventory",
             "keys",
+            "remedies",
             "render",
             "settings",
             "trace",
@@ -70,6 +71,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"assembly"}),
     frozenset({"doctor", "doctor_service", "doctor_steps", "waiting", "bypassing"}),
     frozenset({"enforcing"}),
+    frozenset({"console"}),
     frozenset({"cli", "selftest", "testing", "trace_command"}),
 )
 CLOUD_RUN = {
@@ -295,6 +297,7 @@ def test_the_front_door_offers_what_it_promises() -> None:
         "DriftGateError",
         "DriftReport",
         "DriftUnknownError",
+        "Start",
         "Verdict",
         "check_worker_drift",
         "require_current_worker",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.responses import StreamingResponse
 
-from predictions.coordinator import description, door, problems, pushing
+from predictions.coordinator import curl, description, door, problems, pushing
 from predictions.coordinator.access import Caller, Permission
 from predictions.coordinator.answers import (
     GAME_DATE,
@@ -193,7 +193,7 @@ class App:
     ) -> Response:
         """Start the batch of one date, unless the gate refuses."""
         caller = _may(request, "start")
-        order = self._order(asked, caller, idempotency_key)
+        order = self._order(asked, caller, idempotency_key, request.headers)
         _told(caller, asked, order)
         threads = self._bypasses if asked.bypasses else self._starts
         begun: list[Batch] = []
@@ -283,14 +283,17 @@ class App:
             raise type(error)("this instance is not ready: its log says why") from error
         return _json(Health(status="ok"))
 
-    def _order(self, asked: StartRequest, caller: Caller, key: str | None) -> Order:
+    def _order(
+        self, asked: StartRequest, caller: Caller, key: str | None, headers: Mapping[str, str]
+    ) -> Order:
         if asked.wait > self._parts.longest_wait:
             raise RequestError(
                 f"wait is {asked.wait:g} s, and this coordinator answers within {self._parts.longest:g} s: "
                 f"ask for {self._parts.longest_wait:g} s at most"
             )
+        day, access = self._date(asked.game_date), self._parts.keeper.access
         return Order(
-            game_date=self._date(asked.game_date),
+            game_date=day,
             slate=self._parts.slate,
             min_minutes=asked.min_minutes,
             skip_drift_check=asked.skip_drift_check,
@@ -301,6 +304,8 @@ class App:
             dry_run=asked.dry_run,
             idempotency_key=key,
             resume=asked.resume,
+            again=curl.again(asked, day, headers, access, key),
+            bypass=curl.bypass(asked, day, headers, access, key),
         )
 
     def _date(self, text: str) -> date:

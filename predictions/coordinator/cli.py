@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import signal
 import sys
 import threading
@@ -43,6 +44,7 @@ from predictions.coordinator.telling import Talk, problems, status_table, summar
 from shared.deployment import render, signals
 from shared.deployment.cli import add_wait
 from shared.deployment.settings import environment
+from shared.utils.deployment_checker import Start
 
 PROGRAM = "prediction-coordinator"
 
@@ -63,6 +65,8 @@ EXIT_CODES: dict[type[BaseException], int] = {
     KeyboardInterrupt: 130,
     Exception: 3,
 }
+#: What a refused command line lacks to go past the gate.
+_PAST_THE_GATE = ' --skip-drift-check --reason "WHY"'
 #: States in which a start or a resumption has not done what it was for.
 _NOT_GOOD: frozenset[BatchState] = frozenset({"failed", "cancelled"})
 #: Seconds between two looks of ``status --watch``.
@@ -73,6 +77,7 @@ _WATCH_SECONDS = 1.0
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; ``argv`` None means the process's own arguments. Returns the exit code."""
     arguments = parser().parse_args(argv)
+    arguments.again = shlex.join([PROGRAM, *(sys.argv[1:] if argv is None else argv)])
     logs.configure(environment())
     run: Callable[[argparse.Namespace], int] = arguments.run
     try:
@@ -234,6 +239,8 @@ def _start(arguments: argparse.Namespace) -> int:
         reason=arguments.reason,
         actor=arguments.actor,
         wait=arguments.wait,
+        again=arguments.again,
+        bypass=arguments.again + _PAST_THE_GATE,
     )
     with Talk() as talk, open_coordinator(_config(arguments), tell=talk.tell) as coordinator:
         started = coordinator.overridden(coordinator.start(order))
@@ -248,6 +255,7 @@ def _resume(arguments: argparse.Namespace) -> int:
             reason=arguments.reason,
             actor=arguments.actor,
             wait=arguments.wait,
+            start=Start(again=arguments.again, bypass=arguments.again + _PAST_THE_GATE),
         )
         resumed = [coordinator.overridden(each) for each in resumed]
     if not resumed:

@@ -51,7 +51,8 @@ from predictions.coordinator.stamp import Serving, Stamp, Terms
 from predictions.worker.messages import Completion
 from shared.deployment.enforcing import finish
 from shared.deployment.remembering import Recent
-from shared.utils.deployment_checker import Verdict, require_current_worker
+from shared.deployment.verdict import UNTOLD
+from shared.utils.deployment_checker import Start, Verdict, require_current_worker
 
 log = logging.getLogger("prediction_coordinator")
 
@@ -153,7 +154,7 @@ class Coordinator:
         if (made := self._made_before(order)) and not self._left_alone(made):
             return Started(how="existing", batch=made)  # whatever the gate says now
         overridden = Overridden(self._keep_verdict)
-        gate = partial(self._gate, later=overridden)
+        gate = partial(self._gate, later=overridden, start=order.start)
         verdict, slate = permitted(order, gate=gate, read=self._read, ready=self._ready, tell=self._tell)
         if order.dry_run:
             return Started(how="dry-run", batch=None, verdict=verdict, slate=slate, overridden=overridden)
@@ -186,6 +187,7 @@ class Coordinator:
         reason: str | None = None,
         actor: str | None = None,
         wait: float = 0.0,
+        start: Start = UNTOLD,
     ) -> list[Started]:
         """Go on with what a dead coordinator left behind; None: with every batch that has none.
 
@@ -202,7 +204,9 @@ class Coordinator:
         for batch in chosen:
             self._require_way_of(batch)
         later = Overridden(self._keep_verdict)
-        verdict = self._gate(skip=skip_drift_check, reason=reason, actor=actor, wait=wait, later=later)
+        verdict = self._gate(
+            skip=skip_drift_check, reason=reason, actor=actor, wait=wait, later=later, start=start
+        )
         self._tell(verdict)
         stamp, resumed = self._stamp(verdict), []
         for batch in chosen:

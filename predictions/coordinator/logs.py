@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TextIO
 
-from shared.deployment.cli import talk_on_stderr
+from shared.deployment.console import talk_on_stderr
 from shared.deployment.render import plain
 
 #: Ours, whose INFO is of interest; of every other library only warnings are.

@@ -15,7 +15,8 @@ from predictions.coordinator.readiness.verdict import Readiness
 from predictions.coordinator.slate import SLATE_TIMEOUT_S, Slate, read_slate
 from predictions.coordinator.stamp import Terms
 from shared.deployment.facts import readable
-from shared.utils.deployment_checker import Verdict
+from shared.deployment.verdict import UNTOLD
+from shared.utils.deployment_checker import Start, Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +30,8 @@ class Order:
     ``min_minutes``: players who are expected to play less are not asked for; None: all are.
     ``dry_run``: ask the gate and read the slate, start nothing. ``idempotency_key``: the same key again
     gets the batch that it made; None: each start is its own. ``resume``: go on with that batch where it
-    failed.
+    failed. ``again`` and ``bypass``: the lines that ask for it again, and past the gate, for the message of
+    a refusal; None: there is no such line.
     """
 
     game_date: date
@@ -43,6 +45,13 @@ class Order:
     dry_run: bool = False
     idempotency_key: str | None = None
     resume: bool = False
+    again: str | None = field(default=None, compare=False)
+    bypass: str | None = field(default=None, compare=False)
+
+    @property
+    def start(self) -> Start:
+        """How it is asked for, as a refusal says it."""
+        return Start(date=self.game_date, again=self.again, bypass=self.bypass)
 
     def terms(self, declared: Terms) -> Terms:
         """What its batch keeps of it, beside the terms that are ``declared``."""
@@ -142,6 +151,7 @@ class Gate(Protocol):
         actor: str | None,
         wait: float,
         later: Callable[[Verdict], object] | None = None,
+        start: Start = UNTOLD,
     ) -> Verdict:
         """As ``shared.utils.deployment_checker.require_current_worker``."""
         ...

@@ -21,7 +21,7 @@ from predictions.coordinator.readiness.sparkline import glyphs
 from predictions.coordinator.readiness.verdict import Readiness
 from predictions.coordinator.slate import Slate
 from shared.deployment import render
-from shared.deployment.cli import draw
+from shared.deployment.console import draw
 from shared.deployment.verdict import Outcome
 from shared.utils.deployment_checker import Verdict
 

@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import io
 import logging
 import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any, TextIO, cast
-
-from rich.console import Console, RenderableType
-from rich.text import Text
 
 from shared.deployment import render, signals, trace_command
+from shared.deployment.console import draw, draw_unfolded, talk_on_stderr
 from shared.deployment.errors import DriftConfigError, DriftGateError
 from shared.deployment.reasons import CAUSE_MEANINGS, REASONS
-from shared.deployment.settings import load, near_misses
+from shared.deployment.settings import Settings, load, near_misses
 from shared.deployment.trace_command import duration
 from shared.deployment.verdict import Outcome
 
 OK, USAGE, UNEXPECTED, INTERRUPTED = 0, 2, 3, 130
-#: Columns of a table that is not shown on a terminal: a pipe has no width, and a log folds by itself.
-PIPED_WIDTH = 200
 
 
 @signals.heeded()
@@ -52,50 +45,6 @@ def exit_code_of(run: Callable[[], int], program: str) -> int:
         sentence = render.plain(f"{type(error).__name__}: {error}")
         logging.getLogger("drift_gate").error("%s: unexpected error: %s", program, sentence, exc_info=True)
         return UNEXPECTED
-
-
-class _Talk:
-    """stderr for people: one that is closed or full, or whose reader went away, must stop no batch."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def write(self, text: str) -> int:
-        with contextlib.suppress(OSError, ValueError):
-            self._stream.write(text)
-        return len(text)
-
-    def flush(self) -> None:
-        with contextlib.suppress(OSError, ValueError):
-            self._stream.flush()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
-
-
-class _OneLine(logging.Formatter):
-    """A record on one line (its traceback aside): nobody forges a line by a name with a line break."""
-
-    def formatMessage(self, record: logging.LogRecord) -> str:
-        return render.plain(super().formatMessage(record))
-
-
-def talk_on_stderr() -> None:
-    """Log to stderr: sentences for people, and each verdict as one line of JSON alone.
-
-    A terminal gets no JSON: there the table says the same. From here on, stderr never fails.
-    """
-    if not isinstance(sys.stderr, _Talk):
-        sys.stderr = cast(TextIO, _Talk(sys.stderr or io.StringIO()))
-    talk, lines = logging.getLogger("drift_gate"), logging.getLogger("drift_gate.verdict")
-    for logger, form in ((talk, "%(levelname)s %(message)s"), (lines, "%(message)s")):
-        handler = logging.StreamHandler(sys.stderr)
-        handler.setFormatter(_OneLine(form))
-        logger.handlers[:] = [handler]
-        logger.propagate = False
-    talk.setLevel(logging.INFO)
-    if sys.stderr.isatty():
-        lines.handlers[:] = [logging.NullHandler()]
 
 
 def parser() -> argparse.ArgumentParser:
@@ -252,27 +201,22 @@ def add_wait(command: argparse.ArgumentParser) -> None:
 def _check(arguments: argparse.Namespace) -> int:
     from shared.deployment import waiting
 
-    outcome = waiting.check(arguments.services, wait=arguments.wait, inventory=arguments.inventory)
-    show(outcome, render.Format(arguments.format), verbose=arguments.verbose)
+    settings = load()
+    outcome = waiting.check(
+        arguments.services, wait=arguments.wait, settings=settings, inventory=arguments.inventory
+    )
+    show(outcome, render.Format(arguments.format), settings, verbose=arguments.verbose)
     return outcome.exit_code
 
 
-def show(outcome: Outcome, form: render.Format, *, verbose: bool = False) -> None:
-    """Print the verdicts on stdout."""
+def show(
+    outcome: Outcome, form: render.Format, settings: Settings | None = None, *, verbose: bool = False
+) -> None:
+    """Print the verdicts on stdout; ``settings`` as in ``render.table``."""
     if form in render.TEXT:
         sys.stdout.write(render.TEXT[form](outcome, verbose=verbose))
     else:
-        draw(render.table(outcome, verbose=verbose))
-
-
-def draw(drawing: RenderableType, file: TextIO | None = None) -> None:
-    """Print a drawing (``file`` None: on stdout): fitted to a terminal, else wide and without padding."""
-    file = file or sys.stdout
-    console = Console(file=file, highlight=False, width=None if file.isatty() else PIPED_WIDTH)
-    with console.capture() as captured:
-        console.print(drawing)
-    for line in captured.get().splitlines():
-        print(line.rstrip(), file=file)
+        draw(render.table(outcome, settings, verbose=verbose))
 
 
 def _record(arguments: argparse.Namespace) -> int:
@@ -395,8 +339,3 @@ def _selftest(arguments: argparse.Namespace) -> int:
         draw_unfolded(each.drawn())
         code = code if each.passed else 1
     return code
-
-
-def draw_unfolded(text: Text) -> None:
-    """Print on stdout without folding: a line that is to be pasted stays one line."""
-    Console(highlight=False).print(text, soft_wrap=True)

@@ -25,7 +25,7 @@ from shared.deployment.settings import Settings, environment, load
 from shared.deployment.settings import actor as process_actor
 from shared.deployment.sinks.log import LogSink
 from shared.deployment.telemetry import MetricsSink
-from shared.deployment.verdict import BreakGlass, Policy, Verdict, judge
+from shared.deployment.verdict import UNTOLD, BreakGlass, Policy, Start, Verdict, judge
 
 log = logging.getLogger("drift_gate")
 
@@ -53,11 +53,13 @@ def require(
     settings: Settings | None,
     wait: float = 0.0,
     later: Later | None = None,
+    start: Start = UNTOLD,
 ) -> Verdict:
     """The verdict that lets a batch start, or ``DeploymentDriftError``.
 
     The bypass is read first, and waits for nothing; else a rollout gets ``wait`` seconds to be over.
-    ``later`` is told what a bypass has overridden, once that is known.
+    ``later`` is told what a bypass has overridden, once that is known. ``start``: how the caller would start
+    again, for the message of a refusal.
     """
     environ = settings.environ if settings else environment()
     who = actor or process_actor(environ)
@@ -71,7 +73,7 @@ def require(
     verdict = waiting.check([name], wait=wait, settings=settings).services[0]
     if verdict.refuses:
         error = DriftUnknownError if verdict.refuses_unknown else DeploymentDriftError
-        raise error(render.refusal(verdict, settings.service(name)), verdict)
+        raise error(render.refusal(verdict, settings, start), verdict)
     return verdict
 
 

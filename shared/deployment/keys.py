@@ -6,6 +6,7 @@ import posixpath
 import re
 from collections.abc import Mapping
 from datetime import datetime
+from string import Formatter
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
@@ -126,6 +127,25 @@ def _judged(reasons: Mapping[str, Decision]) -> Mapping[str, Decision]:
     return reasons
 
 
+#: What a template of ``[batch]`` may speak of.
+PLACEHOLDERS = ("service", "date", "commit")
+
+
+def _template(text: str) -> str:
+    if not text.strip() or not text.isprintable():
+        raise ValueError("a template is one line of text")
+    known = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
+    try:
+        parts = list(Formatter().parse(text))
+    except ValueError as error:
+        raise ValueError(f"a brace stands alone; write {{{{ or }}}} for one, or one of {known}") from error
+    for _, name, form, conversion in parts:
+        if name is not None and (name not in PLACEHOLDERS or form or conversion):
+            hint = near_misses(name, PLACEHOLDERS)
+            raise ValueError(f"no placeholder {{{name}}}{hint} (known: {known}; {{{{ and }}}} are braces)")
+    return text
+
+
 EvidenceSource = Literal["registry", "health"]
 #: A hundred years: what is longer is a slip of the pen, and more than the system's own clocks can count.
 _Limit = Annotated[float, Field(ge=0, le=3_155_760_000, allow_inf_nan=False)]
@@ -137,6 +157,7 @@ Patterns = Annotated[tuple[str, ...], AfterValidator(_gitignore)]
 Made = Annotated[tuple[str, ...] | Mapping[str, tuple[str, ...]], AfterValidator(_made)]
 Contexts = Annotated[Mapping[str, str], AfterValidator(_contexts)]
 PathText = Annotated[str, AfterValidator(_path)]
+Template = Annotated[str, AfterValidator(_template)]
 
 
 class Defaults(Fact):
@@ -242,12 +263,17 @@ class Batch(Fact):
     """``[batch]``: ``requires`` names the service that gates a batch.
 
     ``foreign_results``: whether results of a commit that was not judged ``fail`` the batch, or are kept.
-    ``tolerate``: how many requests a batch may lack and still be completed; they are listed.
+    ``tolerate``: how many requests a batch may lack and still be completed; they are listed. ``again``,
+    ``bypass``, ``deploy``: the lines to paste after a refusal, with ``PLACEHOLDERS``; None: whoever asks says
+    his own.
     """
 
     requires: Annotated[tuple[str, ...], Field(max_length=1)] = ()
     foreign_results: Literal["fail", "keep"] = "fail"
     tolerate: Annotated[int, Field(ge=0)] = 0
+    again: Template | None = None
+    bypass: Template | None = None
+    deploy: Template | None = None
 
 
 class Inventory(Fact):

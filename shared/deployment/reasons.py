@@ -229,6 +229,28 @@ REASONS: dict[str, Meaning] = {
     ),
 }
 
+#: The codes and causes that end with a deploy of the target commit.
+CURED_BY_DEPLOY = frozenset(
+    {
+        "too-many-commits-behind",
+        "drift-too-old",
+        "content-differs",
+        "dirty-build",
+        "deny-path",
+        "deny-subject",
+        "evidence-conflict",
+        "content-mismatch",
+        "image-incomplete",
+        "rollout-failed",
+        "behind-within-limit",
+        "warn-path",
+        "no-serving-revision",
+        "no-commit-evidence",
+        "commit-not-in-history",
+        "ambiguous-commit",
+    }
+)
+
 CAUSE_MEANINGS: dict[Cause, tuple[str, str]] = {
     "credentials": (
         "no usable credentials were found, or they were refused",

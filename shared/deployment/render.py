@@ -6,21 +6,25 @@ character, no markup of the terminal or of Markdown gets through.
 
 from __future__ import annotations
 
+import io
 import re
-import shlex
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from shared.deployment.acknowledging import may_cover
-from shared.deployment.keys import ServiceSettings
+from shared.deployment import remedies
+from shared.deployment.acknowledging import BECAUSE
+from shared.deployment.reasons import DECISIONS
+from shared.deployment.remedies import Step, candidates
 from shared.deployment.report import DriftReport, LiveReport
+from shared.deployment.settings import Settings
 from shared.deployment.tally import Undeployed
-from shared.deployment.verdict import Outcome, Verdict, duration
+from shared.deployment.verdict import UNTOLD, Outcome, Start, Verdict, duration
 
 if TYPE_CHECKING:
     from shared.deployment.questions import Liveness
@@ -34,8 +38,10 @@ COLOUR: dict[str | None, str] = {
     "warning": "yellow",
     "critical": "bold red",
 }
-#: How many commits and paths a refusal names before it says "and N more".
-_NAMED = 10
+#: Columns of a table that is not shown on a terminal: a pipe has no width, and a log folds by itself.
+PIPED_WIDTH = 200
+#: How many commits a refusal, and a table, names before it says "and N more".
+_NAMED, _FIRST = 10, 5
 
 
 def plain(text: str) -> str:
@@ -43,19 +49,101 @@ def plain(text: str) -> str:
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
-def table(outcome: Outcome, *, verbose: bool = False) -> RenderableType:
-    """The verdicts for a terminal; ``verbose`` lists each undeployed commit with its relevant paths."""
-    parts: list[RenderableType] = []
-    for verdict in outcome.services:
-        parts.append(_service_table(verdict))
-        if verbose:
-            parts += _details(verdict)
-    return Group(*parts)
+def table(
+    outcome: Outcome, settings: Settings | None = None, *, verbose: bool = False, start: Start = UNTOLD
+) -> RenderableType:
+    """The verdicts for a terminal, and what to do where one is denied.
+
+    Several services come from the best to the worst, those to which there is nothing to say in a line each,
+    and a sum at the end.
+    ``settings`` None: nobody asks what to do. ``verbose``: every service in full, with each undeployed commit
+    and its relevant paths. ``start``: how the caller would start the batch.
+    """
+    ordered = sorted(outcome.services, key=lambda each: DECISIONS.index(each.decision))
+    several = len(ordered) > 1
+    brief = [each for each in ordered if several and not verbose and each.decision == "allow"]
+    blocks: list[Iterable[RenderableType]] = [[_brief(brief)]] if brief else []
+    blocks += [_in_full(each, settings, start, verbose) for each in ordered if each not in brief]
+    blocks += [[Text(_sum(outcome))]] if several else []
+    parts = [part for block in blocks for part in ("", *block)]
+    return Group(*parts[1:])
+
+
+def text(outcome: Outcome, settings: Settings | None = None, *, verbose: bool = False) -> str:
+    """What ``deployment-drift check`` prints where nothing is a terminal; arguments as those of ``table``."""
+    return "".join(f"{line}\n" for line in drawn(table(outcome, settings, verbose=verbose)))
+
+
+def drawn(drawing: RenderableType, width: int = PIPED_WIDTH) -> list[str]:
+    """The lines of a drawing without colours, in ``width`` columns; a line to paste may be longer."""
+    console = Console(file=io.StringIO(), highlight=False, width=width, color_system=None)
+    with console.capture() as captured:
+        console.print(drawing, crop=False)
+    return [line.rstrip() for line in captured.get().splitlines()]
+
+
+def _brief(verdicts: Iterable[Verdict]) -> Table:
+    """A line for each service to which there is nothing to say."""
+    grid = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    for style in ("bold", COLOUR["allow"], None, None):
+        grid.add_column(style=style, overflow="fold")
+    for verdict in verdicts:
+        lives = dict.fromkeys(live.commit[:12] for live in verdict.report.live if live.commit)
+        grid.add_row(
+            Text(plain(verdict.service)),
+            Text(_ruling(verdict)),
+            Text(", ".join(lives)),
+            Text(_drift_line(verdict.report)),
+        )
+    return grid
+
+
+def _sum(outcome: Outcome) -> str:
+    """``12 services: 10 allow, 1 warn, 1 deny``; a denial that does not hold is counted apart."""
+    lifted = "deny (not enforced)"
+    words = Counter(
+        lifted if each.decision == "deny" and not each.enforced else each.decision
+        for each in outcome.services
+    )
+    counts = ", ".join(f"{words[word]:,} {word}" for word in (*DECISIONS, lifted) if words[word])
+    return f"{_number(len(outcome.services), 'service')}: {counts}"
+
+
+def _in_full(
+    verdict: Verdict, settings: Settings | None, start: Start, verbose: bool
+) -> Iterator[RenderableType]:
+    grid = _service_table(verdict)
+    advised = settings if verdict.decision == "deny" and verdict.not_enforced_because != BECAUSE else None
+    if advised and not verbose:
+        for label, line in _missing(verdict.report, _FIRST):
+            grid.add_row(label, Text(plain(line)))
+    yield _title(verdict)
+    yield grid
+    if verbose:
+        yield from _details(verdict)
+    if advised:
+        yield Text("\nWhat to do:")
+        yield from map(_drawn_step, remedies.steps(verdict, advised, start))
+
+
+def _drawn_step(step: Step) -> RenderableType:
+    """A sentence is folded beside its label; a line to paste stays one line, however narrow the terminal."""
+    if step.paste:
+        return Text(_step_line(step), no_wrap=True, overflow="ignore")
+    grid = Table(show_header=False, box=None, padding=0)
+    grid.add_column(width=11)
+    grid.add_column(overflow="fold")
+    grid.add_row(f"  {step.label}", Text(plain(step.text)))
+    return grid
+
+
+def _step_line(step: Step) -> str:
+    return plain(f"  {step.label:<8} {step.text}")
 
 
 def _service_table(verdict: Verdict) -> Table:
     report = verdict.report
-    grid = _grid(_title(verdict))
+    grid = _grid()
     for live in report.live:
         grid.add_row("live", _live_line(live))
     if report.target:
@@ -73,9 +161,9 @@ def _service_table(verdict: Verdict) -> Table:
     return grid
 
 
-def _grid(title: Text) -> Table:
+def _grid() -> Table:
     """Two columns without a frame: a label and what it says."""
-    grid = Table(title=title, title_justify="left", show_header=False, box=None, padding=(0, 2, 0, 0))
+    grid = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
     return grid
@@ -139,15 +227,6 @@ def _details(verdict: Verdict) -> Iterator[RenderableType]:
             yield Text(f"      … and {commit.paths_omitted:,} more paths", style="dim")
     for line in candidates(verdict.report):
         yield Text(f"  {line}", style="dim")
-
-
-def candidates(report: DriftReport) -> list[str]:
-    """For each live commit that differs, the git command that lists the candidates of the count."""
-    target = report.target.commit if report.target else None
-    lives = dict.fromkeys(live.commit for live in report.live if live.commit and live.commit != target)
-    if target is None:
-        return []
-    return [f"git log -c --no-renames --name-only {live[:12]}..{target[:12]}" for live in lives if live]
 
 
 def _commit_line(commit: Undeployed) -> str:
@@ -222,7 +301,7 @@ class Format(Enum):
 TEXT: dict[Format, Callable[..., str]] = {Format.json: json, Format.markdown: markdown}
 
 
-def refusal(verdict: Verdict, service: ServiceSettings) -> str:
+def refusal(verdict: Verdict, settings: Settings, start: Start = UNTOLD) -> str:
     """The message of a refusal: what is live, what should be, what is missing, since when, what to do."""
     report = verdict.report
     lines = [f"{verdict.service} must not start a batch: {_headline(verdict)}"]
@@ -231,10 +310,10 @@ def refusal(verdict: Verdict, service: ServiceSettings) -> str:
         lines.append(f"  target  {report.target.commit[:12]}  {report.target.ref}")
     if report.drift_age_s:
         lines.append(f"  age     {duration(report.drift_age_s)} since the oldest missing commit landed")
-    lines += _missing(report)
+    lines += [f"  {label:<7} {line}" for label, line in _missing(report, _NAMED)]
     lines += [f"  {reason.decision:<7} {reason.code}: {reason.message}" for reason in verdict.reasons]
-    lines += ["", "What to do:", *(f"  {line}" for line in _next_steps(verdict, service))]
-    return "\n".join(plain(line) for line in lines)
+    steps = map(_step_line, remedies.steps(verdict, settings, start))
+    return "\n".join([*map(plain, lines), "", "What to do:", *steps])
 
 
 def _headline(verdict: Verdict) -> str:
@@ -243,54 +322,20 @@ def _headline(verdict: Verdict) -> str:
     return "it does not run what the target says it should"
 
 
-def _missing(report: DriftReport) -> list[str]:
-    total = report.commits_behind or 0
-    shown = report.undeployed[:_NAMED]
-    lines = [f"  missing {_commit_line(commit)}" for commit in shown]
-    if total > len(shown):
-        lines.append(f"          … and {total - len(shown):,} more")
-    return lines
-
-
-def _next_steps(verdict: Verdict, service: ServiceSettings) -> Iterator[str]:
-    """Lines to paste, the cure first and the emergency exit last."""
-    name, report = verdict.service, verdict.report
-    if not verdict.refuses_unknown:
-        yield from _deploy(name, report, service)
-    for line in candidates(report):
-        yield f"look     {line}"
-    codes = dict.fromkeys(
-        str(reason.data.get("cause", reason.code)) for reason in verdict.reasons if reason.decision == "deny"
-    )
-    yield from (f"explain  deployment-drift explain {code}" for code in codes)
-    yield f"check    deployment-drift check {shlex.quote(name)} --verbose"
-    if report.undeployed:
-        yield f"why      deployment-drift why {shlex.quote(name)} {report.undeployed[0].sha[:12]}"
-    if may_cover(verdict):
-        yield f'accept   deployment-drift acknowledge {shlex.quote(name)} --until DATE --reason "WHY"'
-    yield "again    prediction-coordinator start --game-date DATE"
-    yield 'bypass   prediction-coordinator start --game-date DATE --skip-drift-check --reason "WHY"'
-
-
-def _deploy(name: str, report: DriftReport, service: ServiceSettings) -> Iterator[str]:
-    commit = report.target.commit if report.target else "SHA"
-    if service.live == "ledger":
-        yield f"deploy   deploy {commit[:12]}, then: deployment-drift record {name} --commit {commit}"
-        return
-    # Worker pools take labels in the beta commands only (gcloud 528).
-    verb = {"service": "run deploy", "worker-pool": "beta run worker-pools deploy", "job": "run jobs deploy"}
-    yield (
-        f"deploy   gcloud {verb[report.kind]} {name} --project {service.project} --region {service.region} "
-        f"--image IMAGE:{commit} --labels commit-sha={commit}"
-    )
+def _missing(report: DriftReport, most: int) -> Iterator[tuple[str, str]]:
+    """A label and a line for each of the newest ``most`` commits that are missing, and one for the others."""
+    shown = report.undeployed[:most]
+    yield from (("missing", _commit_line(commit)) for commit in shown)
+    if (more := (report.commits_behind or 0) - len(shown)) > 0 and shown:
+        yield "", f"… and {more:,} more"
 
 
 def explained(code: str, meaning: Iterable[tuple[str, str]]) -> RenderableType:
     """What a code means and what to do, for a terminal."""
-    grid = _grid(Text(code, style="bold"))
+    grid = _grid()
     for label, text in meaning:
         grid.add_row(label, Text(text))
-    return grid
+    return Group(Text(code, style="bold"), grid)
 
 
 def reason_chain(path: str, because: Iterable[str], why_not: str = "") -> str:

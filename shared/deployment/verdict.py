@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import date, datetime
 from typing import Any, Literal
 
 from pydantic import Field, SerializeAsAny
@@ -140,6 +141,24 @@ class Verdict(Fact):
                 "break_glass": break_glass.model_copy(update={"overrode": overrode}),
             }
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """How the caller would start the batch that was refused.
+
+    ``date``: the date that the batch is for; None: not known. ``again``: the line that starts it again, and
+    ``bypass`` the one that starts it past the gate, both ready to paste; None: the caller knows of none.
+    ``drift.toml`` has the last word on both.
+    """
+
+    date: date | None = None
+    again: str | None = None
+    bypass: str | None = None
+
+
+#: A caller that says nothing of itself.
+UNTOLD = Start()
 
 
 class Outcome(Fact):

@@ -19,7 +19,7 @@ from shared.deployment.errors import (
     DriftUnknownError,
 )
 from shared.deployment.report import DriftReport
-from shared.deployment.verdict import Verdict
+from shared.deployment.verdict import UNTOLD, Start, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +33,7 @@ __all__ = [
     "DriftGateError",
     "DriftReport",
     "DriftUnknownError",
+    "Start",
     "Verdict",
     "check_worker_drift",
     "require_current_worker",
@@ -69,6 +70,7 @@ def require_current_worker(
     wait: float = 0.0,
     settings: Settings | None = None,
     later: Callable[[Verdict], object] | None = None,
+    start: Start = UNTOLD,
 ) -> Verdict:
     """Refuse, by raising, unless the policy lets a batch start on the worker as it is.
 
@@ -82,7 +84,8 @@ def require_current_worker(
     of the process. ``DRIFT_SKIP_CHECK`` (bounded by ``DRIFT_SKIP_CHECK_UNTIL``) bypasses for the
     whole process. ``wait``: seconds for which a rollout that is under way may take to be over before
     the verdict falls; 0 judges at once, a bypass never waits, and neither does drift that the rollout
-    would not cure.
+    would not cure. ``start``: how the program would start the batch again, and the date that it is for, as
+    the message of a refusal says it; ``[batch]`` of ``drift.toml`` has the last word.
 
     Returns the verdict: ``allow``, ``warn``, or a ``deny`` that is not enforced. Every verdict, a
     refusal too, is one structured log line and one row of the decisions store where there is one.
@@ -93,5 +96,5 @@ def require_current_worker(
     from shared.deployment import enforcing
 
     return enforcing.require(
-        service, skip=skip, reason=reason, actor=actor, settings=settings, wait=wait, later=later
+        service, skip=skip, reason=reason, actor=actor, settings=settings, wait=wait, later=later, start=start
     )

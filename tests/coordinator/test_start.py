@@ -55,7 +55,7 @@ class Gate:
         self.asked: list[tuple[bool, str | None, str | None, float]] = []
 
     def __call__(
-        self, *, skip: bool, reason: str | None, actor: str | None, wait: float, later: object = None
+        self, *, skip: bool, reason: str | None, actor: str | None, wait: float, **_: object
     ) -> Verdict:
         self.asked.append((skip, reason, actor, wait))
         if isinstance(self.answer, BaseException):

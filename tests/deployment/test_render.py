@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 from support.world import WORKER, World
 
-from shared.deployment import render
+from shared.deployment import remedies, render
 from shared.deployment.facts import Unknown
 from shared.deployment.report import DriftReport, unknown_report
 from shared.deployment.tally import RelevantPath, Undeployed
@@ -170,7 +170,7 @@ def test_the_git_command_reproduces_the_candidates(world: World) -> None:
     """The line that verbose prints, pasted into a shell, lists the commits that were counted."""
     world.cloud.deploy(WORKER, commit=world.first)
     shas = {world.change() for _ in range(3)}
-    (line,) = render.candidates(world.verdict().report)
+    (line,) = remedies.candidates(world.verdict().report)
     listed = world.history.git(*line.split()[1:], "--format=%H")
     assert shas <= set(listed.splitlines())
 
@@ -190,7 +190,7 @@ def test_a_refusal_bounds_what_it_names(world: World) -> None:
     world.cloud.deploy(WORKER, commit=world.first)
     for _ in range(13):
         world.change()
-    message = render.refusal(world.verdict(), world.settings().service(WORKER))
+    message = render.refusal(world.verdict(), world.settings())
     assert message.count("  missing ") == 10
     assert "… and 3 more" in message
 
@@ -201,7 +201,7 @@ def test_a_refusal_bounds_what_it_names(world: World) -> None:
 def test_a_refusal_deploys_with_the_right_command(world: World, kind: Any, verb: str) -> None:
     """Worker pools and jobs have commands of their own."""
     report = DriftReport(
-        service=WORKER, kind=kind, status="unknown", unknown=Unknown(cause="timeout", message="x")
+        service=WORKER, kind=kind, status="unknown", unknown=Unknown(cause="no-commit-evidence", message="x")
     )
-    settings = world.settings().service(WORKER)
-    assert f"gcloud {verb} {WORKER}" in "\n".join(render._deploy(WORKER, report, settings))
+    message = render.refusal(judge(report, Policy(), NOW), world.settings())
+    assert f"gcloud {verb} {WORKER}" in message

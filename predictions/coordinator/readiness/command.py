@@ -13,7 +13,7 @@ from predictions.coordinator.readiness.facts import PHASES, Occasion
 from predictions.coordinator.readiness.settings import FILE_NAME, VARIABLE, declared
 from predictions.coordinator.readiness.sparkline import glyphs
 from predictions.coordinator.slate import read_slate
-from shared.deployment.cli import draw
+from shared.deployment.console import draw
 from shared.deployment.errors import DriftConfigError
 from shared.deployment.settings import environment
 
