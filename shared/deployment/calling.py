@@ -53,6 +53,10 @@ class Deadline:
             raise SourceError(f"no time left for {what} (deadline {self.seconds:g} s)", "timeout", True)
         return left
 
+    def ends_at(self) -> str:
+        """The time of day, for whoever waits; by the system's clock, which may be set meanwhile."""
+        return time.strftime("%H:%M:%S UTC", time.gmtime(time.time() + self.remaining()))
+
     def sooner(self, seconds: float) -> Deadline:
         """A deadline that ends ``seconds`` before this one, on the same clock.
 
@@ -67,8 +71,7 @@ def told(what: str, deadline: Deadline) -> Iterator[None]:
     """Say, where the block takes its time, that it waits for ``what``, and until when at the latest."""
 
     def tell() -> None:
-        ends = time.strftime("%H:%M:%S UTC", time.gmtime(time.time() + deadline.remaining()))
-        log.info("waiting for %s, until %s at the latest", what, ends)
+        log.info("waiting for %s, until %s at the latest", what, deadline.ends_at())
 
     inside = contextvars.copy_context()
     timer = threading.Timer(TELL_AFTER_S, inside.run, (tell,))

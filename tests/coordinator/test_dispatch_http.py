@@ -6,6 +6,7 @@ import base64
 import gzip
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -24,6 +25,7 @@ from predictions.worker.answering import Identity, answer
 from predictions.worker.messages import Task, completion_from, completions_to_json, tasks_from
 from predictions.worker.pubsub import publisher
 from predictions.worker.worker import PredictionRequest
+from shared.deployment import calling
 
 REQUESTS = [a_request(f"P{number}") for number in range(25)]
 
@@ -132,6 +134,37 @@ class TestAWorkerThatMisbehaves:
         with server(lambda tasks, call: right(tasks, call) if call > 2 else (503, b"")) as (url, calls):
             (handed,) = Http(url, at_a_time=50, timeout=30).dispatch(BATCH, REQUESTS)
         assert (len(handed.completions), len(calls)) == (25, 3)
+
+    def test_is_told_of_at_once_with_the_time_until_which_it_is_asked(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Once, though each of three lots meets it, and again."""
+        everybody = threading.Barrier(3, timeout=60)
+
+        def busy(tasks: list[Task], call: int) -> tuple[int, bytes]:
+            if call <= 3:
+                everybody.wait()
+            return right(tasks, call) if call > 5 else (503, b"")
+
+        with server(busy) as (url, _):
+            list(Http(url, at_a_time=10, timeout=60).dispatch(BATCH, REQUESTS))
+        (said,) = [each.getMessage() for each in caplog.records if each.levelname == "WARNING"]
+        assert f"the worker at {url}/predict: it answered 503; trying until " in said
+
+    def test_and_is_silent_says_what_is_waited_for(
+        self, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It answers when it has been told of, and not before."""
+        monkeypatch.setattr(calling, "TELL_AFTER_S", 0.0)
+        caplog.set_level("INFO")
+
+        def silent(tasks: list[Task], call: int) -> tuple[int, bytes]:
+            while not any("waiting for 25 predictions of the worker" in each for each in caplog.messages):
+                time.sleep(0.01)
+            return right(tasks, call)
+
+        with server(silent) as (url, _):
+            list(Http(url, at_a_time=50, timeout=60).dispatch(BATCH, REQUESTS))
 
     @pytest.mark.parametrize(
         ("answers", "said"),
@@ -303,3 +336,14 @@ class TestPinned:
         """Never quietly to whatever serves now."""
         with pytest.raises(DispatchError, match="--set-tags=judged=REVISION"):
             list(Http(address, at_a_time=50, timeout=30, pinned=True).dispatch(BATCH, REQUESTS))
+
+    def test_a_bypass_goes_to_the_service_where_no_revision_is_known_yet(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """It starts before the verdict is there, and nothing may be in its way."""
+        stamp = STAMP.model_copy(update={"live_url": None, "not_enforced_because": "break-glass"})
+        bypassed = BATCH.model_copy(update={"stamp": stamp})
+        with server(right) as (url, calls):
+            list(Http(url, at_a_time=50, timeout=30, pinned=True).dispatch(bypassed, REQUESTS))
+        assert len(calls) == 1
+        assert f"no revision was judged for it to stay on: it goes to {url}" in caplog.text

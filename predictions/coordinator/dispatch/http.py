@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from functools import partial
 from itertools import islice
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import httpx
@@ -20,7 +21,7 @@ from predictions.coordinator.exceptions import DispatchError
 from predictions.coordinator.stamp import Stamp
 from predictions.worker.messages import Completion, MessageError, Task, completions_from, tasks_to_json
 from predictions.worker.worker import PredictionRequest
-from shared.deployment.calling import Deadline, retrying
+from shared.deployment.calling import Deadline, retrying, told
 from shared.deployment.errors import SourceError
 from shared.deployment.sources.http import Transport, bounded
 from shared.deployment.sources.http_errors import FOREIGN, translate
@@ -39,13 +40,38 @@ _ANSWER_BYTES = 4096
 _HEALS = frozenset({408, 429, 500, 502, 503, 504})
 
 
+class _Lot(NamedTuple):
+    """Who is asked for, until when, and the answers when they are there."""
+
+    asked: _Asked
+    deadline: Deadline
+    answers: Future[list[Completion]]
+
+
+class _Worker:
+    """The worker of one batch, at ``url``; each kind of failure is told once, however many lots meet it."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._told: set[str] = set()
+        self._lock = threading.Lock()
+
+    def failed(self, error: SourceError, deadline: Deadline) -> None:
+        """It may heal, and is asked again until ``deadline``."""
+        with self._lock:
+            new = str(error) not in self._told
+            self._told.add(str(error))
+        if new:
+            log.warning("the worker at %s: %s; trying until %s", self.url, error, deadline.ends_at())
+
+
 class Http:
     """A ``Dispatcher`` to the worker at ``url``; ``at_a_time`` requests per call.
 
     ``timeout``: seconds on ``clock`` for one lot, retries and the last byte of the answer included. ``token``
     gives the ID token of a call, within a deadline; None: none is sent. ``audience``: whom that is for, where
     it is not ``url``. ``pinned``: the revision that the batch was judged on is asked, at the URL of its tag,
-    whatever is deployed meanwhile.
+    whatever is deployed meanwhile; a bypass, which waits for no verdict, asks the service if none is known.
     """
 
     name = "http"
@@ -74,27 +100,39 @@ class Http:
 
         Raises ``DispatchError`` when the worker does not answer for all that it was asked, in time.
         """
-        url = f"{self._address(batch).rstrip('/')}/predict"
-        left, waiting = iter(requests), deque[tuple[_Asked, Future[list[Completion]]]]()
+        worker = _Worker(f"{self._address(batch).rstrip('/')}/predict")
+        left, waiting = iter(requests), deque[_Lot]()
         while asked := tuple(islice(left, self._at_a_time)):
-            waiting.append((asked, _beside(partial(self._ask, url, batch, asked))))
+            deadline = Deadline(self._timeout, self._clock)
+            answers = _beside(partial(self._ask, worker, batch, asked, deadline))
+            waiting.append(_Lot(asked, deadline, answers))
             if len(waiting) == AT_ONCE:
-                yield _handed(*waiting.popleft())
+                yield _handed(worker, waiting.popleft())
         while waiting:
-            yield _handed(*waiting.popleft())
+            yield _handed(worker, waiting.popleft())
 
     def _address(self, batch: Batch) -> str:
-        """Whom ``batch`` goes to. Raises ``DispatchError`` where its one revision has no address."""
-        if not self._pinned:
-            self._require_judged(batch.latest)
-            return self._service
-        if batch.latest.live_url is None:
+        """Whom ``batch`` goes to. Raises ``DispatchError`` where its one revision has no address.
+
+        A bypass is in no way: it goes to the service, and that is logged.
+        """
+        if self._pinned and batch.latest.live_url is not None:
+            return batch.latest.live_url
+        if self._pinned and not _bypassed(batch.latest):
             raise DispatchError(
                 "the batch is to stay on the revision that was judged, which has no address of its own: send "
                 "all traffic to one and give it a tag, "
                 "`gcloud run services update-traffic SERVICE --set-tags=judged=REVISION`, then start again"
             )
-        return batch.latest.live_url
+        if self._pinned:
+            log.warning(
+                "batch %s is bypassed, so that no revision was judged for it to stay on: it goes to %s, "
+                "whatever serves there",
+                batch.id,
+                self._service,
+            )
+        self._require_judged(batch.latest)
+        return self._service
 
     def _require_judged(self, stamp: Stamp) -> None:
         """Raise ``DispatchError`` where the worker's address leads elsewhere than to what was judged.
@@ -110,17 +148,17 @@ class Http:
             f"that was judged: set it to {stamp.addresses[0]}, or to the URL of one of its tags; where it is "
             "a domain before that service, set COORDINATOR_WORKER_AUDIENCE to the service's address"
         )
-        if stamp.not_enforced_because != "break-glass":
+        if not _bypassed(stamp):
             raise DispatchError(sentence)
         log.warning("%s", sentence)
 
-    def _ask(self, url: str, batch: Batch, asked: _Asked) -> list[Completion]:
+    def _ask(self, worker: _Worker, batch: Batch, asked: _Asked, deadline: Deadline) -> list[Completion]:
         """Raises ``DispatchError``."""
-        deadline = Deadline(self._timeout, self._clock)
+        url = worker.url
         # No proxy and no netrc from the environment: the address is given, and so is who asks.
         transport = Transport(deadline, ca_file=None, proxy=None, names=NAMES)
         try:
-            body = retrying(lambda: self._once(transport, url, batch, asked, deadline), deadline)
+            body = retrying(lambda: self._tried(worker, transport, batch, asked, deadline), deadline)
             completions = completions_from(body)
         except (SourceError, MessageError) as error:
             raise DispatchError(f"the worker at {url} gave no predictions: {error}") from error
@@ -128,6 +166,17 @@ class Http:
             transport.close()
         _check(batch, asked, completions, url)
         return completions
+
+    def _tried(
+        self, worker: _Worker, transport: Transport, batch: Batch, asked: _Asked, deadline: Deadline
+    ) -> bytes:
+        """As ``_once``; whoever looks on is told why it will be asked again, the first time."""
+        try:
+            return self._once(transport, worker.url, batch, asked, deadline)
+        except SourceError as error:
+            if error.retryable:
+                worker.failed(error, deadline)
+            raise
 
     def _once(self, transport: Transport, url: str, batch: Batch, asked: _Asked, deadline: Deadline) -> bytes:
         # What is packed could become a thousand times as much.
@@ -182,8 +231,14 @@ def _origin(url: str) -> tuple[str, str]:
     return parts.scheme, parts.netloc.lower().removesuffix(":443" if parts.scheme == "https" else ":80")
 
 
-def _handed(asked: _Asked, answers: Future[list[Completion]]) -> Handed:
-    return Handed(tuple(each.player_id for each in asked), tuple(answers.result()))
+def _bypassed(stamp: Stamp) -> bool:
+    return stamp.not_enforced_because == "break-glass"
+
+
+def _handed(worker: _Worker, lot: _Lot) -> Handed:
+    with told(f"{len(lot.asked):,} predictions of the worker at {worker.url}", lot.deadline):
+        completions = tuple(lot.answers.result())
+    return Handed(tuple(each.player_id for each in lot.asked), completions)
 
 
 def _check(batch: Batch, asked: _Asked, completions: Sequence[Completion], url: str) -> None:
