@@ -60,6 +60,9 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "commit_env": "environment variables of a revision that name its commit",
         "evidence": "who is asked beside Cloud Run: `registry` reads the labels of the running image, "
         "`health` asks the worker what its own files hold; silence is `evidence-unreachable`",
+        "image_tag_pattern": "a regular expression for tags of the image that name its commit in other words "
+        "than `<commit>` and `sha-<commit>`: `v[0-9.]+-[0-9]+-g(?P<commit>[0-9a-f]{7,40})` knows "
+        "git-describe's `v1.4.2-12-gabc1234`; a tag that it does not match as a whole is read as without it",
         "image_labels": "labels of an image that name its commit (`registry`)",
         "health_path": "where the worker answers (`health`)",
         "health_timeout": "longest time that a worker is waited for (`health`)",

@@ -6,6 +6,7 @@ What a check needs from outside (grpc, Google's clients, git) loads here, before
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Callable, Collection, Hashable
 from dataclasses import replace
@@ -165,6 +166,7 @@ class Builder:
             clients=process().clients(self._settings.emulator),
             label_keys=service.commit_labels,
             env_keys=service.commit_env,
+            tag_pattern=re.compile(service.image_tag_pattern) if service.image_tag_pattern else None,
             kept_env=frozenset(pin.env for pin in service.pins if pin.env is not None),
             kept_labels=frozenset(pin.label for pin in service.pins if pin.label is not None),
             rollout_timeout=service.rollout_timeout,

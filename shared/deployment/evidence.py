@@ -28,7 +28,7 @@ _SHOWN = 100
 #: A shorter run of decimal digits may be a date or a build number: only the history can tell.
 _FULL_LENGTH = 40
 #: What docker/metadata-action writes before the commit in a tag.
-TAG_PREFIX = "sha-"
+_TAG_PREFIX = "sha-"
 #: What a commit id looks like, with the mark that build scripts add for a dirty work tree.
 _COMMIT_ID = re.compile(r"([0-9a-f]{7,64})([-_.+]dirty)?")
 
@@ -70,7 +70,9 @@ def read(evidence: Iterable[Evidence]) -> tuple[Claim, ...]:
     claims = []
     for item in evidence:
         value = item.value.strip().lower()
-        match = _COMMIT_ID.fullmatch(value.removeprefix(TAG_PREFIX) if item.carrier == "image-tag" else value)
+        match = _COMMIT_ID.fullmatch(
+            value.removeprefix(_TAG_PREFIX) if item.carrier == "image-tag" else value
+        )
         claims.append(Claim(item, match[1] if match else None, bool(match and match[2])))
     return tuple(sorted(claims, key=lambda claim: STRENGTH.index(claim.evidence.carrier)))
 

@@ -20,6 +20,8 @@ LABEL_KEYS = ("org.opencontainers.image.revision",)
 SKEW_S = 60
 #: How many images of other revisions are worth a look, where only that can tell two from one.
 MOST_SUSPECTS = 4
+#: Characters of the longest tag (the OCI distribution specification, "Pulling manifests").
+TAG_LIMIT = 128
 #: A shorter id is no commit's: git itself abbreviates to seven digits.
 _SHORTEST = 7
 
@@ -99,17 +101,14 @@ def running(revision: LiveRevision) -> Reference | None:
 def named_after(revision: LiveRevision) -> Reference | None:
     """The tag that should hold the image of the commit that the deploy named; None without a commit.
 
-    The tag that the image is named by, where that is the commit or a short form of it, else the commit.
+    The tag that the image is named by, where that names the commit or a short form of it, else the commit.
     """
     reference, commit = Reference.of(revision.image), claimed(revision)
     if reference is None or commit is None:
         return None
-    own = reference.tag if reference.tag and _same_commit(_bare(reference.tag), commit) else None
+    marks = evidence.read(item for item in revision.evidence if item.carrier == "image-tag")
+    own = reference.tag if any(each.id and _same_commit(each.id, commit) for each in marks) else None
     return Reference(reference.host, reference.name, own or commit)
-
-
-def _bare(tag: str) -> str:
-    return tag.lower().removeprefix(evidence.TAG_PREFIX)
 
 
 def suspects(live: Live) -> tuple[Reference, ...]:

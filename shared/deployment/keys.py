@@ -92,13 +92,24 @@ def _inside(path: str) -> str:
 
 def _expressions(patterns: tuple[str, ...]) -> tuple[str, ...]:
     for pattern in patterns:
-        try:
-            re.compile(pattern)
-        except re.error as error:
-            raise ValueError(f"{pattern!r} is no regular expression: {error}") from error
-        if why := more_than_linear(pattern):
-            raise ValueError(f"{pattern!r} may not end on a long text: {why}")
+        _expression(pattern)
     return patterns
+
+
+def _expression(pattern: str) -> re.Pattern[str]:
+    try:
+        compiled = re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"{pattern!r} is no regular expression: {error}") from error
+    if why := more_than_linear(pattern):
+        raise ValueError(f"{pattern!r} may not end on a long text: {why}")
+    return compiled
+
+
+def _tag_pattern(pattern: str | None) -> str | None:
+    if pattern is not None and "commit" not in _expression(pattern).groupindex:
+        raise ValueError(f"{pattern!r} does not say where the commit stands: name a group, (?P<commit>…)")
+    return pattern
 
 
 def _path(path: str) -> str:
@@ -178,6 +189,7 @@ class Defaults(Fact):
     commit_labels: tuple[str, ...] = ("commit-sha", "commit_sha", "git-sha", "git-commit")
     commit_env: tuple[str, ...] = ("BUILD_COMMIT", "GIT_SHA", "COMMIT_SHA", "GIT_COMMIT")
     evidence: tuple[EvidenceSource, ...] = ()
+    image_tag_pattern: Annotated[str | None, AfterValidator(_tag_pattern)] = None
     image_labels: tuple[str, ...] = ("org.opencontainers.image.revision",)
     health_path: Annotated[str, Field(pattern=r"^/[!-~]*$")] = "/version"
     health_timeout: Annotated[Duration, Field(gt=0)] = 2.0

@@ -176,7 +176,13 @@ def test_a_ledger_has_no_containers(world: World) -> None:
 def counted(*images: str, project: str = "test-project") -> list[str]:
     """The images of the containers that count; the first has the port."""
     reader = Containers(
-        project=project, named=None, label_keys=(), env_keys=("GIT_SHA",), kept_env=(), kept_labels=()
+        project=project,
+        named=None,
+        label_keys=(),
+        env_keys=("GIT_SHA",),
+        tag_pattern=None,
+        kept_env=(),
+        kept_labels=(),
     )
     made = [container(f"c{n}", image, port=n == 0) for n, image in enumerate(images)]
     return [str(each.image) for each in reader.read("w-1", {}, made)]
@@ -220,7 +226,13 @@ def test_two_images_of_one_commit_side_by_side_are_no_conflict() -> None:
 
     def one(revision: str, name: str, digit: str) -> LiveRevision:
         (found,) = Containers(
-            project="test-project", named=name, label_keys=("c",), env_keys=(), kept_env=(), kept_labels=()
+            project="test-project",
+            named=name,
+            label_keys=("c",),
+            env_keys=(),
+            tag_pattern=None,
+            kept_env=(),
+            kept_labels=(),
         ).read(revision, {"c": "a" * 40}, [container(name, f"{OWN}/{name}@sha256:{digit * 64}")])
         return found
 

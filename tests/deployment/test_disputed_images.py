@@ -74,3 +74,40 @@ def test_one_answer_that_did_not_come_is_no_conflict(world: World, registry: Fak
     registry.fault(f"manifests/{child}", status=404, times=1)
     verdict = with_registry(world).verdict()
     assert (verdict.decision, codes(verdict)) == ("warn", ["evidence-unreachable"])
+
+
+DESCRIBED = "image_tag_pattern = 'v[0-9.]+(?:-[0-9]+)?-g(?P<commit>[0-9a-f]{7,40})'\n"
+
+
+@pytest.mark.parametrize(("moved", "told"), [(False, []), (True, ["evidence-conflict"])])
+def test_a_tag_by_pattern_names_the_commit_and_is_looked_up_whole(
+    moved: bool, told: list[str], world: World, registry: FakeRegistry
+) -> None:
+    """git-describe's tag: by its group the commit is live, and under all of it the image is there."""
+    tag = f"v1.4.2-12-g{world.first[:7]}"
+    digest = registry.push("w", tag=tag, layer=b"described")
+    if moved:
+        registry.push("w", tag=tag, layer=b"pushed anew")
+    world.cloud.deploy(WORKER, image=f"{registry.host}/w:{tag}@{digest}", labels={}, service_labels={})
+    world.toml += DESCRIBED
+    verdict = with_registry(world).verdict()
+    assert codes(verdict) == told
+    assert [one.commit for one in verdict.report.live] == [world.first]
+
+
+@pytest.mark.parametrize(
+    ("tag", "cause"),
+    [
+        ("v1.4.2-12-g{known}", None),
+        ("{known}", None),  # in the words that need no pattern
+        ("v1.4.2-12-g0ddba11", "commit-not-in-history"),
+        ("v1.4.2", "no-commit-evidence"),
+        ("v{long}-g{known}", "no-commit-evidence"),  # no tag is as long as that
+    ],
+)
+def test_a_pattern_only_adds_to_what_a_tag_may_say(tag: str, cause: str | None, world: World) -> None:
+    image = f"pkg.example/w:{tag.format(known=world.first[:7], long='1' * 120)}"
+    world.cloud.deploy(WORKER, image=image, labels={}, service_labels={})
+    world.toml += DESCRIBED
+    (live,) = world.verdict().report.live
+    assert (live.commit, live.unknown and live.unknown.cause) == (None if cause else world.first, cause)

@@ -108,6 +108,13 @@ def replace_value(item: Evidence, value: str) -> Evidence:
     return Evidence(carrier=item.carrier, key=item.key, value=value)
 
 
+def test_the_tag_of_a_commit_is_its_own_in_any_words() -> None:
+    """What the mark takes out of the tag is looked up by the whole tag."""
+    mark = Evidence(carrier="image-tag", key="w", value=NEW[:7])
+    described = revision(f"{REPOSITORY}:v1.4.2-12-g{NEW[:7]}@{D1}", evidence=(mark,))
+    assert named_after(described) == Reference("us-docker.pkg.dev", "p/images/w", f"v1.4.2-12-g{NEW[:7]}")
+
+
 @pytest.mark.parametrize(
     ("tag", "wanted"),
     [

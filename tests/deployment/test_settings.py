@@ -133,6 +133,14 @@ MISTAKES = [
     ("a bad expression", MINIMAL + 'deny_subjects = ["("]', "deny_subjects", "no regular expression"),
     ("a star upon a star", MINIMAL + 'deny_subjects = ["(a+)+$"]', "deny_subjects", "'a+' in the place of"),
     ("two stars in a row", MINIMAL + 'deny_subjects = [".*a.*b"]', "deny_subjects", "leave out a '.*'"),
+    ("a bad tag pattern", MINIMAL + 'image_tag_pattern = "("', "image_tag_pattern", "no regular expression"),
+    ("a tag without a commit", MINIMAL + 'image_tag_pattern = "v.*"', "image_tag_pattern", "(?P<commit>…)"),
+    (
+        "a tag pattern without an end",
+        MINIMAL + "image_tag_pattern = '(a+)+(?P<commit>b)'",
+        "image_tag_pattern",
+        "'a+' in the place of",
+    ),
     ("a project that is a path", MINIMAL + 'project = "../../x"', "project", "match"),
     (
         "a batch that needs nobody known",

@@ -17,6 +17,7 @@ from typing import Any
 from shared.deployment.calling import Deadline
 from shared.deployment.facts import Evidence, Finding, Live, LiveRevision
 from shared.deployment.image_claims import LABEL_KEYS
+from shared.deployment.sources.cloud_run_messages import image_tag
 from shared.deployment.sources.registry import Registry
 from shared.deployment.testing.registry import FakeRegistry, over_http, push_image
 
@@ -89,9 +90,9 @@ def _await(url: str, process: subprocess.Popen[bytes]) -> None:
 def revision(
     image: str | None, *, commit: str | None = NEW, name: str | None = "w-00002", **more: Any
 ) -> LiveRevision:
-    """A revision of ``image`` whose deploy named ``commit``, made at noon."""
+    """A revision of ``image`` whose deploy named ``commit``, made at noon; its tag is among the evidence."""
     label = [Evidence(carrier="revision-label", key="commit-sha", value=commit)] if commit else []
-    settings: dict[str, Any] = {"created_at": NOON, "evidence": tuple(label), **more}
+    settings: dict[str, Any] = {"created_at": NOON, "evidence": (*label, *image_tag(image or "")), **more}
     return LiveRevision(revision=name, percent=100, image=image, **settings)
 
 

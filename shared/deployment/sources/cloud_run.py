@@ -8,6 +8,7 @@ pinned workload goes on serving an old revision through any number of successful
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -62,11 +63,10 @@ class CloudRun:
     """A ``facts.LiveSource`` for one workload.
 
     ``service`` is the workload's name whatever its ``kind``. ``deadline`` is the check's: every call
-    gets what is left of it. ``clients`` may be shared by the sources of many workloads. ``label_keys``
-    and ``env_keys`` are what may carry a commit, strongest first. ``kept_env`` and ``kept_labels`` name the
-    variables and labels whose values are told, no others are. ``rollout_timeout`` is in seconds;
+    gets what is left of it. ``clients`` may be shared by the sources of many workloads. ``label_keys``,
+    ``env_keys``, ``tag_pattern``, ``kept_env`` and ``kept_labels`` are as ``Containers`` has them, and
+    ``container`` is its ``named``. ``rollout_timeout`` is in seconds;
     ``now`` (UTC) tells how old a rollout is. ``others`` asks for the recent revisions that do not serve, too.
-    ``container`` names the container that counts; None: each whose image is the service's own.
     """
 
     def __init__(
@@ -80,6 +80,7 @@ class CloudRun:
         kind: Kind = "service",
         label_keys: Sequence[str] = LABEL_KEYS,
         env_keys: Sequence[str] = ENV_KEYS,
+        tag_pattern: re.Pattern[str] | None = None,
         kept_env: Collection[str] = (),
         kept_labels: Collection[str] = (),
         rollout_timeout: float = ROLLOUT_TIMEOUT_S,
@@ -99,6 +100,7 @@ class CloudRun:
             named=container,
             label_keys=label_keys,
             env_keys=env_keys,
+            tag_pattern=tag_pattern,
             kept_env=kept_env,
             kept_labels=kept_labels,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,14 +21,16 @@ class Containers:
     """Reads the containers of a service in ``project``.
 
     ``named`` is the one that counts, by its name; None: each that runs the service's own code. ``label_keys``
-    and ``env_keys`` are what may carry a commit, strongest first; the values of ``kept_env`` and
-    ``kept_labels`` are told, no others are.
+    and ``env_keys`` are what may carry a commit, strongest first; ``tag_pattern`` says by its group
+    ``commit`` where a tag names one (None: the whole tag does). The values of
+    ``kept_env`` and ``kept_labels`` are told, no others are.
     """
 
     project: str
     named: str | None
     label_keys: Sequence[str]
     env_keys: Sequence[str]
+    tag_pattern: re.Pattern[str] | None
     kept_env: Collection[str]
     kept_labels: Collection[str]
 
@@ -80,7 +83,7 @@ class Containers:
 
     def _own_claims(self, container: run_v2.Container) -> tuple[Evidence, ...]:
         image = said.bounded(container.image)
-        return (*said.image_tag(image), *said.variables(container, self.env_keys))
+        return (*said.image_tag(image, self.tag_pattern), *said.variables(container, self.env_keys))
 
     def _counted(self, containers: Sequence[run_v2.Container]) -> list[run_v2.Container]:
         """Those that run the service's own code; where nothing tells which, all of them."""
@@ -95,7 +98,7 @@ class Containers:
         reference = Reference.of(container.image)
         if reference is None or f"{reference.name}/".startswith(f"{self.project.replace(':', '/')}/"):
             return True
-        claims = evidence.read(said.image_tag(container.image))
+        claims = evidence.read(said.image_tag(container.image, self.tag_pattern))
         return any(claim.id is not None and not claim.id.isdecimal() for claim in claims)
 
     def _unnamed(self, containers: Sequence[run_v2.Container]) -> Unknown:

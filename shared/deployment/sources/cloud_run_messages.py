@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -10,6 +11,7 @@ from google.cloud import run_v2
 
 from shared.deployment.errors import SourceError
 from shared.deployment.facts import Evidence, LiveStart
+from shared.deployment.image_claims import TAG_LIMIT
 from shared.deployment.sources.cloud_run_errors import Asked
 from shared.deployment.sources.cloud_run_states import Entry
 from shared.deployment.sources.texts import plain
@@ -106,11 +108,15 @@ def serving(containers: Sequence[run_v2.Container]) -> run_v2.Container | None:
     return next((container for container in containers if container.ports), next(iter(containers), None))
 
 
-def image_tag(image: str) -> Iterator[Evidence]:
-    """The tag of ``image``; none when it is named by digest only. A registry's port is no tag."""
+def image_tag(image: str, pattern: re.Pattern[str] | None = None) -> Iterator[Evidence]:
+    """The tag of ``image``; none when it is named by digest only. A registry's port is no tag.
+
+    Of a tag that ``pattern`` matches as a whole, what its group ``commit`` takes.
+    """
     name, colon, tag = image.partition("@")[0].rpartition(":")
     if colon and "/" not in tag:
-        yield Evidence(carrier="image-tag", key=name, value=tag)
+        match = pattern.fullmatch(tag) if pattern and len(tag) <= TAG_LIMIT else None
+        yield Evidence(carrier="image-tag", key=name, value=(match and match["commit"]) or tag)
 
 
 def variables(container: run_v2.Container, keys: Sequence[str]) -> Iterator[Evidence]:
