@@ -31,7 +31,8 @@ _AT_ONCE = 8
 class Settled:
     """What the evidence of each live revision of one service comes to, with what counts for the service.
 
-    ``live`` has what the files prove among its evidence; ``weighed[i]`` belongs to ``live.revisions[i]``.
+    ``live`` has what the files prove among its evidence, and of the service's own labels those that name
+    something else than what is live; ``weighed[i]`` belongs to ``live.revisions[i]``.
     """
 
     live: Live
@@ -69,7 +70,7 @@ def settled(
     weighed = [replace(one, findings=disputes.left(one.findings)) for one in weighed]
     union = _union(relevance, ways, _ends(target, weighed))
     if all(revision.content is None for revision in live.revisions):
-        return Settled(live, tuple(weighed), union)
+        return disputes.ended(Settled(live, tuple(weighed), union))
     union = _with_loaded(relevance, union, live, _ends(target, weighed))
     prover = Prover(history, relevance, ways, target, union)
     proven = [prover.prove(*pair) for pair in zip(live.revisions, weighed, strict=True)]
@@ -78,7 +79,7 @@ def settled(
     commits = _ends(target, weighed)
     union = _with_loaded(relevance, _union(relevance, ways, commits), live, commits)
     live = replace(live, findings=(*live.findings, *_incomplete(union)))
-    return Settled(live, tuple(weighed), union)
+    return disputes.ended(Settled(live, tuple(weighed), union))
 
 
 def disputed(live: Live) -> set[str]:
@@ -95,7 +96,7 @@ def _disputed(finding: Finding) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Disputes:
-    """Which conflicts matter to a service: one image may well be that of two commits.
+    """Which contradictions matter to a service: one image may well be that of two commits.
 
     A monorepo's build takes what did not change from its cache, so that its commits share an image.
     """
@@ -107,6 +108,15 @@ class _Disputes:
     def left(self, findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
         """``findings`` without the conflicts between commits that make no difference to the service."""
         return tuple(each for each in findings if not self._settled(_disputed(each)))
+
+    def ended(self, settled: Settled) -> Settled:
+        """``settled`` without the service's own labels that are wrong about nothing that matters to it."""
+        claims = tuple(
+            claim.evidence
+            for claim in evidence.read(settled.live.service_claims)
+            if not (claim.id and any(self._settled([claim.id, commit]) for commit in settled.commits))
+        )
+        return replace(settled, live=replace(settled.live, service_claims=claims))
 
     def _settled(self, ids: Sequence[str]) -> bool:
         """Whether all of ``ids`` are known commits, and the relevant files of all of them the same."""

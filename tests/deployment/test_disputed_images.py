@@ -11,6 +11,7 @@ from support.world import WORKER, World, codes
 from shared.deployment.testing.registry import FakeRegistry
 
 DOCUMENT = "docs/readme.md"
+FILE = "predictions/worker/worker.py"
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def with_registry(world: World) -> World:
     ("changed", "decision", "told"),
     [
         (DOCUMENT, "allow", []),
-        ("predictions/worker/worker.py", "deny", ["evidence-conflict"]),
+        (FILE, "deny", ["evidence-conflict"]),
     ],
 )
 def test_one_image_under_two_commits_matters_where_they_differ_for_the_service(
@@ -111,3 +112,30 @@ def test_a_pattern_only_adds_to_what_a_tag_may_say(tag: str, cause: str | None, 
     world.toml += DESCRIBED
     (live,) = world.verdict().report.live
     assert (live.commit, live.unknown and live.unknown.cause) == (None if cause else world.first, cause)
+
+
+@pytest.mark.parametrize(("changed", "told"), [(DOCUMENT, False), (FILE, True)])
+@pytest.mark.parametrize("label_is_newer", [False, True])
+def test_a_service_label_of_another_commit_matters_where_they_differ_for_the_service(
+    changed: str, told: bool, label_is_newer: bool, world: World
+) -> None:
+    """A deploy that rewrites the label and takes the image from its cache says nothing wrong about it."""
+    newer = world.history.commit({changed: "NEW = 1\n"})
+    label, live = (newer, world.first) if label_is_newer else (world.first, newer)
+    world.cloud.deploy(WORKER, commit=live, service_labels={"commit-sha": label})
+    assert ("service-label-disagrees" in codes(world.verdict())) is told
+
+
+def test_a_service_label_is_right_about_any_of_the_revisions_that_serve(world: World) -> None:
+    """Half of the traffic is at a commit that is as the label's for the service, half is not."""
+    newer = world.history.commit({FILE: "NEW = 1\n"})
+    document = world.history.commit({DOCUMENT: "more\n"})
+    labels = {"commit-sha": document}
+    both = [world.cloud.deploy(WORKER, commit=each, service_labels=labels) for each in (world.first, newer)]
+    world.cloud.set_traffic(WORKER, dict.fromkeys(both, 50))
+    assert "service-label-disagrees" not in codes(world.verdict())
+
+
+def test_a_service_label_of_nobodys_commit_still_tells(world: World) -> None:
+    world.cloud.deploy(WORKER, commit=world.first, service_labels={"commit-sha": "0" * 39 + "1"})
+    assert codes(world.verdict()) == ["service-label-disagrees"]
