@@ -236,7 +236,7 @@ def test_the_front_door_loads_no_adapter() -> None:
 
 
 #: The rooms of the coordinator that speak HTTP to a caller; nothing else loads what that takes.
-SERVING = {"app.py", "description.py", "door.py", "server.py"}
+SERVING = {"app.py", "connections.py", "description.py", "door.py", "server.py"}
 WORKER_SERVING = Path("predictions", "worker", "serve.py")
 
 

@@ -29,7 +29,7 @@ from predictions.coordinator.answers import (
     StartRequest,
 )
 from predictions.coordinator.batches import Batch
-from predictions.coordinator.blocking import Threads
+from predictions.coordinator.blocking import Places, Threads
 from predictions.coordinator.coordinator import Coordinator
 from predictions.coordinator.description import refusals
 from predictions.coordinator.downloads import MEDIA_TYPES, Format, pieces
@@ -161,7 +161,8 @@ class App:
             openapi_url=None,  # served behind the door, as everything else
             redirect_slashes=False,
         )
-        api.add_middleware(door.Door, keeper=self._parts.keeper, threads=self._tokens)
+        places = Places(door.ORDINARY, door.MORE)
+        api.add_middleware(door.Door, keeper=self._parts.keeper, threads=self._tokens, places=places)
         api.exception_handler(RequestValidationError)(_invalid)
         api.exception_handler(HTTPException)(_plain)
         api.post("/start", status_code=202, response_model=StartAnswer, responses=START)(self.start)

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from contextvars import copy_context
 from typing import Any, TypeVar
 
@@ -19,6 +20,28 @@ from predictions.coordinator.problems import BusyError, LateError, ShuttingDownE
 log = logging.getLogger("prediction_coordinator")
 
 T = TypeVar("T")
+
+
+class Places:
+    """Requests at work beside each other: ``ordinary`` ones, and ``kept`` more of those that are kept places.
+
+    Only for the thread of the event loop.
+    """
+
+    def __init__(self, ordinary: int, kept: int) -> None:
+        self._most = {False: ordinary, True: ordinary + kept}
+        self._taken = 0
+
+    @contextmanager
+    def one(self, kept: bool) -> Iterator[None]:
+        """A place while the block lasts. Raises ``BusyError`` where none is free."""
+        if self._taken >= self._most[kept]:
+            raise BusyError("all places are taken by other requests; ask again")
+        self._taken += 1
+        try:
+            yield
+        finally:
+            self._taken -= 1
 
 
 class Threads:

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from predictions.coordinator import logs, problems
 from predictions.coordinator.access import Caller
-from predictions.coordinator.blocking import Threads
+from predictions.coordinator.blocking import Places, Threads
 from predictions.coordinator.exceptions import AccessError, UnauthenticatedError
 from predictions.coordinator.identity import FETCH_S, Doorkeeper, Presented
 from shared.deployment import render
@@ -28,6 +28,10 @@ SLOWEST_BODY_S = 20.0
 UNGUARDED = frozenset({"/health", "/ready"})
 #: The statuses of answers that are none: whoever asked has to come back, or somebody has to look.
 UNANSWERED = frozenset({503, 504})
+#: What must get through whatever else is asked: the probes, and a start, which may be a bypass.
+KEPT = UNGUARDED | {"/start"}
+#: Requests at work beside each other, and how many more of those.
+ORDINARY, MORE = 400, 100
 #: Where the caller is kept in the scope of the request.
 CALLER = "prediction_coordinator.caller"
 
@@ -43,11 +47,15 @@ _HEADERS = {
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """The ASGI application around ``app``; ``threads`` verify tokens, where that may take a while."""
+    """The ASGI application around ``app``; ``threads`` verify tokens, where that may take a while.
+
+    ``places``: those of ``KEPT`` are never all taken by other requests.
+    """
 
     app: ASGIApp
     keeper: Doorkeeper
     threads: Threads
+    places: Places
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; whatever is raised is answered as a problem."""
@@ -57,18 +65,23 @@ class Door:
         headers, out = Headers(scope=scope), _Out(send)
         with logs.traced(headers):
             try:
-                if scope["path"] in UNGUARDED:
-                    await self._pass(scope, receive, out)
-                else:
-                    scope[CALLER] = caller = await self._caller(headers)
-                    with logs.labelled(actor=caller.actor):
-                        await self._pass(scope, receive, out)
+                with self.places.one(scope["path"] in KEPT):
+                    await self._answer(headers, scope, receive, out)
             except Exception as error:  # the last place that can answer
                 if out.started:
                     raise
                 answer = problems.answer(error)
                 _log(scope, error, answer.problem)
                 await _response(answer)(scope, receive, out)
+
+    async def _answer(self, headers: Headers, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] in UNGUARDED:
+            # Nobody is waited for whose name is not known: a body would be read here, and none is wanted.
+            await self.app(scope, receive, send)
+            return
+        scope[CALLER] = caller = await self._caller(headers)
+        with logs.labelled(actor=caller.actor):
+            await self._pass(scope, receive, send)
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand the request on, once its whole body is here."""

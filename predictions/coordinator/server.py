@@ -15,6 +15,7 @@ import uvicorn
 from predictions.coordinator import access
 from predictions.coordinator.app import App, Parts
 from predictions.coordinator.config import Config
+from predictions.coordinator.connections import Connection
 from predictions.coordinator.coordinator import Coordinator
 from predictions.coordinator.exceptions import ConfigError
 from predictions.coordinator.identity import CertStore, Doorkeeper
@@ -32,8 +33,6 @@ CUT_OFF_S = 8
 #: Seconds for which an idle connection stays: longer than the 600 for which Google's load balancers keep
 #: theirs, so that a request never meets a connection that is being closed.
 KEEP_ALIVE_S = 620
-#: Connections, idle ones too, before more are refused with 503; the threads are fewer.
-CONNECTIONS = 1000
 
 
 def parts(coordinator: Coordinator, config: Config, who: access.Access) -> Parts:
@@ -73,13 +72,17 @@ def listen(host: str, port: int) -> socket.socket:
     """A socket that listens there; port 0: on a free one. Raises ``ConfigError`` where that cannot be."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((host, port), family=family, backlog=2048)
+        sock = socket.create_server((host, port), family=family, backlog=2048)
+        # For each connection, too. asyncio does it for sockets that name their protocol, and these do not:
+        # an answer of two parts then waits 40 ms for an acknowledgement.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
     except OSError as error:
         raise ConfigError(f"cannot listen on {host} port {port}: {error.strerror or error}") from error
+    return sock
 
 
-def run(app: App, sock: socket.socket) -> None:
-    """Serve on ``sock`` until a signal ends it; a request that is at work then has ``FINISH_S`` seconds."""
+def serving(app: App) -> uvicorn.Server:
+    """What serves ``app``; the door counts requests, ``Connection`` connections."""
     config = uvicorn.Config(
         app.api,
         log_config=None,
@@ -87,17 +90,21 @@ def run(app: App, sock: socket.socket) -> None:
         server_header=False,
         proxy_headers=False,
         lifespan="off",
-        http="h11",
+        http=Connection,
         ws="none",
         loop="asyncio",
-        limit_concurrency=CONNECTIONS,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=CUT_OFF_S,
     )
+    return _Server(config, app)
+
+
+def run(app: App, sock: socket.socket) -> None:
+    """Serve on ``sock`` until a signal ends it; a request that is at work then has ``FINISH_S`` seconds."""
     log.info("listening on %s port %s", *sock.getsockname()[:2])
     before = signal.signal(signal.SIGTERM, _ended)  # uvicorn raises the signal once more at its end
     try:
-        _Server(config, app).run([sock])
+        serving(app).run([sock])
     finally:
         signal.signal(signal.SIGTERM, before)
 
