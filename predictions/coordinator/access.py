@@ -10,7 +10,7 @@ import hmac
 import ipaddress
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 from urllib.parse import urlsplit
 
@@ -31,6 +31,7 @@ MODE = "COORDINATOR_ACCESS"
 AUDIENCE = "COORDINATOR_AUDIENCE"
 CALLERS = "COORDINATOR_CALLERS"
 BYPASS_CALLERS = "COORDINATOR_BYPASS_CALLERS"
+BYPASS_ACCESS = "COORDINATOR_BYPASS_ACCESS"
 PUSH_CALLERS = "COORDINATOR_PUSH_CALLERS"
 API_KEY = "COORDINATOR_API_KEY"
 BYPASS_KEY = "COORDINATOR_BYPASS_KEY"
@@ -43,7 +44,7 @@ SHORTEST_KEY = 16
 
 #: The variables that each mode reads beside its own name; any other one of these contradicts it.
 _READ_BY: Mapping[Mode, frozenset[str]] = {
-    "platform": frozenset({CALLERS, BYPASS_CALLERS, PUSH_CALLERS}),
+    "platform": frozenset({CALLERS, BYPASS_CALLERS, BYPASS_ACCESS, PUSH_CALLERS}),
     "id-token": frozenset({AUDIENCE, CALLERS, BYPASS_CALLERS, PUSH_CALLERS, CERTS_URL}),
     "api-key": frozenset({API_KEY, BYPASS_KEY, AUDIENCE, PUSH_CALLERS, CERTS_URL}),
     "open": frozenset(),
@@ -54,13 +55,22 @@ _NEEDED: Mapping[Mode, frozenset[str]] = {
     "api-key": frozenset({API_KEY}),
     "open": frozenset(),
 }
-VARIABLES = (MODE, AUDIENCE, CALLERS, BYPASS_CALLERS, PUSH_CALLERS, API_KEY, BYPASS_KEY, CERTS_URL)
+#: What a second token for a bypass needs, or may have, where the platform checks the first one.
+_SECOND_NEEDS = frozenset({AUDIENCE, BYPASS_CALLERS})
+_SECOND_READS = _SECOND_NEEDS | {CERTS_URL}
+#: The header of that token: Cloud Run checks the others itself, or passes them on unchecked.
+BYPASS_HEADER = "X-Bypass-Authorization"
+VARIABLES = (
+    *(MODE, AUDIENCE, CALLERS, BYPASS_CALLERS, BYPASS_ACCESS),
+    *(PUSH_CALLERS, API_KEY, BYPASS_KEY, CERTS_URL),
+)
 _EMAIL = re.compile(r"[^@\s,]+@[^@\s,]+")
 
 _START: frozenset[Permission] = frozenset({"read", "start"})
 _BYPASS: frozenset[Permission] = frozenset({"read", "start", "bypass"})
 _COMPLETE: frozenset[Permission] = frozenset({"complete"})
 _NOTHING: frozenset[Permission] = frozenset()
+_NOTHING_MORE: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +81,8 @@ class Access:
     (we verify Google's ID tokens), ``api-key``, or ``open`` (a loopback address without settings).
     ``callers``, ``bypass_callers`` and ``push_callers`` are e-mail addresses in lower case; in
     ``platform`` no ``callers`` means everybody whom IAM lets through, and no ``push_callers`` that these
-    deliver results too. ``bypass_callers`` may all that callers may. Keys are in no ``repr``.
+    deliver results too. ``bypass_callers`` may all that callers may; with ``bypass_by_token`` only who
+    proves that by a second token, which is verified here. Keys are in no ``repr``.
     """
 
     mode: Mode
@@ -79,6 +90,7 @@ class Access:
     callers: frozenset[str] = frozenset()
     bypass_callers: frozenset[str] = frozenset()
     push_callers: frozenset[str] = frozenset()
+    bypass_by_token: bool = False
     api_key: str | None = field(default=None, repr=False)
     bypass_key: str | None = field(default=None, repr=False)
     certs_url: str = GOOGLE_CERTS
@@ -96,19 +108,21 @@ class Access:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Somebody, and what they may. ``actor`` is who the log names; it holds no secret."""
+    """Somebody, and what they may. ``actor`` is who the log names; it holds no secret.
+
+    ``bypass_by``: what would give them the permission to bypass.
+    """
 
     actor: str
     may: frozenset[Permission]
+    bypass_by: str = f"{BYPASS_CALLERS} or the bypass key"
 
     def require(self, permission: Permission) -> None:
         """Raises ``BypassForbiddenError`` or ``ForbiddenError`` where ``permission`` is not given."""
         if permission in self.may:
             return
         if permission == "bypass":
-            raise BypassForbiddenError(
-                f"{self.actor} may not bypass a check: {BYPASS_CALLERS} or the bypass key gives that"
-            )
+            raise BypassForbiddenError(f"{self.actor} may not bypass a check: {self.bypass_by} gives that")
         raise ForbiddenError(f"{self.actor} may not {permission} here")
 
 
@@ -120,7 +134,8 @@ def read(environ: Mapping[str, str], host: str) -> Access:
     """
     given = {name: environ[name].strip() for name in VARIABLES if environ.get(name, "").strip()}
     mode = _mode(given.pop(MODE, None), host)
-    for name in sorted(given.keys() - _READ_BY[mode]):
+    second = _second(given)
+    for name in sorted(given.keys() - _READ_BY[mode] - (_SECOND_READS if second else _NOTHING_MORE)):
         where = f"{MODE}={mode}" if mode != "open" else f"no {MODE}"
         raise ConfigError(f"environment {name} is set, and {where} does not read it; remove one of them")
     for name in sorted(_NEEDED[mode] - given.keys()):
@@ -133,6 +148,7 @@ def read(environ: Mapping[str, str], host: str) -> Access:
         callers=_emails(CALLERS, given),
         bypass_callers=_emails(BYPASS_CALLERS, given),
         push_callers=_emails(PUSH_CALLERS, given),
+        bypass_by_token=second,
         api_key=_key(API_KEY, given),
         bypass_key=_key(BYPASS_KEY, given),
         certs_url=_certs_url(given.get(CERTS_URL, GOOGLE_CERTS)),
@@ -156,6 +172,16 @@ def by_email(access: Access, email: str) -> Caller:
     if access.mode == "platform" and not access.push_callers and may:
         may |= _COMPLETE
     return Caller(actor=email, may=may)
+
+
+def proven(access: Access, caller: Caller, email: str | None) -> Caller:
+    """``caller`` where a bypass takes a second token; ``email``: the address in theirs, None: they sent none.
+
+    The address that the platform told gives no bypass then, and the one that was verified here gives it.
+    """
+    if email is not None and email.lower() in access.bypass_callers:
+        return Caller(actor=email, may=caller.may | {"bypass"})
+    return replace(caller, may=caller.may - {"bypass"}, bypass_by=f"an ID token in {BYPASS_HEADER}")
 
 
 def unnamed(access: Access) -> Caller:
@@ -217,6 +243,17 @@ def _mode(text: str | None, host: str) -> Mode:
             found: Mode = mode
             return found
     raise ConfigError(f"environment {MODE}={text!r}: give platform, id-token or api-key")
+
+
+def _second(given: Mapping[str, str]) -> bool:
+    """Whether a bypass takes a second token."""
+    if BYPASS_ACCESS not in given:
+        return False
+    if given[BYPASS_ACCESS] != "id-token":
+        raise ConfigError(f"environment {BYPASS_ACCESS}={given[BYPASS_ACCESS]!r}: give id-token, or nothing")
+    for name in sorted(_SECOND_NEEDS - given.keys()):
+        raise ConfigError(f"environment {name} is not set, and {BYPASS_ACCESS}=id-token needs it")
+    return True
 
 
 def _list(text: str) -> list[str]:

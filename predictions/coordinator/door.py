@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from predictions.coordinator import logs, problems
-from predictions.coordinator.access import Caller
+from predictions.coordinator.access import BYPASS_HEADER, Caller
 from predictions.coordinator.blocking import Places, Threads
 from predictions.coordinator.exceptions import AccessError, UnauthenticatedError
 from predictions.coordinator.identity import FETCH_S, Doorkeeper, Presented
@@ -79,7 +79,7 @@ class Door:
             # Nobody is waited for whose name is not known: a body would be read here, and none is wanted.
             await self.app(scope, receive, send)
             return
-        scope[CALLER] = caller = await self._caller(headers)
+        scope[CALLER] = caller = await self._caller(headers, scope["method"])
         with logs.labelled(actor=caller.actor):
             await self._pass(scope, receive, send)
 
@@ -88,12 +88,16 @@ class Door:
         body = await _body(Headers(scope=scope), receive)
         await self.app(scope, _replayed(body, receive), send)
 
-    async def _caller(self, headers: Headers) -> Caller:
+    async def _caller(self, headers: Headers, method: str) -> Caller:
         presented = Presented(
             authorization=_single(headers, "authorization"),
             serverless_authorization=_single(headers, "x-serverless-authorization"),
+            bypass_authorization=_single(headers, BYPASS_HEADER),
             api_key=_single(headers, "x-api-key"),
             host=_single(headers, "host"),
+            origin=_single(headers, "origin"),
+            fetch_site=_single(headers, "sec-fetch-site"),
+            changes=method not in {"GET", "HEAD"},
         )
         if not self.keeper.access.verifies_tokens:
             return self.keeper.admit(presented)

@@ -47,13 +47,25 @@ _MAX_AGE = re.compile(r"max-age\s*=\s*(\d{1,9})", re.IGNORECASE)
 _BEARER = re.compile(r"bearer +([\w.~+/=-]+) *", re.IGNORECASE | re.ASCII)
 
 
+#: What google-auth raises for a text that is no token; JSON within JSON, 1,000 deep, is none either.
+_UNREADABLE = (GoogleAuthError, ValueError, TypeError, RecursionError)
+
+
 class Presented(NamedTuple):
-    """What a request says about its sender: three headers, None where absent, and the host it names."""
+    """What a request says about its sender, by header; None where it is absent.
+
+    ``origin`` and ``fetch_site`` are a browser's word on the page that sends it, ``changes`` is whether the
+    request is one that changes something.
+    """
 
     authorization: str | None = None
     serverless_authorization: str | None = None
+    bypass_authorization: str | None = None
     api_key: str | None = None
     host: str | None = None
+    origin: str | None = None
+    fetch_site: str | None = None
+    changes: bool = True
 
 
 class Certs(NamedTuple):
@@ -133,16 +145,17 @@ class Doorkeeper:
         """The caller, with what they may.
 
         Raises ``UnauthenticatedError``, ``IdentityUnavailableError``, and ``ForbiddenError`` for a request
-        to an open server under a foreign name, as a web page in somebody's browser could send it.
+        to an open server under a foreign name or from a page of another origin, as a web page in somebody's
+        browser could send it.
         """
         match self.access.mode:
             case "open":
                 if not access.is_loopback(_name(presented.host)):
                     raise ForbiddenError("this coordinator is open to this machine alone, by its own name")
+                _require_no_other_page(presented)
                 return access.unnamed(self.access)
             case "platform":
-                email = _platform_email(presented)
-                return access.by_email(self.access, email) if email else access.unnamed(self.access)
+                return self._let_through(presented)
             case "api-key" if presented.api_key is not None:
                 return access.by_key(self.access, presented.api_key)
             case _:
@@ -150,6 +163,15 @@ class Doorkeeper:
                 if token is None or not self.access.verifies_tokens:
                     return access.unnamed(self.access)
                 return access.by_email(self.access, self._verified(token))
+
+    def _let_through(self, presented: Presented) -> Caller:
+        """The caller whom the platform has checked; a bypass may take a token that we check ourselves."""
+        email = _platform_email(presented)
+        caller = access.by_email(self.access, email) if email else access.unnamed(self.access)
+        if not self.access.bypass_by_token:
+            return caller
+        second = _bearer(presented.bypass_authorization)
+        return access.proven(self.access, caller, self._verified(second) if second else None)
 
     def _verified(self, token: str) -> str:
         """The e-mail address in the token, once the token is proven; else ``UnauthenticatedError``."""
@@ -162,14 +184,15 @@ class Doorkeeper:
             )
         try:
             header = jwt.decode_header(token)  # type: ignore[no-untyped-call] # google-auth has no types
-            certs = self.store.certs(header.get("kid"))
+            key_id = header.get("kid")
+            certs = self.store.certs(key_id if isinstance(key_id, str) else None)
             claims = jwt.decode(  # type: ignore[no-untyped-call] # google-auth has no types
                 token,
                 certs=certs,
                 audience=list(self.access.audiences),
                 clock_skew_in_seconds=CLOCK_SKEW_S,
             )
-        except (GoogleAuthError, ValueError) as error:
+        except _UNREADABLE as error:
             log.warning("an ID token was refused: %s", _no_token(error))
             raise UnauthenticatedError("the ID token does not hold: see the coordinator's log") from error
         if claims.get("iss") not in ISSUERS:
@@ -184,17 +207,31 @@ def _platform_email(presented: Presented) -> str | None:
     """The e-mail address in the token that the platform has verified; None: it passed none on.
 
     Of two headers, Cloud Run checks ``X-Serverless-Authorization`` alone and passes the other one on as
-    it came. A token that still has its signature was not checked by anybody.
+    it came: only one that stands alone leaves no doubt. A token that still has its signature was not checked
+    by anybody.
     """
-    header = presented.serverless_authorization or presented.authorization
-    token = _bearer(header)
+    sent = [
+        each for each in (presented.serverless_authorization, presented.authorization) if each is not None
+    ]
+    token = _bearer(sent[0]) if len(sent) == 1 else None
     if token is None or len(token) > _LONGEST_TOKEN or not token.endswith(f".{SIGNATURE_REMOVED}"):
         return None
     try:
         claims = jwt.decode(token, verify=False)  # type: ignore[no-untyped-call] # google-auth has no types
-    except (GoogleAuthError, ValueError):
+    except _UNREADABLE:
         return None
     return _email(claims)
+
+
+def _require_no_other_page(presented: Presented) -> None:
+    """Raise ``ForbiddenError`` for a change that a page of another origin asks for.
+
+    A browser says where such a request comes from in at least one of two headers; programs send neither.
+    """
+    site, origin = presented.fetch_site, presented.origin
+    ours = f"http://{presented.host}"
+    if presented.changes and (site not in (None, "same-origin", "none") or origin not in (None, ours)):
+        raise ForbiddenError("this coordinator takes no request that a web page of another origin sends")
 
 
 def _email(claims: Mapping[str, Any]) -> str | None:

@@ -9,6 +9,12 @@ from predictions.coordinator.exceptions import BypassForbiddenError, ConfigError
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104 (named, not bound)
 KEY, OTHER_KEY = "a-key-of-some-length", "another-key-of-length"
+SECOND = {
+    "COORDINATOR_ACCESS": "platform",
+    "COORDINATOR_AUDIENCE": "https://x",
+    "COORDINATOR_BYPASS_ACCESS": "id-token",
+    "COORDINATOR_BYPASS_CALLERS": "on-call@example.com",
+}
 NIGHTLY, ON_CALL, PUSH = "nightly@example.com", "on-call@example.com", "push@example.com"
 
 
@@ -44,6 +50,14 @@ def test_a_loopback_address_may_go_without(host: str) -> None:
         ),
         ({"COORDINATOR_ACCESS": "platform", "COORDINATOR_API_KEY": KEY}, "COORDINATOR_API_KEY"),
         ({"COORDINATOR_ACCESS": "platform", "COORDINATOR_CALLERS": "somebody"}, "COORDINATOR_CALLERS"),
+        ({"COORDINATOR_ACCESS": "platform", "COORDINATOR_AUDIENCE": "https://x"}, "COORDINATOR_AUDIENCE"),
+        ({**SECOND, "COORDINATOR_BYPASS_ACCESS": "key"}, "COORDINATOR_BYPASS_ACCESS"),
+        ({**SECOND, "COORDINATOR_AUDIENCE": ""}, "COORDINATOR_AUDIENCE"),
+        ({**SECOND, "COORDINATOR_BYPASS_CALLERS": ""}, "COORDINATOR_BYPASS_CALLERS"),
+        (
+            {**SECOND, "COORDINATOR_ACCESS": "id-token", "COORDINATOR_CALLERS": NIGHTLY},
+            "COORDINATOR_BYPASS_ACCESS",
+        ),
         (
             {
                 "COORDINATOR_ACCESS": "platform",

@@ -361,6 +361,16 @@ class TestAnyAnswer:
         assert headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
         assert "server" not in headers
 
+    def test_to_a_page_of_another_origin_is_a_refusal(self, here: Served) -> None:
+        """Whatever type the body has: a form needs no leave to send text."""
+        for sent in ({"Origin": "https://example.com"}, {"Sec-Fetch-Site": "cross-site"}):
+            for kind in ("application/json", "text/plain"):
+                body = json.dumps({"game_date": DAY}).encode()
+                headers = {**sent, "Content-Type": kind}
+                problem(here.client.post("/start", content=body, headers=headers), 403, "forbidden")
+            problem(here.client.post("/batches/b/cancel", headers=sent), 403, "forbidden")
+        assert batches(here) == []
+
     def test_to_a_path_or_method_that_does_not_exist_is_a_problem_too(self, here: Served) -> None:
         for response, status in ((here.client.get("/docs"), 404), (here.client.get("/start"), 405)):
             assert response.status_code == status

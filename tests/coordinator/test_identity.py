@@ -17,6 +17,7 @@ from support.google_tokens import AUDIENCE, CertsServer, certs_server, key, pass
 
 from predictions.coordinator import access, identity
 from predictions.coordinator.exceptions import (
+    BypassForbiddenError,
     ForbiddenError,
     IdentityUnavailableError,
     UnauthenticatedError,
@@ -45,6 +46,11 @@ def keeper(environ: dict[str, str], url: str, **store: Any) -> Doorkeeper:
 
 def bearer(token: str) -> Presented:
     return Presented(authorization=f"Bearer {token}")
+
+
+def presented(**said: Any) -> Presented:
+    """What a request with these says; names that a test puts together."""
+    return Presented(**said)
 
 
 class TestATokenOfGoogle:
@@ -212,16 +218,27 @@ LISTED = {access.MODE: "platform", access.CALLERS: "nightly@example.com"}
 class TestThePlatform:
     @pytest.mark.parametrize("header", ["authorization", "serverless_authorization"])
     def test_passes_on_who_called(self, header: str) -> None:
-        presented = Presented(**{header: "bearer " + passed_on(key("one").token())})
-        assert keeper(LISTED, "").admit(presented).actor == "nightly@example.com"
+        sent = presented(**{header: "bearer " + passed_on(key("one").token())})
+        assert keeper(LISTED, "").admit(sent).actor == "nightly@example.com"
 
-    def test_is_not_believed_for_a_header_that_it_did_not_check(self) -> None:
-        """Of two tokens it checks X-Serverless-Authorization and passes the other on as it came."""
-        presented = Presented(
-            authorization="Bearer " + passed_on(key("one").token("nightly@example.com")),
-            serverless_authorization="Bearer " + passed_on(key("one").token("stranger@example.com")),
-        )
-        assert keeper(LISTED, "").admit(presented).may == set()
+    @pytest.mark.parametrize("beside", ["", "Basic bmlnaHRseTo=", "Bearer", "Bearer TOKEN"])
+    @pytest.mark.parametrize("name", ["authorization", "serverless_authorization"])
+    def test_names_nobody_by_two_headers(self, name: str, beside: str) -> None:
+        """Of two it checks one and passes the other on as it came; whichever is odd, nobody knows which."""
+        token = "Bearer " + passed_on(key("one").token())
+        others = {"authorization": token, "serverless_authorization": token, name: beside}
+        sent = presented(**{each: text.replace("TOKEN", token[7:]) for each, text in others.items()})
+        with pytest.raises(UnauthenticatedError):
+            keeper(LISTED, "").admit(sent)
+        assert keeper(OPEN, "").admit(sent).actor == "a caller that the platform let through"
+
+    @pytest.mark.parametrize(
+        "header", ["", "Bearer", "Bearer ", "Basic TOKEN", "TOKEN", "Bearer TOKEN TOKEN"]
+    )
+    def test_names_nobody_by_what_is_no_bearer_token(self, header: str) -> None:
+        presented = Presented(authorization=header.replace("TOKEN", passed_on(key("one").token())))
+        with pytest.raises(UnauthenticatedError):
+            keeper(LISTED, "").admit(presented)
 
     def test_is_not_believed_for_a_token_that_nobody_checked(self) -> None:
         """With its signature still there, the token did not pass Cloud Run's check."""
@@ -236,6 +253,61 @@ class TestThePlatform:
             keeper(LISTED, "").admit(presented)
 
 
+SECOND = {
+    access.MODE: "platform",
+    access.AUDIENCE: AUDIENCE,
+    access.BYPASS_CALLERS: "on-call@example.com",
+    access.BYPASS_ACCESS: "id-token",
+}
+
+
+class TestABypassByASecondToken:
+    """Where IAM guards nothing by mistake, anybody can write what the platform passes on."""
+
+    def sent(self, second: str | None) -> Presented:
+        first = f"Bearer {passed_on(key('one').token('on-call@example.com'))}"
+        return Presented(authorization=first, bypass_authorization=second and f"Bearer {second}")
+
+    def test_names_who_proved_it(self, server: CertsServer) -> None:
+        caller = keeper(SECOND, server.url).admit(self.sent(key("one").token("On-Call@example.com")))
+        assert (caller.actor, "bypass" in caller.may) == ("On-Call@example.com", True)
+
+    def test_is_not_given_on_the_word_of_the_platform(self, server: CertsServer) -> None:
+        caller = keeper(SECOND, server.url).admit(self.sent(None))
+        assert caller.may == {"read", "start", "complete"}
+        with pytest.raises(BypassForbiddenError, match=access.BYPASS_HEADER):
+            caller.require("bypass")
+
+    def test_is_not_given_to_whom_the_list_does_not_name(self, server: CertsServer) -> None:
+        caller = keeper(SECOND, server.url).admit(self.sent(key("one").token()))
+        assert "bypass" not in caller.may
+
+    @pytest.mark.parametrize("second", ["nonsense", passed_on(key("one").token("on-call@example.com"))])
+    def test_is_refused_with_a_token_that_does_not_hold(self, second: str, server: CertsServer) -> None:
+        with pytest.raises(UnauthenticatedError):
+            keeper(SECOND, server.url).admit(self.sent(second))
+
+
+def unsigned(header: str, claims: str) -> str:
+    """A token of these two texts."""
+    parts = (base64.urlsafe_b64encode(part.encode()).decode().rstrip("=") for part in (header, claims))
+    return ".".join([*parts, identity.SIGNATURE_REMOVED])
+
+
+DEEP = "[" * 2000
+ODD = ["[]", "1", "null", '"a"', DEEP, '{"email": ' + DEEP, '{"kid": []}', '{"kid": {}, "alg": []}', "{"]
+
+
+@pytest.mark.parametrize("text", ODD)
+def test_whatever_is_in_a_token_it_holds_or_it_does_not(text: str, server: CertsServer) -> None:
+    """401, never 500: a stranger writes what stands there."""
+    for token in (unsigned(text, "{}"), unsigned("{}", text)):
+        with pytest.raises(UnauthenticatedError):
+            keeper(LISTED, "").admit(bearer(token))
+        with pytest.raises(UnauthenticatedError):
+            keeper(ID_TOKEN, server.url).admit(bearer(token.rpartition(".")[0] + ".c2lnbmVk"))
+
+
 class TestAnOpenServer:
     @pytest.mark.parametrize("host", ["localhost", "127.0.0.1:8080", "[::1]:8080", "LOCALHOST:1"])
     def test_takes_who_calls_it_by_its_name(self, host: str) -> None:
@@ -248,6 +320,38 @@ class TestAnOpenServer:
         ours = Doorkeeper(access.read({}, "127.0.0.1"), CertStore(""))
         with pytest.raises(ForbiddenError):
             ours.admit(Presented(host=host))
+
+
+class TestAnotherPage:
+    """A web page may post to an address of this machine, and ask nobody first where the request is simple."""
+
+    ours = Doorkeeper(access.read({}, "127.0.0.1"), CertStore(""))
+
+    @pytest.mark.parametrize(
+        "said",
+        [
+            {"origin": "https://evil.example.com"},
+            {"origin": "null"},
+            {"origin": ""},
+            {"origin": "http://localhost:3000"},
+            {"origin": "https://localhost:8080"},
+            {"fetch_site": "cross-site"},
+            {"fetch_site": "same-site"},
+            {"fetch_site": "cross-site", "origin": "http://localhost:8080"},
+            {"fetch_site": ""},
+        ],
+    )
+    def test_changes_nothing(self, said: dict[str, str]) -> None:
+        sent = presented(host="localhost:8080", **said)
+        with pytest.raises(ForbiddenError, match="web page"):
+            self.ours.admit(sent)
+        assert self.ours.admit(sent._replace(changes=False)).may
+
+    @pytest.mark.parametrize(
+        "said", [{}, {"fetch_site": "none"}, {"fetch_site": "same-origin", "origin": "http://localhost:8080"}]
+    )
+    def test_is_none_that_is_ours_or_a_program(self, said: dict[str, str]) -> None:
+        assert "start" in self.ours.admit(presented(host="localhost:8080", **said)).may
 
 
 def test_keys_are_in_no_representation() -> None:

@@ -301,6 +301,7 @@ class TestAnIdToken:
                 running.client.headers["Authorization"] = f"Bearer {nightly}"
                 refused = running.start(skip_drift_check=True)
                 assert (refused.status_code, type_of(refused)) == (403, "bypass-forbidden")
+                running.until_said('"event": "drift_verdict"')  # it is finished beside the batch
                 said = running.said()
             assert "drift gate bypassed for prediction-worker by on-call@example.com" in said
             assert "bypass refused to nightly@example.com" in said
