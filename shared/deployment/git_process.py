@@ -113,8 +113,9 @@ def own_words(stderr: str) -> str:
     lines = [line for line in lines if not line.startswith(("warning:", "hint:"))]
     fatal = next((n for n, line in enumerate(lines) if line.startswith(("fatal:", "error:"))), len(lines) - 1)
     text = " ".join(lines[max(0, fatal - 1) : fatal + 1])
-    text = re.sub(r"(\w+://)[^/\s'\"]*@", r"\1", text)
-    text = re.sub(r"(\w+://[^\s?'\"]*)\?[^\s'\"]*", r"\1", text)
+    text = re.sub(r"(?<!\w)(\w+://)[^/\s'\"]*@", r"\1", text)
+    # Where there is no query the address is taken as it stands, so that nothing begins within it anew.
+    text = re.sub(r"(?<!\w)(\w+://[^\s?'\"]*)(?:\?[^\s'\"]*)?", r"\1", text)
     text = "".join(char if char.isprintable() else " " for char in text)
     return text if len(text) <= WORDS_LIMIT else text[:WORDS_LIMIT] + "…"
 

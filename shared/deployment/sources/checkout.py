@@ -196,7 +196,7 @@ class _Repository:
     def remotes(self) -> list[tuple[str, str]]:
         """Name and address of each remote, longest name first: a remote may be called ``a/b``."""
         lines = _lines(self.git.run("remote", "-v"))
-        found = (re.fullmatch(r"(.+)\t(.*) \(fetch\).*", line) for line in lines)
+        found = (re.fullmatch(r"([^\t]+)\t(.*) \(fetch\).*", line) for line in lines)
         return sorted(((each[1], each[2]) for each in found if each), key=lambda pair: -len(pair[0]))
 
     def refs(self, names: Sequence[str]) -> list[tuple[str, str, str]]:

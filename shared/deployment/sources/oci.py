@@ -180,7 +180,7 @@ class Oci:
         login = self._logins.get(reference.host)
         wanted = re.search(r"\bBearer\s+(.*)", challenge, re.IGNORECASE | re.DOTALL)
         if wanted:
-            parameters = dict(re.findall(r'(\w+)="([^"]*)"', wanted[1]))
+            parameters = dict(re.findall(r'(?<!\w)(\w+)="([^"]*)"', wanted[1]))
             return f"Bearer {self._grant(reference, parameters, login, what)}"
         if login and re.search(r"\bBasic\b", challenge, re.IGNORECASE):
             return _basic(login)

@@ -16,9 +16,9 @@ from typing import NamedTuple
 import pytest
 from support.regex_steps import pumped, steps
 
-from shared.deployment import relevance
-
-ROOM = Path(relevance.__file__).parent
+ROOT = Path(__file__).parents[1]
+#: Where texts are read that somebody else wrote: a repository's, a worker's, a registry's, git's, a caller's.
+ROOMS = ("shared/deployment", "predictions")
 #: Characters of the shorter text, and the least work that is worth a look.
 LENGTH, LITTLE = 48, 48 * 6
 #: What twice the text may cost. Linear is 2, the square 4.
@@ -36,22 +36,31 @@ class Used(NamedTuple):
 
 def patterns() -> Iterator[Used]:
     """Those with a name, and those that are written where they are used."""
-    for file in sorted(ROOM.glob("*.py")):
-        source = file.read_text(encoding="utf-8")
-        yield from named(file.stem, source)
+    files = sorted(file for room in ROOMS for file in (ROOT / room).rglob("*.py"))
+    sources = {file: file.read_text(encoding="utf-8") for file in files}
+    everything = "\n".join(sources.values())
+    for file, source in sources.items():
+        if not re.search(r"\bre\.\w+\(", source):
+            continue
+        name = ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        yield from named(name, source, everything)
         for node in ast.walk(ast.parse(source)):
-            if isinstance(node, ast.Call) and (used := written(file.stem, node)):
+            if isinstance(node, ast.Call) and (used := written(name, node)):
                 yield used
 
 
-def named(module: str, source: str) -> Iterator[Used]:
-    name = relevance.__name__ if module == "__init__" else f"{relevance.__name__}.{module}"
-    for key, value in vars(importlib.import_module(name)).items():
+def named(module: str, source: str, everything: str) -> Iterator[Used]:
+    for key, value in vars(importlib.import_module(module)).items():
         for each in value.values() if isinstance(value, dict) else [value]:
-            if isinstance(each, re.Pattern) and isinstance(each.pattern, str):
-                calls = set(re.findall(rf"\b{re.escape(key)}\b(?:\[[^]]*\])?\.(\w+)", source))
+            if isinstance(each, re.Pattern):
+                told = source if key.startswith("_") else everything
+                calls = set(re.findall(rf"\b{re.escape(key)}\b(?:\[[^]]*\])?\.(\w+)", told))
                 whole = bool(calls) and calls <= {"match", "fullmatch", "pattern"}
-                yield Used(f"{module}.{key}", each.pattern, each.flags, whole)
+                yield Used(f"{module}.{key}", as_text(each.pattern), each.flags, whole)
+
+
+def as_text(pattern: str | bytes) -> str:
+    return pattern if isinstance(pattern, str) else pattern.decode("latin-1")
 
 
 def written(module: str, node: ast.Call) -> Used | None:
@@ -59,11 +68,11 @@ def written(module: str, node: ast.Call) -> Used | None:
     first = node.args[0] if node.args else None
     if owner != "re" or function == "compile":
         return None
-    if not (isinstance(first, ast.Constant) and isinstance(first.value, str)):
+    if not (isinstance(first, ast.Constant) and isinstance(first.value, str | bytes)):
         return None
     said = {ast.unparse(each) for each in (*node.args[1:], *(each.value for each in node.keywords))}
     flags = sum(int(flag) for flag in re.RegexFlag if f"re.{flag.name}" in said)
-    return Used(f"{module}:{node.lineno}", first.value, flags, function in ("match", "fullmatch"))
+    return Used(f"{module}:{node.lineno}", as_text(first.value), flags, function in ("match", "fullmatch"))
 
 
 @pytest.mark.parametrize("used", list(patterns()), ids=lambda used: used.where)
