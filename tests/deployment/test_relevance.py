@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 from support.world import WORKER, World, codes
 
-from shared.deployment import building, selecting
+from shared.deployment import assembly, gate
+from shared.deployment.calling import Deadline
 from shared.deployment.report import DriftReport
+from shared.deployment.repositories import Here
+from shared.deployment.selecting import Memory
 from shared.deployment.sources.checkout import Checkout
 from shared.deployment.testing import File
 
@@ -253,19 +259,45 @@ def test_a_start_script_is_read(image: World) -> None:
     assert codes(verdict) == ["behind-within-limit"]
 
 
+def known_here(image: World, memory: Memory) -> DriftReport:
+    """The report of a check whose repository is read in this very process, by what ``memory`` has."""
+    settings = image.settings()
+    checkout = Checkout(
+        path=image.folder,
+        target_ref="main",
+        deadline=Deadline(10),
+        environ=settings.environ,
+        now=assembly.utc_now,
+        stale_target_limit=0,
+    )
+    plan = replace(assembly.plan(WORKER, settings=settings), repository=Here(checkout, memory))
+    return gate.check([plan], deadline=Deadline(10), now=assembly.utc_now())[0].report
+
+
 def test_a_warm_check_parses_nothing(image: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Known commits cost no listing, no content and no parsing."""
+    """Known commits cost no listing, no content and no parsing: the same memory answers again."""
     image.history.commit({"shared/odds.py": "ODDS = 2\n"})
-    memory = selecting.Memory()
-    monkeypatch.setattr(building.process(), "memory", memory)  # a process of its own
-    cold = image.verdict()
+    memory = Memory()
     asked: list[str] = []
-    for name in ("files", "contents"):
-        monkeypatch.setattr(Checkout, name, lambda *_, name=name: asked.append(name))
-    monkeypatch.setattr(memory.facts, "_read", lambda _: asked.append("parsed"))
-    warm = image.verdict()
+
+    def noted(owner: object, name: str) -> None:
+        real = getattr(owner, name)
+
+        def noting(*args: Any) -> Any:
+            asked.append(name)
+            return real(*args)
+
+        monkeypatch.setattr(owner, name, noting)
+
+    noted(Checkout, "files")
+    noted(Checkout, "contents")
+    noted(memory.facts, "_read")
+    cold = known_here(image, memory)
+    assert set(asked) == {"files", "contents", "_read"}
+    asked.clear()
+    warm = known_here(image, memory)
     assert asked == []
-    assert warm.report.undeployed == cold.report.undeployed
+    assert warm.undeployed == cold.undeployed
 
 
 def test_a_file_too_large_to_read_may_import_anything(image: World) -> None:
