@@ -188,10 +188,10 @@ def secret_and_literal_variables(cloud: FakeCloudRun) -> None:
     ]
 
 
-def sidecar_first(cloud: FakeCloudRun) -> None:
+def sidecar_first(cloud: FakeCloudRun, variable: str = "UPSTREAM_SHA") -> None:
     deploy(cloud, 1)
     cloud.revisions["w-1"].containers = [
-        run_v2.Container(image="proxy.example/sidecar:v2", env=[run_v2.EnvVar(name="GIT_SHA", value=C)]),
+        run_v2.Container(image="proxy.example/sidecar:v2", env=[run_v2.EnvVar(name=variable, value=C)]),
         run_v2.Container(
             image=f"registry.example:5000/w:{A}", ports=[run_v2.ContainerPort(container_port=8080)]
         ),
@@ -398,6 +398,8 @@ STATES = [
           "100% w-1 env:BUILD_COMMIT=BBBB env:GIT_SHA=AAAA"),
     State("secret and empty variables", secret_and_literal_variables, "100% w-1 env:COMMIT_SHA=AAAA"),
     State("sidecar first", sidecar_first, "100% w-1 tag=AAAA"),
+    State("from elsewhere, with a commit", lambda c: sidecar_first(c, "GIT_SHA"),
+          "100% w-1 tag=AAAA | 100% w-1 tag=v2 env:GIT_SHA=CCCC"),
     State("no ports: each container", no_ports_anywhere, "100% w-1 tag=one | 100% w-1 tag=two"),
     State("zip deploy", zip_deploy_without_an_image, "100% w-1"),
     State("no container", no_container_at_all, "100% w-1"),

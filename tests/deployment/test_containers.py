@@ -173,6 +173,16 @@ def test_a_ledger_has_no_containers(world: World) -> None:
         world.settings()
 
 
+def test_a_worker_from_elsewhere_that_names_its_commit_by_a_variable_counts(world: World) -> None:
+    """Images are kept in a project of their own, and named by digest; no sidecar carries our variables."""
+    old, new = drifted(world)
+    front = container("front", f"{OWN}/front:{new}", port=True)
+    worker = container("w", f"{SHARED}/w@{DIGEST}", BUILD_COMMIT=old)
+    verdict = deployed(world, front, worker, container("nginx", NGINX))
+    assert {live.container: live.commits_behind for live in verdict.report.live} == {"front": 0, "w": 5}
+    assert verdict.decision == "deny"
+
+
 def counted(*images: str, project: str = "test-project") -> list[str]:
     """The images of the containers that count; the first has the port."""
     reader = Containers(

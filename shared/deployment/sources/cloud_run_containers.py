@@ -94,11 +94,11 @@ class Containers:
         return [one for one in containers if len(containers) == 1 or _place(one) in own] or list(containers)
 
     def _is_own(self, container: run_v2.Container) -> bool:
-        """An image of the service's project or without a name of its own, or one whose tag names a commit."""
+        """An image of the service's project or without a name of its own, or one that names a commit."""
         reference = Reference.of(container.image)
         if reference is None or f"{reference.name}/".startswith(f"{self.project.replace(':', '/')}/"):
             return True
-        claims = evidence.read(said.image_tag(container.image, self.tag_pattern))
+        claims = evidence.read(self._own_claims(container))
         return any(claim.id is not None and not claim.id.isdecimal() for claim in claims)
 
     def _unnamed(self, containers: Sequence[run_v2.Container]) -> Unknown:
