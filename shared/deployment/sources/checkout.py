@@ -6,28 +6,26 @@ Nothing of the user's is changed. What the gate keeps for itself lies in `refs/d
 
 from __future__ import annotations
 
-import difflib
-import hashlib
 import os
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
-from shared.deployment.calling import Deadline, retrying
+from shared.deployment.calling import Deadline
 from shared.deployment.errors import SourceError
 from shared.deployment.facts import Commit, Entry, Finding, Patch, Target, Unknown
 from shared.deployment.git_process import Git, own_words
 from shared.deployment.remembering import Borrowed
 from shared.deployment.sources import partial
-from shared.deployment.sources.confirmed import KeptAnswers, Records
+from shared.deployment.sources.confirmed import KeptAnswers
 from shared.deployment.sources.git_history import GitHistory
 from shared.deployment.sources.git_log import nonsense
+from shared.deployment.sources.local_repository import Repository, lines
 from shared.deployment.sources.once import Once
 from shared.deployment.sources.ref_names import REF_NAME
-from shared.deployment.sources.remote import ask, fetch_failed
+from shared.deployment.sources.remote_branch import RemoteBranch
 
 try:  # Here and not where it is used, so that it loads before a check's clock starts.
     import git as gitpython
@@ -38,13 +36,7 @@ else:
 
 T = TypeVar("T")
 
-#: Of the time that is left, what asking the remote (retries included) and fetching may take each: an
-#: answer that never comes must leave time for the rest of the check.
-REMOTE_SHARE, FETCH_SHARE = 0.5, 0.8
-_OBJECT_ID = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
 _EXTENSIONS = re.compile(r"unknown repository extensions? found:\n((?:\t.*\n?)+)")
-#: How many refs are searched for near misses.
-NEAR_MISS_REFS = 5000
 
 
 class Checkout:
@@ -145,7 +137,7 @@ class Checkout:
     def _history(self) -> GitHistory:
         return self._opened.get().history
 
-    def _open(self) -> _Repository:
+    def _open(self) -> Repository:
         return _open_repository(self._path, self._environ, self._deadline)
 
     def _find_target(self) -> Target:
@@ -157,12 +149,12 @@ class Checkout:
             for remote, address in repository.remotes():
                 if name.startswith(f"{remote}/"):
                     branch = name.removeprefix(f"{remote}/")
-                    return _RemoteBranch(
+                    return RemoteBranch(
                         repository, remote, branch, address, self._now, self._limit, self._kept
                     ).target()
         return self._local_target(repository)
 
-    def _local_target(self, repository: _Repository) -> Target:
+    def _local_target(self, repository: Repository) -> Target:
         now = self._now()
         if self._ref == "HEAD":
             head = repository.history.commit_of("HEAD")
@@ -181,65 +173,7 @@ class Checkout:
         raise repository.not_found(self._ref)
 
 
-@dataclass(frozen=True, slots=True)
-class _Repository:
-    """An open repository. ``name`` is its folder, for people; ``common_dir`` is shared by its worktrees."""
-
-    name: str
-    common_dir: Path
-    history: GitHistory
-
-    @property
-    def git(self) -> Git:
-        return self.history.git
-
-    def remotes(self) -> list[tuple[str, str]]:
-        """Name and address of each remote, longest name first: a remote may be called ``a/b``."""
-        lines = _lines(self.git.run("remote", "-v"))
-        found = (re.fullmatch(r"([^\t]+)\t(.*) \(fetch\).*", line) for line in lines)
-        return sorted(((each[1], each[2]) for each in found if each), key=lambda pair: -len(pair[0]))
-
-    def refs(self, names: Sequence[str]) -> list[tuple[str, str, str]]:
-        """Those of ``names`` that exist, in that order: name, object id, how it stands to its upstream."""
-        form = "--format=%(refname)%00%(objectname)%00%(upstream:track,nobracket)"
-        lines = [line.split("\0") for line in _lines(self.git.run("for-each-ref", form, *names))]
-        if not all(len(line) == 3 and _OBJECT_ID.fullmatch(line[1]) for line in lines):
-            raise nonsense("for-each-ref")
-        found = {name: (name, oid, track) for name, oid, track in lines}
-        return [found[name] for name in names if name in found]
-
-    def head(self) -> str | None:
-        """The id that HEAD points to, whether or not it is there; None for a branch not born yet."""
-        answer = self.git.run("rev-parse", "--verify", "--quiet", "HEAD", accept=(0, 1))
-        return answer.decode("ascii", "replace").strip() or None
-
-    def require(self, ref: str, oid: str) -> None:
-        """Raises ``SourceError`` where the object of ``ref`` is not there: the ref is no wrong name then."""
-        if self.history.object_at(oid) is None:
-            raise SourceError(
-                f"{self.name} has {ref} at {oid[:12]}, and no such object: it is damaged, or borrows objects "
-                f"from a folder that is gone (see {self.common_dir}/objects/info/alternates)",
-                "history-unavailable",
-            )
-
-    def not_found(self, ref: str) -> SourceError:
-        """The error for a target ref that does not exist, with the names that come close."""
-        args = (f"--count={NEAR_MISS_REFS}", "refs/heads", "refs/tags", "refs/remotes")
-        full = _lines(self.git.run("for-each-ref", "--format=%(refname)", *args))
-        shown = full if ref.startswith("refs/") else [name.split("/", 2)[-1] for name in full]
-        near = [name for name in difflib.get_close_matches(ref, shown, n=4) if name != ref][:3]
-        hint = f"; did you mean {' or '.join(near)}?" if near else ""
-        known = [remote for remote, _ in self.remotes()]
-        if "/" in ref and not known:
-            hint += "; the repository has no remote"
-        return SourceError(f"{self.name} has no ref {ref}{hint}", "target-not-found")
-
-
-def _lines(answer: bytes) -> list[str]:
-    return os.fsdecode(answer).split("\n")[:-1]
-
-
-def _open_repository(path: Path, environ: Mapping[str, str], deadline: Deadline) -> _Repository:
+def _open_repository(path: Path, environ: Mapping[str, str], deadline: Deadline) -> Repository:
     """Finds the repository that ``path`` lies in. Raises ``SourceError`` (``history-unavailable``)."""
     name = _name(path)
     folder = os.path.realpath(path if path.is_dir() else path.parent)
@@ -247,17 +181,17 @@ def _open_repository(path: Path, environ: Mapping[str, str], deadline: Deadline)
     # Git looks for it by itself first: only then does it check who owns the repository.
     asked = ("--is-shallow-repository", "--show-object-format", "--absolute-git-dir", "--git-common-dir")
     answer = git.run("rev-parse", *asked, "--show-cdup", failure=lambda _, stderr: _cannot_open(name, stderr))
-    lines = _lines(answer)
-    if not len(asked) <= len(lines) <= len(asked) + 1:
+    told = lines(answer)
+    if not len(asked) <= len(told) <= len(asked) + 1:
         raise SourceError(f"{name} has a line break in its path", "history-unavailable")
-    shallow, algorithm, git_dir, common_dir = lines[:4]
+    shallow, algorithm, git_dir, common_dir = told[:4]
     if shallow not in ("true", "false") or algorithm not in ("sha1", "sha256") or b"\0" in answer:
         raise nonsense("rev-parse")
     # A bare repository has no top folder. Git runs in it, as remotes may be relative paths.
-    top = os.path.join(folder, lines[4]) if len(lines) > 4 else git_dir
+    top = os.path.join(folder, told[4]) if len(told) > 4 else git_dir
     git = Git(cwd=top, git_dir=git_dir, environ=environ, deadline=deadline)
     history = GitHistory(git=git, shallow=shallow == "true", id_length=64 if algorithm == "sha256" else 40)
-    return _Repository(name, Path(folder, common_dir), history)
+    return Repository(name, Path(folder, common_dir), history)
 
 
 def _name(path: Path) -> str:
@@ -306,107 +240,3 @@ def _behind(ref: str, track: str) -> tuple[Finding, ...]:
         return ()
     message = f"the local {ref} lacks {behind[1]} commits of its upstream as last fetched"
     return (Finding(code="target-may-be-stale", message=message, data={"behind": int(behind[1])}),)
-
-
-@dataclass(frozen=True, slots=True)
-class _RemoteBranch:
-    """A branch of a remote, and how far its last answer may stand in for it."""
-
-    repository: _Repository
-    remote: str
-    branch: str
-    address: str
-    now: Callable[[], datetime]
-    limit: timedelta
-    kept: KeptAnswers
-
-    def target(self) -> Target:
-        """Its commit: as the remote says now, else as it last said, within the limit."""
-        git = self.repository.git.within(REMOTE_SHARE)
-        try:
-            commit, confirmed_at = self.kept.get(
-                (f"{self.repository.common_dir} {self.address}", self._theirs),
-                lambda: (retrying(lambda: self._ask(git), git.deadline), self.now()),
-            )
-        except SourceError as error:
-            if error.cause == "target-not-found":
-                raise
-            return self._last_confirmed(error)
-        commit = self._obtain(commit)
-        earlier = self._records.write(commit, confirmed_at, self.repository.history.follows)
-        return Target(ref=self._ref, commit=commit, confirmed_at=confirmed_at, earlier=earlier)
-
-    @property
-    def _ref(self) -> str:
-        return f"refs/remotes/{self.remote}/{self.branch}"
-
-    @property
-    def _theirs(self) -> str:
-        """How the remote itself calls it; ``origin/HEAD`` is the remote's default branch."""
-        return "HEAD" if self.branch == "HEAD" else f"refs/heads/{self.branch}"
-
-    @property
-    def _ours(self) -> str:
-        return f"refs/drift-gate/{self.remote}/{self.branch}"
-
-    @property
-    def _records(self) -> Records:
-        # The address may hold a password, so only its digest is kept. Another address is another remote.
-        digest = hashlib.sha256(os.fsencode(self.address)).hexdigest()
-        file = self.repository.common_dir / "drift-gate" / "confirmed.json"
-        return Records(file, f"{self.remote} {self._theirs} {digest}")
-
-    def _ask(self, git: Git) -> str:
-        commit = ask(git, self.remote, self._theirs)
-        if commit is None:
-            raise self.repository.not_found(f"{self.remote}/{self.branch}")
-        if len(commit) != self.repository.history.id_length:
-            raise SourceError(
-                f"{self.remote} answered {commit!r}, no commit id of this kind", "invalid-response"
-            )
-        return commit
-
-    def _obtain(self, commit: str) -> str:
-        """``commit``, or a newer one that the branch moved to meanwhile, in the repository after this."""
-        history = self.repository.history
-        if history.commit_of(commit):
-            return commit
-        self._require_writable(commit)
-        try:
-            self._fetch()
-        except SourceError:
-            # Another check may have fetched it and hold the ref's lock; what counts is the commit.
-            if history.commit_of(commit):
-                return commit
-            raise
-        return next((oid for _, oid, _ in self.repository.refs([self._ours])), commit)
-
-    def _require_writable(self, commit: str) -> None:
-        objects = self.repository.common_dir / "objects"
-        if not os.access(objects, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
-            raise SourceError(
-                f"{self.remote}/{self.branch} is at {commit[:12]}, which {self.repository.name} lacks and, "
-                "being read-only, cannot fetch",
-                "history-unavailable",
-            )
-
-    def _fetch(self) -> None:
-        """Fetches the branch into a ref of the gate's own; no other ref, tag or file of the user's moves."""
-        keep_head = [f"remote.{self.remote}.followRemoteHEAD=never"]  # newer gits move refs/remotes/*/HEAD
-        quiet = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", "--no-prune")
-        where = ("--no-recurse-submodules", "--refmap=", "--end-of-options", self.remote)
-        git = self.repository.git.within(FETCH_SHARE)
-        git.run(
-            "fetch", *quiet, *where, f"+{self._theirs}:{self._ours}", settings=keep_head, failure=fetch_failed
-        )
-
-    def _last_confirmed(self, error: SourceError) -> Target:
-        """The last answer, where it may still serve; else ``error``, why there is no new one."""
-        return self._records.stand_in(
-            ref=self._ref,
-            remote=self.remote,
-            error=error,
-            now=self.now(),
-            limit=self.limit,
-            holds=self.repository.history.commit_of,
-        )
