@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import grpc
+import pytest
 from google.cloud import run_v2
 from support.world import WORKER, World, codes
 
@@ -53,3 +55,56 @@ def test_a_base_image_that_floats_is_told_and_may_be_denied(world: World) -> Non
     assert (verdict.decision, codes(verdict)) == ("allow", ["base-image-floating"])
     world.toml += '[policy]\nreasons = {base-image-floating = "deny"}\n'
     assert world.verdict().decision == "deny"
+
+
+@pytest.mark.parametrize("reference", [f"r/p@sha256:{'b' * 64}", "r/p:3.13@sha256:b"])
+def test_a_base_image_that_is_named_by_its_digest_does_not_float(world: World, reference: str) -> None:
+    name = world.cloud.deploy(WORKER, commit=world.first)
+    world.cloud.revisions[name].containers[0].base_image_uri = reference
+    assert codes(world.verdict()) == []
+
+
+@pytest.mark.parametrize("updates", [False, True])
+def test_a_base_image_stays_where_the_last_deploy_says_so(world: World, updates: bool) -> None:
+    """What the deploy before had asked for is not told any more, so that its revision is told as before."""
+    base = "r/google-22/python313"
+    both = [world.cloud.deploy(WORKER, commit=world.first) for _ in range(2)]
+    for name in both:
+        world.cloud.revisions[name].containers[0].base_image_uri = base
+    build = run_v2.BuildConfig(base_image=base, enable_automatic_updates=updates)
+    world.cloud.services[WORKER].build_config = build
+    assert codes(world.verdict()) == (["base-image-floating"] if updates else [])
+    world.cloud.pin(WORKER, both[0])
+    assert "base-image-floating" in codes(world.verdict())
+
+
+def calls(world: World) -> list[str]:
+    return [call.method for call in world.cloud.calls]
+
+
+def test_an_earlier_revision_of_the_same_image_tells_what_it_was(world: World) -> None:
+    """One call more, in this case alone, and whoever is asked for evidence beside Cloud Run."""
+    earlier = world.cloud.deploy(WORKER, image=IMAGE, commit=world.first)
+    assert world.verdict().decision == "allow"
+    assert "ListRevisions" not in calls(world)
+    world.cloud.deploy(WORKER, image=IMAGE, labels={}, service_labels={})
+    said_so = f"{earlier} runs the same image and says revision-label commit-sha={world.first}"
+    assert said_so in said(world)
+    assert calls(world).count("ListRevisions") == 1
+
+
+def test_what_cannot_be_listed_changes_nothing_about_an_unknown(world: World) -> None:
+    world.cloud.deploy(WORKER, image=IMAGE, labels={}, service_labels={})
+    plain = said(world)
+    world.cloud.fault("ListRevisions", code=grpc.StatusCode.PERMISSION_DENIED)
+    assert said(world) == plain
+
+
+def test_a_job_says_who_made_it_and_with_what(world: World) -> None:
+    world.cloud.deploy(WORKER, image=IMAGE, labels={}, service_labels={"commit-sha": world.first}, kind="job")
+    job = world.cloud.jobs[WORKER]
+    job.creator, job.last_modifier, job.client, job.client_version = "ann", "bob", "gcloud", "540.0.0"
+    world.toml += 'kind = "job"\n'
+    message = said(world)
+    assert f"the job's own label commit-sha says {world.first}" in message
+    assert "the job was made by ann; the job was last changed by bob with gcloud 540.0.0" in message

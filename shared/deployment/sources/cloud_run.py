@@ -26,7 +26,16 @@ from shared.deployment.sources.cloud_run_clients import Clients, Connected, ask
 from shared.deployment.sources.cloud_run_containers import Containers
 from shared.deployment.sources.cloud_run_errors import FOREIGN, Asked, translate
 from shared.deployment.sources.cloud_run_kinds import WAYS
-from shared.deployment.sources.cloud_run_states import Newest, Workload, findings, incomplete, shares, tagged
+from shared.deployment.sources.cloud_run_states import (
+    Newest,
+    Workload,
+    findings,
+    passing,
+    rest,
+    shares,
+    tag_urls,
+    tagged,
+)
 
 #: Labels that carry a commit: Cloud Build's and GitHub's deploy action write the first, people the
 #: others. ``firebase-functions-hash`` has 40 hex digits, too, and is no commit.
@@ -36,7 +45,7 @@ ENV_KEYS = ("BUILD_COMMIT", "GIT_SHA", "COMMIT_SHA", "GIT_COMMIT")
 
 #: Seconds after which a rollout counts as stalled: Cloud Run's own start-up probes give up after minutes.
 ROLLOUT_TIMEOUT_S = 1800.0
-#: Seconds that reading a newest revision without traffic may take: it only says what is to come.
+#: Seconds that reading revisions without traffic may take: they say what is to come, or where it came from.
 NEWEST_S = 1.0
 #: How many of the revisions that do not serve are read when they are asked for, the newest first.
 RECENT = 20
@@ -120,7 +129,7 @@ class CloudRun:
         if self._kind == "job":
             return self._of_job(message)
         live = self._of_workload(google, message, within)
-        return self._read_again(google, live, within) if _passing(live) else live
+        return self._read_again(google, live, within) if passing(live) else live
 
     def unchanged(self, live: Live) -> bool:
         """Whether the workload is as it was when ``live`` was read. Raises ``SourceError``."""
@@ -175,16 +184,17 @@ class CloudRun:
         extra = "" if workload.rollout == "settled" else workload.created
         read, others, missed = self._read_all(google, serving, extra, within)
         newest = self._newest(message, workload, read)
-        revisions = _revisions(serving, read, _tag_urls(workload))
+        revisions = _revisions(serving, read, tag_urls(workload))
         claims = self._containers.claims(message.labels, "service-label")
+        known = others if self._others else self._relatives(google, revisions, within)
         return Live(
             kind=self._kind,
             project=self._project,
             region=self._region,
-            revisions=(*origins.with_origin(message, revisions, claims, others), *_rest(workload, serving)),
+            revisions=(*origins.with_origin(message, revisions, claims, known), *rest(workload, serving)),
             tagged=tagged(workload, serving),
             service_claims=claims,
-            findings=(*findings(workload, serving, newest), *missed, *origins.floating(revisions)),
+            findings=(*findings(workload, serving, newest), *missed, *origins.floating(message, revisions)),
             coming=newest.revisions if workload.rollout == "in-progress" and workload.follows else (),
             # A worker pool has none.
             url=said.bounded(getattr(message, "uri", "")) or None,
@@ -215,8 +225,7 @@ class CloudRun:
 
         What does not serve is worth little time: what decides has to be compared within the same deadline.
         """
-        left = within.remaining()
-        patience = within.sooner(left - min(NEWEST_S, left / 4))
+        patience = _briefly(within)
         jobs: dict[str, Callable[[], _Read | tuple[LiveRevision, ...]]] = {
             name: partial(self._revision, google, name, within) for name in serving
         }
@@ -230,6 +239,19 @@ class CloudRun:
         if isinstance(others, SourceError):
             return read, (), (self._unseen(others),)
         return read, others if isinstance(others, tuple) else (), ()
+
+    def _relatives(
+        self, google: Connected, revisions: Iterable[LiveRevision], within: Deadline
+    ) -> tuple[LiveRevision, ...]:
+        """The recent revisions, where one that serves names no commit: one of the same image may.
+
+        Nobody decides by them, so that this costs a call in no other case, and harms nothing.
+        """
+        if not any(one.image and origins.nameless(one) for one in revisions):
+            return ()
+        patience = _briefly(within)
+        found = gather({"": partial(self._recent, google, patience)}, patience)[""]
+        return () if isinstance(found, SourceError) else found
 
     def _recent(self, google: Connected, within: Deadline) -> tuple[LiveRevision, ...]:
         """The recent revisions, the newest first, of one page: what came before says little about now."""
@@ -310,12 +332,14 @@ class CloudRun:
     def _of_job(self, message: run_v2.Job) -> Live:
         """A job has no revisions: its template is what the next run uses."""
         template = message.template
+        revisions = self._containers.read(None, template.labels, template.template.containers)
+        claims = self._containers.claims(message.labels, "service-label")
         return Live(
             kind=self._kind,
             project=self._project,
             region=self._region,
-            revisions=self._containers.read(None, template.labels, template.template.containers),
-            service_claims=self._containers.claims(message.labels, "service-label"),
+            revisions=origins.with_origin(message, revisions, claims, ()),
+            service_claims=claims,
             findings=findings(
                 self._workload(message),
                 {self._service: 100},
@@ -366,25 +390,10 @@ def _facts(name: str, answer: _Read | SourceError) -> tuple[LiveRevision, ...]:
     return answer.revisions
 
 
-def _rest(workload: Workload, serving: Mapping[str, int]) -> tuple[LiveRevision, ...]:
-    """The share of the traffic of which nobody says where it goes, if any."""
-    why = incomplete(workload, serving)
-    if why is None:
-        return ()
-    return (LiveRevision(revision=None, percent=max(0, 100 - sum(serving.values())), unknown=why),)
-
-
-def _passing(live: Live) -> bool:
-    """Whether a second look may tell more: a revision was deleted meanwhile, or the split is in motion."""
-    return any(
-        one.unknown is not None and (one.unknown.cause == "not-found" or one.revision is None)
-        for one in live.revisions
-    )
-
-
-def _tag_urls(workload: Workload) -> dict[str, str]:
-    """For each revision with a tag the address at which it alone answers."""
-    return {workload.named(entry): entry.url for entry in workload.entries if entry.tag and entry.url}
+def _briefly(within: Deadline) -> Deadline:
+    """What is left of the time for what decides nothing."""
+    left = within.remaining()
+    return within.sooner(left - min(NEWEST_S, left / 4))
 
 
 def _count(number: int, noun: str) -> str:

@@ -13,6 +13,8 @@ from shared.deployment.facts import Evidence, Finding, LiveRevision
 from shared.deployment.sources import cloud_run_messages as said
 from shared.deployment.sources.texts import plain
 
+_NOUNS = {run_v2.Service: "service", run_v2.WorkerPool: "worker pool", run_v2.Job: "job"}
+
 
 def source(container: run_v2.Container) -> str:
     """The archive that a deploy without an image runs, as ``gs://…#generation``; "" where there is none."""
@@ -35,30 +37,36 @@ def with_origin(
     ``labels`` are the workload's own; ``others`` are its other revisions, as far as they were read.
     """
     return tuple(
-        one
-        if any(claim.id for claim in evidence.read(one.evidence))
-        else replace(
-            one, origin="; ".join((*filter(None, [one.origin]), *_marks(message, one, labels, others)))
-        )
+        replace(one, origin="; ".join((*filter(None, [one.origin]), *_marks(message, one, labels, others))))
+        if nameless(one)
+        else one
         for one in revisions
     )
+
+
+def nameless(revision: LiveRevision) -> bool:
+    """Whether it was read, and nothing about it names a commit."""
+    return revision.unknown is None and not any(claim.id for claim in evidence.read(revision.evidence))
 
 
 def _marks(
     message: Any, one: LiveRevision, labels: Sequence[Evidence], others: Sequence[LiveRevision]
 ) -> Iterator[str]:
+    noun = _NOUNS[type(message)]
     for claim in evidence.read(labels):
         if claim.id:
-            yield f"the service's own label {claim.evidence.key} says {plain(claim.evidence.value)}"
+            yield f"the {noun}'s own label {claim.evidence.key} says {plain(claim.evidence.value)}"
     for other in others:
         claims = [claim for claim in evidence.read(other.evidence) if claim.id]
         if claims and one.image and other.image == one.image:
             yield f"{other.revision} runs the same image and says {plain(str(claims[0]))}"
             break
+    if noun == "job" and message.creator:  # of the others each revision has its own
+        yield f"the job was made by {plain(message.creator)}"
     tool = " ".join(filter(None, map(plain, (message.client, message.client_version))))
     if message.last_modifier or tool:
         by = f" by {plain(message.last_modifier)}" if message.last_modifier else ""
-        yield f"the service was last changed{by}{f' with {tool}' if tool else ''}"
+        yield f"the {noun} was last changed{by}{f' with {tool}' if tool else ''}"
 
 
 def made(revision: run_v2.Revision) -> str:
@@ -68,13 +76,21 @@ def made(revision: run_v2.Revision) -> str:
     return f"it was made{by} at {moment:%Y-%m-%d %H:%M} UTC" if moment else f"it was made{by}" if by else ""
 
 
-def floating(revisions: Sequence[LiveRevision]) -> Iterator[Finding]:
-    """That the platform replaces the base image under a revision by itself."""
+def floating(message: Any, revisions: Sequence[LiveRevision]) -> Iterator[Finding]:
+    """That the platform replaces the base image under a revision by itself; one that is pinned stays."""
     for one in revisions:
-        if one.base_image:
+        if one.base_image and "@" not in one.base_image and not _stays(message, one):
             yield Finding(
                 code="base-image-floating",
                 message=f"{one.called or 'the template'}: Cloud Run replaces its base image {one.base_image} "
                 "by itself, so that what runs under the code changes without a deploy",
                 data={"revision": one.revision, "base_image": one.base_image},
             )
+
+
+def _stays(message: Any, revision: LiveRevision) -> bool:
+    """Whether automatic updates are off: the service tells that of its last deploy alone, and of no job."""
+    build = getattr(message, "build_config", None)
+    if not build or not build.base_image or build.enable_automatic_updates:
+        return False
+    return said.short(message.latest_created_revision) == revision.revision

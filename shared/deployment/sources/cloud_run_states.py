@@ -13,7 +13,7 @@ from typing import Literal
 
 from shared.deployment import evidence
 from shared.deployment.errors import SourceError
-from shared.deployment.facts import Finding, Kind, LiveRevision, Tagged, Unknown
+from shared.deployment.facts import Finding, Kind, Live, LiveRevision, Tagged, Unknown
 from shared.deployment.sources.texts import plain
 
 #: A link longer than this is not shown: cut, it would lead nowhere.
@@ -250,3 +250,24 @@ def _nothing_serves(workload: Workload) -> SourceError:
 def _nonsense(workload: Workload, what: str) -> SourceError:
     sentence = f"Cloud Run's answer about {workload.name} makes no sense: {what}"
     return SourceError(sentence, "invalid-response", False)
+
+
+def rest(workload: Workload, serving: Mapping[str, int]) -> tuple[LiveRevision, ...]:
+    """The share of the traffic of which nobody says where it goes, if any."""
+    why = incomplete(workload, serving)
+    if why is None:
+        return ()
+    return (LiveRevision(revision=None, percent=max(0, 100 - sum(serving.values())), unknown=why),)
+
+
+def passing(live: Live) -> bool:
+    """Whether a second look may tell more: a revision was deleted meanwhile, or the split is in motion."""
+    return any(
+        one.unknown is not None and (one.unknown.cause == "not-found" or one.revision is None)
+        for one in live.revisions
+    )
+
+
+def tag_urls(workload: Workload) -> dict[str, str]:
+    """For each revision with a tag the address at which it alone answers."""
+    return {workload.named(entry): entry.url for entry in workload.entries if entry.tag and entry.url}
