@@ -54,6 +54,7 @@ FLOORS: tuple[frozenset[str], ...] = (
             "calling",
             "child_process",
             "git_process",
+            "git_words",
             "inventory",
             "keys",
             "remedies",

@@ -15,7 +15,8 @@ import pytest
 from shared.deployment.calling import Deadline
 from shared.deployment.errors import SourceError
 from shared.deployment.facts import Cause
-from shared.deployment.git_process import Git, clean_environment, own_words, refused
+from shared.deployment.git_process import Git, clean_environment
+from shared.deployment.git_words import own_words, refused
 from shared.deployment.testing import HistoryBuilder
 
 FakeGit = Callable[[str], Git]

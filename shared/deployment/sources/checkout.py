@@ -16,7 +16,8 @@ from typing import TypeVar
 from shared.deployment.calling import Deadline
 from shared.deployment.errors import SourceError
 from shared.deployment.facts import Commit, Entry, Finding, Patch, Target, Unknown
-from shared.deployment.git_process import Git, own_words
+from shared.deployment.git_process import Git
+from shared.deployment.git_words import own_words
 from shared.deployment.remembering import Borrowed
 from shared.deployment.sources import partial
 from shared.deployment.sources.confirmed import KeptAnswers

@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 
 from shared.deployment.calling import retrying
 from shared.deployment.errors import SourceError
-from shared.deployment.git_process import Git, own_words, refused, unavailable
+from shared.deployment.git_process import Git
+from shared.deployment.git_words import own_words, refused, unavailable
 from shared.deployment.keys import is_address
 
 #: How the remote is called, for the length of one process.
