@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from shared.deployment.relevance.dockerignore import excluded, glob, is_glob
+from shared.deployment.relevance.links import inside
 
 #: As many links as Linux follows before it calls them a loop.
 _MAX_LINKS = 40
@@ -19,7 +21,7 @@ _ARCHIVE = re.compile(r"\.(tar|tgz|tbz2?|txz|tar\.(gz|bz2|xz|zst))$", re.IGNOREC
 _ELSEWHERE = re.compile(r"(https?|ftp|git|ssh)://|git@", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Tree:
     """Files to copy from: a path from the tree's root, without a leading slash, to its repository path.
 
@@ -30,6 +32,11 @@ class Tree:
     files: Mapping[str, str]
     links: Mapping[str, str] = field(default_factory=dict)
     modules: frozenset[str] = frozenset()
+
+    @cached_property
+    def paths(self) -> Sequence[str]:
+        """All of ``files``, sorted."""
+        return sorted(self.files)
 
     def follow(self, path: str) -> tuple[str, dict[str, str]]:
         """The path that ``path`` leads to, and the links on the way as files of their own."""
@@ -128,8 +135,8 @@ def _at(tree: Tree, name: str) -> Found:
     if held in tree.files:
         return Found(base, {"": tree.files[held]}, passed)
     folder = f"{path}/" if path else ""
-    inside = {each[len(folder) :]: repo for each, repo in tree.files.items() if each.startswith(folder)}
-    return Found(base, inside, passed)
+    held_there = {each[len(folder) :]: tree.files[each] for each in inside(folder, tree.paths)}
+    return Found(base, held_there, passed)
 
 
 def _matching(tree: Tree, pattern: str) -> list[str]:
@@ -143,11 +150,10 @@ def _matching(tree: Tree, pattern: str) -> list[str]:
     folder = f"{folder}/" if folder else ""
     matches = glob("/".join(parts[fixed:]))
     names = {module for module in tree.modules if _leads_into(module, parts)}
-    for path in tree.files:
-        if path.startswith(folder):
-            inside = reversed(list(_upwards(path[len(folder) :])))
-            match = next((each for each in inside if matches(each)), None)
-            names.update([folder + match] if match is not None else [])
+    for path in inside(folder, tree.paths):
+        ways = reversed(list(_upwards(path[len(folder) :])))
+        match = next((each for each in ways if matches(each)), None)
+        names.update([folder + match] if match is not None else [])
     return sorted(names, key=lambda name: name.split("/"))
 
 

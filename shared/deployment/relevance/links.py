@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-#: A chain of more links than Linux follows is a loop.
-_LONGEST_CHAIN = 40
+#: A chain of more links than Linux follows is a loop, a path longer than it takes (PATH_MAX) leads nowhere.
+_LONGEST_CHAIN, _LONGEST_PATH = 40, 4096
 
 
 def below(
@@ -17,6 +18,7 @@ def below(
     All paths are absolute paths in the image. ``targets`` maps each link to what it points to, as
     stored; ``layout`` has a key for each file. A link into a loop or to nothing makes nothing visible.
     """
+    files = sorted(path for path in layout if path not in targets)
     for link in targets:
         end, passed = _follow(link, targets)
         if end is None:
@@ -25,9 +27,8 @@ def below(
             yield link, end, passed
             continue
         folder = end.rstrip("/") + "/"
-        for path in layout:
-            if path.startswith(folder) and path not in targets:
-                yield link + path[len(folder) - 1 :], path, passed
+        for path in inside(folder, files):
+            yield link + path[len(folder) - 1 :], path, passed
 
 
 def resolved(
@@ -64,13 +65,24 @@ def counted(
 def _leading_on(chosen: set[str], targets: Mapping[str, str]) -> set[str]:
     """``chosen`` and the links in the folders that they lead to, and so on."""
     ways = {f"/{link}": target for link, target in targets.items()}
-    todo = list(chosen)
+    links, reached, todo = sorted(ways), set[str](), list(chosen)
     while todo:
         end, _ = _follow(f"/{todo.pop()}", ways)
-        inside = {link for link in targets if end is not None and f"/{link}".startswith(f"{end}/")}
-        todo += inside - chosen
-        chosen |= inside
+        if end is None or end in reached:
+            continue
+        reached.add(end)
+        within = {link[1:] for link in inside(f"{end.rstrip('/')}/", links)}
+        todo += within - chosen
+        chosen |= within
     return chosen
+
+
+def inside(folder: str, paths: Sequence[str]) -> Sequence[str]:
+    """Those of ``paths``, which are sorted, that begin with ``folder``: it ends in a slash, or is empty."""
+    if not folder:
+        return paths
+    beyond = folder[:-1] + chr(ord("/") + 1)
+    return paths[bisect_left(paths, folder) : bisect_left(paths, beyond)]
 
 
 def _follow(path: str, targets: Mapping[str, str]) -> tuple[str | None, tuple[str, ...]]:
@@ -82,6 +94,8 @@ def _follow(path: str, targets: Mapping[str, str]) -> tuple[str | None, tuple[st
         passed.append(link)
         target = posixpath.join(posixpath.dirname(link), targets[link])
         path = posixpath.normpath(target + path[len(link) :])
+        if len(path) > _LONGEST_PATH:
+            return None, tuple(passed)
     return path, tuple(passed)
 
 

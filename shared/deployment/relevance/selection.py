@@ -322,11 +322,12 @@ def _with_dockerfile(rules: Rules, tree: Tree, targets: Mapping[str, str], image
         entries = ()
     doubts = [each for each in (doubt, image.unresolved) if each is not None]
     unseen = tuple(build.elsewhere(rules, tree.files, image))
-    used = {f"{_SOMEWHERE}/{path}": path for path in image.sources if path not in image.layout.values()}
+    placed_ones = frozenset(image.layout.values())
+    used = {f"{_SOMEWHERE}/{path}": path for path in image.sources if path not in placed_ones}
     used = {at: path for at, path in used.items() if at.endswith(".py")}
     return Files(
         because=because,
-        inputs=frozenset(because) - set(image.layout.values()),
+        inputs=frozenset(because) - placed_ones,
         layout=placed | used,
         passed=passed,
         entries=entries,
