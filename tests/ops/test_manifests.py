@@ -76,6 +76,11 @@ class TestCoordinator:
         (body,) = re.findall(r'"wait": (\d+)', (DEPLOY / "4-schedules.sh").read_text())
         assert int(body) < waits
 
+    def test_it_is_given_no_more_at_once_than_it_has_threads_for(self, team: Team) -> None:
+        """Of any kind of request but a start: 40 completions that were pushed together made false 503s."""
+        read = manifest(team, "coordinator")
+        assert read["spec"]["template"]["spec"]["containerConcurrency"] <= app.SHORT_ONES
+
     def test_what_is_not_needed_is_not_there(self, team: Team) -> None:
         told = environ(manifest(team, "coordinator", READINESS="", GITHUB_SECRET=""))
         assert "GITHUB_TOKEN" not in told

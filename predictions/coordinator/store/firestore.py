@@ -42,6 +42,7 @@ from predictions.coordinator.exceptions import (
 )
 from predictions.coordinator.stamp import Stamp
 from predictions.coordinator.store import rows
+from predictions.coordinator.store.firestore_calls import Bounded
 from predictions.coordinator.store.firestore_claims import Claims
 from predictions.coordinator.store.firestore_parts import (
     UNFINISHED,
@@ -396,6 +397,8 @@ def open_firestore(project: str, database: str, emulator: str | None = None) -> 
     if emulator:
         # The library takes an emulator from the environment alone, where it would be everybody's.
         client._emulator_host = emulator
+    # Where the library takes its calls from; it has no other place for a deadline of all of them.
+    client._firestore_api_internal = Bounded(client._firestore_api)
     store = FirestoreStore(client)
     try:
         yield store

@@ -65,6 +65,8 @@ def errors() -> Iterator[None]:
     """Google's errors as ``StateError``."""
     try:
         yield
+    except (google.DeadlineExceeded, google.RetryError, google.ServiceUnavailable) as error:
+        raise StateError(f"Firestore does not answer: {type(error).__name__}: {error}") from error
     except (google.GoogleAPIError, GoogleAuthError) as error:
         raise StateError(f"Firestore: {type(error).__name__}: {error}") from error
 
