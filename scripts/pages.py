@@ -1,4 +1,4 @@
-"""Writes the tables of docs/access.md and docs/http.md anew: who may what, and which error is which status.
+"""Writes the tables of docs/access.md and docs/http.md: who may do what, and which error has which status.
 
     python scripts/pages.py
 

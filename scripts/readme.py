@@ -44,51 +44,51 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "region": "region of the service; needed with `cloud-run`",
         "kind": "what runs the predictions",
         "live": "who says what is live: the Cloud Run API, or a local file",
-        "ledger": "that file, beside `drift.toml`",
-        "repository": "path of a local repository, a checkout or a bare one, beside `drift.toml`; "
+        "ledger": "path of that file, relative to `drift.toml`",
+        "repository": "path of a local repository, a checkout or a bare one, relative to `drift.toml`; "
         "or its address",
         "history": "how the repository is read: as a checkout, or through a mirror of its own; `auto` "
         "takes a path for a checkout and an address for a mirror",
-        "clone_timeout": "longest time that the first clone of a mirror may take (`deployment-drift warm`)",
+        "clone_timeout": "the longest that the first clone of a mirror may take (`deployment-drift warm`)",
         "target_ref": "what should be live: `origin/main` is the remote's branch, asked for at each check; "
         "`main` is the local branch; `HEAD` is what is checked out",
-        "deadline": "longest time that a whole check may take",
-        "stale_target_limit": "for how long the last confirmed commit of the remote's branch may serve when "
-        "the remote cannot be asked",
+        "deadline": "the longest that a whole check may take",
+        "stale_target_limit": "how long the last confirmed commit of the remote's branch may be used when "
+        "the remote cannot be reached",
         "rollout_timeout": "how long a rollout may be under way before it counts as stalled",
         "commit_labels": "labels of a revision that name its commit",
         "commit_env": "environment variables of a revision that name its commit",
-        "evidence": "who is asked beside Cloud Run: `registry` reads the labels of the running image, "
+        "evidence": "who is asked besides Cloud Run: `registry` reads the labels of the running image, "
         "`health` asks the worker what its own files hold; silence is `evidence-unreachable`",
         "image_tag_pattern": "a regular expression for tags of the image that name its commit in other words "
         "than `<commit>` and `sha-<commit>`: `v[0-9.]+-[0-9]+-g(?P<commit>[0-9a-f]{7,40})` knows "
         "git-describe's `v1.4.2-12-gabc1234`; a tag that it does not match as a whole is read as without it",
         "image_labels": "labels of an image that name its commit (`registry`)",
         "health_path": "where the worker answers (`health`)",
-        "health_timeout": "longest time that a worker is waited for (`health`)",
-        "cache_ttl": "for how long one process may go by what Cloud Run and the remote said before; a "
-        "rollout, an unknown and a refusal are never taken from there",
+        "health_timeout": "the longest that the gate waits for a worker (`health`)",
+        "cache_ttl": "how long one process may reuse what Cloud Run and the remote said before; a "
+        "rollout, an unknown and a refusal are never reused",
     },
     "[policy]": {
         "max_commits_behind": "how many relevant commits may be missing",
         "max_drift_age": "how long ago the oldest missing relevant commit may have landed",
         "grace_period": "commits that landed less than this ago are shown, not counted",
         "deny_paths": "gitignore patterns: one missing commit that changes such a relevant path denies",
-        "warn_paths": "the same, and warns",
+        "warn_paths": "the same, but it warns",
         "deny_subjects": "regular expressions: one missing relevant commit with such a subject denies",
         "failure_policy": "what an unknown does: `fail` denies, `ignore` warns; or a table by cause, such as "
         '`{default = "fail", unavailable = "ignore"}`',
-        "enforcement": "`warn` judges as ever and refuses nothing: for a soft start",
+        "enforcement": "`warn` judges as usual and refuses nothing: for a soft start",
         "enforce_from": "nothing is refused before this date or time (UTC where it names no zone)",
         "reasons": 'the decision of single reason codes, such as `{traffic-split = "deny"}`; '
-        "`unknown-drift` is the business of `failure_policy`",
+        "`unknown-drift` is left to `failure_policy`",
     },
     "[services.NAME]": {
         "paths": "gitignore patterns of the relevant paths; without it every path is relevant",
         "ignore": "gitignore patterns of paths that are not relevant after all",
         "dockerfile": "the image's Dockerfile: what it copies is relevant",
         "context": "the folder that the image is built from",
-        "build_files": "more files that decide how the image is built, such as `cloudbuild.yaml`",
+        "build_files": "further files that decide how the image is built, such as `cloudbuild.yaml`",
         "generated": "gitignore patterns of what the build makes or fetches before it is copied; or a table "
         'with what it is made from, `{"worker/common/" = ["shared/common/"]}`: that counts in its place',
         "build_contexts": "the folder of each named build context, or `docker-image://…`: `{shared = "
@@ -124,13 +124,13 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
     },
     "[inventory]": {"ignore": "live services that nobody has to declare; `*` and `?` stand for anything"},
     "[[acknowledged]]": {
-        "service": "the service whose denial somebody takes on",
-        "live_commit": "its live commit, the full id; the acknowledgement ends with another one",
-        "codes": "the reason codes that are taken on; `unknown-drift` cannot be",
+        "service": "the service whose denial is acknowledged",
+        "live_commit": "its live commit, the full id; the acknowledgement ends when another one is live",
+        "codes": "the reason codes that are acknowledged; `unknown-drift` cannot be",
         "reason": "why, for those who read the verdict",
         "until": "when it ends (UTC where it names no zone; a date is its first moment)",
     },
-    "[sinks]": {"decisions": "SQLite file that keeps every verdict, beside `drift.toml`"},
+    "[sinks]": {"decisions": "SQLite file that keeps every verdict, relative to `drift.toml`"},
 }
 
 

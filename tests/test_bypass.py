@@ -114,7 +114,7 @@ class TestTheBatchWaitsForNothing:
         stage.cloud.before("GetService", lambda: begun.wait(60) and None)
         stage.deadline = "60s"
         first = require_current_worker(skip=True, settings=loaded(stage), later=told.append)
-        assert (first.report.unknown and first.report.unknown.message) == "the check goes on beside the start"
+        assert (first.report.unknown and first.report.unknown.message) == "the check runs alongside the start"
         assert told == []
         begun.set()
         enforcing.finish()

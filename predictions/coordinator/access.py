@@ -1,4 +1,4 @@
-"""Who may what over HTTP: the environment into settings, and decisions over values. Pure.
+"""Who may do what over HTTP: the environment into settings, and decisions over values. Pure.
 
 The settings come from the environment and never from ``drift.toml``: a commit to the repository that
 the gate reads must not widen who may bypass it, and a broken file must not lock out who may.

@@ -129,7 +129,7 @@ def parser() -> argparse.ArgumentParser:
     )
     commands = root.add_subparsers(required=True, metavar="COMMAND")
     _add_start(commands.add_parser("start", help="start the batch of one date", description=_START))
-    _add_resume(commands.add_parser("resume", help="go on with a batch", description=_RESUME))
+    _add_resume(commands.add_parser("resume", help="continue a batch", description=_RESUME))
     cancel = commands.add_parser("cancel", help="end a batch as it is", description=_CANCEL)
     cancel.add_argument("batch", metavar="BATCH", help="the batch, as `status` shows it")
     _add_state(cancel)
@@ -153,8 +153,8 @@ _START = (
     "failed; 130 interrupted."
 )
 _RESUME = (
-    "Go on with a batch whose coordinator died, that stalled or that failed: what has no prediction is "
-    "handed out again. The drift gate is asked anew. Exit codes as of start."
+    "Continue a batch whose coordinator died, that stalled or that failed: what has no prediction is "
+    "handed out again. The drift gate is asked again. Exit codes as of start."
 )
 _CANCEL = "End a batch as it is: predictions that come for it from now on are counted as late and not kept."
 
@@ -182,7 +182,7 @@ def _add_bypass(command: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     bypass.add_argument(
         "--skip-drift-check",
         action="store_true",
-        help="start whatever the drift gate says, at once: the check goes on beside the batch; what it "
+        help="start whatever the drift gate says, at once: the check runs alongside the batch; what it "
         "says is overridden and on record, and a WARNING with actor and reason is logged",
     )
     bypass.add_argument("--reason", metavar="TEXT", help="why the check is skipped, for the log")

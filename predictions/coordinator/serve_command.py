@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 _DESCRIPTION = (
-    "Serve the coordinator over HTTP until SIGTERM or Ctrl-C. Who may what is set by COORDINATOR_ACCESS "
+    "Serve the coordinator over HTTP until SIGTERM or Ctrl-C. COORDINATOR_ACCESS sets who may do what "
     "(docs/access.md); without it only a loopback address is listened on. Exit code: 0 ended by SIGTERM; "
     "2 usage or configuration; 3 an unexpected error; 130 interrupted."
 )

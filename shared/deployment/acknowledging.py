@@ -2,7 +2,7 @@
 
 One is bound to a live commit and to reason codes. It ends at its time, when another commit is live, or
 when something else denies as well; how many commits are missing may grow. It can never cover an
-unknown: what nobody knows, nobody can take on (``failure_policy`` and the bypass are for that).
+unknown: what nobody knows, nobody can vouch for (``failure_policy`` and the bypass are for that).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _UNKNOWN = "unknown-drift"
 def _known(codes: tuple[str, ...]) -> tuple[str, ...]:
     for code in codes:
         if code == _UNKNOWN:
-            raise ValueError(f"{_UNKNOWN} cannot be acknowledged: what nobody knows, nobody can take on")
+            raise ValueError(f"{_UNKNOWN} cannot be acknowledged: nobody can vouch for what nobody knows")
         if code not in REASONS:
             raise ValueError(f"no reason code {code!r}{near_misses(code, REASONS)}")
     return codes

@@ -95,18 +95,18 @@ def parser() -> argparse.ArgumentParser:
     explain.set_defaults(run=_explain)
     acknowledge = commands.add_parser(
         "acknowledge",
-        help="print the table that takes on what is denied now, until a time",
-        description="Print the [[acknowledged]] table that takes on what is denied now for SERVICE. Put it "
-        "into drift.toml, or merge it into the target ref. Writes nothing. It ends at its time, when another "
+        help="print the table that acknowledges what is denied now, until a time",
+        description="Print the [[acknowledged]] table for what is denied now for SERVICE. Put it into "
+        "drift.toml, or merge it into the target ref. Writes nothing. It ends at its time, when another "
         "commit is live, or when something else denies too. Exit code: 0 printed, or nothing is denied; 3 "
-        "something could not be determined, which nobody can take on.",
+        "something could not be determined, which nobody can acknowledge.",
     )
     acknowledge.add_argument("service", metavar="SERVICE")
     acknowledge.add_argument(
         "--until",
         required=True,
         metavar="TIME",
-        help="its end: a date (its first moment, UTC) or an ISO time",
+        help="when it ends: a date (its first moment, UTC) or an ISO time",
     )
     acknowledge.add_argument("--reason", required=True, metavar="WHY", help="why this is as it should be")
     acknowledge.set_defaults(run=_acknowledge)
@@ -115,7 +115,7 @@ def parser() -> argparse.ArgumentParser:
         help="print the lines that set and remove a bypass on the coordinator, until a time",
         description="Print the line that lets every start of a coordinator go past the gate until a time, "
         "and the one that ends it. Writes and changes nothing, and needs no valid drift.toml: what it does "
-        "not know stands in capitals. Exit code: 0 printed; 2 usage.",
+        "not know is in capitals. Exit code: 0 printed; 2 usage.",
     )
     bypass.add_argument(
         "--for",
@@ -193,8 +193,8 @@ def add_wait(command: argparse.ArgumentParser) -> None:
         type=duration,
         default=0.0,
         metavar="DURATION",
-        help="let a rollout that is under way be over first, for at most so long (90, 90s, 10m, 2h); drift "
-        "that the rollout would not cure is judged at once",
+        help="wait for a rollout under way to finish first, at most this long (90, 90s, 10m, 2h); drift that "
+        "the rollout would not cure is judged at once",
     )
 
 

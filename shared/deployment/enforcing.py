@@ -41,7 +41,7 @@ TRACE_SECONDS = 3.0
 #: Seconds by which a check under a bypass ends early, so that what it found out is still heard.
 HAND_OVER_SECONDS = 0.1
 _UNNAMED = "(the batch's service)"
-_NOT_YET = Unknown(cause="timeout", message="the check goes on beside the start", retryable=True)
+_NOT_YET = Unknown(cause="timeout", message="the check runs alongside the start", retryable=True)
 
 
 def require(

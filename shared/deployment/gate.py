@@ -312,7 +312,7 @@ def _nothing_relevant(service: str, why: str) -> Unknown:
     return Unknown(
         cause="nothing-relevant",
         message=f"nothing is relevant for {service}: {why} at any end; a folder was moved or misspelt, "
-        "and this check would be silent for ever",
+        "and this check would stay silent forever",
     )
 
 

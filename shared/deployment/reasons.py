@@ -73,7 +73,7 @@ REASONS: dict[str, Meaning] = {
         "deny",
         "the worker's own fingerprint of its files is not that of the commit which the revision names: old "
         "layers under a new label, a changed work tree, or another application",
-        "build the image anew, without the cache and from a clean tree, and deploy it",
+        "build the image again, without the cache and from a clean tree, and deploy it",
     ),
     "image-incomplete": Meaning(
         "deny",
@@ -96,7 +96,7 @@ REASONS: dict[str, Meaning] = {
         "deny",
         "the newest revision never became ready and an older one still serves; "
         "warns while nothing relevant is missing",
-        "read the platform's message, mend the revision and deploy again",
+        "read the platform's message, fix the revision and deploy again",
     ),
     "rollout-stalled": Meaning(
         "deny",
@@ -140,7 +140,7 @@ REASONS: dict[str, Meaning] = {
         "warn",
         "only an environment variable or the worker's bare word names another commit than the stronger "
         "evidence; variables outlive deploys",
-        "set the variable anew on each deploy or drop it",
+        "set the variable again on each deploy, or drop it",
     ),
     "evidence-unreachable": Meaning(
         "warn",
@@ -302,7 +302,7 @@ CAUSE_MEANINGS: dict[Cause, tuple[str, str]] = {
     ),
     "nothing-relevant": (
         "the declared paths, Dockerfile or entry points select no file at either end; "
-        "such a check would be silent for ever",
+        "such a check would stay silent forever",
         "correct `paths` in drift.toml",
     ),
     "invalid-response": (

@@ -233,7 +233,7 @@ WRONG: list[tuple[str, object, str]] = [
     ("live_commit", "A" * 40, "pattern"),
     ("codes", [], "at least 1"),
     ("codes", ["too-many-commits"], f"did you mean {MANY}"),
-    ("codes", ["unknown-drift"], "nobody can take on"),
+    ("codes", ["unknown-drift"], "nobody can vouch"),
     ("reason", "  ", "pattern"),
     ("until", "friday", "ISO"),
     ("until", 7, "a point in time"),

@@ -72,7 +72,7 @@ class Ledger:
         if late:
             raise SourceError(
                 f"{self.path}, line {late[0]}: not readable, and it may be a newer record of "
-                f"{self.service}; mend or remove the line, or record the deployment again",
+                f"{self.service}; fix or remove the line, or record the deployment again",
                 "invalid-response",
             )
         if bad:
