@@ -16,16 +16,17 @@ It holds no lock over the messages: change them while no request is under way.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Literal
 
 import grpc
 from google.cloud import run_v2
+
+from shared.deployment.testing.cloud_run_course import Call, Course, Fault
+from shared.deployment.testing.cloud_run_methods import METHODS, handlers, within
 
 Kind = Literal["service", "worker-pool", "job"]
 
@@ -37,60 +38,10 @@ NOT_READY_MESSAGE = (
 #: The moment at which every revision was made, unless a test says otherwise.
 CREATED_AT = datetime(2026, 2, 5, 9, 0, tzinfo=UTC)
 
-#: Each method of the API that is served here: the gRPC service, the request, the answer, the field of
-#: a List answer that holds its items, and the folder of the resource names.
-_METHODS: dict[str, tuple[str, Any, Any, str, str]] = {
-    "GetService": ("Services", run_v2.GetServiceRequest, run_v2.Service, "", "services"),
-    "ListServices": (
-        "Services", run_v2.ListServicesRequest, run_v2.ListServicesResponse, "services", "services",
-    ),
-    "GetRevision": ("Revisions", run_v2.GetRevisionRequest, run_v2.Revision, "", "revisions"),
-    "ListRevisions": (
-        "Revisions", run_v2.ListRevisionsRequest, run_v2.ListRevisionsResponse, "revisions", "revisions",
-    ),
-    "GetWorkerPool": ("WorkerPools", run_v2.GetWorkerPoolRequest, run_v2.WorkerPool, "", "workerPools"),
-    "ListWorkerPools": (
-        "WorkerPools", run_v2.ListWorkerPoolsRequest, run_v2.ListWorkerPoolsResponse,
-        "worker_pools", "workerPools",
-    ),
-    "GetJob": ("Jobs", run_v2.GetJobRequest, run_v2.Job, "", "jobs"),
-    "ListJobs": ("Jobs", run_v2.ListJobsRequest, run_v2.ListJobsResponse, "jobs", "jobs"),
-}  # fmt: skip
-
 #: No answer of the API parses from these bytes: field 1 announces more bytes than follow.
 _GARBAGE = b"\x0a\xff\xff\xff\x07garbage"
 
 _FOLDERS: dict[Kind, str] = {"service": "services", "worker-pool": "workerPools", "job": "jobs"}
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One request as the server saw it.
-
-    ``resource`` is the name or the parent that was asked for; ``routing`` the routing header;
-    ``timeout`` the seconds that the caller gave it, None for a caller that would wait for ever.
-    """
-
-    method: str
-    resource: str
-    routing: str
-    timeout: float | None
-
-
-@dataclass(slots=True)
-class _Fault:
-    method: str
-    resource: str | None
-    times: int | None
-    delay: float
-    code: grpc.StatusCode | None
-    message: str
-    hang: bool
-    garbage: bool
-
-    def fits(self, call: Call) -> bool:
-        named = self.resource is None or self.resource in (call.resource, _short(call.resource))
-        return self.method in ("*", call.method) and named and self.times != 0
 
 
 class FakeCloudRun:
@@ -110,17 +61,14 @@ class FakeCloudRun:
         self.worker_pools: dict[str, run_v2.WorkerPool] = {}
         self.jobs: dict[str, run_v2.Job] = {}
         self.page_size: int | None = None
-        self.calls: list[Call] = []
-        self._faults: list[_Fault] = []
-        self._actions: list[tuple[str, Callable[[], object]]] = []
-        self._lock = threading.Lock()
-        self._closing = threading.Event()
+        self._course = Course()
+        self.calls = self._course.calls
         # Hung calls hold a thread each, so there have to be enough of them for the others to be served.
         self._threads = ThreadPoolExecutor(max_workers=32, thread_name_prefix="fake-cloud-run")
         # A port that a test reserved for itself can be shared; a free one must be ours alone.
         shared = [("grpc.so_reuseport", int(port != 0))]
         self._server = grpc.server(self._threads, options=shared)
-        self._server.add_generic_rpc_handlers(tuple(self._handlers()))
+        self._server.add_generic_rpc_handlers(tuple(handlers(self._handler)))
         self._port = self._server.add_insecure_port(f"127.0.0.1:{port}")
 
     @property
@@ -144,7 +92,7 @@ class FakeCloudRun:
 
     def stop(self) -> None:
         """Stop answering at once, also what hangs; the port is dead afterwards."""
-        self._closing.set()
+        self._course.closing.set()
         self._server.stop(0.05).wait()  # told nothing, gRPC prints its surprise on the clients' stderr
         self._threads.shutdown(wait=True)
 
@@ -286,21 +234,21 @@ class FakeCloudRun:
         of these the true answer. ``times`` is for how many calls (None: for ever), ``resource`` the
         short or full name that it is limited to. Of several faults that fit, the oldest counts.
         """
-        if method != "*" and method not in _METHODS:
-            raise ValueError(f"no method {method!r} here; there are {', '.join(_METHODS)}")
+        if method != "*" and method not in METHODS:
+            raise ValueError(f"no method {method!r} here; there are {', '.join(METHODS)}")
         status = grpc.StatusCode[code] if isinstance(code, str) else code
-        self._faults.append(_Fault(method, resource, times, delay, status, message, hang, garbage))
+        self._course.faults.append(Fault(method, resource, times, delay, status, message, hang, garbage))
 
     def heal(self) -> None:
         """Forget all faults; calls that hang already go on hanging."""
-        self._faults.clear()
+        self._course.faults.clear()
 
     def before(self, method: str, action: Callable[[], object]) -> None:
         """Run ``action`` once, just before the next call of ``method`` is answered.
 
         For what happens between two reads: a deploy, a deleted revision, a moved split.
         """
-        self._actions.append((method, action))
+        self._course.actions.append((method, action))
 
     # How it is made
 
@@ -382,67 +330,19 @@ class FakeCloudRun:
 
     # How it is served
 
-    def _handlers(self) -> Iterable[grpc.GenericRpcHandler]:
-        for group in sorted({method[0] for method in _METHODS.values()}):
-            yield grpc.method_handlers_generic_handler(
-                f"google.cloud.run.v2.{group}",
-                {name: self._handler(name) for name, method in _METHODS.items() if method[0] == group},
-            )
-
     def _handler(self, method: str) -> grpc.RpcMethodHandler[Any, bytes]:
-        _, request_type, answer_type, items, folder = _METHODS[method]
+        _, request_type, answer_type, items, folder = METHODS[method]
 
         def answer(request: Any, context: grpc.ServicerContext) -> bytes:
             resource = request.parent if items else request.name
-            fault = self._arrived(self._call(method, resource, context))
-            if fault is not None and self._go_wrong(fault, context):
+            if self._course.of(Call.of(method, resource, context), context):
                 return _GARBAGE
-            self._check(resource, context)
+            within(self.parent, resource, context)
             if not items:
                 return bytes(answer_type.serialize(self._get(folder, resource, context)))
             return bytes(answer_type.serialize(self._list(answer_type, items, folder, request)))
 
         return grpc.unary_unary_rpc_method_handler(answer, request_deserializer=request_type.deserialize)
-
-    def _call(self, method: str, resource: str, context: grpc.ServicerContext) -> Call:
-        metadata = dict(context.invocation_metadata() or ())
-        # Typed as always a number; for a caller without a limit it is None or some hundred years.
-        timeout: float | None = context.time_remaining()
-        bounded = timeout if timeout and timeout < 1e6 else None
-        return Call(method, resource, str(metadata.get("x-goog-request-params", "")), bounded)
-
-    def _arrived(self, call: Call) -> _Fault | None:
-        """Note the call, run what was to happen before it, and take the fault that it meets."""
-        with self._lock:
-            self.calls.append(call)
-            due = next((pair for pair in self._actions if pair[0] == call.method), None)
-            if due is not None:
-                self._actions.remove(due)
-            fault = next((fault for fault in self._faults if fault.fits(call)), None)
-            if fault is not None and fault.times is not None:
-                fault.times -= 1
-        if due is not None:
-            due[1]()
-        return fault
-
-    def _go_wrong(self, fault: _Fault, context: grpc.ServicerContext) -> bool:
-        """Do what ``fault`` says; True when the answer has to be garbage."""
-        ended = self._closing.wait(fault.delay)
-        while fault.hang and context.is_active() and not ended:
-            ended = self._closing.wait(0.02)
-        if fault.hang or ended:
-            context.abort(grpc.StatusCode.CANCELLED, "the fake ended before it answered")
-        if fault.code is not None:
-            context.abort(fault.code, fault.message or f"the fake was told to answer {fault.code.name}")
-        return fault.garbage
-
-    def _check(self, resource: str, context: grpc.ServicerContext) -> None:
-        """As the live API: a name without a location has no server, a foreign one nothing in it."""
-        parts = resource.split("/")
-        if len(parts) < 4 or parts[0] != "projects" or parts[2] != "locations":
-            context.abort(grpc.StatusCode.UNIMPLEMENTED, "Operation is not implemented, or supported.")
-        if "/".join(parts[:4]) != self.parent:
-            context.abort(grpc.StatusCode.NOT_FOUND, f"Resource '{resource}' was not found.")
 
     def _held(self, folder: str) -> Mapping[str, Any]:
         held: dict[str, Mapping[str, Any]] = {
