@@ -110,7 +110,8 @@ class Finding(Fact):
 class Evidence(Fact):
     """One claim about which commit a revision was built from: who carries it, under which key.
 
-    ``value`` is what was found, untouched: it may be no commit id at all.
+    ``value`` is what was found, untouched (of a tag, what ``image_tag_pattern`` takes out of it): it may be
+    no commit id at all.
     """
 
     carrier: Carrier
