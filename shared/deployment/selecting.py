@@ -13,7 +13,7 @@ from shared.deployment.errors import SourceError
 from shared.deployment.facts import Entry, History
 from shared.deployment.relevance import selection
 from shared.deployment.relevance.by_blob import ByBlob
-from shared.deployment.relevance.config_names import ENDINGS, names_of
+from shared.deployment.relevance.config_names import ENDINGS, SCRIPTS, names_of
 from shared.deployment.relevance.import_facts import ImportFacts
 from shared.deployment.relevance.imports import facts_of
 from shared.deployment.relevance.literals import literals_of, words_of
@@ -128,7 +128,10 @@ class Relevance:
             for path in image.configs.values()
         }
         unknown = {blob for blob in sources if blob not in self._memory.facts}
-        self._fetch(unknown | {blob for blob in configs if blob not in self._memory.names})
+        self._fetch(
+            unknown
+            | {blob for blob in configs if blob not in self._memory.names and blob not in self._memory.facts}
+        )
         for (rules, commit), image in images.items():
             self._keep(rules, commit, self._selected(rules, commit, image))
 
@@ -145,7 +148,7 @@ class Relevance:
         return self._memory.literals if path.endswith(".py") else self._memory.words
 
     def _facts(self, commit: str, path: str) -> ImportFacts:
-        if path.endswith(ENDINGS):
+        if path.endswith((*ENDINGS, *SCRIPTS)):
             return self._remembered(self._memory.names, commit, path, ImportFacts())
         return self._remembered(self._memory.facts, commit, path, _UNREADABLE)
 

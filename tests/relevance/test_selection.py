@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from shared.deployment.facts import Entry, Finding
-from shared.deployment.relevance.config_names import ENDINGS, names_of
+from shared.deployment.relevance.config_names import ENDINGS, SCRIPTS, names_of
 from shared.deployment.relevance.import_facts import ImportFacts
 from shared.deployment.relevance.imports import facts_of
 from shared.deployment.relevance.literals import literals_of, words_of
@@ -58,7 +58,7 @@ def selected(rules: Rules, files: Mapping[str, str | None]) -> Selection:
     found = image_of(rules, tree)
 
     def facts(path: str) -> ImportFacts:
-        return names_of(source(path)) if path.endswith(ENDINGS) else facts_of(source(path))
+        return names_of(source(path)) if path.endswith((*ENDINGS, *SCRIPTS)) else facts_of(source(path))
 
     def literals(path: str) -> frozenset[str]:
         return literals_of(source(path)) if path.endswith(".py") else words_of(source(path))

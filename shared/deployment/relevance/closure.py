@@ -48,12 +48,13 @@ def close(
     completed = Completed(image, repository_files)
     behind = [*roots, *_installed_from(image, roots)]
     extra: tuple[str, ...] = ()
+    anywhere = False
     while True:  # each round knows more folders that the code itself adds to ``sys.path``
-        walk = Walk(image, completed, behind, extra, facts, links or {}, named or {})
+        walk = Walk(image, completed, behind, extra, facts, links or {}, named or {}, anywhere)
         closure = walk.run(entries)
-        if set(walk.added) <= set(extra):
+        if set(walk.added) <= set(extra) and walk.anywhere == anywhere:
             return closure
-        extra = tuple(dict.fromkeys((*extra, *walk.added)))
+        anywhere, extra = walk.anywhere, tuple(dict.fromkeys((*extra, *walk.added)))
 
 
 def _installed_from(image: Image, roots: Sequence[str]) -> Iterator[str]:

@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from shared.deployment.relevance.chains import Chains, Closure, Missing
 from shared.deployment.relevance.computed_names import candidates, fits, known_ends, says_something
+from shared.deployment.relevance.config_names import SCRIPTS
 from shared.deployment.relevance.finder import PACKAGE_FILE, Completed, Finder, Found, Image, join, parent
 from shared.deployment.relevance.import_facts import ANY, Import, ImportFacts, Scan
+from shared.deployment.relevance.import_lines import MODULE_NAME
 from shared.deployment.relevance.spelling import MODULE, PACKAGE, UNKNOWN
 
 
@@ -44,6 +46,7 @@ class Walk:
         facts: Callable[[str], ImportFacts],
         links: Mapping[str, Sequence[str]],
         named: Mapping[str, ImportFacts],
+        anywhere: bool,
     ) -> None:
         self._image, self._completed, self._facts, self._links = image, completed, facts, links
         self._named = named
@@ -61,7 +64,12 @@ class Walk:
         self._unresolved: dict[str, Missing] = {}
         self._strays: dict[str, tuple[str, ...]] = {}
         self._used_roots: set[str] = set()
+        self._scripts: set[str] = set()
         self._errors: dict[str, None] = {}
+        # Searched is a folder that nobody knows: a name leads to every file that could lie there.
+        self._anywhere = anywhere
+        #: Whether a reached file adds such a folder.
+        self.anywhere = anywhere
         #: Folders that the reached files may add to ``sys.path``.
         self.added: dict[str, None] = {}
 
@@ -90,10 +98,17 @@ class Walk:
         """Follows what configuration files and variables name."""
         for origin, facts in self._named.items():
             at = origin if origin.startswith("/") else "/"
-            named = _Module("", at, self._image.layout.get(origin, origin))
+            named = _Module(self._name_of(at), at, self._image.layout.get(origin, origin))
             self._read_names(named, facts)
+            for imported in facts.imports:
+                self._follow(named, imported._replace(optional=True))
             for pattern in facts.files:
                 self._load_files(named, facts, pattern)
+
+    def _name_of(self, origin: str) -> str:
+        """The name of a source that is compiled, below the first root; empty for anything else."""
+        above = [join(root, "") for root in self._roots if origin.startswith(join(root, ""))]
+        return origin.removeprefix(above[0]).removesuffix(".pyx").replace("/", ".") if above else ""
 
     def _enter(self, entry: str, importer: str | None = None) -> bool:
         """Starts at an entry point, or loads a file by its path; whether the image has it.
@@ -138,21 +153,25 @@ class Walk:
         parts = module.split(".")
         names = [".".join(parts[: count + 1]) for count in range(len(parts))]
         last = []
+        if self._anywhere and parts[0] not in sys.stdlib_module_names:
+            for found in (found for name in names for found in self._image.ending_like(name)):
+                self._reach(found.name, found.file or "", importer)
         for finder in self._finders:
             for name in names:
-                found = finder.find(name)
-                if found is None:
+                module_found = finder.find(name)
+                if module_found is None:
                     break
-                if found.file:
-                    self._reach(name, found.file, importer)
+                if module_found.file:
+                    self._reach(name, module_found.file, importer)
                 if name == module:
-                    last.append(found)
+                    last.append(module_found)
         return last
 
     def _read(self, module: _Module, facts: ImportFacts) -> None:
         if facts.syntax_error:
             self._errors[module.path] = None
         self._doubts.update(((module.path, doubt), None) for doubt in facts.doubts)
+        self.anywhere |= facts.anywhere
         if facts.edits_path:
             self.added.update(dict.fromkeys(self._addable(module, facts)))
         for imported in facts.imports:
@@ -176,7 +195,9 @@ class Walk:
 
     def _name(self, module: _Module, text: str) -> None:
         target, _, attribute = text.partition(":")
-        if text.endswith(".py"):
+        if text.endswith(SCRIPTS):
+            self._read_script(module, text)
+        elif text.endswith(".py"):
             for root in (parent(module.image_path), *self._roots):
                 if self._image.is_file(path := posixpath.normpath(join(root, text))):
                     self._enter(path, module.path)
@@ -184,6 +205,17 @@ class Walk:
             self._load(target, module.path)
         elif not attribute:
             self._load_member(target, module.path)
+
+    def _read_script(self, module: _Module, text: str) -> None:
+        """Follows what a script names that a reached file may start, wherever it lies."""
+        end = f"/{posixpath.normpath(text).lstrip('./')}"
+        for path in [each for each in self._image.layout if each.endswith(end) and each not in self._scripts]:
+            self._scripts.add(path)
+            facts = self._facts(self._image.layout[path])
+            self._read_names(module, facts)
+            for name in filter(MODULE_NAME.fullmatch, facts.named):  # it may go to any folder first
+                for found in [] if self._is_module(name) else self._image.ending_like(name):
+                    self._reach(name, found.file or "", module.path)
 
     def _is_module(self, name: str) -> bool:
         return any(found.file for finder in self._finders if (found := finder.find(name)))

@@ -12,6 +12,10 @@ from shared.deployment.relevance.import_facts import ImportFacts
 
 #: The endings of the files that are read for names.
 ENDINGS = (".ini", ".toml", ".yaml", ".yml", ".json", ".cfg")
+#: These are read where a module of the worker names them.
+SCRIPTS = (".sh", ".bash")
+#: Sources that are compiled, and import all the same.
+COMPILED = (".pyx",)
 #: Larger files are data.
 _LARGEST = 262_144
 #: Longer texts are no module's name and no file's.
@@ -21,6 +25,7 @@ _WITH_ATTRIBUTE = re.compile(r"(?<![\w.$-])[^\W\d]\w*:[^\W\d]\w*(?![\w:/-])")
 _FILE = re.compile(r"(?<![\w./-])[\w./-]+\.py(?![\w-])")
 _LOCATION = re.compile(r"^[ \t]*(?:script_location|version_locations)[ \t]*[=:][ \t]*(\S+)", re.MULTILINE)
 _HANDED = re.compile(r"DJANGO_SETTINGS_MODULE[\"']?[ \t]*[=:][ \t]*[\"']?([\w.]+)")
+_RUN = re.compile(r"(?<!\S)-m[ \t]+([^\W\d][\w.]*)")
 _PROJECT = re.compile(r"^\[(?:project|build-system|metadata|options|tool\.poetry)[\].]", re.MULTILINE)
 
 
@@ -40,7 +45,8 @@ def names_of(content: bytes) -> ImportFacts:
 
 def names_in_text(text: str) -> ImportFacts:
     """What any text names, in the order of the kinds."""
-    found = (name for kind in (_DOTTED, _WITH_ATTRIBUTE, _FILE) for name in kind.findall(text))
+    found = [name for kind in (_DOTTED, _WITH_ATTRIBUTE, _FILE) for name in kind.findall(text)]
+    found += [each for name in _RUN.findall(text) for each in (name, f"{name}.__main__")]
     folders = (each.rpartition("%(here)s")[2].strip("\"'/") for each in _LOCATION.findall(text))
     return ImportFacts(
         named=tuple(dict.fromkeys(name for name in found if len(name) <= _LONGEST)),

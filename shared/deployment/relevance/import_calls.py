@@ -6,10 +6,11 @@ import ast
 import re
 from typing import Any
 
-from shared.deployment.relevance.import_commands import NAMED_DOUBTS, STARTERS, command_in, started
+from shared.deployment.relevance.import_commands import NAMED_DOUBTS, STARTERS, command_in, served, started
 from shared.deployment.relevance.import_facts import Import, ImportFacts, Scan
 from shared.deployment.relevance.import_lines import MODULE_NAME
 from shared.deployment.relevance.import_loaders import handed, named, script_location
+from shared.deployment.relevance.import_paths import computed_folder
 from shared.deployment.relevance.import_statements import Statements, names_in, text_of
 from shared.deployment.relevance.scopes import Scopes, element_of
 from shared.deployment.relevance.spelling import LISTED, PACKAGE, UNKNOWN, Spelling, Texts
@@ -23,11 +24,15 @@ _OF_MEMBER = frozenset({"import_string", "resolve_name"})
 _BY_PATH = {
     "spec_from_file_location": (1, "location"),
     "SourceFileLoader": (1, "path"),
+    "from_pyfile": (0, "filename"),
+    "load_source": (1, "pathname"),
     "run_path": (0, "path_name"),
 }
 #: Of these some may be handed on as a value.
 _IMPORTING = frozenset({"import_module", "__import__"})
 _BY_CODE = frozenset({"exec", "eval"})
+#: They run what a spec leads to, so that ``find_spec`` did not only ask.
+_RUN_SPECS = frozenset({"exec_module", "load_module"})
 _LISTING = {"iter_modules": False, "walk_packages": True}
 _CALLS = _BY_NAME | _BY_PATH.keys() | _LISTING.keys()
 #: Whose ``__path__`` or ``__file__`` is listed (nobody's: the package's own).
@@ -58,7 +63,7 @@ class Calls:
         self._scans: dict[Scan, None] = {}
         self._literals: dict[str, None] = {}
         self._called: set[int] = set()
-        self._has_all = self._all_computed = self._edits_path = False
+        self._has_all = self._all_computed = self._edits_path = self._anywhere = False
 
     def facts(self) -> ImportFacts:
         """What was found so far."""
@@ -77,6 +82,7 @@ class Calls:
             lazy=lazy,
             all_computed=self._all_computed,
             edits_path=self._edits_path,
+            anywhere=self._anywhere,
             bound=frozenset(self._statements.bound),
         )
 
@@ -84,6 +90,7 @@ class Calls:
         """What is imported by calls, and the literals that such calls may mean."""
         self._scopes = Scopes(tree)
         self._spelling = Spelling(self._scopes)
+        self._runs_specs = any(getattr(node, "attr", "") in _RUN_SPECS for node in ast.walk(tree))
         starts = any(each.module.partition(".")[0] in STARTERS for each in self._imports)
         nodes: list[ast.AST] = [tree]
         while nodes:
@@ -97,6 +104,7 @@ class Calls:
             elif isinstance(node, (ast.Assign, ast.AugAssign, ast.AnnAssign)):
                 self._assignment(node)
             self._loads(node)
+            self._anywhere |= computed_folder(node, self._spelling)
             if starts:
                 self._command(node)
             nodes.extend(reversed(list(ast.iter_child_nodes(node))))
@@ -109,11 +117,19 @@ class Calls:
         elif name == "map" and len(call.args) > 1 and self._name_of(call.args[0]) in _IMPORTING:
             self._called.add(id(call.args[0]))
             self._names(self._texts(element_of(call.args[1])))
+        elif name == "getattr" and not _IMPORTING.isdisjoint(self._texts(_argument(call, 1, "name"))):
+            self._computed[UNKNOWN] = None
+        elif name == "locate" and "pydoc.locate" in self._full_names(call.func):
+            self._by_name(call, "resolve_name")
+        elif name == "find_spec" and self._runs_specs:
+            self._by_name(call, name)
         elif name in _BY_PATH:
             self._by_path(self._texts(_argument(call, *_BY_PATH[name])))
         elif name in _BY_CODE and isinstance(call.func, ast.Name):
             self._called.add(id(call.func))
             self._code(self._texts(_argument(call, 0, "source")), name)
+        elif name == "from_envvar":
+            self._doubts[name] = None
         elif name in _LISTING:
             self._listing(call, _LISTING[name])
         elif name == "addsitedir":
@@ -187,6 +203,10 @@ class Calls:
 
     def _command(self, node: ast.AST) -> None:
         """An interpreter that is started: the module, the file or the text that it is told to run."""
+        names, is_computed = served(node, self._spelling)
+        self._handed.update(dict.fromkeys(names))
+        if is_computed:
+            self._doubts["a server with a computed application"] = None
         words = None if id(node) in self._called else command_in(node, self._spelling)
         if words is None:
             return
@@ -258,8 +278,9 @@ class Calls:
             return
         if MODULE_NAME.fullmatch(value) or "/" in value or value.endswith((".py", "..")):
             self._literals[value] = None
-        if name := named(value):
-            self._named[name] = None
+        for text in (value, *(value.split() if ".sh" in value else ())):
+            if name := named(text):
+                self._named[name] = None
         if application := _APPLICATION.fullmatch(value):
             self._imports[Import(application[1], optional=True)] = None
 

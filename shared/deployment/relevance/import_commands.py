@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import ast
+import posixpath
 import re
 import shlex
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Literal
 
+from shared.deployment.relevance.import_lines import MODULE_NAME
 from shared.deployment.relevance.spelling import UNKNOWN, Spelling, Texts
+from shared.deployment.relevance.start_programs import PROGRAMS
 
 #: These may name any module: pickles name the classes of what they hold, entry points what is installed.
 NAMED_DOUBTS = frozenset(
@@ -75,6 +79,28 @@ def started(words: Sequence[Texts]) -> tuple[Kind, Texts] | None:
     return None
 
 
+def served(node: ast.AST, spelling: Spelling) -> tuple[list[str], bool]:
+    """The words that may be modules of a server or task runner that is started, and whether one is computed.
+
+    A sequence of words, or a text for the shell.
+    """
+    if isinstance(node, _SEQUENCES) and node.elts:
+        words = [spelling.texts(each) for each in _sequence(node)]
+    elif isinstance(node, ast.Call) and _called(node) in _SHELL and node.args:
+        texts = spelling.texts(node.args[0])
+        words = [frozenset({word}) for text in texts for word in text.split()]
+    else:
+        words = []
+    first = {posixpath.basename(text) for text in words[0]} if words else set()
+    program = next((PROGRAMS[name] for name in sorted(first) if name in PROGRAMS), None)
+    if program is None:
+        return [], False
+    before = {*program.application, *(first if program.positional == 0 else ())}
+    behind = [word for last, word in pairwise(words) if {posixpath.basename(each) for each in last} & before]
+    names = [text for word in words[1:] for text in sorted(word) if MODULE_NAME.fullmatch(text)]
+    return names, any(UNKNOWN in word for word in behind)
+
+
 def _sequence(node: ast.expr) -> Iterator[ast.expr]:
     """The words of a part of a command; one that stands for all of them where they cannot be counted."""
     if isinstance(node, _SEQUENCES):
@@ -87,10 +113,13 @@ def _sequence(node: ast.expr) -> Iterator[ast.expr]:
         yield node
 
 
+def _called(call: ast.Call) -> str:
+    return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+
+
 def _shell(call: ast.Call, texts: Texts) -> list[Texts] | None:
     """The words of a text that the shell runs, where it starts an interpreter."""
-    name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
-    for text in texts if name in _SHELL else ():
+    for text in texts if _called(call) in _SHELL else ():
         try:
             words = shlex.split(text)
         except ValueError:  # a quote that is open

@@ -45,7 +45,8 @@ class ImportFacts:
     loads what lies below a package too, dots before them meaning the package of the file. ``literals`` are
     the strings of the file that a computed name may mean beside; they are kept only where something asks
     for them. ``lazy``: a module ``__getattr__`` may import what they name. ``all_computed``: ``__all__`` is
-    the result of a call. ``edits_path``: ``sys.path`` is touched. ``bound`` are the names of the module's
+    the result of a call. ``edits_path``: ``sys.path`` is touched; ``anywhere``: it gets a folder
+    that only the running program knows. ``bound`` are the names of the module's
     own level, ``ANY`` among them where more are possible. ``syntax_error``: a part of the file has no
     syntax tree (see ``syntax_pieces``); what is known of that was guessed from its lines. ``reads_source``:
     it asks for the text of modules, comments and all.
@@ -63,6 +64,7 @@ class ImportFacts:
     lazy: bool = False
     all_computed: bool = False
     edits_path: bool = False
+    anywhere: bool = False
     bound: frozenset[str] = frozenset()
     syntax_error: bool = False
     reads_source: bool = False

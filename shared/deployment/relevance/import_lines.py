@@ -58,6 +58,7 @@ def guessed(text: str) -> ImportFacts:
         lazy="__getattr__" in code,
         all_computed="__all__" in code,
         edits_path="sys.path" in code or "addsitedir" in code,
+        anywhere="sys.path" in code and "__file__" not in code,
         bound=frozenset({ANY}),
         syntax_error=True,
     )

@@ -11,7 +11,7 @@ from shared.deployment.relevance.spelling import UNKNOWN, Spelling
 
 #: A module with its package, and what may stand behind it: an attribute, or a scheme before it.
 _DOTTED = re.compile(r"(?:ext://)?([^\W\d]\w*(?:\.[^\W\d]\w*)+(?::[^\W\d][\w.]*)?)")
-_FILE = re.compile(r"[\w./-]+\.py")
+_FILE = re.compile(r"[\w./-]+\.(?:py|sh|bash)")
 _NAME = re.compile(r"\.*[^\W\d]\w*(?:\.[^\W\d]\w*)*(?::[^\W\d][\w.]*)?")
 #: Methods and functions that load what they are told, and the modules below it.
 _LOADERS = frozenset(
@@ -28,7 +28,13 @@ _LOADERS = frozenset(
     }
 )
 #: Of these every argument is a module's name: one that is computed is an import that is computed.
-_OF_MODULES = frozenset({"load_extension", "load_extensions", "import_submodules", "find_modules"})
+_OF_MODULES = frozenset(
+    {"Celery", "find_modules", "import_submodules", "load_extension", "load_extensions", "setdefault"}
+)
+#: A text that comes from outside names a module; an object would not come from there.
+_FROM_OUTSIDE = re.compile(r"\b(?:environb?|getenv|argv)\b")
+#: Django's own list, whose names are known where it is written.
+_APPS_OF_DJANGO = re.compile(r"INSTALLED_APPS|get_app_configs|app_configs")
 #: Variables, settings and arguments that hold what a framework loads.
 _SETTINGS = frozenset(
     {
@@ -52,7 +58,7 @@ LOADING = (
 
 
 def named(text: str) -> str | None:
-    """The module, with its attribute, or the ``.py`` file that a text may name by itself; None: nothing."""
+    """The module, with its attribute, or the file or script that a text may name by itself; None: nothing."""
     if _FILE.fullmatch(text):
         return text
     dotted = _DOTTED.fullmatch(text)
@@ -87,9 +93,17 @@ def _by_call(call: ast.Call, spelling: Spelling) -> Iterator[str]:
         yield "."  # the package that calls it
     given += [keyword.value for keyword in call.keywords if keyword.arg in _SETTINGS]
     for argument in given:
-        for text in _apps(spelling.texts(argument)):
-            if UNKNOWN not in text or name in _OF_MODULES or (len(text) > 1 and name in _LOADERS):
+        sure = name in _OF_MODULES or _is_told(argument, spelling)
+        sure |= name == "autodiscover_tasks" and not _APPS_OF_DJANGO.search(ast.unparse(argument))
+        for text in _apps(spelling.texts(argument.body if isinstance(argument, ast.Lambda) else argument)):
+            if UNKNOWN not in text or sure or (len(text) > 1 and name in _LOADERS):
                 yield text
+
+
+def _is_told(argument: ast.expr, spelling: Spelling) -> bool:
+    """Whether a name of a module is sure to be meant by what a loader gets."""
+    values = spelling.values(argument) if isinstance(argument, ast.Name) else [argument]
+    return any(value is not None and _FROM_OUTSIDE.search(ast.unparse(value)) for value in values)
 
 
 def _is_setting(target: ast.expr) -> bool:

@@ -8,6 +8,9 @@ from collections.abc import Iterator
 #: A longer text names no file: no path component on Linux is longer.
 _LONGEST_NAME = 255
 
+#: The variable that tells a module where it lies.
+OWN_PLACE = "__file__"
+
 #: What opens a literal. Comments are matched too, so that a quote inside of one opens nothing.
 _OPENING = re.compile(r"""#[^\n]*|(?P<quote>"{3}|'{3}|"|')""")
 #: What ends a literal, or is passed over inside of it.
@@ -59,9 +62,9 @@ def literals_of(source: bytes) -> frozenset[str]:
     """What in the literals of ``source`` may name a file or a folder.
 
     Each literal of one line, and of those that hold white space (a command line, a docstring) also each
-    word with a dot or a slash in it.
+    word with a dot or a slash in it; ``OWN_PLACE`` where the file asks where it lies.
     """
-    found: set[str] = set()
+    found: set[str] = {OWN_PLACE} if OWN_PLACE.encode() in source else set()
     for text in texts_of(source):
         if 0 < len(text) <= _LONGEST_NAME and "\n" not in text:
             found.add(text)

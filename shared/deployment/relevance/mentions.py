@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from fnmatch import fnmatchcase
 
 from shared.deployment.relevance.dockerfile_syntax import instructions
-from shared.deployment.relevance.literals import words_of
+from shared.deployment.relevance.literals import OWN_PLACE, words_of
 
 #: What stands for an unknown part of a name: ``*``, ``?``, ``%s``, ``{name}``, ``[0-9]``.
 _HOLE = re.compile(r"[*?]+|%\(?\w*(?:[-+.)][-+0-9.]*)?[a-z]|\{[^{}]*\}|\[[^\]]*\]")
@@ -104,15 +104,25 @@ def named_elsewhere(
             for file in names.surely_in(literals(module)) & set(data):
                 named.setdefault(file, []).append(module)
     own = [file for file in files if file in reached or (file not in named and _may_name(file))]
-    words: Iterable[str] = said
+    words, module = frozenset(said), ""
     while named:
-        for file in names.perhaps_in(words, named):
+        beside = [file for file in named if OWN_PLACE in words and _lies_beside(file, module)]
+        for file in dict.fromkeys([*names.perhaps_in(words, named), *beside]):
             del named[file]
             own.append(file)  # now that it counts, what it names counts too
         if not own:
             break
-        words = _names_in(own.pop(), literals)
+        module = own.pop()
+        words = frozenset(_names_in(module, literals))
     return {file: tuple(by) for file, by in named.items()}
+
+
+def _lies_beside(file: str, module: str) -> bool:
+    """Whether a module that asks where it lies may open a file by a name that is put together.
+
+    In its own folder, or in one above: in any other it names the folder.
+    """
+    return module.endswith(".py") and module.startswith(f"{posixpath.dirname(file)}/")
 
 
 def _suffix(path: str) -> str:

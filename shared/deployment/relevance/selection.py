@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from shared.deployment.facts import Entry, Finding
 from shared.deployment.relevance import build, closure, closure_findings, entrypoints, links, mentions, upload
 from shared.deployment.relevance.chains import Closure
-from shared.deployment.relevance.config_names import ENDINGS, names_in_text
+from shared.deployment.relevance.config_names import COMPILED, ENDINGS, names_in_text
 from shared.deployment.relevance.dockerfile import Image
 from shared.deployment.relevance.import_facts import ImportFacts
 from shared.deployment.relevance.live_start import started
@@ -105,7 +105,10 @@ class Files:
         return {
             at: path
             for at, path in held
-            if at.endswith(ENDINGS) and "/." not in at and path in self.because and path not in self.inputs
+            if at.endswith((*ENDINGS, *COMPILED))
+            and "/." not in at
+            and path in self.because
+            and path not in self.inputs
         }
 
 

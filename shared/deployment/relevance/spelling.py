@@ -59,6 +59,11 @@ class Spelling:
         """
         return frozenset(re.sub(r"\*+", UNKNOWN, text) for text in self._of(node))
 
+    def values(self, name: ast.Name) -> list[ast.expr | None]:
+        """What a name may stand for; None among them: anything; empty: it is not of this file."""
+        holder = self._scopes.holder(name)
+        return self._scopes.values(name.id, holder) if holder else []
+
     def _of(self, node: ast.expr | None) -> Texts:
         if isinstance(node, ast.Constant):
             return frozenset({node.value}) if isinstance(node.value, str) else frozenset()

@@ -1,0 +1,178 @@
+"""Names that only the running program knows, and what stands between a program and what it runs."""
+
+from __future__ import annotations
+
+import pytest
+from relevance.test_selection import selected
+
+from shared.deployment.relevance.rules import Rules
+
+DOCKERFILE = "FROM python\nWORKDIR /app\nCOPY . .\nCMD python -m app.main\n"
+RULES = Rules(dockerfile="Dockerfile")
+
+
+def reached(main: str, **files: str) -> tuple[set[str], list[str]]:
+    """What counts of an image whose program is ``main``, and the codes that the verdict carries."""
+    others = {path.replace("__", "/").replace("_DOT_", "."): text for path, text in files.items()}
+    tree = {"Dockerfile": DOCKERFILE, "app/__init__.py": "", "app/main.py": main, **others}
+    selection = selected(RULES, tree)
+    return set(selection.because), [each.code for each in selection.findings]
+
+
+# what the program says: each may load the settings that nothing names
+FROM_OUTSIDE = [
+    "import os\nos.environ.setdefault('DJANGO_SETTINGS_MODULE', os.environ.get('S', 'conf.dev'))",
+    "import os\napp.config.from_object(os.environ['SETTINGS'])",
+    "import os\nname = os.getenv('SETTINGS')\napp.config.from_object(name)",
+    "import os\napp.config.from_pyfile(os.path.join('conf', os.environ['E'] + '.py'))",
+    "app.config.from_pyfile(where())",
+    "app.config.from_envvar('SETTINGS')",
+    "from app.names import packages\napp.autodiscover_tasks(packages())",
+    "from app import names\napp.autodiscover_tasks(lambda: names.PACKAGES)",
+    "from app import names\napp = Celery('x', include=names.PACKAGES)",
+    "import importlib, os\ngetattr(importlib, 'import_module')(os.environ['M'])",
+    "import os\nfrom pydoc import locate\nlocate(os.environ['M'])",
+    "import imp, os\nimp.load_source('m', os.environ['M'])",
+    "import importlib.util, os\ns = importlib.util.find_spec(os.environ['M'])\ns.loader.exec_module(m)",
+    "import os\nos.execvp('gunicorn', ['gunicorn', os.environ['APP']])",
+    "import os\nos.execvp('celery', ['celery', '-A', os.environ['APP'], 'worker'])",
+]
+
+
+@pytest.mark.parametrize("main", FROM_OUTSIDE)
+def test_a_loader_that_is_told_from_outside_may_load_anything(main: str) -> None:
+    """Or the folder of which it is told: the settings count."""
+    paths, codes = reached(main, app__names_DOT_py="", conf__prod_DOT_py="")
+    assert "conf/prod.py" in paths
+    assert codes in ([], ["computed-import"])
+
+
+@pytest.mark.parametrize(
+    "main",
+    [
+        "from app.names import Config\napp.config.from_object(Config)",
+        "from django.conf import settings\napp.autodiscover_tasks(lambda: settings.INSTALLED_APPS)",
+        "from django.apps import apps\n"
+        "app.autodiscover_tasks(lambda: [each.name for each in apps.get_app_configs()])",
+        "import importlib.util\ndef has(name): return importlib.util.find_spec(name) is not None",
+        "import os\nos.environ.setdefault('DJANGO_SETTINGS_MODULE', 'app.names')",
+        "import os, sys\nsys.path.insert(0, os.path.dirname(__file__))",
+        "import os, sys\nHERE = os.path.dirname(os.path.abspath(__file__))\nsys.path.append(HERE)",
+        "import os\nos.execvp('gunicorn', ['gunicorn', '--bind', os.environ['B'], 'app.names:app'])",
+    ],
+)
+def test_what_is_known_stays_narrow(main: str) -> None:
+    files = {"app__names_DOT_py": "class Config: ...\napp = 1", "conf__prod_DOT_py": "", "x__os_DOT_py": ""}
+    paths, codes = reached(main, **files)
+    assert not {"conf/prod.py", "x/os.py"} & paths
+    assert codes == []
+
+
+# what is put on sys.path: the module may be any of that name
+@pytest.mark.parametrize(
+    "line",
+    [
+        "sys.path.insert(0, os.environ['LIB'])",
+        "sys.path.append(os.environ['LIB'] + '/lib')",
+        "sys.path[:0] = [os.environ['LIB']]",
+        "sys.path += [os.environ['LIB']]",
+        "sys.path = [os.environ['LIB'], *sys.path]",
+        "HERE = os.path.dirname(__file__)\nsys.path.insert(0, os.path.join(HERE, os.environ['LIB']))",
+        "import site\nsite.addsitedir(os.environ['LIB'])",
+        "def add(path):\n    sys.path.insert(0, path)",
+    ],
+)
+def test_a_folder_that_nobody_knows_may_hold_any_module_of_a_name(line: str) -> None:
+    files = {"helper_DOT_py": "", "vendor__helper_DOT_py": "", "vendor__other_DOT_py": ""}
+    paths, codes = reached(f"import os, sys\n{line}\nimport helper", **files)
+    assert {"helper.py", "vendor/helper.py"} <= paths
+    assert "vendor/other.py" not in paths
+    assert codes == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "sys.path.insert(0, os.path.dirname(__file__))",
+        "sys.path.insert(0, str(Path(__file__).resolve().parent.parent))",
+        "ROOT = Path(__file__).parent\nLIB = ROOT / 'lib'\nsys.path.insert(0, str(LIB))",
+        "HERE = os.path.dirname(__file__)\nfor each in ('lib', 'app'):\n"
+        "    sys.path.append(os.path.join(HERE, each))",
+        "sys.path.append('.')",
+        "sys.path.insert(0, os.getcwd())",
+        "sys.path[:] = [each for each in sys.path if each]",
+    ],
+)
+def test_a_folder_that_is_told_by_the_place_of_the_file_is_known(line: str) -> None:
+    files = {"helper_DOT_py": "", "vendor__helper_DOT_py": ""}
+    paths, _ = reached(f"import os, sys\nfrom pathlib import Path\n{line}\nimport helper", **files)
+    assert "helper.py" in paths
+    assert "vendor/helper.py" not in paths
+
+
+@pytest.mark.parametrize(
+    "main",
+    [
+        "import subprocess\nsubprocess.run(['bash', 'jobs/j.sh'])",
+        "import os\nos.system('./jobs/j.sh --fast')",
+        "import os\nos.execv('/app/jobs/j.sh', ['j.sh'])",
+    ],
+)
+@pytest.mark.parametrize("line", ["python -m jobs.net", "exec python jobs/net.py", "cd jobs; python -m net"])
+def test_a_script_that_a_module_starts_is_read(main: str, line: str) -> None:
+    files = {"jobs__j_DOT_sh": f"#!/bin/sh\n{line}\n", "jobs__net_DOT_py": "import jobs.more"}
+    paths, _ = reached(main, **files, jobs__more_DOT_py="")
+    assert {"jobs/net.py", "jobs/more.py"} <= paths
+
+
+def test_a_script_that_no_module_names_starts_nothing() -> None:
+    files = {"jobs__j_DOT_sh": "python -m jobs.net\n", "jobs__net_DOT_py": ""}
+    assert "jobs/net.py" not in reached("'jobs'", **files)[0]
+
+
+@pytest.mark.parametrize(
+    "main",
+    [
+        "import os\nos.execvp('celery', ['celery', '-A', 'web', 'worker'])",
+        "import subprocess\nsubprocess.run('celery -A web worker', shell=True)",
+        "import subprocess\nsubprocess.Popen(['/usr/bin/celery', '-A', 'web.celery', 'worker'])",
+    ],
+)
+def test_a_server_that_a_module_starts_loads_its_application(main: str) -> None:
+    paths, codes = reached(main, web____init___DOT_py="", web__celery_DOT_py="import web.tasks")
+    assert "web/celery.py" in paths
+    assert codes == []
+
+
+def test_a_compiled_source_imports_what_it_says() -> None:
+    """Cython's own statements beside it; a relative import too."""
+    source = "cimport cython\nfrom fast import helper\nfrom . import near\ncdef int f(int x):\n    return x\n"
+    tree = {
+        "fast/__init__.py": "",
+        "fast/a.pyx": source,
+        "fast/helper.py": "",
+        "fast/near.py": "",
+        "fast/far.py": "",
+    }
+    tree |= {"Dockerfile": DOCKERFILE, "app/main.py": "import fast.a"}
+    selection = selected(RULES, tree)
+    assert {"fast/helper.py", "fast/near.py", "fast/a.pyx"} <= selection.because.keys()
+    assert selection.unused == ("fast/far.py",)
+    assert not selection.findings
+
+
+@pytest.mark.parametrize(
+    ("line", "counts"),
+    [
+        ("[each.read_text() for each in Path(__file__).parent.iterdir()]", True),
+        ("(Path(__file__).parent / os.environ['NAME']).read_text()", True),
+        ("(Path(__file__).parent.parent / os.environ['NAME']).read_text()", True),
+        ("print('hello')", False),
+    ],
+)
+def test_data_beside_a_module_that_asks_where_it_lies_is_its_own(line: str, counts: bool) -> None:
+    """Though another program of the image spells it out."""
+    main = {"app/deep/main.py": f"import os\nfrom pathlib import Path\n{line}"}
+    data = {"app/deep/t.yaml": "", "app/t.yaml": "", "tool.py": "open('app/t.yaml'); open('app/deep/t.yaml')"}
+    tree = {"Dockerfile": DOCKERFILE.replace("app.main", "app.deep.main"), **main, **data}
+    assert ({"app/deep/t.yaml", "app/t.yaml"} <= selected(RULES, tree).because.keys()) == counts
