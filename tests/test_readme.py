@@ -28,6 +28,7 @@ from shared.deployment import break_glass, cli, keys, render, settings
 from shared.deployment.reasons import CAUSE_MEANINGS, REASONS
 from shared.deployment.relevance.patterns import PathRules
 from shared.deployment.settings import load
+from shared.deployment.testing import FakeCloudRun, HistoryBuilder
 from shared.utils.deployment_checker import require_current_worker
 
 ROOT = Path(__file__).parents[1]
@@ -238,6 +239,60 @@ def run_by_pytest(block: str, file: Path) -> None:
     done = subprocess.run(argv, env=environ, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(rf"^{block.count('def test_')} passed", done.stdout, re.MULTILINE)
+
+
+#: A repository of the reader's own.
+OWN = {
+    "predictions/worker/Dockerfile": "FROM python:3.13-slim\nWORKDIR /app\n"
+    "COPY predictions/worker/ predictions/worker/\nCOPY shared/ shared/\n"
+    'CMD ["python", "-m", "predictions.worker.main"]\n',
+    "predictions/worker/main.py": "import shared.odds\n",
+    "shared/odds.py": "",
+    "docs/notes.md": "",
+}
+
+
+class TestFiveMinutes:
+    """The settings and lines of README.md, pasted into a repository of the reader's own."""
+
+    @pytest.fixture
+    def cloud(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCloudRun]:
+        (settings_of_readme,) = blocks("toml", ROOT / "README.md")
+        history = HistoryBuilder(tmp_path / "own")
+        head = history.commit(OWN, subject="Predict")
+        history.git("clone", "--quiet", "--bare", str(history.path), str(tmp_path / "origin.git"))
+        history.git("remote", "add", "origin", str(tmp_path / "origin.git"))
+        (history.path / "drift.toml").write_text(settings_of_readme)
+        monkeypatch.chdir(history.path)
+        with FakeCloudRun(project="example-project") as cloud:
+            cloud.deploy("prediction-worker", commit=head)
+            monkeypatch.setenv(settings.EMULATOR, cloud.host)
+            yield cloud
+
+    def pasted(self) -> list[int]:
+        """The exit code of each line that asks about the reader's own service."""
+        lines = "".join(blocks("sh", ROOT / "README.md")).splitlines()
+        ours = [line.split()[1:] for line in lines if line.startswith("deployment-drift ")]
+        return [cli.main(words) for words in ours if "--help" not in words]
+
+    def test_a_stamped_worker_is_allowed(
+        self, cloud: FakeCloudRun, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert self.pasted() == [0, 0, 0]
+        out = capsys.readouterr().out
+        assert "prediction-worker  ALLOW" in out
+        assert "odds.py ← predictions/worker/main.py" in out
+        assert "notes.md" not in out
+
+    def test_a_worker_without_a_stamp_is_told_what_to_stamp(
+        self, cloud: FakeCloudRun, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """The first answer that README.md foretells, and the doctor's line for it."""
+        cloud.deploy("prediction-worker")
+        assert self.pasted() == [1, 3, 0]
+        out = capsys.readouterr().out
+        assert "unknown: no-commit-evidence" in out
+        assert '--labels="commit-sha=$SHA"' in out
 
 
 class TestOtherBlocks:
