@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from support import obstacles
+from support.limits import SHARE_S
 from support.obstacles import Obstacle
 from support.processes import deaf, left_running
 from support.stage import Done, Stage
@@ -70,7 +71,6 @@ def test_an_obstacle_has_its_exit_code_its_cause_and_its_words(obstacle: Obstacl
     check, start = stage.check("--format", "json"), stage.start()
     judge(obstacle, check)
     judge_start(obstacle, start, stage)
-    assert max(check.seconds, start.seconds) < 1.0 + 1.0  # the deadline, and what git and a busy machine add
 
 
 @obstacles.each(own_process=True)
@@ -227,7 +227,6 @@ def test_an_odd_ledger(stage: Stage, name: str) -> None:
     assert done.code == code
     assert words in done.out + done.talk + "\n"
     assert len(done.out + done.talk) < 1000
-    assert done.seconds < 2
 
 
 def test_a_git_that_hangs_while_gitpython_loads_ends_with_the_deadline(stage: Stage) -> None:
@@ -236,6 +235,7 @@ def test_a_git_that_hangs_while_gitpython_loads_ends_with_the_deadline(stage: St
     git.write_text("#!/bin/sh\nexec sleep 97531\n")
     git.chmod(0o755)
     stage.environ["PATH"] = f"{stage.home}:{stage.environ['PATH']}"
+    stage.deadline = f"{SHARE_S:g}s"
     done = stage.spawn("deployment-drift", "check", "--format", "json")
     assert (done.code, verdict(done)["report"]["unknown"]["cause"]) == (3, "timeout")
     assert "does `git version` end?) did not end within the deadline" in done.out

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from support import obstacles
+from support.limits import SHARE_S
 from support.obstacles import Obstacle
 from support.stage import BYPASS, Done, Stage
 from support.world import WORKER, World
@@ -32,7 +33,7 @@ from shared.utils.deployment_checker import Verdict, require_current_worker
 @pytest.fixture
 def stage(world: World) -> Iterator[Stage]:
     """With a deadline that ends what hangs; nothing is asserted about when."""
-    stage = Stage(world, deadline="2s")
+    stage = Stage(world, deadline=f"{SHARE_S:g}s")
     yield stage
     stage.close()
 

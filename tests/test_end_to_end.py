@@ -48,7 +48,7 @@ class Redeployed(NamedTuple):
 
 
 def redeployed(tmp_path: Path, cloud: FakeCloudRun, emulator: str, toml: str, reached: str) -> Redeployed:
-    stage = Stage(World(tmp_path / "repo", cloud), deadline="5s", toml=toml)
+    stage = Stage(World(tmp_path / "repo", cloud), toml=toml)
     rows = [f"G{number % 9},{DAY},P{number:03},Player,T1,T2,1 2 3" for number in range(PLAYERS)]
     stage.slate.write_text("\n".join([HEADER, *rows]) + "\n")
     desk, old = Desk.open(emulator), stage.world.first

@@ -84,14 +84,14 @@ def told(what: str, deadline: Deadline) -> Iterator[None]:
         timer.cancel()
 
 
-def retrying(call: Callable[[], T], deadline: Deadline) -> T:
+def retrying(call: Callable[[], T], deadline: Deadline, sleep: Callable[[float], None] = time.sleep) -> T:
     """``call()`` until it answers, fails for good, or the deadline leaves no room for another attempt.
 
     ``call`` raises ``SourceError``; only a retryable one is tried again. A timeout is no exception:
     an attempt that had all the time there was leaves no room for another, and one that the other side
     gave up early does. Whoever asks to be left alone for a while (``retry_after``) is, and where the
     deadline is sooner than that, nobody waits for it. The last error is raised as it came, so that an
-    early `rate-limited` never turns into a late `timeout`.
+    early `rate-limited` never turns into a late `timeout`. ``sleep`` makes the pauses, in seconds.
     """
 
     def heals(error: BaseException) -> bool:
@@ -101,6 +101,7 @@ def retrying(call: Callable[[], T], deadline: Deadline) -> T:
         return state.upcoming_sleep + LAST_ATTEMPT_S >= deadline.remaining()
 
     return Retrying(
+        sleep=sleep,
         retry=retry_if_exception(heals),
         wait=_pause,
         stop=no_room,

@@ -7,7 +7,6 @@ import json
 import logging
 import sqlite3
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import closing
@@ -417,9 +416,7 @@ class TestAnyAnswer:
                 yield b"{"
                 await asyncio.sleep(0.05)
 
-        began = time.monotonic()
         problem(here.client.post("/start", content=slow()), 408, "body-too-slow")
-        assert time.monotonic() - began < 5
 
     def test_to_a_start_without_json_as_its_type_is_a_refusal(self, here: Served) -> None:
         """A form in a web page can send text, and not JSON without asking first."""

@@ -8,8 +8,8 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -169,17 +169,20 @@ class TestStart:
 
 
 def test_130_interrupted_by_ctrl_c_before_anything_exists(world: World) -> None:
-    """The slate is a named pipe that nobody writes to: the process waits there, gate passed."""
-    os.mkfifo("slate.csv")
+    """The slate is a view whose rows never come: the process waits there, gate passed."""
+    with closing(sqlite3.connect("day.db")) as connection, connection:
+        connection.execute(
+            "CREATE VIEW players AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i FROM n)"
+            " SELECT i AS game_id, i AS game_date FROM n WHERE i > 1"
+        )
     code = "import sys; from predictions.coordinator.cli import main; sys.exit(main())"
-    argv = [sys.executable, "-c", code, *START, "--slate", "slate.csv"]
+    argv = [sys.executable, "-c", code, *START, "--slate", "sqlite:day.db?table=players"]
     environ = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(argv, env=environ, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         for line in process.stderr:
             if line.startswith("drift "):  # the last line of the verdict's table
                 break
-        time.sleep(0.2)
         process.send_signal(signal.SIGINT)
         rest = process.stderr.read()
     assert process.returncode == 130
@@ -226,9 +229,7 @@ class TestEveryObstacle:
     ) -> None:
         prepare, _ = OBSTACLES[obstacle]
         prepare(world)
-        started = time.monotonic()
         assert main(BYPASS) == 0
-        assert time.monotonic() - started < 2.5  # 2 s for the gate; the rest for 273 predictions
         out, err = capsys.readouterr()
         (warning,) = [line for line in err.splitlines() if line.startswith("WARNING drift gate bypassed")]
         assert "ops@example.com" in warning

@@ -14,6 +14,7 @@ import psutil
 import pytest
 from coordinator.stores import STAMP, a_request
 from coordinator.worlds import NOW
+from support.limits import ENOUGH_S
 
 from predictions.coordinator.batches import Batch, Progress
 from predictions.coordinator.dispatch.local import Local, local_worker
@@ -134,8 +135,8 @@ def test_the_pool_ends_with_a_coordinator_that_is_killed() -> None:
         assert process.stdout.readline() == "asked\n"
         children = [f"{child.pid}" for child in psutil.Process(process.pid).children(recursive=True)]
         process.send_signal(signal.SIGKILL)
-        process.wait(timeout=10)
-        deadline = time.monotonic() + 5
+        process.wait(ENOUGH_S)
+        deadline = time.monotonic() + ENOUGH_S
         while any(psutil.pid_exists(int(pid)) for pid in children) and time.monotonic() < deadline:
             time.sleep(0.05)
         assert not [pid for pid in children if psutil.pid_exists(int(pid))]

@@ -189,14 +189,12 @@ class TestCertificates:
                 errors.append(error)
 
         threads = [threading.Thread(target=ask) for _ in range(5)]
-        started = time.monotonic()
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
         assert len(errors) == 5
         assert server.asked == 1
-        assert time.monotonic() - started < 0.5 + 0.2 + 1.3  # the deadline, and a busy machine's threads
 
     @pytest.mark.parametrize(
         ("header", "seconds"), [("max-age=5", 60.0), ("public, max-age=999999999", 86_400.0), ("", 60.0)]

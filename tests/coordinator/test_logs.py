@@ -210,7 +210,7 @@ class TestAVerdict:
         self, written: Callable[[], list[dict[str, Any]]]
     ) -> None:
         with labelled(batch_id="b1"):
-            gather({"job": lambda: logging.getLogger("drift_gate").info("in a thread")}, Deadline(10))
+            gather({"job": lambda: logging.getLogger("drift_gate").info("in a thread")}, Deadline(60))
         assert written()[0]["logging.googleapis.com/labels"] == {"batch_id": "b1"}
 
 

@@ -154,7 +154,7 @@ class TestSideBySide:
 
     def test_the_data_are_looked_at_while_the_gate_is_asked(self) -> None:
         """Each waits until the other has begun: one after the other, neither would end in time."""
-        meeting = threading.Barrier(2, timeout=5)
+        meeting = threading.Barrier(2, timeout=60)
 
         def gate(*, skip: bool, **_: object) -> Verdict:
             meeting.wait()
@@ -191,10 +191,11 @@ class TestSideBySide:
             raise DeploymentDriftError("behind")
 
         def look(order: Order, slate: Callable[[], Slate]) -> Readiness | None:
-            time.sleep(0.5)
+            refused.wait()
             raise NotReadyError("not ready")
 
-        started = time.monotonic()
+        refused = threading.Event()
+
         with pytest.raises(DeploymentDriftError):
             permitted(self.ORDER, gate=gate, ready=look)
-        assert time.monotonic() - started < 0.4
+        refused.set()

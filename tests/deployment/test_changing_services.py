@@ -191,7 +191,7 @@ def test_the_mark_changes_with_each_part_of_what_serves(world: World) -> None:
             service=WORKER,
             project=world.cloud.project,
             region=world.cloud.region,
-            deadline=Deadline(5),
+            deadline=Deadline(60),
             clients=Clients(world.cloud.host),
         )
 

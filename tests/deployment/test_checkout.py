@@ -34,7 +34,7 @@ def opened(tmp_path: Path) -> Open:
         return Checkout(
             path=path,
             target_ref=ref,
-            deadline=Deadline(20),
+            deadline=Deadline(60),
             environ=inherited,
             now=lambda: NOW,
             stale_target_limit=3600,
@@ -171,7 +171,7 @@ from shared.deployment.calling import Deadline
 from shared.deployment.errors import SourceError
 from shared.deployment.sources.checkout import Checkout
 try:
-    Checkout(path={str(h.path)!r}, target_ref="HEAD", deadline=Deadline(9), environ={{}},
+    Checkout(path={str(h.path)!r}, target_ref="HEAD", deadline=Deadline(60), environ={{}},
              now=lambda: datetime.now(UTC), stale_target_limit=0).target()
 except SourceError as error:
     print(error.cause, error)

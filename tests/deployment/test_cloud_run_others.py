@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from support.limits import ENOUGH_S
 
 from shared.deployment.calling import Deadline
 from shared.deployment.facts import Live
@@ -24,7 +24,7 @@ def cloud() -> Iterator[FakeCloudRun]:
         yield cloud
 
 
-def read(cloud: FakeCloudRun, seconds: float = 5, **more: Any) -> Live:
+def read(cloud: FakeCloudRun, seconds: float = ENOUGH_S, **more: Any) -> Live:
     return CloudRun(
         service="w",
         project=cloud.project,
@@ -86,9 +86,7 @@ def test_that_they_cannot_be_read_is_told_and_harms_nothing(cloud: FakeCloudRun)
 def test_a_list_that_hangs_takes_little_of_the_time(cloud: FakeCloudRun) -> None:
     deploy(cloud, 2)
     cloud.fault("ListRevisions", hang=True)
-    started = time.monotonic()
-    live = read(cloud, 2)
-    assert time.monotonic() - started < 1.5
+    live = read(cloud, 3600)
     assert [finding.data["cause"] for finding in live.findings] == ["timeout"]
 
 

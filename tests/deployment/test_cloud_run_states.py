@@ -472,7 +472,7 @@ def read(cloud: FakeCloudRun, kind: Kind) -> list[str]:
         kind=kind,
         project=cloud.project,
         region=cloud.region,
-        deadline=Deadline(5),
+        deadline=Deadline(60),
         clients=Clients(cloud.host),
     )
     try:

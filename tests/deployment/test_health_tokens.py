@@ -18,7 +18,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from google.auth.impersonated_credentials import IDTokenCredentials
 from google.auth.transport.requests import Request
-from support.web import LOADED_S, PROMISED_S, Reply, Web, raw, says
+from support.limits import ENOUGH_S, OVER_S
+from support.web import Reply, Web, raw, says
 
 from shared.deployment.calling import Deadline
 from shared.deployment.errors import SourceError
@@ -49,8 +50,8 @@ class TestKeeping:
             return Fetched(f"token{len(asked)}", NOW + 3600 * len(asked))
 
         tokens = IdTokens(fetch, lambda: next(times))
-        assert tokens.get(AUDIENCE, Deadline(5)) == "token1"
-        assert [tokens.get(AUDIENCE, Deadline(5)) for _ in range(2)] == ["token1", "token2"]
+        assert tokens.get(AUDIENCE, Deadline(60)) == "token1"
+        assert [tokens.get(AUDIENCE, Deadline(60)) for _ in range(2)] == ["token1", "token2"]
         assert asked == [AUDIENCE] * 2
 
     def test_each_audience_has_its_own(self) -> None:
@@ -60,7 +61,7 @@ class TestKeeping:
         got: dict[str, str] = {}
 
         def ask(service: str) -> None:
-            got[service] = tokens.get(service, Deadline(5))
+            got[service] = tokens.get(service, Deadline(60))
 
         threads = [threading.Thread(target=ask, args=(service,)) for service in services * 2]
         for thread in threads:
@@ -74,20 +75,18 @@ class TestKeeping:
         over = threading.Event()
 
         def fetch(audience: str) -> Fetched:
-            over.wait(30)
+            over.wait()
             return Fetched("late", time.time() + 3600)
 
         tokens = IdTokens(fetch)
         before = threading.active_count()
         for service in (AUDIENCE, "https://other.example", AUDIENCE):
-            started = time.monotonic()
-            with pytest.raises(SourceError, match=r"turned up within 0\.2 s") as caught:
-                tokens.get(service, Deadline(0.2))
+            with pytest.raises(SourceError, match=r"turned up within 0\.3 s") as caught:
+                tokens.get(service, Deadline(OVER_S))
             assert caught.value.cause == "credentials"
-            assert time.monotonic() - started < 0.2 + PROMISED_S + LOADED_S
         assert threading.active_count() - before <= 1
         over.set()
-        assert tokens.get("https://other.example", Deadline(5)) == "late"
+        assert tokens.get("https://other.example", Deadline(60)) == "late"
 
     def test_a_failure_is_not_kept(self) -> None:
         outcomes: list[Fetched | Exception] = [ValueError("no\x1b[31m key"), Fetched("t", time.time() + 3600)]
@@ -100,20 +99,20 @@ class TestKeeping:
 
         tokens = IdTokens(fetch)
         with pytest.raises(SourceError, match="service account") as caught:
-            tokens.get(AUDIENCE, Deadline(5))
+            tokens.get(AUDIENCE, Deadline(60))
         assert caught.value.message.isprintable()
         assert isinstance(caught.value.__cause__, ValueError)
-        assert tokens.get(AUDIENCE, Deadline(5)) == "t"
+        assert tokens.get(AUDIENCE, Deadline(60)) == "t"
 
     @pytest.mark.parametrize("value", ["", "a b", "a\r\nX: y", "ü", "a" * 9000])
     def test_what_is_no_token_is_not_sent(self, value: str) -> None:
         """A header of ours is not written by others."""
         with pytest.raises(SourceError, match="no token"):
-            IdTokens(lambda _: Fetched(value, time.time() + 3600)).get(AUDIENCE, Deadline(5))
+            IdTokens(lambda _: Fetched(value, time.time() + 3600)).get(AUDIENCE, Deadline(60))
 
     def test_one_that_ends_soon_is_used_once(self) -> None:
         tokens = IdTokens(lambda _: Fetched("short", time.time() + 10))
-        assert tokens.get(AUDIENCE, Deadline(5)) == "short"
+        assert tokens.get(AUDIENCE, Deadline(60)) == "short"
 
     def test_no_secret_is_in_a_repr(self) -> None:
         assert "eyJ" not in repr(Fetched("eyJ.s3cret", 1.0))
@@ -121,12 +120,12 @@ class TestKeeping:
     def test_the_child_of_a_fork_begins_anew(self) -> None:
         """The parent's thread does not exist in it; to wait for it would be to wait for ever."""
         hanging = threading.Event()
-        tokens = IdTokens(lambda _: Fetched(str(hanging.wait(30)), time.time() + 3600))
+        tokens = IdTokens(lambda _: Fetched(str(hanging.wait()), time.time() + 3600))
         with pytest.raises(SourceError):
-            tokens.get(AUDIENCE, Deadline(0.05))
+            tokens.get(AUDIENCE, Deadline(OVER_S))
         child = multiprocessing.get_context("fork").Process(target=_in_child, args=(tokens,))
         child.start()
-        child.join(20)
+        child.join(ENOUGH_S)
         hanging.set()
         assert child.exitcode == 0
         assert TOKENS is health_tokens.TOKENS
@@ -135,7 +134,7 @@ class TestKeeping:
 def _in_child(tokens: IdTokens) -> None:
     tokens.forget()
     tokens._fetch = lambda _: Fetched("child", time.time() + 3600)
-    assert tokens.get(AUDIENCE, Deadline(10)) == "child"
+    assert tokens.get(AUDIENCE, Deadline(60)) == "child"
 
 
 class TestGooglesLibrary:
@@ -201,7 +200,7 @@ class TestGooglesLibrary:
         info = {"type": "authorized_user", "client_id": "c", "client_secret": "s3cret", "refresh_token": "r"}
         (tmp_path / "application_default_credentials.json").write_text(json.dumps(info))
         with pytest.raises(SourceError, match="--impersonate-service-account=ACCOUNT") as caught:
-            IdTokens().get(AUDIENCE, Deadline(20))
+            IdTokens().get(AUDIENCE, Deadline(60))
         assert "s3cret" not in str(caught.value)
 
     @pytest.mark.parametrize("kind", ["impersonated_service_account", "external_account"])
@@ -228,5 +227,5 @@ class TestGooglesLibrary:
 
     def test_nothing_at_all(self) -> None:
         with pytest.raises(SourceError, match="service account") as caught:
-            IdTokens().get(AUDIENCE, Deadline(20))
+            IdTokens().get(AUDIENCE, Deadline(60))
         assert caught.value.cause == "credentials"

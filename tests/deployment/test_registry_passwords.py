@@ -45,13 +45,13 @@ def finding_of(registry: FakeRegistry, **settings: Any) -> Finding:
 
 
 def oci(http: Http, **settings: Any) -> Oci:
-    return Oci(http, Deadline(5), cache=Cache(), **settings)
+    return Oci(http, Deadline(60), cache=Cache(), **settings)
 
 
 class TestPasswords:
     def labels(self, registry: FakeRegistry, **settings: Any) -> dict[str, str]:
         digest = registry.push("w", labels={KEY: NEW})
-        with Http(Deadline(5)) as http:
+        with Http(Deadline(60)) as http:
             return dict(oci(http, **settings).image(Reference(registry.host, "w", digest=digest)).labels)
 
     def login(self, host: str) -> dict[str, tuple[str, SecretStr]]:
@@ -106,7 +106,7 @@ class TestPasswords:
             registry.realm = f"{keeper.url}/token?account=me"
             host = keeper.url.removeprefix("https://")
             digest = registry.push("w", labels={KEY: NEW})
-            with Http(Deadline(5), ca_file=ca_file) as http:
+            with Http(Deadline(60), ca_file=ca_file) as http:
                 way = oci(http, logins=self.login(registry.host), realms={registry.host: [host]})
                 assert way.image(Reference(registry.host, "w", digest=digest)).labels == {KEY: NEW}
             [(path, headers)] = keeper.seen
@@ -115,7 +115,7 @@ class TestPasswords:
 
     def test_a_stranger_is_not_led_to_this_machine(self) -> None:
         """A registry of the network could otherwise have us ask what only listens here."""
-        with Web() as inner, Http(Deadline(5)) as http:
+        with Web() as inner, Http(Deadline(60)) as http:
             reference = Reference("registry.example", "w", digest=f"sha256:{'0' * 64}")
             with pytest.raises(SourceError, match="where nobody asks"):
                 oci(http)._enter(reference, f'Bearer realm="{inner.url}/token"', "the manifest")
@@ -130,7 +130,7 @@ class TestPasswords:
                 f"/v2/w/blobs/{digest_of(b'{}')}": Reply(200, b"{}"),
             }
             host = web.url.removeprefix("http://")
-            with Http(Deadline(5)) as http:
+            with Http(Deadline(60)) as http:
                 way = oci(http, logins=self.login(host))
                 way.image(Reference(host, "w", digest=digest_of(body)))
             assert [headers.get("authorization", "")[:5] for _, headers in web.seen] == ["", "Basic", "Basic"]
@@ -148,7 +148,7 @@ class TestPasswords:
             web.replies["/token"] = Reply(200, body)
             reference = Reference(web.url.removeprefix("http://"), "w", digest=f"sha256:{'0' * 64}")
             challenge = f'Bearer realm="{web.url}/token"'
-            with Http(Deadline(5)) as http, pytest.raises(SourceError, match="a token that is"):
+            with Http(Deadline(60)) as http, pytest.raises(SourceError, match="a token that is"):
                 oci(http)._enter(reference, challenge, "the manifest")
 
 

@@ -11,6 +11,7 @@ import pytest
 from support.fault_cells import CellWorld, ground
 from support.fault_git import packed, put_remote
 from support.fault_server import FaultServer, relay, stalling
+from support.limits import SHARE_S
 from support.mirrors import Remoted, serving
 from support.world import CLOUD_RUN, WORKER
 
@@ -22,7 +23,7 @@ from shared.deployment.testing.git_server import GitServer
 def test_a_checkout_is_not_left_with_a_part_of_what_it_lacked(tmp_path: Path) -> None:
     """Git unpacks a small pack object by object: the commit would be there, and its files would not."""
     with FakeCloudRun() as cloud, ExitStack() as stack:
-        world = CellWorld(tmp_path / "repo", cloud, CLOUD_RUN.replace('"5s"', '"1s"'))
+        world = CellWorld(tmp_path / "repo", cloud, CLOUD_RUN.replace("60s", f"{SHARE_S:g}s"))
         cloud.deploy(WORKER, commit=world.first)
         packed("hang in the answer")(world, stack)
         unknown = world.verdict().report.unknown
@@ -31,7 +32,7 @@ def test_a_checkout_is_not_left_with_a_part_of_what_it_lacked(tmp_path: Path) ->
         target = (ground().folder / "ahead" / ".git" / "refs/heads/main").read_text().strip()
         assert "missing" in world.history.git("cat-file", "--batch-check", stdin=f"{target}\n".encode())
         world.history.git("remote", "remove", "origin")
-        world.toml = CLOUD_RUN.replace('"5s"', '"20s"')
+        world.toml = CLOUD_RUN
         put_remote(world, f"{ground().server.url}/ahead/.git")
         assert world.verdict().decision == "allow"
         missing = world.history.git("rev-list", "--objects", "--missing=print", target)
@@ -53,7 +54,7 @@ def test_a_mirror_sweeps_up_what_a_killed_fetch_began(tmp_path: Path) -> None:
             tip = remote.commit({"a.py": "2\n"}, subject=f"long\n\n{noise}")
             road.way = relay(there, after=100_000, then=stalling)
             with pytest.raises(SourceError, match="did not end within"):
-                w.mirror(deadline=1, limit=-1).target()
+                w.mirror(deadline=SHARE_S, limit=-1).target()
             assert [*w.current().rglob("tmp_*")]
             road.way = relay(there)
             assert w.mirror().target().commit == tip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import pytest
 from readiness.histories import DAY, days_before
+from support.limits import ENOUGH_S, SHARE_S
 
 from predictions.coordinator.exceptions import SlateError
 from predictions.coordinator.readiness import checking
@@ -36,12 +37,13 @@ class Answers:
 
     today: Any
     past: Any = ()
-    seconds: float = 0
+    hangs: bool = False
     asked: list[tuple[str, dict[str, date]]] = field(default_factory=list)
 
     def rows(self, query: str, days: Mapping[str, date], deadline: Deadline) -> Sequence[Sequence[object]]:
         self.asked.append((query, dict(days)))
-        time.sleep(self.seconds)
+        if self.hangs:
+            threading.Event().wait()
         answer = self.today if query == TODAY else self.past
         if isinstance(answer, Exception):
             raise answer
@@ -78,7 +80,7 @@ def a_metric(
 
 def verdict_of(check: Check, players: Sequence[str] = (), policy: Policy | None = None) -> CheckVerdict:
     try:
-        looked: Any = check.look(occasion(players), Deadline(10))
+        looked: Any = check.look(occasion(players), Deadline(60))
     except SourceError as error:
         looked = error
     return judge(check, looked, policy or Policy())
@@ -98,7 +100,7 @@ class TestMetric:
 
     def test_of_the_day_before_judges_that_day_and_the_days_before_it(self) -> None:
         source = Answers([(40,)], days_before(HISTORY, date(2026, 2, 4)))
-        (seen,) = a_metric(source, day="day-before").look(occasion(), Deadline(10))
+        (seen,) = a_metric(source, day="day-before").look(occasion(), Deadline(60))
         assert source.asked[1][1] == {
             "game_date": DAY,
             "day": date(2026, 2, 4),
@@ -287,7 +289,7 @@ class TestGrading:
         past = [(day, 100, 200, 100, 100) for day, _ in days_before([0] * 12, date(2026, 2, 4))]
         by_history = ByHistory(days=30, direction="low")
         check = self.check([(100, 200, 100, 96)], past, predictions=by_history, players=by_history)
-        first, second = check.look(occasion(), Deadline(10))
+        first, second = check.look(occasion(), Deadline(60))
         assert first.history is not None
         assert second.history is not None
         assert (set(first.history.values), set(second.history.values)) == ({100.0}, {50.0})
@@ -308,7 +310,7 @@ class TestGrading:
         assert codes(verdict_of(check)) == ["days-set-aside"]
 
 
-def plan(*checks: Check, policy: Policy | None = None, deadline: float = 10) -> checking.Plan:
+def plan(*checks: Check, policy: Policy | None = None, deadline: float = ENOUGH_S) -> checking.Plan:
     return checking.Plan(phase="pre-game", checks=checks, policy=policy or Policy(), deadline=deadline)
 
 
@@ -347,12 +349,10 @@ class TestAll:
         assert (told.refuses, told.exit_code) == (False, 0)
 
     def test_all_checks_end_at_one_deadline_and_the_quick_ones_are_heard(self) -> None:
-        slow = a_metric(Answers([(40,)], seconds=5), name="slow")
-        started = time.monotonic()
+        slow = a_metric(Answers([(40,)], hangs=True), name="slow")
         told = self.run(
-            slow, self.GOOD, slow_too := a_metric(Answers([(1,)], seconds=5), name="z"), deadline=0.3
+            slow, self.GOOD, slow_too := a_metric(Answers([(1,)], hangs=True), name="z"), deadline=SHARE_S
         )
-        assert time.monotonic() - started < 0.3 + 1.0  # the promise is 0.2 s; a busy machine gets more
         assert [each.decision for each in told.checks] == ["deny", "allow", "deny"]
         assert [each.unknown.cause if each.unknown else None for each in told.checks] == [
             "timeout",
@@ -362,10 +362,8 @@ class TestAll:
         assert slow_too.name == told.checks[2].name
 
     def test_whoever_has_less_time_than_the_plan_ends_it_earlier(self) -> None:
-        slow = a_metric(Answers([(40,)], seconds=5), name="slow")
-        started = time.monotonic()
-        told = checking.check(plan(slow, self.GOOD), occasion(), Deadline(0.2))
-        assert time.monotonic() - started < 0.2 + 1.0  # as above
+        slow = a_metric(Answers([(40,)], hangs=True), name="slow")
+        told = checking.check(plan(slow, self.GOOD), occasion(), Deadline(SHARE_S))
         assert [each.decision for each in told.checks] == ["deny", "allow"]
 
     def test_an_error_that_nobody_thought_of_is_raised(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from support.limits import ENOUGH_S
 from support.web import Reply
 
 from shared.deployment.calling import Deadline
@@ -24,7 +25,7 @@ def live(url: str | None, *revisions: LiveRevision) -> Live:
     return Live(kind="service", project="p", region="r", url=url, revisions=revisions or default)
 
 
-def ask(asked: Live, seconds: float = 5, **more: Any) -> Live:
+def ask(asked: Live, seconds: float = ENOUGH_S, **more: Any) -> Live:
     """What is known after the witness was heard, on this machine and without a token."""
     more = {"allow_loopback": True, "patience": seconds, **more}
     return Health(deadline=Deadline(seconds + 0.1), **more).testify(asked)

@@ -11,6 +11,7 @@ from hashlib import sha1
 from typing import Any
 
 import pytest
+from support.limits import SHARE_S
 from support.stage import SECRETS, Stage
 from support.world import WORKER
 
@@ -63,7 +64,17 @@ def fault(code: str | None = None, *, hang: bool = False, garbage: bool = False)
         # The longest of its kind: what a platform says must not fill a screen.
         stage.cloud.fault("*", code=code, message="no, " * 999, hang=hang, garbage=garbage)
 
-    return prepare
+    return briefly(prepare) if hang or code else prepare
+
+
+def briefly(prepare: Prepare) -> Prepare:
+    """What may heal, or hangs, is waited for until the deadline: let it be soon."""
+
+    def prepared(stage: Stage) -> None:
+        stage.deadline = f"{SHARE_S:g}s"
+        prepare(stage)
+
+    return prepared
 
 
 def no_config(stage: Stage) -> None:
@@ -258,7 +269,7 @@ UNKNOWN: list[tuple[Any, ...]] = [
     ("DEADLINE_EXCEEDED", fault("DEADLINE_EXCEEDED"), "timeout", "did not answer in time"),
     ("a hang", fault(hang=True), "timeout", "prediction-worker"),
     ("garbage", fault(garbage=True), "invalid-response", "makes no sense"),
-    ("a dead port", dead_emulator, "unavailable", "could not be asked"),
+    ("a dead port", briefly(dead_emulator), "unavailable", "could not be asked"),
     ("no traffic", no_revision, "no-serving-revision", "prediction-worker"),
     # git
     ("no git on the PATH any more", no_git, "history-unavailable",
@@ -270,8 +281,9 @@ UNKNOWN: list[tuple[Any, ...]] = [
     ("a target that is an option of git", target("--output=pwned"), "target-not-found",
      "is no name of a ref"),
     ("a shallow history", shallow, "shallow-history", "shallow"),
-    ("a remote that is down", lambda stage: remote(stage, stage.dead_port()), "unavailable", "git ls-remote"),
-    ("a remote that never answers", lambda stage: remote(stage, stage.silent_port()), "timeout",
+    ("a remote that is down", briefly(lambda stage: remote(stage, stage.dead_port())), "unavailable",
+     "git ls-remote"),
+    ("a remote that never answers", briefly(lambda stage: remote(stage, stage.silent_port())), "timeout",
      "git ls-remote"),
 ]  # fmt: skip
 

@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from support.limits import ENOUGH_S
+
 from shared.deployment.calling import Deadline
 from shared.deployment.facts import Evidence, Finding, Live, LiveRevision
 from shared.deployment.image_claims import LABEL_KEYS
@@ -101,7 +103,10 @@ def live(*revisions: LiveRevision, **more: Any) -> Live:
 
 
 def asked(
-    *revisions: LiveRevision, seconds: float = 10, others: tuple[LiveRevision, ...] = (), **settings: Any
+    *revisions: LiveRevision,
+    seconds: float = ENOUGH_S,
+    others: tuple[LiveRevision, ...] = (),
+    **settings: Any,
 ) -> Live:
     """What the registry adds to ``revisions`` within ``seconds``."""
     return Registry(deadline=Deadline(seconds), **settings).testify(live(*revisions, others=others))

@@ -10,7 +10,6 @@ import socket
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,12 +44,11 @@ paths = ["/predictions/worker/", "/shared/"]
 
 @dataclass(frozen=True)
 class Done:
-    """What a run came to; ``seconds`` of wall clock."""
+    """What a run came to."""
 
     code: int
     out: str
     err: str
-    seconds: float
 
     @property
     def talk(self) -> str:
@@ -75,7 +73,7 @@ class Stage:
     """
 
     world: World
-    deadline: str = "1s"
+    deadline: str = "60s"
     toml: str = TOML
     environ: dict[str, str] = field(default_factory=dict)
 
@@ -137,28 +135,25 @@ class Stage:
         return ["start", "--game-date", DAY, "--slate", str(self.slate), *args]
 
     def run(self, program: str, *args: str) -> Done:
-        """The command line in this process: what a fresh one would spend on loading is not in its time."""
+        """The command line in this process."""
         out, err = io.StringIO(), io.StringIO()
         with self._at_home(), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            started = time.monotonic()
             code = PROGRAMS[program](args)
-            seconds = time.monotonic() - started
-        return clean(Done(code, out.getvalue(), err.getvalue(), seconds))
+        return clean(Done(code, out.getvalue(), err.getvalue()))
 
     def spawn(self, program: str, *args: str, before: str = "", after: str = "") -> Done:
         """The command line as a process of its own, between the lines ``before`` and ``after``."""
         self.write_config()
-        started = time.monotonic()
         done = subprocess.run(
             self.argv(program, *args, before=before, after=after),
             cwd=self.folder,
             env=self.variables(),
             capture_output=True,
             check=False,
-            timeout=60,
+            timeout=240,
         )
         out, err = done.stdout.decode("utf-8"), done.stderr.decode("utf-8")
-        return clean(Done(done.returncode, out, err, time.monotonic() - started))
+        return clean(Done(done.returncode, out, err))
 
     def variables(self) -> dict[str, str]:
         """The environment of a process of its own."""

@@ -19,6 +19,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from support.limits import ENOUGH_S
 
 from shared.deployment.calling import Deadline
 from shared.deployment.errors import SourceError
@@ -206,14 +207,14 @@ def dead() -> Iterator[int]:
         yield bound.getsockname()[1]
 
 
-def get(url: str, seconds: float = 5, **more: Any) -> Answer:
+def get(url: str, seconds: float = ENOUGH_S, **more: Any) -> Answer:
     """What ``url`` answers within ``seconds``; ``more`` is for ``Http`` or its ``get``."""
     settings = {key: more.pop(key) for key in ("ca_file", "proxy", "names") if key in more}
     with Http(Deadline(seconds), **settings) as http:
         return http.get(url, "the thing", **more)
 
 
-def error(url: str, seconds: float = 5, **more: Any) -> SourceError:
+def error(url: str, seconds: float = ENOUGH_S, **more: Any) -> SourceError:
     """The error that ``get`` ends with."""
     with pytest.raises(SourceError) as caught:
         get(url, seconds, **more)

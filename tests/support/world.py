@@ -20,7 +20,7 @@ CLOUD_RUN = f"""
 project = "test-project"
 region = "us-west2"
 target_ref = "main"
-deadline = "5s"
+deadline = "60s"
 
 [services.{WORKER}]
 paths = ["/predictions/worker/", "/shared/"]
