@@ -265,13 +265,13 @@ def known_here(image: World, memory: Memory) -> DriftReport:
     checkout = Checkout(
         path=image.folder,
         target_ref="main",
-        deadline=Deadline(10),
+        deadline=Deadline(60),
         environ=settings.environ,
         now=assembly.utc_now,
         stale_target_limit=0,
     )
     plan = replace(assembly.plan(WORKER, settings=settings), repository=Here(checkout, memory))
-    return gate.check([plan], deadline=Deadline(10), now=assembly.utc_now())[0].report
+    return gate.check([plan], deadline=Deadline(60), now=assembly.utc_now())[0].report
 
 
 def test_a_warm_check_parses_nothing(image: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -264,9 +264,11 @@ def run(cells: Sequence[Cell], folder: Path) -> Column:
 def half_written(folder: Path) -> list[str]:
     """Locks of git, and what it or the mirror began to write and did not end, anywhere below ``folder``.
 
-    But for the packs of a checkout's broken fetches: they are git's own, who removes them with `git gc`.
+    But for the packs of a checkout's broken fetches: they are git's own, who removes them with `git gc`. And
+    but for the gate's own lock, whose file stays when nobody holds it.
     """
-    begun = [*folder.rglob(".git/**/*.lock"), *folder.rglob("tmp_*"), *folder.rglob("making-*")]
+    locks = (each for each in folder.rglob(".git/**/*.lock") if each.parent.name != "drift-gate")
+    begun = [*locks, *folder.rglob("tmp_*"), *folder.rglob("making-*")]
     told = [str(path.relative_to(folder)) for path in begun]
     return [each for each in told if not each.startswith("repo/.git/objects/pack/tmp_")]
 
