@@ -323,7 +323,7 @@ class App:
         except DriftUnknownError:
             raise
         except DeploymentDriftError as error:
-            if error.verdict is not None and self._parts.cures(error.verdict):
+            if isinstance(error.verdict, Verdict) and self._parts.cures(error.verdict):
                 raise CurableDriftError(error.message, error.verdict) from error
             raise
 

@@ -180,7 +180,7 @@ def answer(error: Exception) -> Answer:
             status=kind.status,
             detail=detail or kind.title,
             batch=_batch(error),
-            verdict=error.verdict if isinstance(error, DeploymentDriftError) else None,
+            verdict=_verdict(error),
             readiness=error.readiness if isinstance(error, NotReadyError) else None,
             errors=error.errors or None if isinstance(error, RequestError) else None,
         ),
@@ -213,6 +213,11 @@ def of_validation(errors: Sequence[Mapping[str, Any]]) -> RequestError:
 def _part(place: object) -> str:
     """One step of the way to a value; a name that the caller made up may be of any length."""
     return str(place)[:100].encode("utf-8", "replace").decode()
+
+
+def _verdict(error: Exception) -> Verdict | None:
+    verdict = error.verdict if isinstance(error, DeploymentDriftError) else None
+    return verdict if isinstance(verdict, Verdict) else None
 
 
 def _batch(error: Exception) -> str | None:

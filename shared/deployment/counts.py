@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,11 +10,9 @@ from shared.deployment import lineage
 from shared.deployment.comparison import compared
 from shared.deployment.errors import SourceError
 from shared.deployment.facts import History, Target, Unknown
-from shared.deployment.relevance.patterns import PathRules
 from shared.deployment.relevance.selection import Union
 from shared.deployment.selecting import Relevance
 from shared.deployment.tally import Pair, Tally
-from shared.deployment.verdict import Policy
 from shared.deployment.watch import Watch
 
 
@@ -24,7 +21,7 @@ class Wanted:
     """A service's live commit that is to be counted against the target."""
 
     service: str
-    policy: Policy
+    watch: Watch
     live: str
     union: Union
 
@@ -47,7 +44,7 @@ def count(
                 each.union.relevant,
                 each.union.because,
                 frozenset(filter(each.union.relevant, nets[each.live, target.commit])),
-                _watch(each.policy, now),
+                each.watch,
                 latest,
                 without,
             )
@@ -56,13 +53,3 @@ def count(
         return dict(zip(keys, compared(history, pairs, target, lives), strict=True))
     except SourceError as error:
         return dict.fromkeys(keys, Unknown.of(error))
-
-
-def _watch(policy: Policy, now: datetime) -> Watch:
-    """What has to be asked of each missing commit, so that ``policy`` can judge the sum."""
-    paths = (("deny-path", policy.deny_paths), ("warn-path", policy.warn_paths))
-    return Watch(
-        young_after=now.timestamp() - policy.grace_period if policy.grace_period else None,
-        paths=[(code, PathRules(patterns)) for code, patterns in paths if patterns],
-        subjects=[("deny-subject", re.compile(pattern)) for pattern in policy.deny_subjects],
-    )

@@ -13,12 +13,65 @@ pool carries it from process to process) and prints as one sentence.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import Any, Literal, Protocol, get_args
 
-if TYPE_CHECKING:
-    from shared.deployment.facts import Cause, Unknown
-    from shared.deployment.report import DriftReport
-    from shared.deployment.verdict import Verdict
+#: Why something is not known. A cause, once published, keeps its meaning.
+Cause = Literal[
+    "credentials",
+    "permission-denied",
+    "not-found",
+    "timeout",
+    "unavailable",
+    "rate-limited",
+    "no-serving-revision",
+    "no-commit-evidence",
+    "commit-not-in-history",
+    "ambiguous-commit",
+    "shallow-history",
+    "target-not-found",
+    "history-unavailable",
+    "nothing-relevant",
+    "invalid-response",
+    "gate-error",
+]
+CAUSES: tuple[Cause, ...] = get_args(Cause)
+
+
+class Unanswered(Protocol):
+    """What says why something is not known: a ``facts.Unknown``."""
+
+    @property
+    def cause(self) -> Cause: ...
+    @property
+    def message(self) -> str: ...
+    @property
+    def retryable(self) -> bool: ...
+
+
+class Report(Protocol):
+    """What an error carries of a comparison: a ``DriftReport``, by its fields or as a mapping of them."""
+
+    @property
+    def service(self) -> str: ...
+    @property
+    def status(self) -> str: ...
+    @property
+    def live(self) -> Sequence[Any]: ...
+    def __getitem__(self, key: str) -> Any: ...
+
+
+class Judgement(Protocol):
+    """What an error carries of a judgement: a ``Verdict``."""
+
+    @property
+    def service(self) -> str: ...
+    @property
+    def decision(self) -> str: ...
+    @property
+    def reasons(self) -> Sequence[Any]: ...
+    @property
+    def report(self) -> Any: ...
 
 
 class DriftGateError(Exception):
@@ -32,7 +85,7 @@ class DriftConfigError(DriftGateError):
 class DriftCheckError(DriftGateError):
     """The check ended without an answer.
 
-    ``cause`` is one of the published causes (see ``facts.Cause``), ``retryable`` says whether asking
+    ``cause`` is one of the published causes (see ``Cause``), ``retryable`` says whether asking
     again later may help, and ``report`` is the report with status ``unknown`` where there is one.
     """
 
@@ -41,7 +94,7 @@ class DriftCheckError(DriftGateError):
         message: str,
         cause: Cause,
         retryable: bool = False,
-        report: DriftReport | None = None,
+        report: Report | None = None,
     ) -> None:
         super().__init__(message, cause, retryable, report)
         self.message = message
@@ -64,7 +117,7 @@ class SourceError(DriftCheckError):
         message: str,
         cause: Cause,
         retryable: bool = False,
-        report: DriftReport | None = None,
+        report: Report | None = None,
         retry_after: float | None = None,
     ) -> None:
         super().__init__(message, cause, retryable, report)
@@ -72,7 +125,7 @@ class SourceError(DriftCheckError):
         self.retry_after = retry_after
 
     @classmethod
-    def of(cls, unknown: Unknown) -> SourceError:
+    def of(cls, unknown: Unanswered) -> SourceError:
         """The error that says what ``unknown`` says, for a caller that has to stop at once."""
         return cls(unknown.message, unknown.cause, unknown.retryable)
 
@@ -84,7 +137,7 @@ class DeploymentDriftError(DriftGateError):
     what an operator reads: live commit, target, what is missing, since when, and the lines to paste.
     """
 
-    def __init__(self, message: str, verdict: Verdict | None = None) -> None:
+    def __init__(self, message: str, verdict: Judgement | None = None) -> None:
         super().__init__(message, verdict)
         self.message = message
         self.verdict = verdict

@@ -10,33 +10,13 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated, Any, Literal, NamedTuple, Protocol, get_args
+from typing import Annotated, Any, Literal, NamedTuple, Protocol
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from shared.deployment.errors import DriftCheckError
+from shared.deployment.errors import Cause, DriftCheckError
 
 Kind = Literal["service", "worker-pool", "job"]
-
-Cause = Literal[
-    "credentials",
-    "permission-denied",
-    "not-found",
-    "timeout",
-    "unavailable",
-    "rate-limited",
-    "no-serving-revision",
-    "no-commit-evidence",
-    "commit-not-in-history",
-    "ambiguous-commit",
-    "shallow-history",
-    "target-not-found",
-    "history-unavailable",
-    "nothing-relevant",
-    "invalid-response",
-    "gate-error",
-]
-CAUSES: tuple[Cause, ...] = get_args(Cause)
 
 Carrier = Literal[
     "fingerprint",

@@ -16,6 +16,7 @@ What fails on the way makes the services that depend on it `unknown`, with the c
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -29,12 +30,14 @@ from shared.deployment.declared import Due, Pin
 from shared.deployment.errors import SourceError
 from shared.deployment.facts import History, Kind, Live, LiveSource, Target, Unknown
 from shared.deployment.proving import Settled
+from shared.deployment.relevance.patterns import PathRules
 from shared.deployment.relevance.rules import Rules
 from shared.deployment.report import Compared, DriftReport
 from shared.deployment.repositories import Repository
 from shared.deployment.selecting import Memory, Relevance
 from shared.deployment.tally import Tally
 from shared.deployment.verdict import Policy, Verdict, judge
+from shared.deployment.watch import Watch
 
 log = logging.getLogger("drift_gate")
 
@@ -258,7 +261,7 @@ def compare(history: History, memory: Memory, cases: Sequence[Case], now: dateti
         for case in cases
     ]
     wanted = [
-        counts.Wanted(case.workload.service, case.workload.policy, live, settled.union)
+        counts.Wanted(case.workload.service, _watch(case.workload.policy, now), live, settled.union)
         for case, settled in known
         for live in settled.commits
         if live != target
@@ -357,3 +360,13 @@ def _contents_at(history: History, commit: str, paths: Collection[str], memory: 
     blobs = {path: listing[path].blob for path in paths if path in listing}
     contents = history.contents(blobs.values())
     return {path: contents[blob] for path, blob in blobs.items() if blob in contents}
+
+
+def _watch(policy: Policy, now: datetime) -> Watch:
+    """What has to be asked of each missing commit, so that ``policy`` can judge the sum."""
+    paths = (("deny-path", policy.deny_paths), ("warn-path", policy.warn_paths))
+    return Watch(
+        young_after=now.timestamp() - policy.grace_period if policy.grace_period else None,
+        paths=[(code, PathRules(patterns)) for code, patterns in paths if patterns],
+        subjects=[("deny-subject", re.compile(pattern)) for pattern in policy.deny_subjects],
+    )

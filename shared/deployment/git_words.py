@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 
-from shared.deployment.errors import SourceError
-from shared.deployment.facts import Cause
+from shared.deployment.errors import Cause, SourceError
 
 #: Characters of git's own words in a message.
 WORDS_LIMIT = 300

@@ -12,7 +12,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from shared.deployment.declared import Pin, VariableName
-from shared.deployment.facts import CAUSES, Fact, Kind
+from shared.deployment.errors import CAUSES
+from shared.deployment.facts import Fact, Kind
 from shared.deployment.pattern_shape import more_than_linear
 from shared.deployment.reasons import REASONS, Decision
 from shared.deployment.relevance.gitignore import powerless

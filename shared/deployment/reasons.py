@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from shared.deployment.facts import Cause
+from shared.deployment.errors import Cause
 
 Decision = Literal["allow", "warn", "deny"]
 

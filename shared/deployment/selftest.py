@@ -17,8 +17,7 @@ from typing import Literal
 from rich.text import Text
 
 from shared.deployment import assembly
-from shared.deployment.errors import DriftCheckError
-from shared.deployment.facts import Cause
+from shared.deployment.errors import Cause, DriftCheckError
 from shared.deployment.keys import Batch, Inventory, PolicyKeys, ServiceSettings, Sinks
 from shared.deployment.reasons import DECISIONS, REASONS, Decision
 from shared.deployment.relevance.patterns import PathRules

@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 from pydantic import Field, SerializeAsAny
 
-from shared.deployment.facts import Cause, Fact, Finding, Text, Unknown
+from shared.deployment.errors import Cause
+from shared.deployment.facts import Fact, Finding, Text, Unknown
 from shared.deployment.reasons import DECISIONS, REASONS, Decision
 from shared.deployment.report import DriftReport, LiveReport
 from shared.deployment.tally import DatedBy

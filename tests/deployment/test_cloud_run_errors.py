@@ -25,8 +25,8 @@ from support.limits import ENOUGH_S, OVER_S, SHARE_S
 from support.web import Reply, Web, raw, silent
 
 from shared.deployment.calling import Deadline
-from shared.deployment.errors import SourceError
-from shared.deployment.facts import CAUSES, Cause, Live
+from shared.deployment.errors import CAUSES, Cause, SourceError
+from shared.deployment.facts import Live
 from shared.deployment.sources.cloud_run import CloudRun
 from shared.deployment.sources.cloud_run_clients import Clients, Connected
 from shared.deployment.sources.cloud_run_errors import (

@@ -15,8 +15,8 @@ import pytest
 from support.limits import ENOUGH_S, OVER_S, SHARE_S
 
 from shared.deployment.calling import Deadline, gather
-from shared.deployment.errors import SourceError
-from shared.deployment.facts import Cause, Kind, Live
+from shared.deployment.errors import Cause, SourceError
+from shared.deployment.facts import Kind, Live
 from shared.deployment.sources.cloud_run import CloudRun
 from shared.deployment.sources.cloud_run_clients import Clients
 from shared.deployment.testing.cloud_run import FakeCloudRun

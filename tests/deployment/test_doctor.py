@@ -14,7 +14,8 @@ from support.world import WORKER, World
 
 from shared.deployment import cli, doctor
 from shared.deployment.doctor_steps import Step, evidence_line, exit_code, history_line, live_line
-from shared.deployment.facts import Cause, Unknown
+from shared.deployment.errors import Cause
+from shared.deployment.facts import Unknown
 
 
 def steps(world: World, **environ: str) -> list[Step]:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from support.world import WORKER, World
 
-from shared.deployment.errors import DriftConfigError
-from shared.deployment.facts import CAUSES, Cause, Unknown
+from shared.deployment.errors import CAUSES, Cause, DriftConfigError
+from shared.deployment.facts import Unknown
 from shared.deployment.report import LiveReport, unknown_report
 from shared.deployment.settings import Settings, load
 from shared.deployment.verdict import FailurePolicy, Policy, judge

@@ -23,7 +23,8 @@ from support.wire import Wire, WiredClients
 
 from shared.deployment import gate, render
 from shared.deployment.calling import Deadline
-from shared.deployment.facts import CAUSES, Kind
+from shared.deployment.errors import CAUSES
+from shared.deployment.facts import Kind
 from shared.deployment.relevance.rules import Rules
 from shared.deployment.repositories import Here
 from shared.deployment.sources.cloud_run import CloudRun

@@ -21,7 +21,8 @@ from support.tape import Damage, Tape
 
 from shared.deployment import gate
 from shared.deployment.calling import Deadline
-from shared.deployment.facts import CAUSES, Evidence, History, Live, LiveRevision
+from shared.deployment.errors import CAUSES
+from shared.deployment.facts import Evidence, History, Live, LiveRevision
 from shared.deployment.git_process import Git
 from shared.deployment.relevance.rules import Rules
 from shared.deployment.repositories import Here

@@ -15,8 +15,7 @@ import pytest
 from support.limits import ENOUGH_S, SHARE_S
 
 from shared.deployment.calling import Deadline
-from shared.deployment.errors import SourceError
-from shared.deployment.facts import Cause
+from shared.deployment.errors import Cause, SourceError
 from shared.deployment.git_process import Git, clean_environment
 from shared.deployment.git_words import own_words, refused
 from shared.deployment.testing import HistoryBuilder

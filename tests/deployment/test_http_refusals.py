@@ -26,7 +26,7 @@ from support.web import (
     says,
 )
 
-from shared.deployment.facts import CAUSES, Cause
+from shared.deployment.errors import CAUSES, Cause
 from shared.deployment.sources.http import MOST_REDIRECTS
 from shared.deployment.sources.http_errors import FOREIGN, classify, retry_after, translate
 from shared.deployment.sources.http_network import Names

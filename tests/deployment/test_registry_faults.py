@@ -21,8 +21,8 @@ from support.web import (
 )
 
 from shared.deployment.calling import Deadline
-from shared.deployment.errors import SourceError
-from shared.deployment.facts import Cause, Finding
+from shared.deployment.errors import Cause, SourceError
+from shared.deployment.facts import Finding
 from shared.deployment.image_claims import Reference
 from shared.deployment.sources.http import Http
 from shared.deployment.sources.http_network import Names

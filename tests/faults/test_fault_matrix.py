@@ -12,7 +12,7 @@ import pytest
 from support.fault_cells import Column, run, wrong
 from support.fault_table import CALLS, CELLS, SECONDS, page, stable
 
-from shared.deployment.facts import CAUSES
+from shared.deployment.errors import CAUSES
 
 PAGE = Path(__file__).parents[2] / "docs" / "faults.md"
 #: What the calls came to, for the page that `make faults` writes.

@@ -21,8 +21,7 @@ from predictions.coordinator.readiness.reasons import REASONS, UNJUDGED, UNKNOWN
 from predictions.coordinator.readiness.seasons import Calendar
 from predictions.coordinator.readiness.verdict import CheckVerdict, Policy, Readiness, judge
 from shared.deployment.calling import Deadline
-from shared.deployment.errors import SourceError
-from shared.deployment.facts import CAUSES
+from shared.deployment.errors import CAUSES, SourceError
 from shared.deployment.verdict import BreakGlass
 
 TODAY, PAST = "SELECT :day", "SELECT :first_day"

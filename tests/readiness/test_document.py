@@ -14,7 +14,7 @@ from predictions.coordinator.readiness.facts import ByHistory
 from predictions.coordinator.readiness.reasons import REASONS
 from predictions.coordinator.readiness.settings import load
 from scripts.make_readiness import write
-from shared.deployment.facts import CAUSES
+from shared.deployment.errors import CAUSES
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = (ROOT / "docs" / "readiness.md").read_text(encoding="utf-8")

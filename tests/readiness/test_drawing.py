@@ -29,8 +29,7 @@ from predictions.coordinator.readiness.sparkline import (
 )
 from predictions.coordinator.readiness.thresholds import bounds
 from predictions.coordinator.readiness.verdict import Readiness
-from shared.deployment.errors import SourceError
-from shared.deployment.facts import Cause
+from shared.deployment.errors import Cause, SourceError
 from shared.deployment.verdict import BreakGlass
 
 NOW = datetime(2026, 2, 5, 16, 0, tzinfo=UTC)

@@ -27,7 +27,7 @@ import psutil
 from support.cloud_process import CloudProcess, cloud_process
 
 from shared.deployment import waiting
-from shared.deployment.facts import Cause
+from shared.deployment.errors import Cause
 from shared.deployment.settings import Settings, load
 from shared.deployment.testing import HistoryBuilder
 

@@ -10,8 +10,8 @@ from pydantic import Field
 from predictions.coordinator.readiness.facts import Check, History, Phase, Seen, Unit
 from predictions.coordinator.readiness.reasons import REASONS, UNJUDGED, UNKNOWN
 from predictions.coordinator.readiness.thresholds import Bounds, bounds, findings
-from shared.deployment.errors import SourceError
-from shared.deployment.facts import Cause, Fact, Finding, Unknown
+from shared.deployment.errors import Cause, SourceError
+from shared.deployment.facts import Fact, Finding, Unknown
 from shared.deployment.reasons import DECISIONS, Decision
 from shared.deployment.verdict import BreakGlass, Enforcement, FailurePolicy, Reason
 

@@ -11,8 +11,7 @@ import grpc
 from google.api_core import exceptions as api
 from google.auth import exceptions as auth
 
-from shared.deployment.errors import SourceError
-from shared.deployment.facts import Cause
+from shared.deployment.errors import Cause, SourceError
 from shared.deployment.sources.texts import plain
 
 #: Foreign exception → (cause, may it heal). The entry nearest to the exception's own class counts.

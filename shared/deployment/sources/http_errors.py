@@ -11,8 +11,7 @@ from socket import EAI_AGAIN, gaierror
 import httpcore
 import httpx
 
-from shared.deployment.errors import SourceError
-from shared.deployment.facts import Cause
+from shared.deployment.errors import Cause, SourceError
 from shared.deployment.sources.texts import plain
 
 #: Foreign exception → (cause, may it heal). The entry nearest to the exception's own class counts.

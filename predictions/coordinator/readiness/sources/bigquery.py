@@ -16,8 +16,7 @@ from google.cloud import bigquery
 from predictions.coordinator.readiness.facts import MOST_ROWS
 from predictions.coordinator.readiness.parameters import used
 from shared.deployment.calling import Deadline, retrying
-from shared.deployment.errors import SourceError
-from shared.deployment.facts import Cause
+from shared.deployment.errors import Cause, SourceError
 
 #: The most specific class counts.
 _CAUSES: Mapping[type[Exception], Cause] = {

@@ -12,8 +12,7 @@ import duckdb
 from predictions.coordinator.readiness.facts import MOST_ROWS
 from predictions.coordinator.readiness.parameters import used
 from shared.deployment.calling import Deadline
-from shared.deployment.errors import SourceError
-from shared.deployment.facts import Cause
+from shared.deployment.errors import Cause, SourceError
 
 #: The most specific class counts; any other error of DuckDB: the query or a file is wrong.
 _CAUSES: Mapping[type[Exception], Cause] = {

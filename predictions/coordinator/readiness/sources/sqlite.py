@@ -10,8 +10,7 @@ from pathlib import Path
 
 from predictions.coordinator.readiness.facts import MOST_ROWS
 from shared.deployment.calling import Deadline
-from shared.deployment.errors import SourceError
-from shared.deployment.facts import Cause
+from shared.deployment.errors import Cause, SourceError
 from shared.deployment.regular_files import require
 
 #: Steps of SQLite's machine between two looks at the clock: well under a millisecond.
