@@ -289,7 +289,7 @@ def test_a_refusal_names_everything(world: World) -> None:
         "change 4",
         "age",
         "gcloud run deploy",
-        "--skip-drift-check",
+        "DRIFT_SKIP_CHECK=1",
     ):
         assert words in message
     assert caught.value.verdict is not None
