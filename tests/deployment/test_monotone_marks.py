@@ -17,7 +17,8 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from shared.deployment import evidence
-from shared.deployment.facts import CAUSES, Carrier, Evidence, Live, LiveRevision, Target, Unknown
+from shared.deployment.errors import CAUSES
+from shared.deployment.facts import Carrier, Evidence, Live, LiveRevision, Target, Unknown
 from shared.deployment.reasons import DECISIONS
 from shared.deployment.report import Compared, compare
 from shared.deployment.sources.cloud_run_containers import Containers
