@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from concurrent.futures import Future
+from functools import cache
 from typing import Generic, TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
@@ -74,14 +76,66 @@ def told(what: str, deadline: Deadline) -> Iterator[None]:
         log.info("waiting for %s, until %s at the latest", what, deadline.ends_at())
 
     inside = contextvars.copy_context()
-    timer = threading.Timer(TELL_AFTER_S, inside.run, (tell,))
-    timer.daemon = True
-    with contextlib.suppress(RuntimeError):  # no room for a thread: then nobody is told
-        timer.start()
+    teller = _teller_of(os.getpid())
+    mark = teller.add(lambda: inside.run(tell))
     try:
         yield
     finally:
-        timer.cancel()
+        teller.drop(mark)
+
+
+class _Teller:
+    """One thread for all that is waited for: a thread for each would cost what a short wait takes.
+
+    It ends when nothing is left to tell.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._due: dict[object, tuple[float, Callable[[], object]]] = {}
+        self._wakes: float | None = None
+
+    def add(self, tell: Callable[[], object]) -> object:
+        """``tell`` after the silence, unless what is returned is dropped before."""
+        mark, due = object(), time.monotonic() + TELL_AFTER_S
+        with self._changed:
+            self._due[mark] = due, tell
+            if self._wakes is None:
+                with contextlib.suppress(RuntimeError):  # no room for a thread: then nobody is told
+                    threading.Thread(target=self._run, name="drift-gate teller", daemon=True).start()
+                    self._wakes = due
+            elif due < self._wakes:
+                self._changed.notify()
+        return mark
+
+    def drop(self, mark: object) -> None:
+        """The wait is over."""
+        with self._changed:
+            self._due.pop(mark, None)
+
+    def _run(self) -> None:
+        while (late := self._next()) is not None:
+            for tell in late:
+                tell()
+
+    def _next(self) -> list[Callable[[], object]] | None:
+        """What is to be told now, after a wait; None: nothing is waited for."""
+        with self._changed:
+            if not self._due:
+                self._wakes = None
+                return None
+            self._wakes = min(due for due, _ in self._due.values())
+            self._changed.wait(max(0.0, self._wakes - time.monotonic()))
+            late = {mark: each for mark, each in self._due.items() if each[0] <= time.monotonic()}
+            for mark in late:
+                del self._due[mark]
+            return [tell for _, tell in late.values()]
+
+
+@cache
+def _teller_of(process_id: int) -> _Teller:
+    """A thread does not survive a fork."""
+    return _Teller()
 
 
 def retrying(call: Callable[[], T], deadline: Deadline, sleep: Callable[[float], None] = time.sleep) -> T:

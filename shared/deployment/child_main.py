@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import pickle
-import queue
+import select
 import signal
 import threading
 import traceback
@@ -28,16 +28,15 @@ def main(asked: BinaryIO, answers: int) -> None:
     """Serve the calls that come by ``asked``; the answers go to the descriptor ``answers``."""
     _settle()
     _forward_logs(answers)
-    calls: queue.SimpleQueue[Any] = queue.SimpleQueue()
     busy = threading.Event()
-    threading.Thread(target=_listen, args=(asked, calls, busy), daemon=True).start()
+    threading.Thread(target=_end_with_parent, args=(asked.fileno(), busy), daemon=True).start()
     import shared.deployment.gate
 
     _send(answers, ("ready", None))
     import shared.deployment.sources.checkout  # noqa: F401 - runs git, which may never end
 
     _send(answers, ("loaded", None))
-    while (call := calls.get()) is not None:
+    while (call := _next(asked)) is not None:
         busy.set()
         _send(answers, _answer(*call))
         busy.clear()
@@ -51,16 +50,22 @@ def _settle() -> None:
     warnings.simplefilter("ignore")  # strangers' sources warn when they are parsed
 
 
-def _listen(asked: BinaryIO, calls: queue.SimpleQueue[Any], busy: threading.Event) -> None:
-    """Read on while a call is answered: the end of the parent is the end of it."""
+def _next(asked: BinaryIO) -> Any:
+    """The next call, read by the thread that answers it; None: nobody can ask any more."""
     try:
-        while True:
-            calls.put(pickle.load(asked))  # noqa: S301 - from the process that started this one
+        return pickle.load(asked)  # noqa: S301 - from the process that started this one
     except Exception:  # the end, or half a call
-        calls.put(None)
-    if busy.is_set():
-        git_process.end_all()
-        os._exit(1)
+        return None
+
+
+def _end_with_parent(asked: int, busy: threading.Event) -> None:
+    """The end of the parent is the end of this process, in the middle of a call too."""
+    closed = select.poll()
+    closed.register(asked, 0)  # nothing but its other end being closed
+    closed.poll()
+    busy.wait()  # else the reader sees the end
+    git_process.end_all()
+    os._exit(1)
 
 
 def _answer(seconds: float, function: Any, args: Any) -> tuple[str, Any]:
