@@ -73,7 +73,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"doctor", "doctor_service", "doctor_steps", "waiting", "bypassing"}),
     frozenset({"enforcing"}),
     frozenset({"console"}),
-    frozenset({"cli", "selftest", "testing", "trace_command"}),
+    frozenset({"cli", "require_command", "selftest", "testing", "trace_command"}),
 )
 CLOUD_RUN = {
     f"sources/{name}.py"

@@ -323,14 +323,17 @@ class TestOtherBlocks:
 
     def test_every_command_of_ours_takes_the_shown_arguments(self) -> None:
         """Each deployment-drift and prediction-coordinator line in a shell block, read by its parser."""
-        parsers = {each.prog: each for each in (cli.parser(), coordinator_cli.parser())}
+        parsers: dict[str, Callable[[list[str]], object]] = {
+            "deployment-drift": cli.parse,
+            "prediction-coordinator": coordinator_cli.parser().parse_args,
+        }
         lines = "".join(blocks("sh", *DOCUMENTS)).splitlines()
         ours = [re.split(r" [|>]", line)[0] for line in lines if line.split(" ")[0] in parsers]
         assert len(ours) >= 10
         for line in ours:
             program, *arguments = re.findall(r'"[^"]*"|\S+', line)
             with suppress(SystemExit) if "--help" in arguments else nullcontext():
-                parsers[program].parse_args([argument.strip('"') for argument in arguments])
+                parsers[program]([argument.strip('"') for argument in arguments])
 
 
 def same_shape(shown: Any, real: Any) -> bool:

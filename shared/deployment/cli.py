@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
-from shared.deployment import render, signals, trace_command
+from shared.deployment import render, require_command, signals, trace_command
 from shared.deployment.console import draw, draw_unfolded, talk_on_stderr
 from shared.deployment.errors import DriftConfigError, DriftGateError
 from shared.deployment.reasons import CAUSE_MEANINGS, REASONS
@@ -22,10 +22,24 @@ OK, USAGE, UNEXPECTED, INTERRUPTED = 0, 2, 3, 130
 @signals.heeded()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; ``argv`` None means the process's own arguments. Returns the exit code."""
-    arguments = parser().parse_args(argv)
+    arguments = parse(sys.argv[1:] if argv is None else argv)
     talk_on_stderr()
     run: Callable[[argparse.Namespace], int] = arguments.run
     return exit_code_of(lambda: run(arguments), "deployment-drift")
+
+
+#: The commands that run another one, which stands after ``--``.
+_RUNNING = ("trace", "require")
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """The arguments, and as ``command`` what stands after the first ``--`` where that is run.
+
+    It is cut off first: argparse takes each later ``--`` out of it, too.
+    """
+    runs = bool(argv) and argv[0] in _RUNNING and "--" in argv
+    at = list(argv).index("--") if runs else len(argv)
+    return parser().parse_args(argv[:at], argparse.Namespace(command=argv[at + 1 :]))
 
 
 def exit_code_of(run: Callable[[], int], program: str) -> int:
@@ -183,6 +197,7 @@ def parser() -> argparse.ArgumentParser:
     selftest.add_argument("services", nargs="*", metavar="SERVICE", help="a declared service; none means all")
     selftest.set_defaults(run=_selftest)
     trace_command.add(commands)
+    require_command.add(commands)
     return root
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from shared.deployment import render
+from shared.deployment.errors import DriftConfigError
 from shared.deployment.keys import seconds
 
 if TYPE_CHECKING:
@@ -47,7 +48,6 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         action="store_true",
         help="keep what does not count in drift.loaded.json, which counts once it is committed",
     )
-    command.add_argument("command", nargs="+", metavar="COMMAND", help="what starts the worker, after --")
     command.set_defaults(run=_trace)
 
 
@@ -62,6 +62,8 @@ def duration(text: str) -> float:
 def _trace(arguments: argparse.Namespace) -> int:
     from shared.deployment import assembly
 
+    if not arguments.command:
+        raise DriftConfigError("trace: the command that starts the worker is missing; it stands after --")
     # Whoever ends this ends the command, too, and still wants to read what it loaded.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     traced, loaded = assembly.trace(
