@@ -34,6 +34,9 @@ FROM_OUTSIDE = [
     "import os\nfrom pydoc import locate\nlocate(os.environ['M'])",
     "import imp, os\nimp.load_source('m', os.environ['M'])",
     "import importlib.util, os\ns = importlib.util.find_spec(os.environ['M'])\ns.loader.exec_module(m)",
+    "import builtins\ngetattr(builtins, 'exec')(text)",
+    "import torch\ntorch.load('model.pt', weights_only=False)",
+    "import numpy as np\nnp.load('model.npy', allow_pickle=True)",
     "import os\nos.execvp('gunicorn', ['gunicorn', os.environ['APP']])",
     "import os\nos.execvp('celery', ['celery', '-A', os.environ['APP'], 'worker'])",
 ]
@@ -56,6 +59,8 @@ def test_a_loader_that_is_told_from_outside_may_load_anything(main: str) -> None
         "app.autodiscover_tasks(lambda: [each.name for each in apps.get_app_configs()])",
         "import importlib.util\ndef has(name): return importlib.util.find_spec(name) is not None",
         "import os\nos.environ.setdefault('DJANGO_SETTINGS_MODULE', 'app.names')",
+        "import torch\ntorch.load('model.pt', weights_only=True)",
+        "import numpy as np\nnp.load('model.npy')",
         "import os, sys\nsys.path.insert(0, os.path.dirname(__file__))",
         "import os, sys\nHERE = os.path.dirname(os.path.abspath(__file__))\nsys.path.append(HERE)",
         "import os\nos.execvp('gunicorn', ['gunicorn', '--bind', os.environ['B'], 'app.names:app'])",
@@ -142,6 +147,26 @@ def test_a_server_that_a_module_starts_loads_its_application(main: str) -> None:
     paths, codes = reached(main, web____init___DOT_py="", web__celery_DOT_py="import web.tasks")
     assert "web/celery.py" in paths
     assert codes == []
+
+
+@pytest.mark.parametrize(
+    "main",
+    [
+        "import subprocess\nsubprocess.run('cd jobs && python net.py', shell=True)",
+        "import asyncio\nasyncio.create_subprocess_shell('python -m jobs.net')",
+        "import shutil, subprocess\nsubprocess.run([shutil.which('python3'), '-m', 'jobs.net'])",
+    ],
+)
+def test_an_interpreter_is_seen_wherever_it_stands(main: str) -> None:
+    paths, codes = reached(main, jobs__net_DOT_py="", jobs__far_DOT_py="")
+    assert ("jobs/net.py" in paths, "jobs/far.py" in paths, codes) == (True, False, [])
+
+
+def test_a_trap_of_a_start_script_is_a_command() -> None:
+    script = "#!/bin/bash\ntrap 'python -m jobs.net' EXIT\npython -m app.main\n"
+    dockerfile = DOCKERFILE.replace("python -m app.main", "./start.sh")
+    tree = {"Dockerfile": dockerfile, "start.sh": script, "app/main.py": "", "jobs/net.py": ""}
+    assert "jobs/net.py" in selected(RULES, tree).because
 
 
 def test_a_compiled_source_imports_what_it_says() -> None:

@@ -123,6 +123,8 @@ class _Commands(Search):
             self.doubts.append(f"starts {words[0]}, which is set at run time")
         elif program == "cd" and arguments:
             self.folder = joined(self.folder, arguments[0])
+        elif program == "trap":
+            self._text(next(iter(arguments), ""), (), depth + 1)
         elif program == "eval":
             self._text(" ".join(arguments), (), depth + 1)
         elif program in _SHELLS or program in (".", "source"):

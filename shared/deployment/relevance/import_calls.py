@@ -117,8 +117,12 @@ class Calls:
         elif name == "map" and len(call.args) > 1 and self._name_of(call.args[0]) in _IMPORTING:
             self._called.add(id(call.args[0]))
             self._names(self._texts(element_of(call.args[1])))
-        elif name == "getattr" and not _IMPORTING.isdisjoint(self._texts(_argument(call, 1, "name"))):
-            self._computed[UNKNOWN] = None
+        elif name == "getattr":
+            taken = self._texts(_argument(call, 1, "name"))
+            self._computed.update(dict.fromkeys([UNKNOWN] if taken & _IMPORTING else ()))
+            self._doubts.update(dict.fromkeys(sorted(taken & _BY_CODE)))
+        elif name == "load" and any(map(_unpickles, call.keywords)):
+            self._doubts["load with pickles allowed"] = None
         elif name == "locate" and "pydoc.locate" in self._full_names(call.func):
             self._by_name(call, "resolve_name")
         elif name == "find_spec" and self._runs_specs:
@@ -313,6 +317,12 @@ def _argument(call: ast.Call, position: int, name: str) -> ast.expr | None:
     if position < len(call.args):
         return call.args[position]
     return next((keyword.value for keyword in call.keywords if keyword.arg == name), None)
+
+
+def _unpickles(keyword: ast.keyword) -> bool:
+    """Whether torch or numpy is told that a file may hold any object."""
+    value = keyword.value.value if isinstance(keyword.value, ast.Constant) else None
+    return (keyword.arg, value) in (("weights_only", False), ("allow_pickle", True))
 
 
 def _import_arguments(call: ast.Call) -> tuple[int, tuple[str, ...]]:

@@ -28,7 +28,18 @@ NAMED_DOUBTS = frozenset(
 STARTERS = frozenset({"subprocess", "asyncio", "os"})
 _INTERPRETER = re.compile(r"(?:.*/)?(?:python|pypy)[0-9.]*")
 _SHELL = frozenset(
-    {"system", "popen", "run", "Popen", "call", "check_call", "check_output", "getoutput", "getstatusoutput"}
+    {
+        "create_subprocess_shell",
+        "system",
+        "popen",
+        "run",
+        "Popen",
+        "call",
+        "check_call",
+        "check_output",
+        "getoutput",
+        "getstatusoutput",
+    }
 )
 #: Options of the interpreter that take the next word.
 _TAKE_ONE = frozenset({"-W", "-X", "--check-hash-based-pycs"})
@@ -124,6 +135,7 @@ def _shell(call: ast.Call, texts: Texts) -> list[Texts] | None:
             words = shlex.split(text)
         except ValueError:  # a quote that is open
             words = text.split()
-        if words and _INTERPRETER.fullmatch(words[0]):
-            return [frozenset({word}) for word in words[1:]]
+        at = next((index for index, word in enumerate(words) if _INTERPRETER.fullmatch(word)), None)
+        if at is not None and (not at or words[at + 1 :]):  # alone behind another word it is a word
+            return [frozenset({word}) for word in words[at + 1 :]]
     return None

@@ -32,12 +32,12 @@ _HAND_ON = frozenset(
     {"sorted", "list", "tuple", "set", "frozenset", "dict", "iter", "reversed", "enumerate", "zip"}
 )
 _HAND_OUT = frozenset({"get", "pop", "values", "items", "keys", "copy", "union"})
-_PUTS_TOGETHER = frozenset({"str", "Path", "PurePath", "fspath", "abspath", "realpath", "join"})
+_PUTS_TOGETHER = frozenset({"str", "Path", "PurePath", "fspath", "abspath", "realpath", "join", "which"})
 _SAME_PLACE = frozenset({"resolve", "absolute", "as_posix", "expanduser"})
 _TAKES_APART = frozenset({"split", "rsplit", "partition", "rpartition"})
 _LISTS_MODULES = frozenset({"iter_modules", "walk_packages"})
 _LISTS_FILES = frozenset({"glob", "rglob", "iglob"})
-_LIBRARIES = frozenset({"os", "pathlib", "glob"})
+_LIBRARIES = frozenset({"os", "pathlib", "glob", "shutil"})
 
 
 class Spelling:
