@@ -13,7 +13,12 @@ from predictions.coordinator.admission import strangers, terms_of
 from predictions.coordinator.batches import Batch, BatchState, Result
 from predictions.coordinator.contracts import Store
 from predictions.coordinator.ending import Ending, Share, ending
-from predictions.coordinator.exceptions import BatchError, BatchRunningError, TransitionError
+from predictions.coordinator.exceptions import (
+    BatchError,
+    BatchRunningError,
+    DispatchError,
+    TransitionError,
+)
 from predictions.coordinator.stamp import Serving
 
 log = logging.getLogger("prediction_coordinator")
@@ -29,7 +34,7 @@ _LISTED = 50
 
 def goes_on(batch_id: str) -> str:
     """The next step for a batch that ended too soon."""
-    return f"`prediction-coordinator resume {batch_id}` hands out the rest again"
+    return f"to hand out the rest again: prediction-coordinator resume {batch_id}"
 
 
 class Finish:
@@ -88,12 +93,18 @@ class Finish:
             yield
         except (BatchRunningError, SystemExit):  # it belongs to somebody else now, or to whoever comes next
             raise
+        except DispatchError as error:
+            self._record(batch_id, error)
+            raise DispatchError(f"{error}; {goes_on(batch_id)}") from error
         except BaseException as error:
-            # Where even that cannot be written, the next start of this date finds the batch without a
-            # coordinator; the first error is the one to report.
-            with suppress(BatchError):
-                self._fail(batch_id, str(error) or type(error).__name__)
+            self._record(batch_id, error)
             raise
+
+    def _record(self, batch_id: str, error: BaseException) -> None:
+        # Where even that cannot be written, the next start of this date finds the batch without a
+        # coordinator; the first error is the one to report.
+        with suppress(BatchError):
+            self._fail(batch_id, str(error) or type(error).__name__)
 
     def _fail(self, batch_id: str, error: str) -> None:
         now = self._clock()

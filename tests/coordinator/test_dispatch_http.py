@@ -151,6 +151,35 @@ class TestAWorkerThatMisbehaves:
         (said,) = [each.getMessage() for each in caplog.records if each.levelname == "WARNING"]
         assert f"the worker at {url}/predict: it answered 503; trying until " in said
 
+    def test_ends_the_wave_with_the_first_lot_that_fails(self) -> None:
+        """Though an older one is still waited for; what was answered by then is handed over first."""
+        over, one_done = threading.Event(), threading.Event()
+
+        def some(tasks: list[Task], call: int) -> tuple[int, bytes]:
+            first = tasks[0].request.player_id
+            if first == "P0":
+                over.wait()
+                return 503, b""
+            if first == "P10":
+                one_done.set()
+                return right(tasks, call)
+            one_done.wait()
+            return 403, b""
+
+        with server(some) as (url, calls):
+            handing = Http(url, at_a_time=5, timeout=600).dispatch(BATCH, REQUESTS[:20])
+            handed: list[str] = []
+
+            def hand_out() -> None:
+                for each in handing:
+                    handed.extend(each.request_ids)
+
+            with pytest.raises(DispatchError, match="it answered 403"):
+                hand_out()
+            over.set()
+        assert set(handed) <= {f"P{number}" for number in range(10, 15)}
+        assert len(calls) == 4
+
     def test_and_is_silent_says_what_is_waited_for(
         self, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -38,12 +38,13 @@ class TestAFailedBatch:
         self, desk: Desk, caplog: pytest.LogCaptureFixture
     ) -> None:
         desk.queue.breaks_at = "P001"
-        with pytest.raises(DispatchError):
+        with pytest.raises(DispatchError) as caught:
             desk.start()
         (batch,) = desk.coordinator.batches()
+        assert str(caught.value).endswith(f"prediction-coordinator resume {batch.id}")
         assert errors(caplog) == [
             f"batch {batch.id} for {DAY} has failed: the topic is gone; "
-            f"`prediction-coordinator resume {batch.id}` hands out the rest again"
+            f"to hand out the rest again: prediction-coordinator resume {batch.id}"
         ]
 
     def test_is_told_when_its_last_result_comes_too(
@@ -55,7 +56,7 @@ class TestAFailedBatch:
             desk.coordinator.complete(failure(batch.id, player))
         (line,) = errors(caplog)
         assert line.startswith(f"batch {batch.id} for {DAY} has failed: 3 of 3 requests failed: P000: ")
-        assert line.endswith(f"`prediction-coordinator resume {batch.id}` hands out the rest again")
+        assert line.endswith(f"prediction-coordinator resume {batch.id}")
 
     def test_that_was_cancelled_by_hand_is_no_error(
         self, desk: Desk, caplog: pytest.LogCaptureFixture

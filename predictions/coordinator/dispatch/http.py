@@ -7,7 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from functools import partial
 from itertools import islice
 from typing import NamedTuple
@@ -49,10 +49,14 @@ class _Lot(NamedTuple):
 
 
 class _Worker:
-    """The worker of one batch, at ``url``; each kind of failure is told once, however many lots meet it."""
+    """The worker of one batch, at ``url``; each kind of failure is told once, however many lots meet it.
+
+    ``over``: nobody waits for it any more, so that no lot is asked for again.
+    """
 
     def __init__(self, url: str) -> None:
         self.url = url
+        self.over = False
         self._told: set[str] = set()
         self._lock = threading.Lock()
 
@@ -98,7 +102,8 @@ class Http:
     def dispatch(self, batch: Batch, requests: Iterable[PredictionRequest]) -> Iterator[Handed]:
         """As ``Dispatcher.dispatch``, with the answers.
 
-        Raises ``DispatchError`` when the worker does not answer for all that it was asked, in time.
+        Raises ``DispatchError`` when the worker does not answer for all that it was asked, in time: of the
+        lots beside each other the first one that fails ends the wave, and what was answered by then is kept.
         """
         worker = _Worker(f"{self._address(batch).rstrip('/')}/predict")
         left, waiting = iter(requests), deque[_Lot]()
@@ -107,9 +112,9 @@ class Http:
             answers = _beside(partial(self._ask, worker, batch, asked, deadline))
             waiting.append(_Lot(asked, deadline, answers))
             if len(waiting) == AT_ONCE:
-                yield _handed(worker, waiting.popleft())
+                yield _handed(worker, waiting)
         while waiting:
-            yield _handed(worker, waiting.popleft())
+            yield _handed(worker, waiting)
 
     def _address(self, batch: Batch) -> str:
         """Whom ``batch`` goes to. Raises ``DispatchError`` where its one revision has no address.
@@ -174,6 +179,8 @@ class Http:
         try:
             return self._once(transport, worker.url, batch, asked, deadline)
         except SourceError as error:
+            if worker.over:
+                raise SourceError(str(error), error.cause, False) from error
             if error.retryable:
                 worker.failed(error, deadline)
             raise
@@ -235,10 +242,26 @@ def _bypassed(stamp: Stamp) -> bool:
     return stamp.not_enforced_because == "break-glass"
 
 
-def _handed(worker: _Worker, lot: _Lot) -> Handed:
-    with told(f"{len(lot.asked):,} predictions of the worker at {worker.url}", lot.deadline):
-        completions = tuple(lot.answers.result())
-    return Handed(tuple(each.player_id for each in lot.asked), completions)
+def _handed(worker: _Worker, waiting: deque[_Lot]) -> Handed:
+    """The next lot of ``waiting`` that is answered; raises what one failed of, and none waits any more."""
+    oldest = waiting[0]
+    with told(f"{len(oldest.asked):,} predictions of the worker at {worker.url}", oldest.deadline):
+        _wait(waiting)
+    ended = [each for each in waiting if each.answers.done()]
+    lot = min(ended, key=_failed)
+    waiting.remove(lot)
+    worker.over = _failed(lot)
+    return Handed(tuple(each.player_id for each in lot.asked), tuple(lot.answers.result()))
+
+
+def _wait(waiting: deque[_Lot]) -> None:
+    """Until the oldest lot has ended, or any other one has failed."""
+    while not waiting[0].answers.done() and not any(map(_failed, waiting)):
+        wait([each.answers for each in waiting if not each.answers.done()], return_when=FIRST_COMPLETED)
+
+
+def _failed(lot: _Lot) -> bool:
+    return lot.answers.done() and lot.answers.exception() is not None
 
 
 def _check(batch: Batch, asked: _Asked, completions: Sequence[Completion], url: str) -> None:
