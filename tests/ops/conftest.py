@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from ops.morning import Morning, morning
 from ops.stand_ins import DEPLOY, ROOT, Shell
 
 from shared.deployment.testing import HistoryBuilder
@@ -48,3 +49,16 @@ def team(tmp_path: Path) -> Team:
     repository.commit({**shipped, "drift.toml": TOML}, subject="Start")
     repository.check_out("main")
     return Team(repository, Shell(tmp_path / "home"))
+
+
+@pytest.fixture(scope="module")
+def _morning(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Morning]:
+    with morning(tmp_path_factory.mktemp("morning")) as made:
+        yield made
+
+
+@pytest.fixture
+def today(_morning: Morning) -> Morning:
+    """A morning on which all is well."""
+    _morning.current()
+    return _morning

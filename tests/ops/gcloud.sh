@@ -82,6 +82,7 @@ case " ${words[*]} " in
         cp "$last" "$KEPT/"
         printf ENABLED >"$(place 'artifacts docker images' "${image%%,*}")"
         ;;
+    *" tags delete "*) rm -f "$(place 'artifacts docker images' "$last")" ;;
     *" replace "*) cp "$last" "$KEPT/" ;;
     *" pause "*) moved ENABLED PAUSED ;;
     *" resume "*) moved PAUSED ENABLED ;;
