@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterator
 from contextlib import nullcontext, suppress
 from datetime import date
 from inspect import signature
-from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.documents import DOCS, DOCUMENTS, ROOT, blocks, rows, words
 from support.world import World
 
 from predictions.coordinator import cli as coordinator_cli
@@ -31,9 +31,6 @@ from shared.deployment.settings import load
 from shared.deployment.testing import FakeCloudRun, HistoryBuilder
 from shared.utils.deployment_checker import require_current_worker
 
-ROOT = Path(__file__).parents[1]
-DOCS = ROOT / "docs"
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
 #: The pages whose code a reader copies.
 GUIDES = [
     ROOT / "README.md",
@@ -44,28 +41,6 @@ ADOPTION, SETTINGS, CODES = (
     for name in ("adoption.md", "reference/settings.md", "reference/codes.md")
 )
 LEDGER, SERVICE = '[defaults]\nlive = "ledger"\n', "[services.prediction-worker]\n"
-
-
-def blocks(language: str, *pages: Path) -> list[str]:
-    """The fenced blocks of one language, of the guides where no page is named."""
-    fenced = rf"^( *)```{language}\n(.*?)^\1```$"
-    texts = [page.read_text(encoding="utf-8") for page in pages or GUIDES]
-    return [
-        textwrap.dedent(found[2])
-        for text in texts
-        for found in re.finditer(fenced, text, re.DOTALL | re.MULTILINE)
-    ]
-
-
-def rows(text: str, head: str) -> list[list[str]]:
-    """The cells of the table whose first column is called ``head``."""
-    _, _, below = text.partition(f"\n| {head} |")
-    lines = takewhile(lambda line: line.startswith("|"), below.splitlines()[2:])
-    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
-
-
-def words(text: str) -> list[str]:
-    return re.findall(r"`([^`]+)`", text)
 
 
 class TestWhatTheCodeKnowsBetter:
@@ -175,11 +150,11 @@ def there(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
 class TestPython:
     def test_the_intended_use_is_in_the_coordinator(self) -> None:
         """Line for line."""
-        (shown,) = [block for block in blocks("python") if "gate(" in block]
+        (shown,) = [block for block in blocks("python", *GUIDES) if "gate(" in block]
         source = Path(coordinator.__file__).read_text(encoding="utf-8")
         assert textwrap.indent(shown, "    ") in source
 
-    @pytest.mark.parametrize("block", blocks("python"))
+    @pytest.mark.parametrize("block", blocks("python", *GUIDES))
     def test_a_block_runs(
         self, block: str, there: World, tmp_path: Path, request: pytest.FixtureRequest
     ) -> None:
@@ -308,7 +283,7 @@ class TestOtherBlocks:
             assert report["live"][0]["evidence"]
             assert [len(report["undeployed"][0]["paths"]), len(service["reasons"])] == [1, 1]
 
-    @pytest.mark.parametrize("block", [each for each in blocks("toml") if "[project." not in each])
+    @pytest.mark.parametrize("block", [each for each in blocks("toml", *GUIDES) if "[project." not in each])
     def test_a_table_of_settings_is_accepted(self, block: str, tmp_path: Path) -> None:
         """Alone, or beside a service; what belongs into the reader's pyproject.toml is not ours."""
         ledger = "" if "[defaults]" in block else LEDGER
@@ -343,42 +318,6 @@ def same_shape(shown: Any, real: Any) -> bool:
     if isinstance(shown, list) and isinstance(real, list):
         return all(same_shape(*pair) for pair in zip(shown, real, strict=False))
     return type(shown) is type(real)
-
-
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_every_link_leads_somewhere(document: Path) -> None:
-    """Relative links name a file, and its heading where they name one."""
-    for target in re.findall(r"\]\((?!https?:)([^)\s]+)\)", document.read_text(encoding="utf-8")):
-        path, _, heading = target.partition("#")
-        linked = (document.parent / path).resolve() if path else document
-        assert linked.exists(), f"{document.name}: {target}"
-        assert not heading or heading in headings(linked), f"{document.name}: {target}"
-
-
-def headings(document: Path) -> set[str]:
-    """The anchors of a document's headings, as GitHub makes them."""
-    found = re.findall(r"^#+ (.*)$", document.read_text(encoding="utf-8"), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", each.lower()).replace(" ", "-") for each in found}
-
-
-def test_the_readme_fits_and_says_first_what_it_is_not_about() -> None:
-    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
-    assert len(lines) <= 250
-    assert lines[2].startswith("This is not about model drift or data drift")
-
-
-def test_every_page_is_in_the_table_of_contents() -> None:
-    """docs/README.md leads to each page; the decisions have a list of their own."""
-    contents = (DOCS / "README.md").read_text(encoding="utf-8")
-    pages = {*DOCS.glob("*.md"), *(DOCS / "reference").glob("*.md"), DOCS / "decisions" / "README.md"}
-    linked = {(DOCS / target).resolve() for target in re.findall(r"\]\(([^)#\s]+)", contents)}
-    assert pages - linked == {DOCS / "README.md"}
-
-
-def test_every_decision_is_listed() -> None:
-    folder = ROOT / "docs" / "decisions"
-    listed = set(re.findall(r"\]\((\d{4}-[^)]+)\)", (folder / "README.md").read_text(encoding="utf-8")))
-    assert listed == {file.name for file in folder.glob("0*.md")}
 
 
 def test_vendored_files_work_beside_a_shared_package_of_the_readers_own(tmp_path: Path) -> None:
