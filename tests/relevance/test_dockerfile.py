@@ -230,6 +230,10 @@ DOUBTS = [
     ("ARG D=lib\nFROM a\nCOPY $D /", "only the build knows D"),  # an ARG before FROM is not inside the stage
     ("FROM a\nARG N\nENV D=$N/lib\nCOPY $D /", "only the build knows D"),
     ("FROM a\nWORKDIR $W\nCOPY lib .", "Dockerfile line 2: only the build knows W in WORKDIR"),
+    ("FROM a\nCOPY lib .", "line 2: . in COPY counts from the WORKDIR of a, which is not known"),
+    ("FROM host/python:3\nADD lib there/", "there/ in ADD counts from the WORKDIR of host/python:3"),
+    ("FROM php:8\nWORKDIR w\nWORKDIR v", "line 2: w in WORKDIR counts from the WORKDIR of php:8"),
+    ("FROM a AS one\nFROM one\nCOPY lib l/", "line 3: l/ in COPY counts from the WORKDIR of a"),
     (
         "FROM a\nARG N\nRUN --mount=source=$N,target=/n true",
         "Dockerfile line 3: only the build knows N in RUN",
@@ -299,6 +303,21 @@ def test_the_words_of_the_json_form_have_no_quotes_to_lose(name: str, directive:
     """JSON has its own escapes, whatever the Dockerfile's is."""
     text = f"{directive}FROM a\nCOPY {json.dumps([name, '/a/'])}"
     assert layout(image_of(text, tree=(name,))) == f"/a/{name}<{name}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "FROM a\nWORKDIR /\nCOPY req.txt w/",
+        "FROM a AS one\nWORKDIR /\nFROM one\nCOPY req.txt w/",
+        "FROM python:3.12-slim\nCOPY req.txt w/",
+        "FROM mirror.example.com/library/debian@sha256:0\nWORKDIR w\nCOPY req.txt .",
+        "FROM scratch\nWORKDIR w\nCOPY req.txt .",
+    ],
+)
+def test_a_relative_place_counts_from_one_that_is_known(text: str) -> None:
+    """An absolute WORKDIR says it, and so does an image of Docker Hub that sets none."""
+    assert layout(image_of(text)) == "/w/req.txt<req.txt"
 
 
 @pytest.mark.parametrize("name", ["E", "'E'", '"E"'])

@@ -47,7 +47,7 @@ def image_of(rules: Rules, tree: Tree, targets: Mapping[str, str]) -> Image | No
     if rules.base is not None and below is None and image.base.partition(":")[0] not in IMAGES:
         doubt = doubt or f"there is no {rules.base.dockerfile}, which its base is made from"
     ignore_files = {path: f"{posixpath.basename(path)}: what gcloud does not send" for path in sent.deciding}
-    return replace(image, sources={**image.sources, **ignore_files}, unresolved=image.unresolved or doubt)
+    return replace(image, sources={**image.sources, **ignore_files}, unresolved=doubt or image.unresolved)
 
 
 def _is_folder(link: str, targets: Mapping[str, str], files: Collection[str]) -> bool:

@@ -56,9 +56,11 @@ class Stage:
     ``layout``: absolute path to repository path. ``folders``: those that exist for certain. ``known`` and
     ``arguments``: the values of ENV and ARG, None for one that only the build knows. ``elsewhere``: names
     behind ``--from`` that are no stage and look like no image. ``base``: the image below it, as written.
+    ``placed``: whether ``workdir`` is known, so that a relative path leads to a place.
     """
 
     workdir: str = "/"
+    placed: bool = True
     layout: dict[str, str] = field(default_factory=dict)
     sources: dict[str, str] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
@@ -146,10 +148,18 @@ class Stage:
             self.known[name] = value(text or "", before, instruction)
             self.environment[name] = expand(text or "", before, instruction.escape)[0]
 
-    def work_in(self, path: str) -> None:
+    def work_in(self, instruction: Instruction, path: str, title: str) -> None:
         """WORKDIR makes the folder and counts from the one before."""
-        self.workdir = joined(self.workdir, path)
+        self.workdir = self.place(instruction, path, title)
+        self.placed = self.placed or path.startswith("/")
         self.folders.update(and_above(self.workdir))
+
+    def place(self, instruction: Instruction, path: str, title: str) -> str:
+        """Where ``path`` leads, from ``/`` and with a doubt while only the image below knows from where."""
+        if not self.placed and not path.startswith("/"):
+            said = f"{path} in {instruction.name} counts from the WORKDIR of {self.base}, which is not known"
+            self.doubts.append(f"{title} line {instruction.line}: {said}")
+        return joined(self.workdir, path)
 
     def cmd(self, instruction: Instruction) -> None:
         """The last CMD of a stage is the one."""

@@ -15,7 +15,7 @@ from shared.deployment.relevance.dockerfile_copies import (
     is_elsewhere,
     places,
 )
-from shared.deployment.relevance.dockerfile_stage import Stage, and_above, doubt, joined, pairs, value
+from shared.deployment.relevance.dockerfile_stage import Stage, and_above, doubt, pairs, value
 from shared.deployment.relevance.dockerfile_syntax import DockerfileError, Instruction, expand, instructions
 from shared.deployment.relevance.dockerignore import excluded, is_glob
 
@@ -64,6 +64,11 @@ IMAGES = frozenset(
         "ubuntu",
         "wordpress",
     ]
+)
+#: Those of them, in a mirror of Docker Hub as well, that set no WORKDIR.
+_AT_ROOT = re.compile(
+    r"scratch|(?:(?:[\w.:-]+/)*library/)?"
+    r"(?:alpine|amazonlinux|busybox|debian|fedora|node|python|ruby|rust|ubuntu)(?:[:@].*)?"
 )
 
 
@@ -135,7 +140,7 @@ class _Build:
                 stage.env(instruction)
             case "WORKDIR":
                 for path in stage.told(instruction, [instruction.text], self._title) or ():
-                    stage.work_in(path)
+                    stage.work_in(instruction, path, self._title)
             case "CMD":
                 stage.cmd(instruction)
             case "ENTRYPOINT":
@@ -165,7 +170,7 @@ class _Build:
         base, unknown = expand(words[0], self._arguments, instruction.escape)
         parent = self._named.get(base.lower())
         below = parent or self.bases.get(len(self.stages))
-        stage = below.child() if below is not None else Stage(base=base)
+        stage = below.child() if below is not None else Stage(base=base, placed=_AT_ROOT.fullmatch(base) is not None)
         if below is None and "onbuild" in base.lower():
             stage.doubts.append(f"{self._title} line {instruction.line}: {base} may run more (ONBUILD)")
         if unknown and self._named:  # it may name one of the stages above
@@ -198,7 +203,7 @@ class _Build:
         *sources, destination = told[: len(words)]
         found = [each for source in sources for each in self._take(stage, instruction, origin, source)]
         several = max(len(sources) + len(instruction.documents), len(found)) > 1
-        target = joined(stage.workdir, destination)
+        target = stage.place(instruction, destination, self._title)
         as_folder = _is_folder(stage, instruction, destination, target, several=several)
         for each in found:
             _put(stage, instruction, each, target, as_folder=as_folder)
