@@ -225,8 +225,6 @@ DOUBTS = [
     ("FROM a\nCOPY ${X@Q} /app/", "line 2: only the build knows ${ in COPY"),
     ("FROM a\nCOPY ${D:-lib}/x.py /app/", "line 2: only the build knows D in COPY"),  # the base may set it
     ("FROM a:3-onbuild", "line 1: a:3-onbuild may run more (ONBUILD)"),
-    ("FROM a\nRUN python <<EOF\nfrom lib import x\nEOF", "line 2: a here-document imports lib"),
-    ("FROM a\nCOPY <<X /s.py\nimport json\nimport app.a\nX", "line 2: a here-document imports app"),
     ("ARG D=lib\nFROM a\nCOPY $D /", "only the build knows D"),  # an ARG before FROM is not inside the stage
     ("FROM a\nARG N\nENV D=$N/lib\nCOPY $D /", "only the build knows D"),
     ("FROM a\nWORKDIR $W\nCOPY lib .", "Dockerfile line 2: only the build knows W in WORKDIR"),

@@ -85,6 +85,16 @@ ROWS: list[tuple[str, dict[str, str], str]] = [
         {},
         "app/idle.py",
     ),
+    ("RUN python - <<EOF\nimport json\nimport idle\nEOF", {}, "app/idle.py"),
+    ("RUN python <<EOF\nimport idle\nexec(open('x').read())\nEOF", {}, "app/idle.py"),
+    ("RUN <<EOF\n#!/usr/bin/env python\nfrom idle import x\nEOF", {}, "app/idle.py"),
+    ("RUN <<EOF\npip list\npython idle.py\nEOF", {}, "app/idle.py"),
+    ("RUN <<EOF\npython - <<PY\nimport idle\nPY\nEOF", {}, "app/idle.py"),
+    ("RUN cat <<EOF > /app/own.py\nimport idle\nEOF", {}, "app/idle.py"),
+    ("COPY <<EOF /app/own.py\nimport idle\nEOF", {}, "app/idle.py"),
+    ("COPY <<EOF /app/own.py\nimport idle\nEOF", {"app/idle.py": "import deep\n"}, "app/deep.py"),
+    ("COPY <<one.py <<two.py /x/\npass\none.py\nfrom . import idle\ntwo.py", {}, "app/idle.py"),
+    ("COPY <<EOF /x.py\nimport more.idle\nEOF\nCOPY more /x/more/", {"more/idle.py": ""}, "more/idle.py"),
 ]
 
 
@@ -109,3 +119,22 @@ def test_what_a_build_leaves_open_is_no_doubt_about_the_worker() -> None:
     """``make`` and ``exec`` in ``setup.py`` run when the image is made, not when it serves."""
     selection = selected("RUN make x", {"app/setup.py": "exec(open('version.py').read())\n"})
     assert (selection.findings, selection.unused) == ((), ("app/deep.py", "app/idle.py"))
+
+
+@pytest.mark.parametrize(
+    ("lines", "counts"),
+    [
+        ("COPY <<EOF /app/own.py\nimport idle\nimport_module(name)\nEOF", True),
+        ("RUN cat <<EOF > own.py\nimport idle\nexec(text)\nEOF", True),
+        ("COPY <<EOF /etc/own.conf\nimport = $x; (\nEOF", False),
+        ("COPY <<EOF /app/own.py\nimport json\nimport os.path\nEOF", False),
+        ("RUN python <<EOF\nimport json\nexec(text)\nEOF", False),
+    ],
+)
+def test_a_written_document_that_leaves_open_what_it_imports_is_doubt(lines: str, counts: bool) -> None:
+    """It may be imported itself; one that only the build runs is the build's business."""
+    selection = selected(lines, {"app/json.py": ""})
+    assert ("app/deep.py" not in selection.unused) == counts
+    told = [each.message for each in selection.findings]
+    assert bool(told) == counts
+    assert all("a here-document does not tell all that it imports" in message for message in told)

@@ -40,13 +40,19 @@ class _Unset(dict[str, str | None]):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What a RUN runs: its words, () where ``text`` is for the shell, and the files that lie there."""
+    """What a RUN runs: its words, () where ``text`` is for the shell, and the files that lie there.
+
+    ``documents`` are its here-documents. Where they are ``written`` they become files of the image, those of
+    a COPY, which runs nothing, in ``workdir``.
+    """
 
     words: tuple[str, ...]
     text: str
     workdir: str
     environment: Mapping[str, str]
     layout: Mapping[str, str]
+    documents: tuple[str, ...]
+    written: bool
 
 
 @dataclass(slots=True)
@@ -111,10 +117,16 @@ class Stage:
 
     def run(self, instruction: Instruction) -> None:
         """Note what is run, as things are now."""
-        words = instruction.json or ()
-        self.runs.append(
-            Run(words, instruction.text, self.workdir, dict(self.environment), dict(self.layout))
-        )
+        self._note(instruction, self.workdir, instruction.text, written=">" in instruction.text)
+
+    def write(self, instruction: Instruction, folder: str) -> None:
+        """Note the here-documents that become files of ``folder``."""
+        if instruction.bodies:
+            self._note(instruction, folder, "", written=True)
+
+    def _note(self, instruction: Instruction, folder: str, text: str, *, written: bool) -> None:
+        now = (dict(self.environment), dict(self.layout))
+        self.runs.append(Run(instruction.json or (), text, folder, *now, instruction.bodies, written))
 
     @property
     def variables(self) -> Mapping[str, str | None]:

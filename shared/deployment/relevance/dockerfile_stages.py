@@ -27,8 +27,6 @@ _PLATFORM: Mapping[str, str | None] = {
 }
 
 
-#: A line of Python in a here-document.
-_IMPORT = re.compile(r"^[ \t]*(?:import|from)[ \t]+([A-Za-z_]\w*)", re.MULTILINE)
 #: Images of Docker Hub that people name without a tag; whatever else has no tag may be a build context.
 IMAGES = frozenset(
     [
@@ -126,9 +124,6 @@ class _Build:
 
     def _act(self, stage: Stage, instruction: Instruction) -> None:
         """Those that move no file and start nothing (USER, LABEL, EXPOSE, …) do nothing here."""
-        for name in self._imported(instruction):
-            place = f"{self._title} line {instruction.line}"
-            stage.doubts.append(f"{place}: a here-document imports {name}, which is not followed")
         match instruction.name:
             case "COPY" | "ADD":
                 self._copy(stage, instruction)
@@ -150,14 +145,6 @@ class _Build:
             case "ONBUILD":
                 stage.doubts.append(f"{self._title} line {instruction.line} has ONBUILD")
 
-    def _imported(self, instruction: Instruction) -> list[str]:
-        """The modules of the context that a here-document seems to import."""
-        names = {name for body in instruction.bodies for name in _IMPORT.findall(body)}
-        if not names:
-            return []
-        parts = {part.removesuffix(".py") for path in self._context.files for part in path.split("/")}
-        return sorted(names & parts)
-
     def _arg_before_from(self, instruction: Instruction) -> None:
         for name, text in pairs(instruction):
             if text is not None:
@@ -170,7 +157,11 @@ class _Build:
         base, unknown = expand(words[0], self._arguments, instruction.escape)
         parent = self._named.get(base.lower())
         below = parent or self.bases.get(len(self.stages))
-        stage = below.child() if below is not None else Stage(base=base, placed=_AT_ROOT.fullmatch(base) is not None)
+        stage = (
+            below.child()
+            if below is not None
+            else Stage(base=base, placed=_AT_ROOT.fullmatch(base) is not None)
+        )
         if below is None and "onbuild" in base.lower():
             stage.doubts.append(f"{self._title} line {instruction.line}: {base} may run more (ONBUILD)")
         if unknown and self._named:  # it may name one of the stages above
@@ -209,6 +200,7 @@ class _Build:
             _put(stage, instruction, each, target, as_folder=as_folder)
         for name in instruction.documents:  # a here-document replaces a file of the tree
             stage.layout.pop(posixpath.join(target, name) if as_folder else target, None)
+        stage.write(instruction, target if as_folder else posixpath.dirname(target))
 
     def _take(self, stage: Stage, instruction: Instruction, origin: Tree | None, source: str) -> list[Found]:
         """What one source names, noted as such; nothing for what comes from outside the repository."""

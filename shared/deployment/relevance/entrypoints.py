@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from shared.deployment.relevance import finder
 from shared.deployment.relevance.dockerfile import Image
-from shared.deployment.relevance.dockerfile_stage import joined
+from shared.deployment.relevance.dockerfile_stage import Run, joined
 from shared.deployment.relevance.imports import facts_of
 from shared.deployment.relevance.shell_words import commands
 from shared.deployment.relevance.start_files import (
@@ -41,6 +43,8 @@ _PYTHON = re.compile(r"(python|pypy)(\d+(\.\d+)?)?")
 _PYTHON_VALUES = frozenset({"-W", "-X", "--check-hash-based-pycs"})
 #: Of several letters in one word the first of these ends the options; the rest of the word is its value.
 _ENDS_OPTIONS = re.compile(r"-[^cm]*([cm])(.*)", re.DOTALL)
+#: A line of Python in a here-document.
+_IMPORT = re.compile(r"^[ \t]*(?:import|from)[ \t]+[A-Za-z_.]", re.MULTILINE)
 #: A script that starts a script that starts a script; more is a loop.
 _DEPTH = 5
 
@@ -84,21 +88,27 @@ def found(image: Image, read: Callable[[str], str | None]) -> EntryPoints:
     roots = list(dict.fromkeys([*search.roots, *search.python_path(), *roots_of(image.layout, read)]))
     hooks = hooks_of(image.layout, read, roots)
     search.entries += [EntryPoint(at, None, "Python runs it before all else") for at in hooks]
-    builders = dict.fromkeys([*builders_of(image.layout, read), *_run_by_build(image, read)])
+    built, written = _run_by_build(image, read)
+    builders = dict.fromkeys([*builders_of(image.layout, read), *built])
     entries: dict[str, EntryPoint] = {}
     for entry in search.entries:
         entries.setdefault(entry.path, entry)  # the first reason of each stays
-    doubt = next(iter(search.doubts), None)
+    doubt = next(iter([*search.doubts, *written]), None)
     return EntryPoints(tuple(entries.values()), tuple(roots), doubt, tuple(hooks), tuple(builders))
 
 
-def _run_by_build(image: Image, read: Callable[[str], str | None]) -> Iterator[str]:
-    """The files of the image that a RUN of its stages names; what else a RUN does is the build's business."""
+def _run_by_build(image: Image, read: Callable[[str], str | None]) -> tuple[list[str], list[str]]:
+    """The files of the image that a RUN or a here-document names, and what such a file leaves open."""
+    places: list[str] = []
+    doubts: list[str] = []
     for run in image.stage.runs:
-        search = _Commands(replace(image, layout=run.layout), read, run.workdir, dict(run.environment))
-        search.build(run.words, run.text)
-        named = {run.layout[entry.path] for entry in search.entries}
-        yield from (at for at, path in image.layout.items() if path in named)
+        layout = {**image.layout, **run.layout} if run.written else run.layout
+        search = _Commands(replace(image, layout=layout), read, run.workdir, dict(run.environment))
+        search.build(run)
+        named = {layout[entry.path] for entry in search.entries}
+        places += [at for at, path in image.layout.items() if path in named]
+        doubts += search.doubts
+    return places, doubts
 
 
 class _Commands(Search):
@@ -106,12 +116,29 @@ class _Commands(Search):
 
     __slots__ = ()
 
-    def build(self, words: Sequence[str], text: str) -> None:
-        """What a RUN starts: the words of its JSON form, else a text for the shell."""
-        if words:
-            self.command(words, 0)
+    def build(self, run: Run) -> None:
+        """What a RUN starts: its words or a text for the shell; and what its here-documents import."""
+        if run.words:
+            self.command(run.words, 0)
         else:
-            self._text(text, (), 0)
+            self._text(run.text, (), 0)
+        if run.text and not any(commands(run.text, {})):  # then the shell reads the documents
+            for text in run.documents:
+                self._text(text, (), 0)
+        self.doubts.clear()  # what else a RUN does is the build's business
+        for text in filter(_IMPORT.search, run.documents):
+            self._document(text, written=run.written)
+
+    def _document(self, text: str, *, written: bool) -> None:
+        """Lines of Python: what they import, wherever it lies. A file of the image may leave more open."""
+        facts = facts_of(text.encode("utf-8", "surrogateescape"))
+        if written and facts.leaves_open:
+            self.doubts.append("a here-document does not tell all that it imports")
+        lies = finder.Image(self.image.layout)
+        for name in facts.names:
+            if name.partition(".")[0] not in sys.stdlib_module_names:
+                found = (each.file for each in lies.ending_like(name) if each.file)
+                self.entries += [EntryPoint(at, None, "a here-document imports it") for at in found]
 
     def command(self, words: Sequence[str], depth: int) -> None:
         """Take one command's words; one that we do not know may start anything."""
@@ -287,20 +314,11 @@ class _Commands(Search):
     def _code(self, text: str) -> None:
         """``python -c``: what the text imports; a package on the way counts as well."""
         facts = facts_of(text.encode("utf-8", "surrogateescape"))
-        if (
-            facts.computed
-            or facts.files
-            or facts.doubts
-            or facts.scans
-            or facts.edits_path
-            or facts.syntax_error
-        ):
+        if facts.leaves_open:
             self.doubts.append("runs python -c, whose text does not tell all that it imports")
         self.roots.append(self.folder)
-        for each in facts.imports:
-            names = [each.module, *(f"{each.module}.{name}" for name in each.names)]
-            for name in names:
-                self.named_module(name, "python -c")
+        for name in facts.names:
+            self.named_module(name, "python -c")
 
     def _run_module(self, name: str, arguments: Sequence[str]) -> None:
         program = PROGRAMS.get(name.replace("_", "-"))

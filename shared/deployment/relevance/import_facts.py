@@ -69,6 +69,17 @@ class ImportFacts:
     syntax_error: bool = False
     reads_source: bool = False
 
+    @property
+    def leaves_open(self) -> bool:
+        """Whether it may import what its statements do not name."""
+        return any((self.computed, self.files, self.doubts, self.scans, self.edits_path, self.syntax_error))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What its statements name that is or may be a module, without the dots before it."""
+        pairs = ((each.module, ("", *each.names)) for each in self.imports)
+        return tuple(f"{module}.{name}".strip(".") for module, names in pairs for name in names)
+
     def beside(self, guess: ImportFacts) -> ImportFacts:
         """These facts with a guess at the rest of the file: nothing that it imports is sure to be needed."""
         both = {each.name: (getattr(self, each.name), getattr(guess, each.name)) for each in fields(self)}
