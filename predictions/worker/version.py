@@ -10,7 +10,12 @@ from shared.deployment.fingerprint import Fingerprint, take
 #: The folder that holds ``predictions``: ``/app`` in the image, the repository's root elsewhere.
 ROOT = Path(__file__).resolve().parents[2]
 #: What the Dockerfile copies.
-COVERS = ("predictions/worker/", "shared/deployment/__init__.py", "shared/deployment/fingerprint.py")
+COVERS = (
+    "predictions/worker/",
+    "requirements/run.txt",
+    "shared/deployment/__init__.py",
+    "shared/deployment/fingerprint.py",
+)
 #: Which commit the image was built from. Not a name that deploys set on a revision, where it would
 #: outlive the image.
 COMMIT = "IMAGE_COMMIT"

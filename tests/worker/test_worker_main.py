@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from predictions.worker.__main__ import answers
+from predictions.worker.version import COVERS
 from shared.deployment import assembly
 from shared.deployment.content import in_view
 from shared.deployment.settings import load
@@ -92,7 +93,7 @@ def test_the_fingerprint_belongs_to_what_the_gate_watches(image: Path, tmp_path:
     copied = [path for path in image.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
     files = {path.relative_to(image).as_posix(): path.read_bytes() for path in copied}
     settings = (ROOT / "drift.toml").read_bytes()
-    others = {"shared/deployment/gate.py": b"", "requirements/run.txt": b"", "drift.toml": settings}
+    others = {"shared/deployment/gate.py": b"", ".dockerignore": b"", "drift.toml": settings}
     history.commit({**files, **others})
     history.check_out("main")
     environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
@@ -100,3 +101,5 @@ def test_the_fingerprint_belongs_to_what_the_gate_watches(image: Path, tmp_path:
     assert selected.findings == ()
     assert {"shared/deployment/fingerprint.py", "shared/deployment/__init__.py"} <= set(selected.because)
     assert "shared/deployment/gate.py" not in selected.because
+    covered = in_view(COVERS, (), ())
+    assert {path for path in selected.because if not covered(path)} <= {".dockerignore"}
