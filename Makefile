@@ -11,7 +11,7 @@ PYTEST_ARGS :=
 ENDLESS := -o faulthandler_timeout=0
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help images run demo test test-all kill-test agree schemathesis fuzz mutate faults reality audit soak frameworks lint bench readme lock clean history
+.PHONY: help images our-images run demo test test-all kill-test agree schemathesis fuzz mutate faults reality audit soak frameworks lint bench readme lock clean history
 .DEFAULT_GOAL := help
 
 help: ## list the goals
@@ -51,6 +51,9 @@ kill-test: .venv/test.stamp ## kill a coordinator 200 times, resume, and write d
 images: .venv/test.stamp ## build the table of images with buildah (Debian's) and hold each file against ours
 	command -v buildah >/dev/null || { echo "make images: no buildah here: apt-get install buildah" >&2; exit 1; }
 	$(BIN)/python -m pytest -q -n auto tests/images
+
+our-images: .venv/test.stamp ## build, push, pull, start and judge our two images (root; Debian's buildah, debootstrap, docker-registry)
+	PYTHONPATH=.:tests $(BIN)/python -m support.own_images --write docs/our-images.md
 
 soak: .venv/test.stamp ## make 10,000 checks in one process with faults; writes docs/soak.md
 	PYTHONPATH=.:tests $(BIN)/python -m support.soak 10000 --page docs/soak.md
