@@ -373,8 +373,8 @@ def moment(**ago: int) -> str:
 SWITCHES: list[tuple[str, Callable[[], str | None], int, str | None]] = [
     ("1", lambda: moment(hours=-1), 0, None),
     ("TRUE ", lambda: moment(hours=-1), 0, None),
-    ("yes", lambda: "2999-12-31", 0, None),
-    ("on", lambda: "9999-12-31T23:59:59-14:00", 0, None),
+    ("yes", lambda: "2999-12-31", 0, "is more than a day away"),
+    ("on", lambda: "9999-12-31T23:59:59-14:00", 0, "is more than a day away"),
     ("1", lambda: None, 0, "bypasses the drift gate without an end; set DRIFT_SKIP_CHECK_UNTIL"),
     ("1", lambda: "", 0, "bypasses the drift gate without an end"),
     ("1", lambda: moment(seconds=1), 1, "is past: no bypass"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
@@ -105,7 +104,7 @@ class Serving(NamedTuple):
 
 def policy_hash(policy: Policy) -> str:
     """Twelve hex digits that differ when a policy differs."""
-    return hashlib.sha256(policy.model_dump_json().encode()).hexdigest()[:12]
+    return policy.digest
 
 
 def same_commit(one: str, other: str) -> bool:

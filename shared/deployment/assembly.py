@@ -23,11 +23,11 @@ from shared.deployment.errors import (
 )
 from shared.deployment.facts import Evidence, Live, LiveSource, Target, Unknown
 from shared.deployment.inventory import Known, undeclared
-from shared.deployment.keys import ServiceSettings
+from shared.deployment.keys import PolicyKeys, ServiceSettings
 from shared.deployment.relevance import loaded_list as loaded_files
 from shared.deployment.relevance.selection import Selection
 from shared.deployment.report import DriftReport, unknown_report
-from shared.deployment.settings import Settings, load
+from shared.deployment.settings import PREFIX, Settings, load
 from shared.deployment.sinks.log import LogSink
 from shared.deployment.telemetry import MetricsSink, observed
 from shared.deployment.trace import Traced, run
@@ -76,16 +76,25 @@ def check(
             verdicts = _judged(Builder(settings, fresh=True), chosen, deadline, now, after_rollout)
     if inventory and not unloaded:
         verdicts += _undeclared(settings, deadline, now)
+    verdicts = [each.model_copy(update={"policy": settings.judged_by(each.service)}) for each in verdicts]
     outcome = Outcome.of(verdicts, now, int((time.monotonic() - started) * 1000))
     if record:
         keep(outcome, settings)
     return outcome
 
 
+def warn_of_overrides(settings: Settings) -> None:
+    """A WARNING for each variable that replaces the policy, or the target, of the file."""
+    for name, value in settings.overrides.items():
+        if name.removeprefix(PREFIX).lower() in (*PolicyKeys.model_fields, "target_ref"):
+            log.warning("%s=%s stands before %s", name, value, settings.file)
+
+
 def keep(outcome: Outcome, settings: Settings) -> None:
     """Write the verdicts of ``outcome`` down, within what the check has left of its deadline."""
     names = {verdict.service for verdict in outcome.services}
     given = max((one.deadline for name, one in settings.services.items() if name in names), default=0.0)
+    warn_of_overrides(settings)
     left = Deadline(max(0.0, given - outcome.elapsed_ms / 1000))
     gate.write(outcome.services, sinks_of(settings, left))
 

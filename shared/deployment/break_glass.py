@@ -6,12 +6,14 @@ Pure: the environment and the time are passed in.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from shared.deployment.verdict import BreakGlass
 
 SWITCH, UNTIL = "DRIFT_SKIP_CHECK", "DRIFT_SKIP_CHECK_UNTIL"
+#: What stands longer is known, and is acknowledged by name. Such a bypass holds, and is complained about.
+LONGEST = timedelta(days=1)
 _YES = frozenset({"1", "true", "yes", "on"})
 _NO = frozenset({"", "0", "false", "no", "off"})
 
@@ -27,8 +29,8 @@ def asked_for(skip: bool, reason: str | None, actor: str, environ: Mapping[str, 
     """Whether this start is bypassed, by the caller (``skip``) or for the whole process.
 
     ``reason`` may be None: a missing reason is recorded as missing, never refused. An unreadable or
-    past process-wide bypass is none, and complained about; one without an end holds, and is
-    complained about at each check.
+    past process-wide bypass is none, and complained about; one without an end, or with one that is more
+    than a day away, holds, and is complained about at each check.
     """
     if skip:
         return Asked(BreakGlass(actor=actor, reason=reason, at=now, until=None, via="--skip-drift-check"))
@@ -51,4 +53,6 @@ def _process_wide(reason: str | None, actor: str, text: str, now: datetime) -> A
     until = until.replace(tzinfo=until.tzinfo or UTC)
     if until <= now:
         return Asked(None, (f"{UNTIL}={text} is past: no bypass",))
-    return Asked(BreakGlass(actor=actor, reason=reason, at=now, until=until, via=SWITCH))
+    far = until - now > LONGEST
+    complaints = (f"{UNTIL}={text} is more than a day away; a bypass is for one morning",) if far else ()
+    return Asked(BreakGlass(actor=actor, reason=reason, at=now, until=until, via=SWITCH), complaints)

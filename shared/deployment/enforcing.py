@@ -111,7 +111,9 @@ class _Skipped:
         """The verdict where nothing is known."""
         ours = self.settings.services.get(self.service) if self.settings else None
         report = unknown_report(self.service, ours.kind if ours else "service", unknown)
-        return judge(report, ours.policy if ours else Policy(), assembly.utc_now())
+        verdict = judge(report, ours.policy if ours else Policy(), assembly.utc_now())
+        by = self.settings.judged_by(self.service) if self.settings else None
+        return verdict.model_copy(update={"policy": by})
 
     def begin(self, within: Deadline) -> None:
         """Let the check go on beside whatever follows. Raises where no thread can be started."""
@@ -153,6 +155,8 @@ class _Skipped:
         )
 
         def recorded() -> None:
+            if self.settings:
+                assembly.warn_of_overrides(self.settings)
             gate.write(
                 [verdict], assembly.sinks_of(self.settings) if self.settings else [LogSink(), MetricsSink()]
             )

@@ -25,6 +25,7 @@ from shared.deployment.facts import Fact
 from shared.deployment.keys import Batch, Defaults, Inventory, PolicyKeys, ServiceSettings, Sinks, is_address
 from shared.deployment.relevance.rules import Rules
 from shared.deployment.values import near_misses as near_misses
+from shared.deployment.verdict import JudgedBy
 
 log = logging.getLogger("drift_gate")
 
@@ -65,6 +66,18 @@ class Settings(Fact):
     acknowledged: tuple[Acknowledgement, ...] = ()
     emulator: str | None = None
     environ: Mapping[str, str] = Field(repr=False)
+
+    @property
+    def overrides(self) -> dict[str, str]:
+        """The variables that stand before a key of the file, with their values."""
+        return {name: self.environ[name] for name in sorted(_variable_names()) if name in self.environ}
+
+    def judged_by(self, name: str) -> JudgedBy | None:
+        """What judges the service ``name``; None: the file does not declare it."""
+        if name not in self.services:
+            return None
+        digest = self.services[name].policy.digest
+        return JudgedBy(file=str(self.file), hash=digest, overrides=self.overrides)
 
     @property
     def cache_dir(self) -> Path:
@@ -169,9 +182,37 @@ def registry_logins(environ: Mapping[str, str]) -> dict[str, tuple[str, SecretSt
     return {host.lower(): (user, SecretStr(password)) for host, (user, _, password) in pairs.items()}
 
 
+#: Who asked for a run, as each platform tells; what stands first is nearest to a person.
+_ACTORS = (
+    "GITHUB_ACTOR",
+    "GITLAB_USER_LOGIN",
+    "BUILDKITE_BUILD_CREATOR_EMAIL",
+    "BUILDKITE_BUILD_CREATOR",
+    "CLOUD_RUN_JOB",
+    "K_SERVICE",
+    "GIT_AUTHOR_EMAIL",
+    "USER",
+    "LOGNAME",
+)
+
+
 def actor(environ: Mapping[str, str]) -> str:
-    """Who runs this process, as far as the environment tells."""
-    return next((environ[name] for name in ("USER", "LOGNAME", "K_SERVICE") if environ.get(name)), "unknown")
+    """Who runs this process: what the platform or the environment tells, else the password database.
+
+    Asks nobody over a network and starts nothing: a bypass waits for it. ``unknown`` where none tells.
+    """
+    told = next((environ[name] for name in _ACTORS if environ.get(name)), None)
+    return told or _user() or "unknown"
+
+
+def _user() -> str | None:
+    """The name of the user that the process runs as; None: it has none, as in many a container."""
+    try:
+        import pwd
+
+        return pwd.getpwuid(os.getuid()).pw_name or None
+    except (ImportError, KeyError, OSError):
+        return None
 
 
 def load(start: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:

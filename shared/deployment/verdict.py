@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -55,6 +56,11 @@ class Policy(Fact):
     enforce_from: datetime | None = None
     reasons: Mapping[str, Decision] = Field(default_factory=dict)
 
+    @property
+    def digest(self) -> str:
+        """Twelve hex digits that differ when a policy differs."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:12]
+
     def on_unknown(self, cause: Cause) -> Decision:
         """What an unknown of this cause decides."""
         told = self.failure_policy
@@ -69,6 +75,15 @@ class Policy(Fact):
         if self.enforcement == "warn":
             return "enforcement"
         return "enforce-from" if self.enforce_from is not None and now < self.enforce_from else None
+
+
+class JudgedBy(Fact):
+    """The policy that judged: its ``file``, twelve hex digits that differ when it differs (``hash``), and the
+    ``DRIFT_…`` variables that stood before the file (``overrides``), by name with their values."""
+
+    file: Text
+    hash: str
+    overrides: Mapping[str, Text] = Field(default_factory=dict)
 
 
 class Reason(Fact):
@@ -100,7 +115,8 @@ class Verdict(Fact):
 
     ``decision`` is always the policy's true judgement. ``enforced`` says whether it holds, and
     ``not_enforced_because`` (``break-glass``, ``enforcement`` or ``enforce-from``) why not.
-    ``severity`` grades the drift for people; None when identical.
+    ``severity`` grades the drift for people; None when identical. ``policy``: what judged; None: what is
+    built in, as there was no file to read.
     """
 
     service: str
@@ -110,6 +126,7 @@ class Verdict(Fact):
     severity: Severity | None = None
     reasons: tuple[Reason, ...] = ()
     break_glass: BreakGlass | None = None
+    policy: JudgedBy | None = None
     report: SerializeAsAny[DriftReport]
 
     @property

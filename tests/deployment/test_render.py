@@ -81,6 +81,7 @@ CONTRACT = {
         "severity",
         "reasons",
         "break_glass",
+        "policy",
         "report",
     },
     "reason": {"code", "decision", "message", "data"},

@@ -10,7 +10,7 @@ import pytest
 from shared.deployment.errors import DriftConfigError
 from shared.deployment.keys import seconds
 from shared.deployment.relevance.rules import Rules
-from shared.deployment.settings import Settings, actor, load
+from shared.deployment.settings import Settings, load
 
 MINIMAL = """
 [defaults]
@@ -262,13 +262,6 @@ def test_where_mirrors_are_kept(tmp_path: Path) -> None:
     assert written(tmp_path, MINIMAL, HOME="/h").cache_dir == Path("/h/.cache/drift-gate")
     with pytest.raises(DriftConfigError, match="DRIFT_CACHE_DIR"):
         _ = written(tmp_path, MINIMAL).cache_dir
-
-
-def test_who_runs_this() -> None:
-    """The user of the process, the Cloud Run service, or nobody known."""
-    assert actor({"USER": "ann", "K_SERVICE": "coordinator"}) == "ann"
-    assert actor({"K_SERVICE": "coordinator"}) == "coordinator"
-    assert actor({}) == "unknown"
 
 
 def test_the_rules_of_a_service_know_those_of_its_base(tmp_path: Path) -> None:

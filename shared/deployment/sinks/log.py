@@ -42,5 +42,6 @@ def _line(verdict: Verdict) -> dict[str, object]:
         "target": report.target.commit if report.target else None,
         "reasons": [{"code": reason.code, "decision": reason.decision} for reason in verdict.reasons],
         "unknown": report.unknown.cause if report.unknown else None,
+        "policy": verdict.policy.model_dump(mode="json") if verdict.policy else None,
         "break_glass": verdict.break_glass.model_dump(mode="json") if verdict.break_glass else None,
     }
