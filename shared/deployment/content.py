@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from shared.deployment.facts import Content, Entry
 from shared.deployment.fingerprint import LITTER, SECRETS, ends_of, matcher
 from shared.deployment.relevance.patterns import path_rules
-from shared.deployment.relevance.selection import SUBMODULE, Union
+from shared.deployment.relevance.selection import SUBMODULE
+from shared.deployment.relevance.union import Union
 
 #: Paths of each kind that a message names, and that the data lists: what a person reads before `git diff`.
 NAMED, LISTED = 3, 20

@@ -10,7 +10,7 @@ from shared.deployment import lineage
 from shared.deployment.comparison import compared
 from shared.deployment.errors import SourceError
 from shared.deployment.facts import History, Target, Unknown
-from shared.deployment.relevance.selection import Union
+from shared.deployment.relevance.union import Union
 from shared.deployment.selecting import Relevance
 from shared.deployment.tally import Pair, Tally
 from shared.deployment.watch import Watch

@@ -28,7 +28,8 @@ from shared.deployment.proving import Settled
 from shared.deployment.reasons import REASONS, Decision
 from shared.deployment.relevance.patterns import PathRules
 from shared.deployment.relevance.rules import Rules
-from shared.deployment.relevance.selection import Selection, Union
+from shared.deployment.relevance.selection import Selection
+from shared.deployment.relevance.union import Union
 from shared.deployment.selecting import Memory, Relevance
 from shared.deployment.settings import Settings, near_misses
 from shared.deployment.sources import partial

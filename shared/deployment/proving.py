@@ -17,7 +17,7 @@ from shared.deployment.evidence import Weighed
 from shared.deployment.facts import Content, Evidence, Finding, History, Live, LiveRevision, Unknown
 from shared.deployment.relevance.patterns import path_rules
 from shared.deployment.relevance.rules import Rules
-from shared.deployment.relevance.selection import Union
+from shared.deployment.relevance.union import Union
 from shared.deployment.selecting import Relevance
 
 #: Commits of the target's line, newest first, that are searched for the one whose files run: an image

@@ -12,7 +12,8 @@ from shared.deployment.facts import Commit, History, Unknown
 from shared.deployment.gate import Case, Plan
 from shared.deployment.relevance.patterns import PathRules, path_rules
 from shared.deployment.relevance.rules import Rules
-from shared.deployment.relevance.selection import Selection, Union
+from shared.deployment.relevance.selection import Selection
+from shared.deployment.relevance.union import Union
 from shared.deployment.selecting import Memory, Relevance
 
 

@@ -9,7 +9,8 @@ import pytest
 from shared.deployment.facts import Entry
 from shared.deployment.relevance import loaded_list
 from shared.deployment.relevance.rules import Rules
-from shared.deployment.relevance.selection import Selection, Union
+from shared.deployment.relevance.selection import Selection
+from shared.deployment.relevance.union import Union
 
 FILES = {path: Entry("100644", "1" * 40) for path in ("a.py", "b.py", "c.md")}
 RULES = Rules(dockerfile="Dockerfile", ignore=("*.md",), loaded=("drift.loaded.json", "w"))

@@ -13,15 +13,8 @@ from shared.deployment.relevance.import_facts import ImportFacts
 from shared.deployment.relevance.imports import facts_of
 from shared.deployment.relevance.literals import literals_of, words_of
 from shared.deployment.relevance.rules import Rules
-from shared.deployment.relevance.selection import (
-    Files,
-    Selection,
-    Tree,
-    Union,
-    deciding,
-    image_of,
-    select,
-)
+from shared.deployment.relevance.selection import Files, Selection, Tree, deciding, image_of, select
+from shared.deployment.relevance.union import Union
 
 DOCKERFILE = "FROM python\nWORKDIR /app\nCOPY worker/ ./\nCOPY shared/ ./shared/\nCMD python main.py\n"
 FILES: Mapping[str, str] = {

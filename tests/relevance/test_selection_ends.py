@@ -11,7 +11,8 @@ from relevance.test_selection import Link, selected, tree_of
 from shared.deployment.facts import Entry, Finding
 from shared.deployment.relevance.patterns import PathRules
 from shared.deployment.relevance.rules import Rules
-from shared.deployment.relevance.selection import Selection, Tree, Union, by_patterns, deciding
+from shared.deployment.relevance.selection import Selection, Tree, by_patterns, deciding
+from shared.deployment.relevance.union import Union
 
 IMAGE = Rules(dockerfile="Dockerfile")
 FILES = ("Dockerfile", "worker/main.py", "shared/odds.py", "docs/readme.md")

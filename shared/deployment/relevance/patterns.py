@@ -64,3 +64,9 @@ def _matches_any(pattern: GitIgnore, files: Collection[str], folders: Collection
 def _selecting(pattern: str) -> bool:
     """Whether the line can match anything by itself: no comment, no blank, nothing taken back."""
     return bool(pattern.strip()) and not pattern.startswith(("#", "!"))
+
+
+def reason(patterns: PathRules, path: str, *, is_folder: bool = False) -> str:
+    """Why a path is relevant by these patterns, as people read it."""
+    matched = patterns.matching(path, is_folder)
+    return "everything is relevant" if matched is None else f"paths: {matched}"
