@@ -26,9 +26,10 @@ demo: .venv/run.stamp ## show a refusal and the emergency bypass, in a throw-awa
 
 test: .venv/test.stamp ## run the tests and hold the branch coverage
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest --numprocesses=auto $(PYTEST_ARGS)
+	UNPROVEN=.venv/unproven $(BIN)/coverage run -m pytest --numprocesses=auto $(PYTEST_ARGS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
+	@cat .venv/unproven
 
 test-all: .venv/test.stamp ## run the tests on each Python, 3.11 to 3.13, that is on the machine
 	$(BIN)/nox -s tests

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import settings
 from support.emulators import firestore_emulator, pubsub_emulator
 from support.processes import heed_signals
+from support.unproven import lines
 from support.world import World
 
 from shared.deployment.child_process import pool
@@ -19,6 +20,8 @@ from shared.deployment.testing import FakeCloudRun
 __all__ = ["firestore_emulator", "pubsub_emulator"]  # fixtures for every test
 
 heed_signals()
+#: The file that `make test` prints at its end; not for what the tests start.
+UNPROVEN = os.environ.pop("UNPROVEN", "")
 # The process that reads repositories serves all tests of this one, and is measured with it.
 pool().start()
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -33,6 +36,14 @@ settings.load_profile("gate")
 def pytest_sessionfinish() -> None:
     """Let the process that reads repositories write down what was measured in it."""
     pool().close(20)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Tell what was not proven; `make test` shows it once more, below the coverage."""
+    told = "".join(f"{line}\n" for line in lines(terminalreporter.stats.get("skipped", ())))
+    terminalreporter.write(told)
+    if UNPROVEN:
+        Path(UNPROVEN).write_text(told, encoding="utf-8")
 
 
 @pytest.fixture(autouse=True)

@@ -154,7 +154,7 @@ CELLS = [
     Cell(LEDGER, "nothing", ledger(nothing), decision="allow"),
     Cell(LEDGER, "404", ledger(remove), cause="not-found"),
     Cell(LEDGER, "not readable", ledger(folder_instead), cause="unavailable"),
-    Cell(LEDGER, "hang before the answer", ledger(pipe_instead), cause="timeout", held=1),
+    Cell(LEDGER, "hang before the answer", ledger(pipe_instead), cause="unavailable"),
     Cell(LEDGER, "truncated", ledger(cut), cause="invalid-response"),
     Cell(LEDGER, "malformed", ledger(append(b'{"service": \xff}\n')), cause="invalid-response"),
     Cell(LEDGER, "huge", ledger(append(b"x" * HUGE)), cause="invalid-response"),

@@ -48,7 +48,7 @@ What holds in the tables:
   `evidence-unreachable`, with the cause in brackets. It gets half of what is left of the deadline.
 - The decisions file is no part of the answer: the verdict stands, and a warning is logged.
 - One thread, a daemon that nobody waits for, goes on where nothing can interrupt a call: the search for a
-  metadata server that cannot be reached, and the reading of a ledger that is a pipe.
+  metadata server that cannot be reached.
 - A fetch into a checkout that breaks off leaves git's own `tmp_…`, and no object of it; `git gc` removes
   them. A mirror sweeps up its own with the next fetch.
 - Google's libraries retry by themselves when a token is refused for now (408, 429, 5xx), longer than a
