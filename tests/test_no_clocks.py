@@ -20,6 +20,7 @@ TESTS = Path(__file__).parent
 MEASURED = {
     "support/fault_cells.py": "the longest check of each call, in docs/faults.md",
     "support/killing.py": "docs/kill-test.md",
+    "support/own_images.py": "how long each image took to build, printed by `make images`",
     "support/soak.py": "docs/soak.md",
     "support/zygote.py": "what fault_cells.py writes, of a process of its own",
 }
