@@ -16,7 +16,7 @@ import pytest
 from support.limits import ENOUGH_S
 
 TESTS = Path(__file__).parent
-#: Measured, and printed into a page that ``make`` writes; asserted nowhere.
+#: Measured, and told by what ``make`` prints or writes; asserted nowhere.
 MEASURED = {
     "support/fault_cells.py": "the longest check of each call, in docs/faults.md",
     "support/killing.py": "docs/kill-test.md",

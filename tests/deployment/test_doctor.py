@@ -148,6 +148,12 @@ def toml(old: str, new: str) -> Callable[[World], object]:
     return lambda world: replaced(world, old, new)
 
 
+def out_of_order(world: World) -> None:
+    """Asked again until the deadline."""
+    replaced(world, "60s", "2s")
+    world.cloud.fault("GetService", code=StatusCode.INTERNAL)
+
+
 HIDES = ("service", "evidence")
 CASES = [
     Broken("invalid", toml("60s", "soon"), "configuration", "fail", "deadline", '"${EDITOR:-vi}" '),
@@ -212,7 +218,7 @@ CASES = [
     ),
     Broken(
         "out of order",
-        fault("GetService", code=StatusCode.INTERNAL),
+        out_of_order,
         "Cloud Run",
         "fail",
         "could not be asked",
