@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import FastAPI, Header, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -83,15 +83,16 @@ READY_S = 5.0
 class Parts:
     """What the application is made of.
 
-    ``check``: the gate's report now. ``cures``: whether the rollout that is under way would cure a
-    denial; asked where one is. ``ready``: raises where something that each start needs is broken.
-    ``request_timeout``: seconds after which the platform gives up on a request. ``slate``: what each start
-    reads, as ``read_slate`` takes it; None: the shipped one.
+    ``check``: the gate's report now; ``words``: the same for a person. ``cures``: whether the rollout that is
+    under way would cure a denial; asked where one is. ``ready``: raises where something that each start needs
+    is broken. ``request_timeout``: seconds after which the platform gives up on a request. ``slate``: what
+    each start reads, as ``read_slate`` takes it; None: the shipped one.
     """
 
     coordinator: Coordinator
     keeper: Doorkeeper
     check: Callable[[], Outcome]
+    words: Callable[[Outcome], str]
     cures: Callable[[Verdict], bool]
     ready: Callable[[], None]
     clock: Callable[[], datetime]
@@ -113,6 +114,7 @@ _KEY = (
     "The same key again is answered with the batch that it made. Give one wherever a request may be "
     "repeated: by a scheduler, by a client after a lost connection."
 )
+_WORDS = "`text` for the words of the command line, which an `Accept` of text/plain brings too; else JSON."
 _FORMAT = "`csv` or `json`; without it what `Accept` asks for, else JSON."
 START: description.Responses = refusals(
     DeploymentDriftError,
@@ -134,6 +136,9 @@ BATCH = refusals(BatchNotFoundError, StateError)
 PREDICTIONS: description.Responses = refusals(
     BatchNotFoundError, BatchRunningError, TransitionError, StateError
 ) | {200: {"content": {"text/csv": {"schema": {"type": "string"}}}, "description": "The predictions"}}
+DRIFT: description.Responses = refusals(DriftConfigError) | {
+    200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "The verdicts"}
+}
 CANCEL = refusals(BatchNotFoundError, TransitionError, StateError)
 READY = refusals(ConfigError, StateError, guarded=False)
 
@@ -173,7 +178,7 @@ class App:
         )
         api.post("/batches/{batch_id}/cancel", response_model=BatchAnswer, responses=CANCEL)(self.cancel)
         api.post("/complete", response_model=CompletionAnswer, responses=refusals(StateError))(self.complete)
-        api.get("/drift", response_model=Outcome, responses=refusals(DriftConfigError))(self.drift)
+        api.get("/drift", response_model=Outcome, responses=DRIFT)(self.drift)
         api.get("/openapi.json", include_in_schema=False)(self.openapi)
         api.get("/health", responses=refusals(guarded=False))(self.health)
         api.get("/ready", response_model=Health, responses=READY)(self.ready)
@@ -259,11 +264,17 @@ class App:
         count = partial(pushing.count, envelope, self._parts.coordinator.complete)
         return _json(CompletionAnswer(applied=await self._short.run(count, within=SHORT_S)))
 
-    async def drift(self, request: Request) -> Response:
-        """What the gate says now: the JSON of ``deployment-drift check --format json``."""
+    async def drift(
+        self,
+        request: Request,
+        form: Annotated[Literal["json", "text"] | None, Query(alias="format", description=_WORDS)] = None,
+    ) -> Response:
+        """What the gate says now: the JSON of ``deployment-drift check --format json``, or its table."""
         _may(request, "read")
-        outcome = await self._looks.run(self._parts.check, within=self._parts.longest)
-        return Response(render.TEXT[render.Format.json](outcome), media_type="application/json")
+        text = door.asks_text(request.scope)
+        written = self._parts.words if text else render.TEXT[render.Format.json]
+        answer = await self._looks.run(lambda: written(self._parts.check()), within=self._parts.longest)
+        return Response(answer, media_type=door.PLAIN if text else "application/json")
 
     async def openapi(self, request: Request) -> dict[str, Any]:
         """This description."""
@@ -374,21 +385,16 @@ def _json(model: BaseModel, status: int = 200, headers: dict[str, str] | None = 
     )
 
 
-async def _invalid(_: Request, error: Exception) -> Response:
+async def _invalid(request: Request, error: Exception) -> Response:
     """What FastAPI found wrong with the request."""
     found = error.errors() if isinstance(error, RequestValidationError) else []
-    return door.problem_response(problems.of_validation(found))
+    return door.problem_response(problems.of_validation(found), request.scope)
 
 
-async def _plain(_: Request, error: Exception) -> Response:
+async def _plain(request: Request, error: Exception) -> Response:
     """A path or a method that does not exist, or a body that cannot be read at all."""
     status, detail = (error.status_code, error.detail) if isinstance(error, HTTPException) else (500, "")
     if status == 400:
-        return door.problem_response(RequestError("the body is no JSON"))
+        return door.problem_response(RequestError("the body is no JSON"), request.scope)
     headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
-    return Response(
-        problems.of_status(status, detail).model_dump_json(exclude_none=True),
-        status_code=status,
-        headers=headers,
-        media_type=problems.MEDIA_TYPE,
-    )
+    return door.plain_status(status, detail, headers, request.scope)

@@ -57,7 +57,10 @@ def _response(status: int, kinds: list[problems.Kind]) -> dict[str, Any]:
     told = "; ".join(f"`{kind.name}`: {kind.title.lower()}" for kind in kinds)
     response: dict[str, Any] = {
         "description": told,
-        "content": {MEDIA_TYPE: {"schema": {"$ref": _REF.format(model="Problem")}}},
+        "content": {
+            MEDIA_TYPE: {"schema": {"$ref": _REF.format(model="Problem")}},
+            "text/plain": {"schema": {"type": "string"}},
+        },
     }
     if status == 503:
         response["headers"] = _RETRY_AFTER

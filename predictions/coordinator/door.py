@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from urllib.parse import parse_qs
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
@@ -32,6 +33,8 @@ UNANSWERED = frozenset({503, 504})
 KEPT = UNGUARDED | {"/start"}
 #: Requests at work beside each other, and how many more of those.
 ORDINARY, MORE = 400, 100
+#: For whoever reads an answer: the command line's own words.
+PLAIN = "text/plain; charset=utf-8"
 #: Where the caller is kept in the scope of the request.
 CALLER = "prediction_coordinator.caller"
 
@@ -72,7 +75,7 @@ class Door:
                     raise
                 answer = problems.answer(error)
                 _log(scope, error, answer.problem)
-                await _response(answer)(scope, receive, out)
+                await _response(answer.problem, answer.headers, scope)(scope, receive, out)
 
     async def _answer(self, headers: Headers, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] in UNGUARDED:
@@ -104,9 +107,17 @@ class Door:
         return await self.threads.run(lambda: self.keeper.admit(presented), within=FETCH_S + 1)
 
 
-def problem_response(error: Exception) -> Response:
-    """The answer to ``error``."""
-    return _response(problems.answer(error))
+def problem_response(error: Exception, scope: Scope) -> Response:
+    """The answer to ``error``, which ended the request of ``scope``."""
+    answer = problems.answer(error)
+    return _response(answer.problem, answer.headers, scope)
+
+
+def asks_text(scope: Scope) -> bool:
+    """Whether a person asks: by ``?format=text``, else by an ``Accept`` that has plain text and no JSON."""
+    said = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("format", [])
+    accept = Headers(scope=scope).get("accept", "").lower()
+    return said[-1] == "text" if said else "text/plain" in accept and "json" not in accept
 
 
 def _log(scope: Scope, error: Exception, problem: problems.Problem) -> None:
@@ -120,13 +131,19 @@ def _log(scope: Scope, error: Exception, problem: problems.Problem) -> None:
             log.error("%s got %d %s%s: %s", asked, problem.status, kind, about, render.plain(problem.detail))
 
 
-def _response(answer: problems.Answer) -> Response:
+def _response(problem: problems.Problem, headers: Mapping[str, str], scope: Scope) -> Response:
+    text = asks_text(scope)
     return Response(
-        answer.problem.model_dump_json(exclude_none=True),
-        status_code=answer.problem.status,
-        headers=dict(answer.headers),
-        media_type=problems.MEDIA_TYPE,
+        problems.in_words(problem) if text else problem.model_dump_json(exclude_none=True),
+        status_code=problem.status,
+        headers=dict(headers),
+        media_type=PLAIN if text else problems.MEDIA_TYPE,
     )
+
+
+def plain_status(status: int, detail: str, headers: Mapping[str, str], scope: Scope) -> Response:
+    """The answer where the request came to nothing of ours: a path that does not exist, for instance."""
+    return _response(problems.of_status(status, detail), headers, scope)
 
 
 class _Out:

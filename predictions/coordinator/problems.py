@@ -31,6 +31,7 @@ from predictions.coordinator.exceptions import (
     UnauthenticatedError,
 )
 from predictions.coordinator.readiness.verdict import Readiness
+from shared.deployment.render import plain
 from shared.deployment.verdict import Verdict
 
 log = logging.getLogger("prediction_coordinator")
@@ -194,6 +195,14 @@ def headers(error: Exception, kind: Kind) -> dict[str, str]:
         return {"WWW-Authenticate": 'Bearer realm="prediction-coordinator"'}
     heals = kind.heals or _may_heal(error)
     return {"Retry-After": str(RETRY_AFTER_S)} if heals else {}
+
+
+def in_words(problem: Problem) -> str:
+    """What the command line would say of ``problem``, for a person: a refusal speaks for itself."""
+    if problem.verdict is not None or problem.readiness is not None:
+        return f"{problem.detail.rstrip()}\n"
+    places = "".join(f"  {plain(each.where)}: {plain(each.message)}\n" for each in problem.errors or ())
+    return f"prediction-coordinator: {plain(problem.detail)}\n{places}"
 
 
 def of_status(status: int, detail: str) -> Problem:

@@ -20,7 +20,7 @@ from predictions.coordinator.coordinator import Coordinator
 from predictions.coordinator.exceptions import ConfigError
 from predictions.coordinator.identity import CertStore, Doorkeeper
 from predictions.coordinator.readiness.settings import declared
-from shared.deployment import waiting
+from shared.deployment import render, waiting
 from shared.deployment.settings import environment, load
 
 log = logging.getLogger("prediction_coordinator")
@@ -47,6 +47,7 @@ def parts(coordinator: Coordinator, config: Config, who: access.Access) -> Parts
         coordinator=coordinator,
         keeper=Doorkeeper(who, CertStore(who.certs_url)),
         check=lambda: waiting.check(wait=0),
+        words=lambda outcome: render.text(outcome, load()),
         cures=waiting.cures,
         ready=ready,
         clock=lambda: datetime.now(UTC),

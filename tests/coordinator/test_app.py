@@ -443,7 +443,7 @@ class TestTheDescription:
         assert set(told["components"]["securitySchemes"]) == {"key"}
         start = told["paths"]["/start"]["post"]["responses"]
         assert {"202", "200", "401", "403", "409", "422", "503"} <= set(start)
-        assert list(start["409"]["content"]) == ["application/problem+json"]
+        assert list(start["409"]["content"]) == ["application/problem+json", "text/plain"]
 
     def test_of_an_open_server_asks_for_nothing(self, here: Served) -> None:
         assert "securitySchemes" not in here.client.get("/openapi.json").json()["components"]
