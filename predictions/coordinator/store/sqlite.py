@@ -8,7 +8,6 @@ the lock when its holder dies, however it dies.
 from __future__ import annotations
 
 import sqlite3
-import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -40,7 +39,8 @@ from predictions.coordinator.exceptions import (
 )
 from predictions.coordinator.stamp import Stamp
 from predictions.coordinator.store import rows
-from predictions.coordinator.store.sqlite_schema import connect, transaction
+from predictions.coordinator.store.sqlite_file import OpenFile
+from predictions.coordinator.store.sqlite_schema import transaction
 from predictions.worker.messages import Completion
 from predictions.worker.worker import PredictionRequest
 from shared.deployment.verdict import BreakGlass, Reason
@@ -70,22 +70,16 @@ class SqliteStore:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._lock = threading.RLock()
-        self._opened: sqlite3.Connection | None = None
+        self._file = OpenFile(path)
 
     def close(self) -> None:
         """Close the file; nothing may be asked of it afterwards."""
-        with self._lock:
-            if self._opened is not None:
-                self._opened.close()
+        self._file.close()
 
     @property
     def _connection(self) -> sqlite3.Connection:
         """Open from the first question on: a refused start leaves no file behind."""
-        with self._lock:
-            if self._opened is None:
-                self._opened = connect(self._path)
-            return self._opened
+        return self._file.connection
 
     @contextmanager
     def claim(self, game_date: date, now: datetime) -> Iterator[Claim]:
@@ -358,7 +352,7 @@ class SqliteStore:
     @contextmanager
     def _errors(self) -> Iterator[None]:
         """One thread at a time: a transaction belongs to the connection, not to the thread."""
-        with self._lock:
+        with self._file.lock:
             try:
                 yield
             except sqlite3.Error as error:

@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from shared.deployment.calling import Deadline
+from shared.deployment.sources.forking import CALLS
 from shared.deployment.verdict import Verdict
 
 #: How long to wait for another writer, in seconds: a verdict must not hang on its own record. The second
@@ -61,7 +62,8 @@ class DecisionsSink:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         patience = min(_BUSY_S, max(self._least, self._deadline.remaining()))
         self._least = 0.0  # one wait beyond the deadline, not one for each verdict
-        with closing(sqlite3.connect(self._path, timeout=patience)) as connection, connection:
+        # A fork in the middle of it would leave the child with locks that are not its own.
+        with CALLS.one(), closing(sqlite3.connect(self._path, timeout=patience)) as connection, connection:
             connection.execute(_SCHEMA)
             connection.execute(_INSERT, _row(verdict, self._clock()))
         self._least = _LAST_TRY_S

@@ -1,4 +1,4 @@
-"""Lets a fork wait until no call is under way: gRPC does not survive one in the middle of a call.
+"""Lets a fork wait until no call is under way: gRPC and SQLite do not survive one in the middle of a call.
 
 Its own care for forks is skipped then, and in the child every later call, over a new channel too, may wait
 for ever. A server that forks while a thread of it checks would have a worker that never gets an answer.
