@@ -201,3 +201,48 @@ def test_data_beside_a_module_that_asks_where_it_lies_is_its_own(line: str, coun
     data = {"app/deep/t.yaml": "", "app/t.yaml": "", "tool.py": "open('app/t.yaml'); open('app/deep/t.yaml')"}
     tree = {"Dockerfile": DOCKERFILE.replace("app.main", "app.deep.main"), **main, **data}
     assert ({"app/deep/t.yaml", "app/t.yaml"} <= selected(RULES, tree).because.keys()) == counts
+
+
+def started_by(command: str, *lines: str) -> tuple[set[str], list[str]]:
+    """What counts of an image with that command, and the codes that the verdict carries."""
+    dockerfile = "\n".join(["FROM python", "WORKDIR /app", "COPY . .", *lines, f"CMD {command}", ""])
+    tree = {"Dockerfile": dockerfile, "app/__init__.py": "", "app/main.py": "app = 1", "app/other.py": ""}
+    tree["start.sh"] = "#!/bin/sh\nMODULE=${MODULE:-app.main}\nexec python -m $MODULE\n"
+    selection = selected(RULES, tree)
+    return set(selection.because), [each.code for each in selection.findings]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "python -m ${MODULE:-app.main}",
+        'exec python -m "${MODULE-app.main}"',
+        "python ${SCRIPT:-app/main.py}",
+        "gunicorn ${APP:-app.main:app}",
+        "gunicorn $APP",
+        "cd ${FOLDER:-app} && python main.py",
+        "./start.sh",
+        '["sh", "-c", "exec uvicorn ${APP:-app.main:app}"]',
+    ],
+)
+def test_a_default_that_a_deploy_can_replace_is_followed_and_doubted(command: str) -> None:
+    paths, codes = started_by(command)
+    assert {"app/main.py", "app/other.py"} <= paths
+    assert codes == ["computed-import"]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "gunicorn -b :${PORT:-8080} -w ${W:-2} app.main:app",
+        "gunicorn ${OPTIONS:---reload} app.main:app",
+        "PORT=${PORT:-80} && exec uvicorn app.main:app --port $PORT",
+        "timeout ${T:-30} python -m app.main --mode ${MODE:-fast}",
+        "MODULE=app.main; python -m ${MODULE:-app.other}",
+        "python -m ${SET:-app.other}",
+    ],
+)
+def test_a_default_that_names_nothing_that_is_started_is_no_doubt(command: str) -> None:
+    """Nor is one whose variable the Dockerfile or the text itself sets."""
+    paths, codes = started_by(command, "ENV SET=app.main")
+    assert ("app/main.py" in paths, "app/other.py" in paths, codes) == (True, False, [])

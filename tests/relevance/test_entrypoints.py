@@ -113,7 +113,6 @@ ROWS = [
     ("CMD cd src && python api.py", "src/api.py | /app/src"),
     ("CMD PYTHONPATH=/app/src python -m api", "src/api.py=api | /app /app/src"),
     ("ENV APP=worker\nCMD python $APP.py", "worker.py | /app"),
-    ("CMD python ${SCRIPT:-prod.py}", "prod.py | /app"),
     ('CMD ["env", "PYTHONPATH=/app/src", "python", "-m", "api"]', "src/api.py=api | /app /app/src"),
     ('ENTRYPOINT ["tini", "-g", "--"]\nCMD ["python", "worker.py"]', "worker.py | /app"),
     ('CMD ["gosu", "nobody", "python", "worker.py"]', "worker.py | /app"),

@@ -12,8 +12,11 @@ from shared.deployment.relevance import finder
 from shared.deployment.relevance.dockerfile import Image
 from shared.deployment.relevance.dockerfile_stage import Run, joined
 from shared.deployment.relevance.imports import facts_of
-from shared.deployment.relevance.shell_words import commands
+from shared.deployment.relevance.shell_words import commands, without_defaults
 from shared.deployment.relevance.start_files import (
+    OF_PROCFILE,
+    SUPERVISOR,
+    SUPERVISOR_PARTS,
     Started,
     migrations_of,
     of_procfile,
@@ -27,16 +30,6 @@ from shared.deployment.relevance.start_projects import builders_of, hooks_of, ro
 from shared.deployment.relevance.start_wrappers import HARMLESS, split, unwrapped
 
 _SHELLS = frozenset({"sh", "bash", "ash", "dash", "zsh", "ksh"})
-#: Programs that start what a Procfile says.
-_OF_PROCFILE = frozenset({"honcho", "foreman", "forego", "overmind", "hivemind"})
-#: Where supervisord looks for its file, and the folders that Debian's own one includes.
-_SUPERVISOR = (
-    "supervisord.conf",
-    "etc/supervisord.conf",
-    "/etc/supervisord.conf",
-    "/etc/supervisor/supervisord.conf",
-)
-_SUPERVISOR_PARTS = re.compile(r"/etc/(?:supervisor/conf|supervisor|supervisord)\.d/[^/]+\.(?:conf|ini)")
 _PROJECT = frozenset({"pyproject.toml", "setup.cfg", "setup.py"})
 _PYTHON = re.compile(r"(python|pypy)(\d+(\.\d+)?)?")
 #: Options of the interpreter that take the next word.
@@ -80,9 +73,14 @@ def found(image: Image, read: Callable[[str], str | None]) -> EntryPoints:
     """
     if image.start is None:
         return EntryPoints((), (), "the Dockerfile has neither CMD nor ENTRYPOINT")
-    search = _Commands(image, read, image.start.workdir, dict(image.start.environment))
     words = image.start.entrypoint + image.start.command
+    search, deployed = (
+        _Commands(image, read, image.start.workdir, dict(image.start.environment), defaults=defaults)
+        for defaults in (True, False)
+    )
     search.command(words, 0)
+    deployed.command(words, 0)
+    search.doubts += deployed.doubts
     if not search.entries and not search.doubts:
         search.doubts.append(f"nothing in {' '.join(words)!r} is known to start Python")
     roots = list(dict.fromkeys([*search.roots, *search.python_path(), *roots_of(image.layout, read)]))
@@ -172,7 +170,7 @@ class _Commands(Search):
             self._alembic(arguments)
         elif program == "supervisord":
             self._supervisor(arguments, depth)
-        elif program in _OF_PROCFILE:
+        elif program in OF_PROCFILE:
             self._procfile(program, arguments, depth)
         elif not self._own_program(program):
             self._unknown(words[0], arguments, depth)
@@ -225,8 +223,8 @@ class _Commands(Search):
 
     def _supervisor(self, arguments: Sequence[str], depth: int) -> None:
         given = option(arguments, ("-c", "--configuration"))
-        places = [joined(self.folder, each) for each in ([given] if given else _SUPERVISOR)]
-        parts = filter(_SUPERVISOR_PARTS.fullmatch, self.image.layout)
+        places = [joined(self.folder, each) for each in ([given] if given else SUPERVISOR)]
+        parts = filter(SUPERVISOR_PARTS.fullmatch, self.image.layout)
         files = [at for at in (*places, *parts) if at in self.image.layout]
         for at in files:
             started = of_supervisor(self.read(self.image.layout[at]) or "")
@@ -288,6 +286,7 @@ class _Commands(Search):
     def _text(self, text: str, arguments: Sequence[str], depth: int) -> bool:
         """All commands of a shell text; True when one of them was understood and starts something."""
         before = len(self.entries) + len(self.doubts)
+        text = text if self.defaults else without_defaults(text)
         for words in commands(text, self.environment, arguments):
             self.command(words, depth)
         return len(self.entries) + len(self.doubts) > before

@@ -27,6 +27,14 @@ _DOCUMENT = re.compile(r"(?<!<)<<-?[ \t]*[\"'\\]?(\w+)")
 #: A command inside of a word, one level deep.
 _INNER = re.compile(r"'[^']*'|\$\(([^()]*)\)|`([^`]*)`")
 
+#: A variable with a default that is one word or begins with one; options name nothing that is started.
+_DEFAULT = re.compile(r"\$\{([A-Za-z_]\w*):?[-=](?!-)[^}]+\}")
+
+
+def without_defaults(text: str) -> str:
+    """The shell text as a deploy may run it, which can set every variable that has a default."""
+    return _DEFAULT.sub(r"${\1}", text)
+
 
 def commands(
     text: str, environment: MutableMapping[str, str], arguments: Sequence[str] = ()

@@ -14,6 +14,17 @@ _LINE = re.compile(r"(?m)^[ \t]*([\w.-]+)[ \t]*[:=][ \t]*(\S[^\n]*)$")
 #: ``name = package.module:function``, as setup.cfg and setup.py write an entry point.
 _SCRIPT = re.compile(r"""(?m)(?:^|["'])[ \t]*([\w.-]+)[ \t]*=[ \t]*([A-Za-z_][\w.]*:[A-Za-z_][\w.]*)""")
 
+#: Programs that start what a Procfile says.
+OF_PROCFILE = frozenset({"honcho", "foreman", "forego", "overmind", "hivemind"})
+#: Where supervisord looks for its file, and the folders that Debian's own one includes.
+SUPERVISOR = (
+    "supervisord.conf",
+    "etc/supervisord.conf",
+    "/etc/supervisord.conf",
+    "/etc/supervisor/supervisord.conf",
+)
+SUPERVISOR_PARTS = re.compile(r"/etc/(?:supervisor/conf|supervisor|supervisord)\.d/[^/]+\.(?:conf|ini)")
+
 
 @dataclass(frozen=True, slots=True)
 class Started:

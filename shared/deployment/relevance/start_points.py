@@ -29,7 +29,10 @@ class EntryPoint:
 
 @dataclass(slots=True)
 class Search:
-    """What was found so far, and the folder where the commands run."""
+    """What was found so far, and the folder where the commands run.
+
+    ``defaults``: whether ``${NAME:-default}`` of a shell text is its default while nothing here sets NAME.
+    """
 
     image: Image
     read: Callable[[str], str | None]
@@ -38,6 +41,7 @@ class Search:
     entries: list[EntryPoint] = field(default_factory=list)
     roots: list[str] = field(default_factory=list)
     doubts: list[str] = field(default_factory=list)
+    defaults: bool = True
 
     def located(self, word: str) -> str | None:
         """The file of the repository that the shell would start for ``word``."""
