@@ -14,6 +14,7 @@ from support.processes import heed_signals
 from support.unproven import lines
 from support.world import World
 
+from shared.deployment import enforcing
 from shared.deployment.child_process import pool
 from shared.deployment.testing import FakeCloudRun
 
@@ -31,6 +32,15 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 # How long an example takes says how busy the machine is, and nothing about the code.
 settings.register_profile("gate", deadline=None)
 settings.load_profile("gate")
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtest_call() -> Iterator[None]:
+    """What a bypass has let go on beside a test ends with it, while its world still stands."""
+    try:
+        return (yield)
+    finally:
+        enforcing.finish()
 
 
 def pytest_sessionfinish() -> None:
