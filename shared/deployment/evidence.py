@@ -185,7 +185,11 @@ def _conflicts(
                 code="weak-evidence-disagrees",
                 message=f"{weak} {claim.evidence.key} says {claim.evidence.value}, "
                 f"stronger evidence says {commit[:12]}",
-                data={"key": claim.evidence.key, "value": claim.evidence.value},
+                data={
+                    "key": claim.evidence.key,
+                    "value": claim.evidence.value,
+                    "commits": sorted({str(claimed), commit}),
+                },
             )
 
 

@@ -23,6 +23,8 @@ from shared.deployment.selecting import Relevance
 #: Commits of the target's line, newest first, that are searched for the one whose files run: an image
 #: that is older than the last two hundred merges is somebody else's.
 SEARCHED = 200
+#: What may say that one image is named after several commits.
+_OF_ONE_IMAGE = frozenset({"evidence-conflict", "weak-evidence-disagrees"})
 #: How many trees of that search are held at once: a tree of 100,000 files takes tens of megabytes.
 _AT_ONCE = 8
 
@@ -90,7 +92,7 @@ def disputed(live: Live) -> set[str]:
 def _disputed(finding: Finding) -> list[str]:
     """The commits that one image is named after, where ``finding`` says so; else none."""
     reason, commits = finding.data.get("reason", "marks"), finding.data.get("commits")
-    one_image = finding.code == "evidence-conflict" and reason in ("marks", "two-commits")
+    one_image = finding.code in _OF_ONE_IMAGE and reason in ("marks", "two-commits")
     return commits if one_image and isinstance(commits, list) else []
 
 

@@ -126,6 +126,17 @@ def test_a_service_label_of_another_commit_matters_where_they_differ_for_the_ser
     assert ("service-label-disagrees" in codes(world.verdict())) is told
 
 
+@pytest.mark.parametrize(("changed", "told"), [(DOCUMENT, []), (FILE, ["weak-evidence-disagrees"])])
+def test_a_variable_of_another_commit_matters_where_they_differ_for_the_service(
+    changed: str, told: list[str], world: World
+) -> None:
+    """A deploy that sets the variable and takes the image, label and all, from before."""
+    newer = world.history.commit({changed: "NEW = 1\n"})
+    world.cloud.deploy(WORKER, commit=newer, env={"GIT_SHA": world.first})
+    verdict = world.verdict()
+    assert (codes(verdict), verdict.report.live[0].commit) == (told, newer)
+
+
 def test_a_service_label_is_right_about_any_of_the_revisions_that_serve(world: World) -> None:
     """Half of the traffic is at a commit that is as the label's for the service, half is not."""
     newer = world.history.commit({FILE: "NEW = 1\n"})
