@@ -57,8 +57,10 @@ def judge(output: str, errors: str, wanted: int) -> Audit:
 
 
 def _skipped(audited: int, wanted: int, why: str) -> Audit:
-    rest = "skipped" if not audited else "nothing is known against the others"
-    return Audit(SKIPPED, f"audit: {audited} of {wanted} packages could be audited: {why}; {rest}")
+    if not audited:
+        return Audit(SKIPPED, f"audit: NOT RUN, none of {wanted} packages was looked up: {why}")
+    line = f"audit: only {audited} of {wanted} packages could be audited: {why}"
+    return Audit(SKIPPED, f"{line}; nothing is known against what was")
 
 
 def _told(package: dict[str, Any], one: dict[str, Any]) -> str:

@@ -42,18 +42,18 @@ NO_WAY = "ERROR:pip_audit._cli:Could not connect"
             output(UNKNOWN),
             NONE_FOUND,
             SKIPPED,
-            "0 of 1 packages could be audited: the advisory service is not reachable; skipped",
+            "NOT RUN, none of 1 packages was looked up: the advisory service is not reachable",
         ),
         (
             output(SOUND, UNKNOWN),
             NONE_FOUND,
             SKIPPED,
-            "1 of 2 packages could be audited: it does not know cffi; nothing is known against the others",
+            "only 1 of 2 packages could be audited: it does not know cffi; nothing is known against what was",
         ),
         (output(SOUND, ODD, UNKNOWN), "Found 2", VULNERABLE, "2 known vulnerabilities in 2 of 3 packages"),
-        ("", f"Traceback\n{NO_WAY}", SKIPPED, f"0 of 0 packages could be audited: {NO_WAY}; skipped"),
-        ('{"a": 1}', "", SKIPPED, "0 of 0 packages could be audited: pip-audit said nothing; skipped"),
-        ("[]", "", SKIPPED, "0 of 0 packages could be audited: pip-audit said nothing; skipped"),
+        ("", f"Traceback\n{NO_WAY}", SKIPPED, f"NOT RUN, none of 0 packages was looked up: {NO_WAY}"),
+        ('{"a": 1}', "", SKIPPED, "NOT RUN, none of 0 packages was looked up: pip-audit said nothing"),
+        ("[]", "", SKIPPED, "NOT RUN, none of 0 packages was looked up: pip-audit said nothing"),
     ],
 )
 def test_each_answer_has_its_line_and_its_status(said: str, errors: str, code: int, line: str) -> None:
