@@ -37,7 +37,8 @@ from shared.deployment.verdict import Verdict
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = ("buildah", "debootstrap", "docker-registry")
-BASE = re.compile(r"^FROM (python:(3\.\d+)-slim)$", re.MULTILINE)
+#: A digest pins what a registry holds; the base that is made here has another.
+BASE = re.compile(r"^FROM (python:(3\.\d+)-slim)(?:@sha256:[0-9a-f]{64})?$", re.MULTILINE)
 WORKER, COORDINATOR = "prediction-worker", "prediction-coordinator"
 GAME_DATE = "2026-02-05"
 #: A file of the worker that is changed in a running image.
