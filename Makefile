@@ -83,16 +83,19 @@ bench: .venv/test.stamp ## measure; benchmarks/README.md says what
 	$(BIN)/python -m benchmarks
 
 LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
-	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" setup.cfg
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
 readme: .venv/run.stamp ## write the generated parts of README.md and docs/ anew
 	$(BIN)/python scripts/readme.py
 	$(BIN)/python scripts/pages.py
 
 lock: .venv/test.stamp ## lock the newest allowed versions of all requirements
-	$(LOCK) --extra all -o requirements/run.txt
-	$(LOCK) --extra all --extra test --extra dev -c requirements/run.txt -o requirements/test.txt
-	$(LOCK) --extra frameworks --extra test -c requirements/run.txt -o requirements/frameworks.txt
+	$(LOCK) --group build -o requirements/build.txt
+	$(LOCK) setup.cfg --extra all -o requirements/run.txt
+	$(LOCK) --group worker -c requirements/run.txt -o requirements/worker.txt
+	$(LOCK) setup.cfg --extra all --extra test --extra dev -c requirements/build.txt -c requirements/run.txt \
+		-o requirements/test.txt
+	$(LOCK) setup.cfg --extra frameworks --extra test -c requirements/run.txt -o requirements/frameworks.txt
 	rm -rf prediction_drift_gate.egg-info
 
 clean: ## remove whatever was made here, the local ledger and predictions included
@@ -120,10 +123,10 @@ history:
 		exit 1; \
 	fi
 
-# --no-deps: every requirement is in the lock already, each with its hash.
-.venv/run.stamp: requirements/run.txt setup.cfg pyproject.toml | .venv/bin/python
-	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/run.txt
-	$(BIN)/python -m pip install --quiet --no-deps --editable .
+# --no-deps, --no-build-isolation: all that runs, and all that builds, is in a lock already, each with its hash.
+.venv/run.stamp: requirements/build.txt requirements/run.txt setup.cfg pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/build.txt -r requirements/run.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 .venv/test.stamp: requirements/test.txt .venv/run.stamp

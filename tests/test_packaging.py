@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -111,7 +112,16 @@ def test_the_entry_points_name_what_exists(wheel: Path) -> None:
         assert not name or callable(getattr(loaded, name))
 
 
-@pytest.mark.parametrize("lock", ["run.txt", "test.txt", "frameworks.txt"])
+LOCKS = ("build.txt", "run.txt", "worker.txt", "test.txt", "frameworks.txt")
+
+
+def pins(lock: str) -> set[str]:
+    """Each ``name==version`` of a lock."""
+    text = (ROOT / "requirements" / lock).read_text()
+    return set(re.findall(r"^([\w.-]+==\S+)", text, re.MULTILINE))
+
+
+@pytest.mark.parametrize("lock", LOCKS)
 class TestALock:
     def test_names_no_place_that_packages_come_from(self, lock: str) -> None:
         text = (ROOT / "requirements" / lock).read_text()
@@ -119,15 +129,17 @@ class TestALock:
 
     def test_pins_every_requirement_with_a_hash(self, lock: str) -> None:
         text = (ROOT / "requirements" / lock).read_text().replace("\\\n", " ")
-        pins = [line for line in text.splitlines() if re.match(r"[a-z0-9]", line)]
-        assert len(pins) > 20
-        assert [pin for pin in pins if "==" not in pin or "--hash=sha256:" not in pin] == []
+        lines = [line for line in text.splitlines() if re.match(r"[a-z0-9]", line)]
+        assert lines
+        assert [pin for pin in lines if "==" not in pin or "--hash=sha256:" not in pin] == []
 
     def test_holds_each_direct_requirement(self, lock: str) -> None:
         text = (ROOT / "requirements" / lock).read_text()
         config = configparser.ConfigParser()
         config.read(ROOT / "setup.cfg")
-        wanted = config["options"]["install_requires"]
+        groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
+        group = groups.get(lock.removesuffix(".txt"))
+        wanted = "\n".join(group) if group else config["options"]["install_requires"]
         extras = config["options.extras_require"]
         if lock == "test.txt":
             wanted += extras["test"] + extras["dev"]
@@ -140,15 +152,28 @@ class TestALock:
 
 def test_all_locks_agree() -> None:
     """What is tested is what runs."""
-    run, test, frameworks = (
-        set(re.findall(r"^([\w.-]+==\S+)", (ROOT / "requirements" / name).read_text(), re.MULTILINE))
-        for name in ("run.txt", "test.txt", "frameworks.txt")
-    )
-    assert run <= test
-    needed = set(
-        re.findall(r"^([\w.-]+)==", (ROOT / "requirements" / "frameworks.txt").read_text(), re.MULTILINE)
-    )
-    assert {pin for pin in run if pin.partition("==")[0] in needed} <= frameworks
+    assert pins("run.txt") | pins("build.txt") <= pins("test.txt")
+    needed = {pin.partition("==")[0] for pin in pins("frameworks.txt")}
+    assert {pin for pin in pins("run.txt") if pin.partition("==")[0] in needed} <= pins("frameworks.txt")
+
+
+def test_the_worker_installs_less_than_all_and_nothing_of_its_own() -> None:
+    assert pins("worker.txt") < pins("run.txt")
+    names = {pin.partition("==")[0] for pin in pins("worker.txt")}
+    assert names.isdisjoint({"gitpython", "google-cloud-run", "google-cloud-firestore", "duckdb"})
+
+
+def test_what_builds_is_what_the_build_system_requires() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert project["dependency-groups"]["build"] == project["build-system"]["requires"]
+
+
+@pytest.mark.parametrize("file", ["Makefile", "noxfile.py", "predictions/coordinator/Dockerfile"])
+def test_no_build_of_ours_fetches_what_is_not_locked(file: str) -> None:
+    text = (ROOT / file).read_text()
+    installs = re.findall(r"^.*--no-deps.*$", text.replace("# --no-deps", ""), re.MULTILINE)
+    assert installs
+    assert [line for line in installs if "--no-build-isolation" not in line] == []
 
 
 class TestMake:

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 #: What the Dockerfile copies.
 COVERS = (
     "predictions/worker/",
-    "requirements/run.txt",
+    "requirements/worker.txt",
     "shared/deployment/__init__.py",
     "shared/deployment/fingerprint.py",
 )
