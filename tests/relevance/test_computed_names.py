@@ -246,3 +246,89 @@ def test_a_default_that_names_nothing_that_is_started_is_no_doubt(command: str) 
     """Nor is one whose variable the Dockerfile or the text itself sets."""
     paths, codes = started_by(command, "ENV SET=app.main")
     assert ("app/main.py" in paths, "app/other.py" in paths, codes) == (True, False, [])
+
+
+@pytest.mark.parametrize(
+    ("line", "imported"),
+    [
+        ("mv shared/python newname", "import newname.a"),
+        ("mv shared/python newname", "from newname import a"),
+        ("mv shared/python newname", "try:\n    import newname.a\nexcept ImportError:\n    pass"),
+        ("find shared -name python -exec mv {} newname +", "import newname.a"),
+        ("set -e; cd app && cp -r lib /app/newname/", "from newname.deep import a"),
+        ("ln -s /app/app/lib /usr/lib/python3/newname", "import newname"),
+        ("mv one.py newname.py", "import newname"),
+        ('["mv", "shared/python", "newname"]', "import newname.a"),
+    ],
+)
+def test_a_name_that_a_build_step_gives_may_be_any_file(line: str, imported: str) -> None:
+    dockerfile = DOCKERFILE.replace("CMD", f"RUN {line}\nCMD")
+    tree = {"Dockerfile": dockerfile, "app/main.py": imported, "shared/python/a.py": "", "app/lib/b.py": ""}
+    selection = selected(RULES, tree)
+    assert {"shared/python/a.py", "app/lib/b.py"} <= selection.because.keys()
+    assert {each.code for each in selection.findings} == {"computed-import"}
+    assert "newname" in selection.findings[0].message
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "pip install newname",
+        "apt-get install rsync newname",
+        "cp requirements.txt /tmp",
+        "mv a b && echo newname",
+    ],
+)
+def test_a_name_that_no_build_step_gives_is_installed(line: str) -> None:
+    dockerfile = DOCKERFILE.replace("CMD", f"RUN {line}\nCMD")
+    tree = {"Dockerfile": dockerfile, "app/main.py": "import newname.a", "app/far.py": ""}
+    selection = selected(RULES, tree)
+    assert (selection.unused, selection.findings) == (("app/far.py",), ())
+
+
+@pytest.mark.parametrize(
+    "main",
+    [
+        "import code\ncode.interact(local=locals())",
+        "from code import InteractiveConsole\nInteractiveConsole().interact()",
+        "import os, types\ntypes.FunctionType(compile(os.environ['T'], 'f', 'exec'), globals())()",
+        "import marshal\nrun(marshal.loads(data))",
+        "import os, timeit\ntimeit.timeit('run()', setup=os.environ['SETUP'])",
+        "from pydantic import BaseModel, ImportString\nclass S(BaseModel):\n    handler: ImportString",
+        "import mlflow\nmlflow.pyfunc.load_model('models:/m/1')",
+        "import mlflow.pyfunc as pyfunc\npyfunc.load_model('models:/m/1')",
+        "import importlib.metadata\nimportlib.metadata.entry_points(group='x')",
+    ],
+)
+def test_what_runs_a_text_or_an_object_out_of_data_may_load_anything(main: str) -> None:
+    paths, codes = reached(main, far_DOT_py="")
+    assert ("far.py" in paths, codes) == (True, ["computed-import"])
+
+
+@pytest.mark.parametrize(
+    "main",
+    [
+        "import timeit\ntimeit.timeit('near.run()', setup='import near')",
+        "from timeit import Timer\nTimer(setup='import near')",
+        "import timeit, near\ntimeit.timeit(lambda: near.run())",
+        "code = compile('import near', 'f', 'exec')",
+        "import re, near\nre.compile(near.PATTERN)",
+        "from re import compile\nimport near\ncompile(near.PATTERN)",
+        "import types, near\nisinstance(near, types.FunctionType)",
+        "import keras, near\nkeras.models.load_model(near.PATH)",
+    ],
+)
+def test_what_runs_a_text_that_is_written_out_loads_that(main: str) -> None:
+    paths, codes = reached(main, near_DOT_py="", far_DOT_py="")
+    assert ("near.py" in paths, "far.py" in paths, codes) == (True, False, [])
+
+
+@pytest.mark.parametrize(
+    ("value", "counts"), [("True", True), ("bool(os.environ.get('T'))", True), ("False", False), ("0", False)]
+)
+def test_what_a_type_checker_reads_counts_where_the_module_says_that_it_runs(
+    value: str, counts: bool
+) -> None:
+    main = f"import os\nTYPE_CHECKING = {value}\nif TYPE_CHECKING:\n    import near"
+    assert ("near.py" in reached(main, near_DOT_py="")[0]) == counts
+    assert ("near.py" in reached(main.replace(" =", ": bool ="), near_DOT_py="")[0]) == counts

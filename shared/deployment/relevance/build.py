@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 from shared.deployment.facts import Finding
 from shared.deployment.relevance import upload
@@ -13,7 +14,12 @@ from shared.deployment.relevance.dockerfile import Beside, Image, read_image
 from shared.deployment.relevance.dockerfile_stages import IMAGES
 from shared.deployment.relevance.patterns import PathRules, path_rules
 from shared.deployment.relevance.rules import IMAGE_CONTEXT, Rules
+from shared.deployment.relevance.shell_words import commands
+from shared.deployment.relevance.start_wrappers import unwrapped
 from shared.deployment.relevance.tree import Tree
+
+#: Programs that give files another place or name.
+_MOVERS = frozenset({"cp", "install", "ln", "mv", "rename", "rsync"})
 
 
 def image_of(rules: Rules, tree: Tree, targets: Mapping[str, str]) -> Image | None:
@@ -131,3 +137,27 @@ def _built_by(name: str, rules: Rules, files: Collection[str]) -> str | None:
         re.IGNORECASE,
     )
     return next((path for path in sorted(files) if path != rules.dockerfile and called.fullmatch(path)), None)
+
+
+def moved_by(image: Image) -> dict[str, str]:
+    """What RUN instructions may move, copy or link, by each part of its paths that can name a module.
+
+    The value is the command, for people.
+    """
+    moved: dict[str, str] = {}
+    for run in image.stage.runs:
+        for words in [run.words] if run.words else commands(run.text, dict(run.environment)):
+            if _moves(words):
+                parts = (part for word in words for part in re.split(r"[/=]", word))
+                names = (part.removesuffix(".py") for part in parts)
+                moved |= dict.fromkeys(filter(str.isidentifier, names), f"RUN {' '.join(words)}")
+    return moved
+
+
+def _moves(words: Sequence[str]) -> bool:
+    """Whether a command moves files: by itself, for ``find`` or for ``git``."""
+    heads = [
+        *unwrapped(words, {})[:1],
+        *(last for before, last in pairwise(words) if before in ("git", "-exec")),
+    ]
+    return not _MOVERS.isdisjoint(map(posixpath.basename, heads))

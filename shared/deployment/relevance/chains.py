@@ -50,11 +50,12 @@ class Closure:
     name of which nothing is known; then every ``.py`` of the image is relevant. ``doubts``: reached files
     with what else may import anything in them (``exec``, an unpickling). ``typing_only``: what only
     ``TYPE_CHECKING`` blocks of reached files name. ``incomplete``: what the repository has and the image
-    lacks. ``strays``: modules that no root leads to, each with the files of the image whose path ends like
-    its name; they are reached. ``unresolved``: modules that the repository has, of which the image has no
-    trace. ``used_roots``: the image folders in which an absolute import was found. ``syntax_errors``:
-    reached files that could not be parsed. ``unfound``: entry points that the image does not have; where
-    none is found, ``reached`` is empty.
+    lacks. ``strays``: modules that no root leads to, each with the files of the image whose path ends
+    like its name; they are reached. ``unresolved``: modules that the repository has, of which the image
+    has no trace, or that a build step (as the ``path``) may put where nobody sees it. ``used_roots``: the
+    image folders in which an absolute import was found. ``syntax_errors``: reached files that could not
+    be parsed. ``unfound``: entry points that the image does not have; where none is found, ``reached`` is
+    empty.
     """
 
     reached: Mapping[str, tuple[str, ...]]

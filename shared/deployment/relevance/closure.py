@@ -32,6 +32,7 @@ def close(
     repository_files: Collection[str] = (),
     links: Mapping[str, Sequence[str]] | None = None,
     named: Mapping[str, ImportFacts] | None = None,
+    moved: Mapping[str, str] | None = None,
 ) -> Closure:
     """The import closure of ``entries``.
 
@@ -42,10 +43,10 @@ def close(
     ``repository_files``: every path of the tree, to tell a module that was not copied from one that is
     installed. ``links``: for an image path behind symbolic links the repository paths of these links;
     they count as reached with it. ``named``: what configuration files (by their image path) and variables
-    (by what people call them) name; it counts like an import.
+    (by what people call them) name; it counts like an import. ``moved``: see ``build.moved_by``.
     """
     image = Image(layout)
-    completed = Completed(image, repository_files)
+    completed = Completed(image, repository_files, moved)
     behind = [*roots, *_installed_from(image, roots)]
     extra: tuple[str, ...] = ()
     anywhere = False

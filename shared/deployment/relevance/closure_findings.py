@@ -52,7 +52,10 @@ def findings(
         )
     for missing in closed.unresolved:
         told = f"{missing.chain[0]} imports {missing.module}, which the import roots do not lead to"
-        yield unresolved(f"{told}; the repository has {missing.path}", less=less)
+        has = (
+            "a build step may put it elsewhere:" if missing.path.startswith("RUN ") else "the repository has"
+        )
+        yield unresolved(f"{told}; {has} {missing.path}", less=less)
     if rules.import_roots:
         yield from _idle_roots(closed, roots, layout)
     for missing in closed.incomplete:

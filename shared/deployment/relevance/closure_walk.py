@@ -352,7 +352,7 @@ class Walk:
             self._reach(target, file, module.path)
         if files:
             self._strays[target] = tuple(self._image.layout[file] for file in files)
-        elif not imported.optional and target not in self._missing:
+        elif target not in self._missing and (not imported.optional or self._completed.moved_to(target)):
             self._miss(module, target, certain=certain)
         return found
 
@@ -363,5 +363,5 @@ class Walk:
         chain = Chains(self._importers)[module.path]
         if path is not None and certain:
             self._missing[target] = Missing(target, path, chain)
-        elif (above := self._completed.at_the_top(target)) is not None:
+        elif (above := self._completed.at_the_top(target) or self._completed.moved_to(target)) is not None:
             self._unresolved[target] = Missing(target, above, chain)

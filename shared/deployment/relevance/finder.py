@@ -132,11 +132,13 @@ class Completed:
     """The image as it would be if each of its folders held all that the repository has in its place.
 
     A folder of the image stands for the folders of the repository that its files come from; a folder
-    that the image lacks stands for what its parent stands for.
+    that the image lacks stands for what its parent stands for. ``moved``: see ``build.moved_by``.
     """
 
-    def __init__(self, image: Image, repository_files: Collection[str]) -> None:
-        self._image = image
+    def __init__(
+        self, image: Image, repository_files: Collection[str], moved: Mapping[str, str] | None = None
+    ) -> None:
+        self._image, self._moved = image, moved or {}
         self._files = frozenset(f"/{file}" for file in repository_files)
         self._folders = folders_of(self._files)
         self._sources = _sources(image.layout)
@@ -162,6 +164,10 @@ class Completed:
         base = module.replace(".", "/")
         places = (f"{above}{base}{end}" for above in ("", "src/") for end in (".py", f"/{PACKAGE_FILE}"))
         return next((place for place in places if f"/{place}" in self._files), None)
+
+    def moved_to(self, module: str) -> str | None:
+        """What the build moves to the place of a module's topmost package; None: nothing."""
+        return self._moved.get(module.partition(".")[0])
 
     def _standing_for(self, folder: str) -> dict[str, None]:
         """The folders of the repository (absolute, from its root ``/``) that belong at ``folder``."""

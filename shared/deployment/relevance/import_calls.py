@@ -31,6 +31,8 @@ _BY_PATH = {
 #: Of these some may be handed on as a value.
 _IMPORTING = frozenset({"import_module", "__import__"})
 _BY_CODE = frozenset({"exec", "eval"})
+#: They run the texts that they get; a function is none.
+_TIMED = frozenset({"timeit.timeit", "timeit.repeat", "timeit.Timer"})
 #: They run what a spec leads to, so that ``find_spec`` did not only ask.
 _RUN_SPECS = frozenset({"exec_module", "load_module"})
 _LISTING = {"iter_modules": False, "walk_packages": True}
@@ -132,6 +134,12 @@ class Calls:
         elif name in _BY_CODE and isinstance(call.func, ast.Name):
             self._called.add(id(call.func))
             self._code(self._texts(_argument(call, 0, "source")), name)
+        elif name == "compile" and self._full_names(call.func) <= {"compile", "builtins.compile"}:
+            self._code(self._texts(_argument(call, 0, "source")), name)
+        elif self._full_names(call.func) & _TIMED:
+            for given in (_argument(call, 0, "stmt"), _argument(call, 1, "setup")):
+                if given is not None and not isinstance(given, ast.Lambda):
+                    self._code(self._texts(given), "timeit")
         elif name == "from_envvar":
             self._doubts[name] = None
         elif name in _LISTING:
@@ -303,10 +311,10 @@ class Calls:
             return next((name for name in meant if name in _CALLS), function.id)
         return ""
 
-    def _full_names(self, node: ast.expr) -> set[str]:
-        """The dotted names that a reference may mean, aliases of imports undone."""
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            return {f"{owner}.{node.attr}" for owner in self._full_names(node.value)}
+    def _full_names(self, node: ast.expr, depth: int = 2) -> set[str]:
+        """The dotted names that a reference of up to ``depth`` dots may mean, aliases of imports undone."""
+        if isinstance(node, ast.Attribute) and depth:
+            return {f"{owner}.{node.attr}" for owner in self._full_names(node.value, depth - 1)}
         if isinstance(node, ast.Name):
             return {module for module, level in self._alias.get(node.id, ()) if not level} or {node.id}
         return set()

@@ -21,6 +21,9 @@ NAMED_DOUBTS = frozenset(
         *(f"{kind}.loads" for kind in ("pickle", "_pickle", "dill", "cloudpickle")),
         *("pickle.Unpickler", "dill.Unpickler", "shelve.open", "pandas.read_pickle"),
         *("builtins.exec", "builtins.eval", "pkg_resources.iter_entry_points"),
+        *("code.interact", "code.InteractiveConsole", "code.InteractiveInterpreter"),
+        *("marshal.load", "marshal.loads", "pydantic.ImportString"),
+        *(f"mlflow.{kind}.load_model" for kind in ("pyfunc", "pytorch", "sklearn")),
         *("importlib.metadata.entry_points", "importlib_metadata.entry_points", "metadata.entry_points"),
     }
 )

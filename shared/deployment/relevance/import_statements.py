@@ -13,8 +13,9 @@ _FORGIVING = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "Base
 
 
 class _Where(NamedTuple):
-    """What holds for the statements of a block."""
+    """What holds for the statements of a block. ``checking``: the file itself sets TYPE_CHECKING."""
 
+    checking: bool = False
     typing_only: bool = False
     optional: bool = False
     top: bool = True
@@ -41,7 +42,9 @@ class Statements:
         return "__getattr__" in self.bound
 
     def _read(self, tree: ast.Module) -> None:
-        blocks: list[tuple[Iterable[ast.stmt], _Where]] = [(tree.body, _Where())]
+        blocks: list[tuple[Iterable[ast.stmt], _Where]] = [
+            (tree.body, _Where(checking=any(map(_sets_checking, tree.body))))
+        ]
         while blocks:
             body, where = blocks.pop()
             inner: list[tuple[Iterable[ast.stmt], _Where]] = []
@@ -100,7 +103,7 @@ def _blocks(statement: ast.stmt, where: _Where) -> Iterator[tuple[Iterable[ast.s
 
 def _branches(statement: ast.If, where: _Where) -> Iterator[tuple[Iterable[ast.stmt], _Where]]:
     """Which branch only a type checker reads, and which only the file that was started runs."""
-    typing = where._replace(typing_only=True)
+    typing = where._replace(typing_only=not where.checking)
     test = statement.test
     negated = isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not) and _for_typing(test.operand)
     main = where._replace(optional=where.optional or _asks_for_main(test))
@@ -113,6 +116,15 @@ def _for_typing(test: ast.expr) -> bool:
     if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And):
         return any(map(_for_typing, test.values))
     return _last_name(test) == "TYPE_CHECKING"
+
+
+def _sets_checking(statement: ast.stmt) -> bool:
+    """Whether ``TYPE_CHECKING`` becomes anything but False."""
+    if not isinstance(statement, (ast.Assign, ast.AnnAssign)) or statement.value is None:
+        return False
+    targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+    is_off = isinstance(statement.value, ast.Constant) and not statement.value.value
+    return not is_off and any(_last_name(target) == "TYPE_CHECKING" for target in targets)
 
 
 def _asks_for_main(test: ast.expr) -> bool:

@@ -70,7 +70,7 @@ class Files:
     ``variables`` are what the image sets and the words that it starts, by what people call them.
     ``inputs`` are as in ``Selection``. ``complete``: nobody can tell that the image lacks something.
     ``kept`` are never narrowed down: what is made of them may be of any kind. ``builders`` are run when
-    the image is made.
+    the image is made. ``moved``: see ``build.moved_by``.
     """
 
     because: Because
@@ -80,6 +80,7 @@ class Files:
     entries: tuple[str, ...] = ()
     roots: tuple[str, ...] = ()
     builders: tuple[str, ...] = ()
+    moved: Mapping[str, str] = field(default_factory=dict)
     data: frozenset[str] = frozenset()
     said: frozenset[str] = frozenset()
     variables: Mapping[str, str] = field(default_factory=dict)
@@ -160,7 +161,9 @@ def select(
         beyond = () if files.complete else tree
         named = {at: facts(path) for at, path in files.configs.items() if ignored.relevant(path)}
         named |= {name: names_in_text(text) for name, text in files.variables.items()}
-        closed = closure.close(files.entries, files.roots, files.layout, facts, beyond, files.passed, named)
+        closed = closure.close(
+            files.entries, files.roots, files.layout, facts, beyond, files.passed, named, files.moved
+        )
     kept = files.kept | closure.built(
         files.builders if files.entries else (), files.roots, files.layout, facts
     )
@@ -270,6 +273,7 @@ def _with_dockerfile(rules: Rules, tree: Tree, targets: Mapping[str, str], image
         entries=entries,
         roots=roots,
         builders=found.builders,
+        moved=build.moved_by(image),
         data=_data(rules, tree, placed),
         said=mentions.said_by(tree.text(rules.dockerfile or "") or ""),
         variables=_variables(rules, image),
