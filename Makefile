@@ -11,7 +11,7 @@ PYTEST_ARGS :=
 ENDLESS := -o faulthandler_timeout=0
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help images our-images run demo test test-all kill-test agree schemathesis fuzz mutate faults reality audit soak frameworks lint bench readme lock clean history
+.PHONY: help images our-images run demo test test-heavy test-all kill-test agree schemathesis fuzz mutate faults reality audit soak frameworks lint bench readme lock clean history
 .DEFAULT_GOAL := help
 
 help: ## list the goals
@@ -26,10 +26,13 @@ demo: .venv/run.stamp ## show a refusal and the emergency bypass, in a throw-awa
 
 test: .venv/test.stamp ## run the tests and hold the branch coverage
 	$(BIN)/coverage erase
-	UNPROVEN=.venv/unproven $(BIN)/coverage run -m pytest --numprocesses=auto $(PYTEST_ARGS)
+	UNPROVEN=.venv/unproven $(BIN)/coverage run -m pytest -m "not heavy" --numprocesses=auto $(PYTEST_ARGS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 	@cat .venv/unproven
+
+test-heavy: .venv/test.stamp ## run what make test leaves out, and its hypothesis tests with four times the examples
+	$(BIN)/python -m pytest -m "heavy or hypothesis" --hypothesis-profile=full --numprocesses=auto $(PYTEST_ARGS)
 
 test-all: .venv/test.stamp ## run the tests on each Python, 3.11 to 3.13, that is on the machine
 	$(BIN)/nox -s tests

@@ -26,10 +26,10 @@ os.environ["PATH"] = os.pathsep.join([*_interpreters_of_pyenv(), os.environ["PAT
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    """The whole suite, without coverage: that is measured once, by ``make test``."""
+    """What ``make test`` runs, without coverage: that is measured once, there."""
     session.install("--require-hashes", "-r", "requirements/test.txt")
     session.install("--no-deps", "--no-build-isolation", "--editable", ".")
-    session.run("pytest", "--numprocesses=auto", *session.posargs)
+    session.run("pytest", "-m", "not heavy", "--numprocesses=auto", *session.posargs)
 
 
 def _interpreters() -> Iterator[tuple[list[int], str]]:
@@ -53,4 +53,4 @@ def pure(session: nox.Session) -> None:
     session.install("--require-hashes", "-r", "requirements/test.txt")
     session.install("--no-deps", "--no-build-isolation", "--editable", ".")
     session.run("python", "-VV")
-    session.run("pytest", "--numprocesses=auto", "tests/relevance", *session.posargs)
+    session.run("pytest", "-m", "not heavy", "--numprocesses=auto", "tests/relevance", *session.posargs)

@@ -30,7 +30,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.pop("COVERAGE_PROCESS_CONFIG", None)
 
 # How long an example takes says how busy the machine is, and nothing about the code.
-settings.register_profile("gate", deadline=None)
+settings.register_profile("full", deadline=None)
+settings.register_profile("gate", deadline=None, max_examples=25)
 settings.load_profile("gate")
 
 

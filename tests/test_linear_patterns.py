@@ -75,6 +75,7 @@ def written(module: str, node: ast.Call) -> Used | None:
     return Used(f"{module}:{node.lineno}", as_text(first.value), flags, function in ("match", "fullmatch"))
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("used", list(patterns()), ids=lambda used: used.where)
 def test_twice_the_text_is_twice_the_work(used: Used) -> None:
     for first, pump in pumped(used.pattern, used.flags):

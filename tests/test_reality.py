@@ -51,6 +51,7 @@ def committed(folder: Path) -> None:
         subprocess.run(["git", *words], cwd=folder, check=True, stdin=subprocess.DEVNULL)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("package", PROGRAMS)
 def test_nothing_that_an_installed_program_loads_is_missed(package: str, tmp_path: Path) -> None:
     """Its own code is the repository; a start loads by statements, by strings and by configuration."""

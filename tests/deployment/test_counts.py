@@ -76,7 +76,7 @@ def reports_on(folder: Path, target: str, lives: list[list[str]]) -> list[DriftR
     return [verdict.report for verdict in gate.check(plans, deadline=deadline, now=NOW)]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(histories(min_commits=3), st.data())
 def test_every_number_is_the_one_that_git_gives(random: RandomHistory, data: st.DataObject) -> None:
     """Behind, ahead, neutral, net difference, status and age, for several services and revisions at once."""

@@ -54,7 +54,7 @@ def raw_commit(h: HistoryBuilder, text: bytes) -> str:
 
 
 class TestAgainstPlumbing:
-    @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(histories(), st.data())
     def test_walk_and_files_tell_what_git_says_one_by_one(
         self, drawn: RandomHistory, data: st.DataObject

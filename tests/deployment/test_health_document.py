@@ -94,7 +94,7 @@ JSON_VALUES = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(st.sampled_from([*document(), "unread", "ignored", "fingerprint"]), JSON_VALUES))
 def test_whatever_an_answer_holds_it_is_read_or_refused(changes: dict[str, Any]) -> None:
     """Never another exception than the one that means nonsense, and nothing unfit is kept."""

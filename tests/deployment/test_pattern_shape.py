@@ -41,9 +41,7 @@ PATTERNS = st.recursive(
 )
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow]
-)
+@settings(deadline=None, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
 @given(PATTERNS)
 def test_twice_the_text_is_twice_the_work_where_a_pattern_is_taken(pattern: str) -> None:
     try:

@@ -310,7 +310,7 @@ def git_patch_id(builder: HistoryBuilder, commit: str, *options: str) -> str:
     return done.stdout.decode().partition(" ")[0]
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(
         st.dictionaries(st.sampled_from("ab"), st.sampled_from("1234"), max_size=2), min_size=2, max_size=7

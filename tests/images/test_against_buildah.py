@@ -124,6 +124,7 @@ def read_by_us(dockerfile: str, ignore: str) -> Image:
     return image
 
 
+@pytest.mark.heavy
 @pytest.mark.skipif(shutil.which("buildah") is None, reason="buildah is the oracle, and is not here")
 @pytest.mark.parametrize(
     ("instructions", "ignore"), [case[1:] for case in CASES], ids=[case[0] for case in CASES]

@@ -128,7 +128,7 @@ def programs(draw: st.DrawFn) -> Program:
 
 
 @given(program=programs())
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_what_python_runs_is_in_the_closure(python: PythonImports, program: Program) -> None:
     """Whatever the tree and the imports, also circular and failing ones: no file that ran is missing."""
     with tempfile.TemporaryDirectory() as temporary:

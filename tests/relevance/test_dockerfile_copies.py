@@ -50,7 +50,7 @@ def _really_copy(context: Path, image: Path, sources: list[str], target: str) ->
         shutil.copyfile(path, place)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(deadline=None)
 @given(
     files=st.lists(_PATHS, min_size=3, max_size=10).map(_as_tree),
     copies=st.lists(st.tuples(st.lists(_SOURCES, min_size=1, max_size=2), _TARGETS), min_size=1, max_size=3),

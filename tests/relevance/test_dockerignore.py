@@ -220,7 +220,7 @@ def _as_tree(paths: list[str]) -> frozenset[str]:
 
 
 @pytest.mark.skipif(shutil.which("docker") is None, reason="the docker client is the oracle, and is not here")
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     files=st.lists(_PATHS, min_size=4, max_size=12).map(_as_tree),
     patterns=st.lists(st.one_of(_PATTERNS, _EXCEPTIONS), min_size=1, max_size=4),

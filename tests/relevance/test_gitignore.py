@@ -128,7 +128,7 @@ _PATHS = st.lists(
 ).map("/".join)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     lines=st.lists(_LINES, min_size=1, max_size=4),
     paths=st.lists(_PATHS, min_size=5, max_size=25, unique=True),

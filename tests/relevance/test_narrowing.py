@@ -50,7 +50,7 @@ def doubts(selection: Selection) -> set[str]:
 
 
 @given(program=programs(), more=new_files)
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_relevant_path_is_never_lost_by_adding_files(program: Program, more: dict[str, str]) -> None:
     """Code that nothing imports and settings that name modules can add to what counts, and take nothing."""
     before, after = judged(program, {}), judged(program, more)
@@ -61,7 +61,7 @@ def test_a_relevant_path_is_never_lost_by_adding_files(program: Program, more: d
 
 
 @given(program=programs(), lines=st.lists(st.sampled_from(LINES), min_size=1, max_size=3))
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_relevant_path_is_never_lost_by_what_a_program_says_besides(
     program: Program, lines: list[str]
 ) -> None:

@@ -125,6 +125,7 @@ def _random_line(choose: random.Random) -> str:
     return choose.choice(["", "", "!"]) + choose.choice(["", "", "/"]) + parts + ends
 
 
+@pytest.mark.heavy
 @pytest.mark.skipif(shutil.which("gcloud") is None, reason="gcloud is the oracle, and is not here")
 def test_gcloud_sends_the_same_files(tmp_path: Path) -> None:
     """`gcloud meta list-files-for-upload` over a tree of made-up names, for made-up ignore files."""
