@@ -153,10 +153,13 @@ class TestAWorkerThatMisbehaves:
 
     def test_ends_the_wave_with_the_first_lot_that_fails(self) -> None:
         """Though an older one is still waited for; what was answered by then is handed over first."""
-        over, one_done = threading.Event(), threading.Event()
+        all_asked, over, one_done = threading.Event(), threading.Event(), threading.Event()
 
         def some(tasks: list[Task], call: int) -> tuple[int, bytes]:
             first = tasks[0].request.player_id
+            if len(calls) == 4:
+                all_asked.set()
+            all_asked.wait()
             if first == "P0":
                 over.wait()
                 return 503, b""
@@ -237,13 +240,13 @@ def raw(answer: Callable[[socket.socket], None]) -> Iterator[str]:
 
 
 class Clock:
-    """Each look at it is a tenth of a second later."""
+    """Each look at it is a second later."""
 
     def __init__(self) -> None:
         self.now = 0.0
 
     def __call__(self) -> float:
-        self.now += 0.1
+        self.now += 1.0
         return self.now
 
 

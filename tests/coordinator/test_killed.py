@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -31,6 +33,7 @@ def found(runs: list[dict[str, Any]]) -> set[str]:
     return {run["found"] for run in runs}
 
 
+@pytest.mark.heavy
 def test_at_random_moments_under_load() -> None:
     """Ten of the two hundred runs of ``make kill-test``."""
     runs = killed("--runs", "10", "--players", "100")

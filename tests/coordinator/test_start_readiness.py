@@ -131,9 +131,8 @@ def test_a_start_shows_what_the_checks_say(ready: World, capsys: pytest.CaptureF
     assert "readiness for 2026-02-05, pre-game  ALLOW" in capsys.readouterr().err
 
 
-def test_without_a_readiness_toml_nothing_is_checked(
-    world: World, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_without_its_file_nothing_is_checked(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    # The verdict names the path of drift.toml, and so this test: its own name says nothing of what is sought.
     assert main(START) == 0
     assert "readiness" not in capsys.readouterr().err
 
