@@ -191,7 +191,10 @@ class TestAFileOfVersionTwo:
 
 class TestAFileThatCannotBeUsed:
     def test_a_directory(self, tmp_path: Path) -> None:
-        with open_sqlite(tmp_path) as store, pytest.raises(StateError, match="cannot be opened"):
+        with (
+            open_sqlite(tmp_path) as store,
+            pytest.raises(StateError, match="cannot be used: unable to open"),
+        ):
             store.batches()
 
     def test_no_sqlite_file(self, tmp_path: Path) -> None:
