@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
+import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -37,6 +39,8 @@ from shared.deployment.sources import partial
 _BY_DECISION: dict[Decision, State] = {"allow": "ok", "warn": "warn", "deny": "fail"}
 #: Causes that say that Cloud Run was not reached, or answered nothing that can be used.
 NOT_REACHED = frozenset({"timeout", "unavailable", "rate-limited", "invalid-response"})
+#: How the last part of a Python image's name begins: the minor version.
+_PYTHON = re.compile(r"python:3\.(\d{1,3})")
 #: Seconds for a look at the repository beside the check's own questions.
 _LOOK_SECONDS = 5.0
 #: What a carrier is worth where it alone names the commit; those that are not named are worth enough.
@@ -312,8 +316,22 @@ def _image(patient: Patient, learned: _Learned) -> Iterator[Step]:
     told = f"{rules.dockerfile or 'the declared entry points'}: {len(selection.because)} files count"
     starts = f"; starts {', '.join(selection.entries)}" if selection.entries else ""
     yield Step("image", patient.name, "ok", told + starts)
+    if selection.entries:
+        yield from _python(patient, selection.base)
     for finding in selection.findings:
         yield _finding("image", patient, finding, _copy_line(patient, finding) or line)
+
+
+def _python(patient: Patient, base: str) -> Iterator[Step]:
+    """That the image's Python is newer than the one that reads its imports here."""
+    image, own = _PYTHON.match(base.rpartition("/")[2]), sys.version_info.minor
+    if image and int(image[1]) > own:
+        says = (
+            f"{base} is newer than the Python 3.{own} that the gate runs on: what this cannot parse is read "
+            "from its lines (unparsed-module)"
+        )
+        line = f"python3.{image[1]} -m venv .venv  # and install the gate there"
+        yield Step("image", patient.name, "warn", says, line)
 
 
 def _copy_line(patient: Patient, finding: Finding) -> str:

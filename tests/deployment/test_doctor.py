@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -330,6 +331,32 @@ def test_what_is_broken_is_named_with_its_line(world: World, case: Broken) -> No
     assert {one.name for one in found if one.state in ("warn", "fail")} == {case.step}, found
     assert exit_code(found) == {"warn": 0, "fail": 2 if case.step == "configuration" else 1}[case.state]
     assert all(bool(one.line) == (one.state in ("warn", "fail")) for one in found)
+
+
+@pytest.mark.parametrize(
+    ("lines", "state"),
+    [
+        ("FROM python:3.99-slim", "warn"),
+        ("FROM mirror.example/library/python:3.99.1-slim AS base\nFROM base", "warn"),
+        ("ARG PYTHON=3.99\nFROM python:$PYTHON", "warn"),
+        (f"FROM python:3.99 AS build\nFROM python:3.{sys.version_info.minor}", "ok"),
+        ("FROM python:3.9", "ok"),
+        ("ARG PYTHON\nFROM python:$PYTHON", "ok"),
+        ("FROM mine/cpython:3.99", "ok"),
+        ("FROM python", "ok"),
+    ],
+)
+def test_a_python_that_is_newer_than_the_gate_s_is_told(lines: str, state: str, world: World) -> None:
+    """It may hold what cannot be parsed here; a warning, so that the exit code stays."""
+    files: dict[str, str | bytes | None] = {
+        "Dockerfile": f'{lines}\nWORKDIR /app\nCOPY . .\nCMD ["python", "predictions/worker/worker.py"]\n'
+    }
+    world.cloud.deploy(WORKER, commit=world.history.commit(files))
+    replaced(world, "paths = [", "dockerfile = 'Dockerfile'\n#")
+    found = steps(world)
+    told = of(found, "image")
+    assert (told.state, exit_code(found)) == (state, 0)
+    assert ("unparsed-module" in told.says, "python3.99 -m venv" in told.line) == (state == "warn",) * 2
 
 
 def test_no_configuration(

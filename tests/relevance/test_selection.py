@@ -86,6 +86,7 @@ class TestAnImage:
             unused=("worker/tool.py",),
             elsewhere={"shared/grades.json": ("worker/tool.py",)},
             entries=("/app/main.py",),
+            base="python",
             remarks=("entry point: /app/main.py (python main.py)",),
         )
 

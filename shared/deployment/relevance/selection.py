@@ -43,7 +43,8 @@ class Selection:
     they lie. ``elsewhere``: data of the image that only unused files name, each with them. ``entries``:
     where the worker starts. ``inputs``: relevant paths that are not known to be in the image itself (its
     Dockerfile, what only an earlier stage copies). ``verbatim``: the worker reads its own text, so that
-    comments count. ``findings`` are for the policy to judge, ``remarks`` for people who ask.
+    comments count. ``base``: the image below the worker's own, as its Dockerfile names it, empty without one.
+    ``findings`` are for the policy to judge, ``remarks`` for people who ask.
     """
 
     because: Because = field(default_factory=dict)
@@ -56,6 +57,7 @@ class Selection:
     elsewhere: Because = field(default_factory=dict)
     verbatim: bool = False
     entries: tuple[str, ...] = ()
+    base: str = ""
     findings: tuple[Finding, ...] = ()
     remarks: tuple[str, ...] = ()
 
@@ -68,9 +70,9 @@ class Files:
     resolved; ``passed``: for such a path the repository paths of the links. ``entries`` and ``roots``
     begin the import closure; without entries nothing is narrowed. ``data`` and ``said``: see ``mentions``.
     ``variables`` are what the image sets and the words that it starts, by what people call them.
-    ``inputs`` are as in ``Selection``. ``complete``: nobody can tell that the image lacks something.
-    ``kept`` are never narrowed down: what is made of them may be of any kind. ``builders`` are run when
-    the image is made. ``moved``: see ``build.moved_by``.
+    ``inputs`` and ``base`` are as in ``Selection``. ``complete``: nobody can tell that the image lacks
+    something. ``kept`` are never narrowed down: what is made of them may be of any kind. ``builders`` are
+    run when the image is made. ``moved``: see ``build.moved_by``.
     """
 
     because: Because
@@ -88,6 +90,7 @@ class Files:
     kept: frozenset[str] = frozenset()
     nothing: str | None = None
     idle: tuple[str, ...] = ()
+    base: str = ""
     findings: tuple[Finding, ...] = ()
     remarks: tuple[str, ...] = ()
 
@@ -194,6 +197,7 @@ def select(
         elsewhere=elsewhere,
         verbatim=closed is not None and any(facts(path).reads_source for path in closed.reached),
         entries=files.entries,
+        base=files.base,
         findings=(*files.findings, *closure_findings.findings(rules, closed, files.roots, files.layout)),
         remarks=(*files.remarks, *closure_findings.remarks(rules, closed)),
     )
@@ -280,6 +284,7 @@ def _with_dockerfile(rules: Rules, tree: Tree, targets: Mapping[str, str], image
         complete=bool(unseen),
         kept=frozenset({*used.values(), *build.sources_of_generated(rules, tree.files)}),
         idle=path_rules(rules.paths).idle(tree.files, tree.modules),
+        base=image.base,
         findings=(
             *build.not_in_git(rules, image),
             *unseen,
