@@ -47,7 +47,7 @@ def judge(output: str, errors: str, wanted: int) -> Audit:
         what = "1 known vulnerability" if len(found) == 1 else f"{len(found)} known vulnerabilities"
         return Audit(VULNERABLE, f"audit: {what} in {len(audited)} of {wanted} packages", found)
     if not audited:
-        return _skipped(0, wanted, "the advisory service is not reachable")
+        return _skipped(0, wanted, "the advisory service knows none, or was not reached")
     left = sorted({str(each["name"]) for each in packages} - {str(each["name"]) for each in audited})
     missing = max(wanted - len(audited), len(left))
     if missing:

@@ -42,7 +42,7 @@ NO_WAY = "ERROR:pip_audit._cli:Could not connect"
             output(UNKNOWN),
             NONE_FOUND,
             SKIPPED,
-            "NOT RUN, none of 1 packages was looked up: the advisory service is not reachable",
+            "NOT RUN, none of 1 packages was looked up: the advisory service knows none, or was not reached",
         ),
         (
             output(SOUND, UNKNOWN),
