@@ -203,6 +203,7 @@ class TestArgumentsOfGit:
 BIG = "x" * (1 << 20)
 
 
+@pytest.mark.heavy
 def test_sizes_are_bounded_whatever_the_platform_says(world: World) -> None:
     """A megabyte in each place that a stranger fills: no output grows to a tenth of that."""
     stage = Stage(world)

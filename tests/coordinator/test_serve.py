@@ -269,6 +269,7 @@ def test_a_port_that_is_none_is_a_matter_of_usage(port: str) -> None:
 
 def test_ctrl_c_ends_it_as_it_ends_every_command(stage: Stage) -> None:
     with serving(stage) as running:
+        running.client.get("/health")  # it listens before it heeds signals as a server
         running.process.send_signal(signal.SIGINT)
         assert running.process.wait(KILLED_AFTER_S + SLACK_S) == 130
         assert "Traceback" not in running.said()

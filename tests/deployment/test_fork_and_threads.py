@@ -203,6 +203,7 @@ def asked(port: int, name: str) -> dict[str, Any] | None:
     return answer
 
 
+@pytest.mark.heavy
 def test_gunicorn_preloads_forks_and_loses_a_worker_under_load(tmp_path: Path) -> None:
     """Every answer comes and is right, from both workers and from the one that replaces a killed one."""
     history = HistoryBuilder(tmp_path / "repo")

@@ -8,10 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 CHECKS = 200
 
 
+@pytest.mark.heavy
 def test_two_hundred_checks_are_right_and_leave_nothing() -> None:
     """In a process of its own: pytest keeps every log line, which would look like a leak."""
     environ = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
