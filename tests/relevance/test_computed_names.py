@@ -332,3 +332,20 @@ def test_what_a_type_checker_reads_counts_where_the_module_says_that_it_runs(
     main = f"import os\nTYPE_CHECKING = {value}\nif TYPE_CHECKING:\n    import near"
     assert ("near.py" in reached(main, near_DOT_py="")[0]) == counts
     assert ("near.py" in reached(main.replace(" =", ": bool ="), near_DOT_py="")[0]) == counts
+
+
+@pytest.mark.parametrize(
+    "main",
+    [
+        "import subprocess\nsubprocess.run(['./bin/tool', '--fast'])",
+        "import os\nos.system('bin/tool --fast')",
+        "import os\nos.execv('/app/bin/tool', ['tool'])",
+        "import subprocess\nTOOL = 'bin/tool'\nsubprocess.Popen([TOOL])",
+    ],
+)
+@pytest.mark.parametrize(("first", "counts"), [("#!/usr/bin/env python3", True), ("#!/usr/bin/perl", False)])
+def test_a_program_without_an_ending_is_python_by_its_first_line(main: str, first: str, counts: bool) -> None:
+    tree = {"Dockerfile": DOCKERFILE, "app/main.py": main, "bin/tool": f"{first}\nimport near\n"}
+    selection = selected(RULES, {**tree, "near.py": "", "bin/near.py": "", "far.py": ""})
+    assert ("near.py" in selection.because, "far.py" in selection.because) == (counts, False)
+    assert not selection.findings

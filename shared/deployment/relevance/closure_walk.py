@@ -201,10 +201,18 @@ class Walk:
             for root in (parent(module.image_path), *self._roots):
                 if self._image.is_file(path := posixpath.normpath(join(root, text))):
                     self._enter(path, module.path)
+        elif "/" in text:
+            self._start(module, text)
         elif self._is_module(target):
             self._load(target, module.path)
         elif not attribute:
             self._load_member(target, module.path)
+
+    def _start(self, module: _Module, text: str) -> None:
+        """Loads a file without an ending, in any folder, whose first line says that Python runs it."""
+        for path in self._image.plain(f"/{posixpath.normpath(text).lstrip('./')}"):
+            if self._facts(self._image.layout[path]).program:
+                self._enter(path, module.path)
 
     def _read_script(self, module: _Module, text: str) -> None:
         """Follows what a script names that a reached file may start, wherever it lies."""

@@ -92,7 +92,11 @@ class Image:
         self.layout = layout
         self._folders = folders_of(layout)
         self._by_stem: dict[str, list[str]] = {}
+        self._plain: dict[str, list[str]] = {}
         for path in layout:
+            name = path.rpartition("/")[2]
+            if "." not in name:
+                self._plain.setdefault(name, []).append(path)
             if path.endswith(".py"):
                 self._by_stem.setdefault(_stem(path).rpartition("/")[2], []).append(path)
 
@@ -107,6 +111,10 @@ class Image:
         return [
             Found(module, path, (_stem(path),) if path.endswith(f"/{PACKAGE_FILE}") else ()) for path in paths
         ]
+
+    def plain(self, end: str) -> list[str]:
+        """The files without an ending whose path ends so."""
+        return [path for path in self._plain.get(end.rpartition("/")[2], ()) if path.endswith(end)]
 
     def is_folder(self, path: str) -> bool:
         return path in self._folders

@@ -43,6 +43,8 @@ _OWN_FOLDER = re.compile(
     r"(?:(?!dirname|parent|join)[^/+])*(?:dirname|\.parent)(?:(?!dirname|parent|join)[^/+])*"
 )
 _APPLICATION = re.compile(r"([^\W\d]\w*(?:\.[^\W\d]\w*)*):[^\W\d][\w.]*")
+#: A program that is started by its path, and has no ending.
+_PROGRAM = re.compile(r"[\w./-]*/[\w-]+")
 #: Longer texts are no module's name and no file's.
 _LONGEST = 255
 
@@ -93,7 +95,7 @@ class Calls:
         self._scopes = Scopes(tree)
         self._spelling = Spelling(self._scopes)
         self._runs_specs = any(getattr(node, "attr", "") in _RUN_SPECS for node in ast.walk(tree))
-        starts = any(each.module.partition(".")[0] in STARTERS for each in self._imports)
+        self._starts = any(each.module.partition(".")[0] in STARTERS for each in self._imports)
         nodes: list[ast.AST] = [tree]
         while nodes:
             node = nodes.pop()
@@ -107,7 +109,7 @@ class Calls:
                 self._assignment(node)
             self._loads(node)
             self._anywhere |= computed_folder(node, self._spelling)
-            if starts:
+            if self._starts:
                 self._command(node)
             nodes.extend(reversed(list(ast.iter_child_nodes(node))))
 
@@ -293,6 +295,8 @@ class Calls:
         for text in (value, *(value.split() if ".sh" in value else ())):
             if name := named(text):
                 self._named[name] = None
+        if self._starts and (program := value.split(maxsplit=1)[:1]) and _PROGRAM.fullmatch(program[0]):
+            self._named[program[0]] = None
         if application := _APPLICATION.fullmatch(value):
             self._imports[Import(application[1], optional=True)] = None
 

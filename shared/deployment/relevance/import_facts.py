@@ -48,8 +48,8 @@ class ImportFacts:
     the result of a call. ``edits_path``: ``sys.path`` is touched; ``anywhere``: it gets a folder
     that only the running program knows. ``bound`` are the names of the module's
     own level, ``ANY`` among them where more are possible. ``syntax_error``: a part of the file has no
-    syntax tree (see ``syntax_pieces``); what is known of that was guessed from its lines. ``reads_source``:
-    it asks for the text of modules, comments and all.
+    syntax tree (see ``syntax_pieces``); what is known of that was guessed from its lines. ``program``:
+    its first line has Python run it. ``reads_source``: it asks for the text of modules, comments and all.
     """
 
     imports: tuple[Import, ...] = ()
@@ -67,6 +67,7 @@ class ImportFacts:
     anywhere: bool = False
     bound: frozenset[str] = frozenset()
     syntax_error: bool = False
+    program: bool = False
     reads_source: bool = False
 
     @property

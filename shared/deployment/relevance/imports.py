@@ -26,13 +26,18 @@ _UNUSUAL = re.compile(
     rb"|\bexec\b|\beval\b|pickle|\bdill\b|joblib|shelve|entry_points|executable|\b(?:python|pypy)[0-9.]*\b|"
     + LOADING
 )
+_PROGRAM = re.compile(rb"#![^\n]*python")
 #: ``inspect``'s functions that give a module's own text.
 _READS_SOURCE = re.compile(rb"\b(?:getsource|getsourcelines|getcomments|findsource)\b")
 
 
 def facts_of(source: bytes) -> ImportFacts:
     """The imports of a file. Never raises: what cannot be parsed is guessed at, and said to be."""
-    return replace(_imports_of(source), reads_source=bool(_READS_SOURCE.search(source)))
+    return replace(
+        _imports_of(source),
+        program=bool(_PROGRAM.match(source)),
+        reads_source=bool(_READS_SOURCE.search(source)),
+    )
 
 
 def _imports_of(source: bytes) -> ImportFacts:
