@@ -126,9 +126,10 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
     "[[acknowledged]]": {
         "service": "the service whose denial is acknowledged",
         "live_commit": "its live commit, the full id; the acknowledgement ends when another one is live",
-        "codes": "the reason codes that are acknowledged; `unknown-drift` cannot be",
+        "codes": "the reason codes that are acknowledged, with what each is for, where it is, "
+        "such as `required-env-missing: ODDS_URL`; `unknown-drift` cannot be",
         "reason": "why, for those who read the verdict",
-        "until": "when it ends (UTC where it names no zone; a date is its first moment)",
+        "until": "when it ends, 90 days ahead at most (UTC unless it names a zone; a date: its first moment)",
     },
     "[sinks]": {"decisions": "SQLite file that keeps every verdict, relative to `drift.toml`"},
 }

@@ -120,7 +120,7 @@ def parser() -> argparse.ArgumentParser:
         "--until",
         required=True,
         metavar="TIME",
-        help="when it ends: a date (its first moment, UTC) or an ISO time",
+        help="when it ends, at most 90 days ahead: a date (its first moment, UTC) or an ISO time",
     )
     acknowledge.add_argument("--reason", required=True, metavar="WHY", help="why this is as it should be")
     acknowledge.set_defaults(run=_acknowledge)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from shared.deployment.facts import Content, Entry
+from shared.deployment.facts import Content, Entry, named
 from shared.deployment.fingerprint import LITTER, SECRETS, ends_of, matcher
 from shared.deployment.relevance.patterns import path_rules
 from shared.deployment.relevance.selection import SUBMODULE
@@ -56,9 +56,9 @@ class Held:
         return tuple(path for path in self.unseen if looks_at(path))
 
     def data(self) -> dict[str, list[str]]:
-        """The differing paths, for those who read the JSON; at most ``LISTED`` of each kind."""
+        """The differing paths, for those who read the JSON; of each kind ``LISTED``, then how many more."""
         kinds = {"changed": self.changed, "missing": self.missing, "extra": self.extra}
-        return {name: list(paths[:LISTED]) for name, paths in kinds.items() if paths}
+        return {name: named(paths, LISTED) for name, paths in kinds.items() if paths}
 
     def __str__(self) -> str:
         told = (("differing", self.changed), ("missing", self.missing), ("unknown to it", self.extra))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import posixpath
 import tomllib
@@ -124,19 +125,32 @@ def _compared(revision: LiveRevision, due: Due) -> Finding | None:
     held = revision.env.get(pin.env) if pin.env is not None else revision.labels.get(str(pin.label))
     if due.problem is None and held == due.value:
         return None
+    found = _found(pin, held, revision)
     if due.problem is not None:
         says = f"nobody can say what {pin.subject} has to be: {due.problem}"
     elif held is None and pin.env in revision.env_names:
-        says = f"{pin.subject} comes out of a secret, which cannot be compared with {_quoted(due.value)}"
+        says = f"{found}, which cannot be compared with {_quoted(due.value)}"
     else:
-        found = "is not set" if held is None else f"is {_quoted(held)}"
         source = f", as {pin.file} says at the target" if pin.file else ""
-        says = f"{pin.subject} {found} and has to be {_quoted(due.value)}{source}"
+        says = f"{found} and has to be {_quoted(due.value)}{source}"
     return Finding(
         code="pin-mismatch",
         message=_where(revision) + says,
-        data={"pin": pin.env or pin.label, "file": pin.file, "revision": revision.revision},
+        data={"pin": pin.env or pin.label, "found": found, "file": pin.file, "revision": revision.revision},
     )
+
+
+def _found(pin: Pin, held: str | None, revision: LiveRevision) -> str:
+    if held is None and pin.env in revision.env_names:
+        return f"{pin.subject} comes out of a secret"
+    return f"{pin.subject} is {'not set' if held is None else _quoted(held)}" + _rest(held)
+
+
+def _rest(held: str | None) -> str:
+    """What tells a value that is cut short from others that begin alike."""
+    if held is None or len(held) <= _SHOWN:
+        return ""
+    return f" ({hashlib.sha256(held.encode('utf-8', 'backslashreplace')).hexdigest()[:12]})"
 
 
 def _where(revision: LiveRevision) -> str:

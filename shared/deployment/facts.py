@@ -6,6 +6,7 @@ known is a value with a cause, never a zero and never an empty list.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -34,6 +35,13 @@ def readable(text: str) -> str:
     r"""``text`` fit for JSON: a byte that is no UTF-8 (in Python a lone surrogate) reads ``\xNN``."""
     escaped = re.sub("[\udc80-\udcff]", lambda byte: f"\\x{ord(byte[0]) - 0xDC00:02x}", text)
     return escaped.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def named(names: Sequence[str], most: int) -> list[str]:
+    """The first ``most`` of ``names``, and as a last word how many more there are, and a digest of these."""
+    rest = names[most:]
+    digest = hashlib.sha256("\0".join(rest).encode("utf-8", "backslashreplace")).hexdigest()[:12]
+    return [*names[:most], *([f"{len(rest):,} more ({digest})"] if rest else [])]
 
 
 #: Text that may hold a path, a ref, a variable or an argument: those are bytes outside of Python.

@@ -331,7 +331,10 @@ def _acknowledged(plans: Sequence[Plan], verdicts: Iterable[Verdict], now: datet
             place = (id(plan.repository), target.commit, path)
             if place not in told:
                 told[place] = _told_at(plan.repository, target.commit, path)
-            verdict = acknowledging.applied(judged, (*ours, *told[place]), now)
+            ours = (*ours, *told[place])
+            verdict = acknowledging.applied(judged, ours, now)
+        for complaint in acknowledging.complaints(verdict, ours, now):
+            log.warning("%s", complaint)
         answers.append(verdict)
     return answers
 

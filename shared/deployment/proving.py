@@ -14,7 +14,7 @@ from shared.deployment import content, evidence
 from shared.deployment.content import LISTED, Held, some
 from shared.deployment.errors import SourceError
 from shared.deployment.evidence import Weighed
-from shared.deployment.facts import Content, Evidence, Finding, History, Live, LiveRevision, Unknown
+from shared.deployment.facts import Content, Evidence, Finding, History, Live, LiveRevision, Unknown, named
 from shared.deployment.relevance.patterns import path_rules
 from shared.deployment.relevance.rules import Rules
 from shared.deployment.relevance.union import Union
@@ -173,7 +173,7 @@ def _incomplete(union: Union) -> Iterator[Finding]:
             code="closure-incomplete",
             message=f"the running worker has loaded {some(paths)}, which did not count by what is declared; "
             "it counts in this check",
-            data={"loaded": list(paths[:LISTED]), "count": len(paths)},
+            data={"loaded": named(paths, LISTED), "count": len(paths)},
         )
 
 
@@ -272,7 +272,7 @@ def _mismatch(
         "claimed": claimed,
         "equals": None if isinstance(equal, Unknown) else equal,
         **held.data(),
-        **({"changed_since_start": list(changed[:LISTED])} if changed else {}),
+        **({"changed_since_start": named(changed, LISTED)} if changed else {}),
     }
     return Finding(
         code="content-mismatch",
@@ -288,7 +288,7 @@ def _changed(paths: tuple[str, ...]) -> Iterator[Finding]:
         yield Finding(
             code="content-mismatch",
             message=f"{_since_start(paths)}; what runs may be neither what they held nor what they hold",
-            data={"changed_since_start": list(paths[:LISTED])},
+            data={"changed_since_start": named(paths, LISTED)},
         )
 
 
@@ -332,6 +332,6 @@ def _partial(said: Content, held: Held) -> Iterator[Finding]:
             "cause": None if held.same else "nothing-relevant",
             "covered": held.same,
             "relevant": relevant,
-            "unseen": list(held.overlooked[:LISTED]),
+            "unseen": named(held.overlooked, LISTED),
         },
     )

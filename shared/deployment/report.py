@@ -22,6 +22,7 @@ from shared.deployment.facts import (
     Text,
     Unknown,
     called,
+    named,
     readable,
 )
 from shared.deployment.tally import SHOWN_PATHS, DatedBy, Pair, Tally, Undeployed
@@ -254,7 +255,7 @@ def _live_report(revision: LiveRevision, compared: Compared, target: Target, now
         content_differs=differs,
         drift_age_s=0 if status == "identical" else _age(tally.since, now),
         dated_by=tally.dated_by,
-        unaccounted=tuple(map(readable, sorted(tally.unaccounted)[:SHOWN_PATHS])),
+        unaccounted=tuple(named([*map(readable, sorted(tally.unaccounted))], SHOWN_PATHS)),
         unaccounted_count=len(tally.unaccounted),
         undeployed=tuple(tally.undeployed),
         url=revision.url,

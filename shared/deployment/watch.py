@@ -12,11 +12,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from shared.deployment.facts import Commit, Finding
+from shared.deployment.facts import Commit, Finding, named
 from shared.deployment.pattern_shape import MOST_TEXT
 
 if TYPE_CHECKING:
     from shared.deployment.relevance.patterns import PathRules
+
+
+#: How many of the paths or rules that matched a verdict shows.
+SHOWN_MATCHES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +41,15 @@ class Watch:
         """Whether a commit that landed then is within the grace period."""
         return self.young_after is not None and landed_at >= self.young_after
 
-    def matches(self, commit: Commit, paths: Iterable[str]) -> Iterator[tuple[str, str, str]]:
-        """The code, the rule and what it matched, at most once per code."""
+    def matches(self, commit: Commit, paths: Iterable[str]) -> Iterator[tuple[str, str, Sequence[str]]]:
+        """The code, the rule of the first that matched, and all that did: paths, or the subject."""
         for code, rules in self.paths:
-            path = next(filter(rules.relevant, paths), None)
-            if path is not None:
-                yield code, str(rules.matching(path)), path
+            found = [*filter(rules.relevant, paths)]
+            if found:
+                yield code, str(rules.matching(found[0])), found
         for code, pattern in self.subjects:
             if pattern.search(commit.subject, 0, MOST_TEXT):
-                yield code, pattern.pattern, commit.subject
+                yield code, pattern.pattern, [commit.subject]
 
 
 #: Looks for nothing.
@@ -54,28 +58,47 @@ NOTHING = Watch()
 
 @dataclass(slots=True)
 class Caught:
-    """What was caught so far: per code the oldest commit, the rule, what it matched, and how many."""
+    """What was caught so far: per code the oldest commit, the rule, what it matched, and how many.
+
+    Beside it per code all that is denied for: the paths that matched, or the rules that matched a subject.
+    """
 
     watch: Watch
     young: int = 0
     _found: dict[str, tuple[Commit, str, str, int]] = field(default_factory=dict)
+    _all: dict[str, set[str]] = field(default_factory=dict)
 
     def look(self, commit: Commit, landed_at: int | None, paths: Sequence[str]) -> None:
         """Take one missing commit; they come newest first."""
         if landed_at is not None and self.watch.young(landed_at):
             self.young += 1
             return
-        for code, rule, what in self.watch.matches(commit, paths):
+        for code, rule, matched in self.watch.matches(commit, paths):
             count = self._found[code][3] if code in self._found else 0
-            self._found[code] = commit, rule, what, count + 1
+            self._found[code] = commit, rule, matched[0], count + 1
+            self._all.setdefault(code, set()).update(matched if self._by_path(code) else [rule])
+
+    def _by_path(self, code: str) -> bool:
+        return any(code == each for each, _ in self.watch.paths)
 
     def findings(self) -> Iterator[Finding]:
         """A finding per code, naming the oldest commit and the rule."""
         for code, (commit, rule, what, count) in self._found.items():
             more = f", and {count - 1:,} more" if count > 1 else ""
-            shown = what.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+            shown = _shown(what)
+            every = named(sorted(map(_shown, self._all[code])), SHOWN_MATCHES)
             yield Finding(
                 code=code,
                 message=f"{commit.sha[:12]} ({commit.subject[:200]}) matches {rule!r}: {shown[:200]}{more}",
-                data={"commit": commit.sha, "rule": rule, "matched": shown, "commits": count},
+                data={
+                    "commit": commit.sha,
+                    "rule": rule,
+                    "matched": shown,
+                    "commits": count,
+                    "paths" if self._by_path(code) else "rules": every,
+                },
             )
+
+
+def _shown(text: str) -> str:
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import tomllib
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
 import pytest
 from support.stage import TOML, Done, Stage
+from support.times import soon
 from support.world import WORKER, World
 
 WHY = "rolled back until the odds feed is mended"
+UNTIL = soon()
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def stage(world: World) -> Iterator[Stage]:
 
 
 class TestTheCommand:
-    ARGS = (WORKER, "--until", "2999-02-06", "--reason", WHY)
+    ARGS = (WORKER, "--until", UNTIL.isoformat(), "--reason", WHY)
 
     def acknowledge(self, stage: Stage, *args: str) -> Done:
         return stage.run("deployment-drift", "acknowledge", *(args or self.ARGS))
@@ -36,7 +37,7 @@ class TestTheCommand:
         printed = self.acknowledge(stage)
         assert (printed.code, printed.talk, stage.config.read_bytes()) == (0, "", before)
         (made,) = tomllib.loads(printed.out)["acknowledged"]
-        assert made["until"] == datetime(2999, 2, 6, tzinfo=UTC)
+        assert made["until"] == UNTIL
         stage.toml = TOML + printed.out
         assert stage.check().code == 0
         started = stage.start()
@@ -60,8 +61,10 @@ class TestTheCommand:
         [
             ("2020-01-01", WHY, "is past"),
             ("friday", WHY, "no ISO date or time"),
-            ("2999-01-01", " ", "--reason"),
+            ("2999-01-01", WHY, "more than 90 days ahead"),
+            (UNTIL.isoformat(), " ", "--reason"),
         ],
+        ids=["past", "no time", "too far ahead", "no reason"],
     )
     def test_an_end_and_a_reason_are_needed(self, stage: Stage, until: str, reason: str, said: str) -> None:
         done = self.acknowledge(stage, WORKER, "--until", until, "--reason", reason)

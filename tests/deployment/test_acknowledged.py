@@ -5,17 +5,29 @@ from __future__ import annotations
 import io
 import json
 import logging
+import tomllib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.console import Console
 from support.world import WORKER, World, codes
 
 from shared.deployment import assembly, render
-from shared.deployment.acknowledging import Acknowledgement, applied, ending, read, tables
+from shared.deployment.acknowledging import (
+    BOUND,
+    FURTHEST,
+    Acknowledgement,
+    applied,
+    complaints,
+    ending,
+    read,
+    tables,
+)
 from shared.deployment.errors import DriftCheckError, DriftConfigError
 from shared.deployment.facts import Finding, Target, Unknown
 from shared.deployment.report import DriftReport, LiveReport, Status
@@ -73,6 +85,8 @@ TABLE: list[tuple[str, Verdict, list[Acknowledgement], bool]] = [
     ("a second before its end", verdict(STALE), [told(until=NOW + timedelta(seconds=1))], True),
     ("at its end", verdict(STALE), [told(until=NOW)], False),
     ("after its end", verdict(STALE), [told(until=NOW - timedelta(days=1))], False),
+    ("a second too far ahead", verdict(STALE), [told(until=NOW + FURTHEST + timedelta(seconds=1))], False),
+    ("as far ahead as may be", verdict(STALE), [told(until=NOW + FURTHEST)], True),
     ("ended, and renewed", verdict(STALE), [told(until=NOW), told()], True),
     ("another commit is live", verdict(live(OTHER, 5)), [told()], False),
     ("no acknowledgement", verdict(STALE), [], False),
@@ -181,13 +195,86 @@ def test_what_refuses_nothing_is_left_as_it_is(judged: Verdict, because: str | N
 
 @pytest.mark.parametrize("until", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
 def test_the_ends_of_time_are_times(until: str) -> None:
-    assert applied(verdict(STALE), [told(until=until)], NOW).refuses is until.startswith("0001")
+    assert applied(verdict(STALE), [told(until=until)], NOW).refuses
 
 
 def test_its_end_lies_in_the_future() -> None:
     assert ending("2026-02-06", NOW) == datetime(2026, 2, 6, tzinfo=UTC)
     with pytest.raises(DriftConfigError, match="past"):
         ending(NOW.isoformat(), NOW)
+
+
+def test_its_end_is_at_most_ninety_days_ahead() -> None:
+    assert ending((NOW + timedelta(days=90)).isoformat(), NOW) == NOW + timedelta(days=90)
+    with pytest.raises(DriftConfigError, match="90 days ahead"):
+        ending((NOW + timedelta(days=90, seconds=1)).isoformat(), NOW)
+    (said,) = complaints(verdict(STALE), [told(until=NOW + timedelta(days=91))], NOW)
+    assert "more than 90 days ahead" in said
+
+
+#: What a denial may be for: few enough that two draws often share some of it.
+LISTS = {
+    "content-differs",
+    "deny-path",
+    "deny-subject",
+    "warn-path",
+    "content-mismatch",
+    "required-env-missing",
+    "closure-incomplete",
+}
+THINGS = st.lists(
+    st.sampled_from(["a", "b", "a b", "a\nb", "a\\nb", "é", "\udc80", ""]), max_size=3, unique=True
+)
+
+
+def denied_for(code: str, data: dict[str, Any]) -> Verdict:
+    finding = Finding(code=code, message=code, data=data)
+    report = verdict(live(OLD)).report.model_copy(update={"findings": (finding,)})
+    return judge(report, Policy(reasons={code: "deny"}), NOW)
+
+
+def within(code: str, now: dict[str, Any], given_for: dict[str, Any]) -> bool:
+    """Whether all that is denied now was taken on: said of the data, with no word of ours."""
+    if code not in LISTS:
+        return now == given_for
+    here, there = ({(key, each) for key, told in data.items() for each in told} for data in (now, given_for))
+    return here <= there if here else not there
+
+
+class TestWhatItWasGivenFor:
+    @pytest.mark.parametrize("code", sorted(BOUND))
+    @given(data=st.data())
+    def test_a_denial_for_anything_else_is_never_covered(self, code: str, data: st.DataObject) -> None:
+        """Whatever of its data says what it is for: one that holds less than was taken on is covered."""
+        kinds = THINGS if code in LISTS else st.sampled_from(["a", "b", "a\nb", "é"])
+        drawn = st.dictionaries(st.sampled_from(BOUND[code]), kinds)
+        given_for, now_for = data.draw(drawn), data.draw(drawn)
+        text = tables(denied_for(code, given_for), FRIDAY, WHY)
+        told = read(text.encode()).acknowledged
+        assert not applied(denied_for(code, given_for), told, NOW).refuses
+        assert applied(denied_for(code, now_for), told, NOW).refuses is not within(code, now_for, given_for)
+
+    def test_what_grows_is_none_of_it(self) -> None:
+        one = denied_for("deny-path", {"paths": ["a.py"], "commits": 1, "commit": OLD})
+        many = denied_for("deny-path", {"paths": ["a.py"], "commits": 7, "commit": OTHER})
+        assert not applied(many, read(tables(one, FRIDAY, WHY).encode()).acknowledged, NOW).refuses
+
+    def test_a_code_alone_covers_nothing_and_the_line_to_write_is_told(self) -> None:
+        judged = denied_for("required-env-missing", {"missing": ["MODEL_PATH", "REGION"]})
+        bare = [told("required-env-missing")]
+        assert applied(judged, bare, NOW) is judged
+        (said,) = complaints(judged, bare, NOW)
+        line = 'codes = ["required-env-missing: MODEL_PATH", "required-env-missing: REGION"]'
+        assert said.endswith(f"with required-env-missing, which does not say what for; write {line}")
+        named = tomllib.loads(line)["codes"]
+        assert not applied(judged, [told(*named)], NOW).refuses
+        assert [*complaints(applied(judged, [told(*named)], NOW), bare, NOW)] == []
+
+    def test_two_may_share_it(self) -> None:
+        judged = denied_for("deny-subject", {"rules": ["^hotfix", "schema"]})
+        shares = [told("deny-subject: ^hotfix"), told("deny-subject: schema")]
+        assert not applied(judged, shares, NOW).refuses
+        assert all(applied(judged, [each], NOW).refuses for each in shares)
 
 
 class TestTheTableToCommit:
