@@ -31,8 +31,8 @@ test: .venv/test.stamp ## run the tests and hold the branch coverage
 	$(BIN)/coverage report
 	@cat .venv/unproven
 
-test-heavy: .venv/test.stamp ## run what make test leaves out, and its hypothesis tests with four times the examples
-	$(BIN)/python -m pytest -m "heavy or hypothesis" --hypothesis-profile=full --numprocesses=auto $(PYTEST_ARGS)
+test-heavy: .venv/test.stamp ## run what make test leaves out, with four times the examples
+	$(BIN)/python -m pytest -m heavy --hypothesis-profile=full --numprocesses=auto $(PYTEST_ARGS)
 
 test-all: .venv/test.stamp ## run the tests on each Python, 3.11 to 3.13, that is on the machine
 	$(BIN)/nox -s tests

@@ -99,7 +99,7 @@ def test_one_more_file_that_differs_never_improves_a_decision(
 ) -> None:
     """Whether a commit accounts for it or none does.
 
-    A date in the future takes the landing of the next commit that counts: one more that counts may be younger.
+    A date in the future takes the landing of the next commit that counts, and one more may be younger.
     """
     assume(all(step.age >= 0 for step in steps))
     before, after = verdict(steps, net, policy), verdict(steps, net | {more}, policy)
