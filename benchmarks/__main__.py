@@ -10,8 +10,8 @@ from pathlib import Path
 from benchmarks import batches, closure, fingerprint, history, image, mirror
 from benchmarks.measuring import Row, cpu_of, in_turn, machine, python, table, wall
 from benchmarks.worlds import CLOUD_RUN, PATHS, WORKER, world
-from shared.deployment import assembly
-from shared.deployment.testing import Draft, FakeCloudRun, HistoryBuilder
+from drift_gate.testing import Draft, FakeCloudRun, HistoryBuilder
+from drift_gate.wiring import checks
 
 ROOT = Path(__file__).parents[1]
 
@@ -48,9 +48,7 @@ def latencies() -> list[Row]:
             cloud.heal()
             cloud.fault("*", delay=latency / 1000)
             name = f"check, {latency} ms per call"
-            (row,) = in_turn(
-                {name: wall(lambda: assembly.check(settings=settings, record=False))}, 20
-            ).values()
+            (row,) = in_turn({name: wall(lambda: checks.check(settings=settings, record=False))}, 20).values()
             over = row.median_ms - 2 * latency
             ratio = f", {row.median_ms / (2 * latency):.2f} times the two calls" if latency else ""
             rows.append(replace(row, remark=f"{over:.0f} ms beside the two calls{ratio}"))

@@ -7,11 +7,11 @@ import random
 from collections.abc import Callable
 
 from benchmarks.measuring import wall
-from shared.deployment.relevance.by_blob import ByBlob
-from shared.deployment.relevance.chains import Closure
-from shared.deployment.relevance.closure import close
-from shared.deployment.relevance.import_facts import ImportFacts
-from shared.deployment.relevance.imports import facts_of
+from drift_gate.relevance.by_blob import ByBlob
+from drift_gate.relevance.python.chains import Closure
+from drift_gate.relevance.python.closure import close
+from drift_gate.relevance.python.import_facts import ImportFacts
+from drift_gate.relevance.python.imports import facts_of
 
 _BODY = '''
 def rate_{number}(games, season="2026", weights=None):

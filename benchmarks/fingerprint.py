@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.measuring import Row, cpu_of, in_turn, python, wall
-from shared.deployment.fingerprint import take
+from drift_gate.fingerprint import take
 
 ROOT = Path(__file__).parents[1]
 #: Bytes of a file; the modules of this repository have 6 kB on average.
@@ -32,11 +32,11 @@ def rows() -> list[Row]:
     for count in (50, 500, 5_000):
         with tempfile.TemporaryDirectory() as name:
             found += _against_git(Path(name), count)
-    alone, both = "Python alone", "Python and shared.deployment.fingerprint"
+    alone, both = "Python alone", "Python and drift_gate.fingerprint"
     imported = in_turn(
         {
             alone: cpu_of(python("pass"), ROOT),
-            both: cpu_of(python("import shared.deployment.fingerprint"), ROOT),
+            both: cpu_of(python("import drift_gate.fingerprint"), ROOT),
         },
         rounds=15,
     )

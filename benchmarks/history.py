@@ -12,10 +12,10 @@ from pathlib import Path
 
 from benchmarks.measuring import Row, in_turn, peak_mib, python, wall
 from benchmarks.worlds import CLOUD_RUN, LEDGER, PATHS, WORKER, world
-from shared.deployment import assembly
-from shared.deployment.settings import load
-from shared.deployment.testing import Draft, FakeCloudRun, HistoryBuilder
-from shared.deployment.testing.history import START
+from drift_gate.settings.file import load
+from drift_gate.testing import Draft, FakeCloudRun, HistoryBuilder
+from drift_gate.testing.history import START
+from drift_gate.wiring import checks
 
 ROOT = Path(__file__).parents[1]
 
@@ -42,14 +42,14 @@ def history_of(count: int, folder: Path) -> list[Row]:
     builder = HistoryBuilder(folder)
     first = builder.commits(drafts(count + 1))[0]
     settings = world(folder, LEDGER)
-    assembly.record(WORKER, first, settings)
+    checks.record(WORKER, first, settings)
     log = ["git", "log", "-c", "--no-renames", "--name-only", "-z", "--topo-order"]
     log += ["--format=%H%x00%P%x00%ct%x00%an%x00%s", f"{first}..main"]
     alone, check = f"git log alone, {count:,} commits", f"check, {count:,} commits"
     rows = in_turn(
         {
             alone: wall(lambda: subprocess.run(log, cwd=folder, check=True, stdout=subprocess.DEVNULL)),
-            check: wall(lambda: assembly.check(settings=settings, record=False)),
+            check: wall(lambda: checks.check(settings=settings, record=False)),
         },
         rounds=7 if count > 10_000 else 20,
     )
@@ -63,7 +63,7 @@ def history_of(count: int, folder: Path) -> list[Row]:
 
 def check_once(folder: str) -> None:
     """For the peak: nothing but one check in a process; prints what it held at most, in MiB."""
-    assembly.check(settings=load(Path(folder), {"PATH": os.environ["PATH"], "HOME": folder}), record=False)
+    checks.check(settings=load(Path(folder), {"PATH": os.environ["PATH"], "HOME": folder}), record=False)
     print(f"{peak_mib():.0f}")
 
 
@@ -89,7 +89,7 @@ def services() -> list[Row]:
 
         alone, check = "git log per service, 100 services", "check, 100 services"
         rows = in_turn(
-            {alone: wall(one_by_one), check: wall(lambda: assembly.check(settings=settings, record=False))}, 5
+            {alone: wall(one_by_one), check: wall(lambda: checks.check(settings=settings, record=False))}, 5
         )
         ratio = rows[check].median_ms / rows[alone].median_ms
         remark = f"{ratio:.2f} times the logs alone, Cloud Run's 200 answers included"

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from benchmarks.measuring import Row, in_turn, wall
 from benchmarks.worlds import world
-from shared.deployment import assembly
-from shared.deployment.calling import Deadline
-from shared.deployment.child_process import pool
-from shared.deployment.testing import HistoryBuilder
+from drift_gate.runtime.child_process import pool
+from drift_gate.runtime.deadline import Deadline
+from drift_gate.testing import HistoryBuilder
+from drift_gate.wiring import checks
 
 MODULES, ROUNDS = 500, 15
 DOCKERFILE = """\
@@ -46,14 +46,14 @@ def rows() -> list[Row]:
         first = builder.commit({"Dockerfile": DOCKERFILE, "app/__init__.py": "", **files})
         settings = world(builder.path, TOML)
         for service in (CLOSURE, PATHS):
-            assembly.record(service, first, settings)
+            checks.record(service, first, settings)
 
         def change(number: int) -> None:
             text = f"{files['app/m250.py']}\nLIMIT = {number}\n"
             builder.commit({"app/m250.py": text}, parents=[first])
 
         def check(service: str) -> None:
-            [verdict] = assembly.check([service], settings=settings, record=False).services
+            [verdict] = checks.check([service], settings=settings, record=False).services
             if verdict.report.commits_behind != 1:
                 raise RuntimeError(f"not what was to be measured: {verdict}")
 

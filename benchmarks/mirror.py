@@ -14,11 +14,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from benchmarks.measuring import Row
-from shared.deployment.calling import Deadline
-from shared.deployment.sources.mirror import Mirror
-from shared.deployment.testing import Draft, HistoryBuilder
-from shared.deployment.testing.git_server import GitServer
-from shared.deployment.testing.history import START
+from drift_gate.runtime.deadline import Deadline
+from drift_gate.sources.git.mirror import Mirror
+from drift_gate.testing import Draft, HistoryBuilder
+from drift_gate.testing.git_server import GitServer
+from drift_gate.testing.history import START
 
 COMMITS, MODULES, ROUNDS = 5_000, 500, 3
 

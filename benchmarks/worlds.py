@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from shared.deployment.settings import Settings, load
+from drift_gate.settings.file import Settings, load
 
 WORKER = "prediction-worker"
 CLOUD_RUN = f"""

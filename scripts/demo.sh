@@ -43,7 +43,7 @@ git init --quiet --initial-branch=main
 git config user.name "Demo Developer"
 git config user.email "demo@example.com"
 cp "$here/drift.toml" .
-sed '/^COPY \(shared\|requirements\)/d' "$here/predictions/worker/Dockerfile" >predictions/worker/Dockerfile # nothing else is here
+sed '/^COPY \(drift_gate\|requirements\)/d' "$here/predictions/worker/Dockerfile" >predictions/worker/Dockerfile # nothing else is here
 echo "RULES = []" >predictions/worker/serve.py
 printf '.drift/\n' >.gitignore
 

@@ -76,7 +76,7 @@ def counts(found: Iterable[Mutant]) -> Iterator[str]:
     yield "| file | mutants | killed | never ended | survived | no test | noticed |"
     yield "|---|--:|--:|--:|--:|--:|--:|"
     for file, of in states.items():
-        yield _row(f"`{file.removeprefix('shared/deployment/')}`", of)
+        yield _row(f"`{file.removeprefix('drift_gate/')}`", of)
     yield _row("all", sum(states.values(), Counter()))
 
 

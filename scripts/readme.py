@@ -25,12 +25,14 @@ from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_ori
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+from drift_gate.commands import main  # noqa: E402
+from drift_gate.evidence.requirements import Pin  # noqa: E402
+from drift_gate.facts import Fact  # noqa: E402
+from drift_gate.policy.acknowledgements import Acknowledgement  # noqa: E402
+from drift_gate.policy.codes import CAUSE_MEANINGS, DECISIONS, REASONS  # noqa: E402
+from drift_gate.settings import file, keys  # noqa: E402
 from predictions.coordinator import cli as coordinator_cli  # noqa: E402 (needs the path above)
-from shared.deployment import cli, keys, settings  # noqa: E402
-from shared.deployment.acknowledging import Acknowledgement  # noqa: E402
-from shared.deployment.declared import Pin  # noqa: E402
-from shared.deployment.facts import Fact  # noqa: E402
-from shared.deployment.reasons import CAUSE_MEANINGS, DECISIONS, REASONS  # noqa: E402
+from scripts import house  # noqa: E402
 
 README, DOCS = ROOT / "README.md", ROOT / "docs"
 REFERENCE = DOCS / "reference"
@@ -155,7 +157,7 @@ def _tables() -> Iterator[tuple[str, type[Fact], list[str]]]:
     yield "[policy]", policy, list(policy.model_fields)
     yield "[services.NAME]", service, [key for key in service.model_fields if key not in shared]
     yield "[[services.NAME.pins]]", Pin, list(Pin.model_fields)
-    for name, info in settings.Settings.model_fields.items():
+    for name, info in file.Settings.model_fields.items():
         if isinstance(info.annotation, type) and issubclass(info.annotation, Fact):
             yield f"[{name}]", info.annotation, list(info.annotation.model_fields)
     yield "[[acknowledged]]", Acknowledgement, list(Acknowledgement.model_fields)
@@ -229,7 +231,7 @@ def helps() -> str:
     before = os.environ.get("COLUMNS")
     os.environ["COLUMNS"] = str(COLUMNS)
     try:
-        return "\n\n".join(_help(each) for each in _parsers(cli.parser(), coordinator_cli.parser()))
+        return "\n\n".join(_help(each) for each in _parsers(main.parser(), coordinator_cli.parser()))
     finally:
         os.environ.pop("COLUMNS")
         if before is not None:
@@ -331,6 +333,7 @@ PARTS: Mapping[str, Part] = {
     "help": Part(REFERENCE / "commands.md", helps),
     "demo": Part(DOCS / "demo.md", demo),
     "refusal": Part(README, refusal),
+    "map": Part(ROOT / "CONTRIBUTING.md", house.table),
 }
 
 

@@ -22,12 +22,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from shared.deployment import assembly
-from shared.deployment.keys import seconds
-from shared.deployment.questions import Loaded
-from shared.deployment.settings import Settings, load
-from shared.deployment.trace import Traced
-from shared.deployment.trace_command import told, troubles
+from drift_gate.commands.trace import told, troubles
+from drift_gate.questions import Loaded
+from drift_gate.settings.file import Settings, load
+from drift_gate.settings.keys import seconds
+from drift_gate.wiring import checks
+from drift_gate.wiring.trace import Traced
 
 
 def traced(name: str, table: Mapping[str, Any], beside: Path) -> tuple[Traced, Loaded]:
@@ -36,7 +36,7 @@ def traced(name: str, table: Mapping[str, Any], beside: Path) -> tuple[Traced, L
     limit = float(str(seconds(table["for"]))) if "for" in table else None
     words = [sys.executable if word == "python" else word for word in table["command"]]
     keys = {key: value for key, value in table.items() if key not in ("repository", "command", "for")}
-    return assembly.trace(
+    return checks.trace(
         name, words, settings=_settings(name, keys, folder), cwd=folder, seconds=limit, out=sys.__stderr__
     )
 

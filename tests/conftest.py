@@ -14,9 +14,9 @@ from support.processes import heed_signals
 from support.unproven import lines
 from support.world import World
 
-from shared.deployment import enforcing
-from shared.deployment.child_process import pool
-from shared.deployment.testing import FakeCloudRun
+from drift_gate.runtime.child_process import pool
+from drift_gate.testing import FakeCloudRun
+from drift_gate.wiring import enforcement
 
 __all__ = ["firestore_emulator", "pubsub_emulator"]  # fixtures for every test
 
@@ -41,7 +41,7 @@ def pytest_runtest_call() -> Iterator[None]:
     try:
         return (yield)
     finally:
-        enforcing.finish()
+        enforcement.finish()
 
 
 def pytest_sessionfinish() -> None:

@@ -20,13 +20,14 @@ from support.obstacles import Obstacle
 from support.stage import BYPASS, Done, Stage
 from support.world import WORKER, World
 
+import drift_gate.sources.cloud_run.reader
+
 # Loaded before any clock starts, as DESIGN.md counts.
-import shared.deployment.sources.checkout
-import shared.deployment.sources.cloud_run
-import shared.deployment.sources.ledger  # noqa: F401 - see above
-from shared.deployment import enforcing
-from shared.deployment.errors import DriftUnknownError
-from shared.deployment.settings import Settings, load
+import drift_gate.sources.git.checkout
+import drift_gate.sources.ledger  # noqa: F401 - see above
+from drift_gate.errors import DriftUnknownError
+from drift_gate.settings.file import Settings, load
+from drift_gate.wiring import enforcement
 from shared.utils.deployment_checker import Verdict, require_current_worker
 
 
@@ -97,7 +98,7 @@ def required(settings: Settings | None) -> Verdict:
     verdict = require_current_worker(
         skip=True, reason="fire", actor="ann", settings=settings, later=told.append
     )
-    enforcing.finish()
+    enforcement.finish()
     (trace,) = told
     for each in (verdict, trace):
         assert (each.enforced, each.not_enforced_because) == (False, "break-glass")
@@ -118,7 +119,7 @@ class TestTheBatchWaitsForNothing:
         assert (first.report.unknown and first.report.unknown.message) == "the check runs alongside the start"
         assert told == []
         begun.set()
-        enforcing.finish()
+        enforcement.finish()
         assert [reason.code for reason in told[0].reasons if reason.decision == "deny"] == [
             "too-many-commits-behind"
         ]

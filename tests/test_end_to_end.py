@@ -14,7 +14,7 @@ from support.pubsub import Desk, free_port, served
 from support.stage import DAY, HEADER, TOML, Stage
 from support.world import WORKER, World
 
-from shared.deployment.testing import FakeCloudRun
+from drift_gate.testing import FakeCloudRun
 
 #: Enough that a worker that is replaced after its first answers leaves most of them to the next one.
 PLAYERS = 80

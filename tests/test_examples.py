@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from support.world import codes
 
-from shared.deployment import assembly
-from shared.deployment.settings import EMULATOR, load
-from shared.deployment.testing import FakeCloudRun, HistoryBuilder
-from shared.deployment.verdict import Verdict
+from drift_gate.policy.verdict import Verdict
+from drift_gate.settings.file import EMULATOR, load
+from drift_gate.testing import FakeCloudRun, HistoryBuilder
+from drift_gate.wiring import checks
 
 ROOT = Path(__file__).parents[1]
 SHIPPED = sorted([ROOT / "drift.toml", *(ROOT / "examples").glob("drift*.toml")])
@@ -50,7 +50,7 @@ class Adopted:
 
     def verdict(self) -> Verdict:
         environ = {EMULATOR: self.cloud.host, "HOME": str(self.here.path)}
-        (verdict,) = assembly.check(settings=load(self.here.path, environ)).services
+        (verdict,) = checks.check(settings=load(self.here.path, environ)).services
         return verdict
 
 

@@ -18,8 +18,9 @@ from rich.console import Console
 from support.stage import Done, Stage
 from support.world import WORKER, World
 
-from shared.deployment import assembly, render
-from shared.deployment.settings import load
+from drift_gate.presentation import render
+from drift_gate.settings.file import load
+from drift_gate.wiring import checks
 
 #: What each kind of reader would trip over: a terminal, Rich, HTML, Markdown, a reader of log lines.
 ESCAPE = "\x1b]0;owned\x07\x1b[31m\x9b2J"
@@ -78,7 +79,7 @@ class TestWhatPeopleSee:
 
     def test_a_terminal_gets_our_colours_and_none_of_a_strangers(self, scene: Scene) -> None:
         scene.stage.write_config()
-        outcome = assembly.check(settings=load(scene.stage.folder, scene.stage.environ))
+        outcome = checks.check(settings=load(scene.stage.folder, scene.stage.environ))
         console = Console(file=io.StringIO(), force_terminal=True, color_system="truecolor", width=2000)
         with console.capture() as captured:
             console.print(render.table(outcome, verbose=True))

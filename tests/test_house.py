@@ -8,101 +8,28 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
-DEPLOYMENT = ROOT / "shared" / "deployment"
+from scripts.house import FLOORS, table
 
-#: The rooms from the ground up, as CONTRIBUTING.md maps them; a module imports from its own floor and
-#: the floors below it.
-FLOORS: tuple[frozenset[str], ...] = (
-    frozenset(
-        {
-            "collector",
-            "errors",
-            "facts",
-            "fingerprint",
-            "pattern_shape",
-            "reasons",
-            "regular_files",
-            "signals",
-        }
-    ),
-    frozenset(
-        {
-            "content",
-            "declared",
-            "evidence",
-            "image_claims",
-            "picks",
-            "lineage",
-            "relevance",
-            "remembering",
-            "report",
-            "tally",
-            "values",
-            "watch",
-        }
-    ),
-    frozenset({"verdict"}),
-    frozenset(
-        {
-            "acknowledging",
-            "break_glass",
-            "calling",
-            "child_process",
-            "git_process",
-            "git_words",
-            "inventory",
-            "keys",
-            "remedies",
-            "render",
-            "settings",
-            "trace",
-        }
-    ),
-    frozenset({"sources", "sinks", "telemetry"}),
-    frozenset(
-        {"child_main", "comparison", "counts", "gate", "proving", "repositories", "selecting", "witnessing"}
-    ),
-    frozenset({"questions"}),
-    frozenset({"building"}),
-    frozenset({"assembly"}),
-    frozenset({"doctor", "doctor_service", "doctor_steps", "waiting", "bypassing"}),
-    frozenset({"enforcing"}),
-    frozenset({"console"}),
-    frozenset({"cli", "require_command", "selftest", "testing", "trace_command"}),
-)
-CLOUD_RUN = {
-    f"sources/{name}.py"
-    for name in (
-        "cloud_run",
-        "cloud_run_clients",
-        "cloud_run_containers",
-        "cloud_run_errors",
-        "cloud_run_kinds",
-        "cloud_run_messages",
-        "cloud_run_origins",
-        "cloud_run_states",
-    )
+ROOT = Path(__file__).parent.parent
+GATE = ROOT / "drift_gate"
+#: Who may import what from outside, by the beginning of its path; everybody else may not.
+BOUNDED: dict[str, tuple[str, ...]] = {
+    "google": ("sources/cloud_run/", "sources/health/tokens.py", "testing/cloud_run"),
+    "grpc": ("sources/cloud_run/", "testing/cloud_run"),
+    "fastapi": ("fingerprint.py",),
+    "flask": ("fingerprint.py",),
+    "git": ("sources/git/checkout.py",),
+    "opentelemetry": ("journal/telemetry.py",),
+    "tenacity": ("runtime/deadline.py",),
+    "httpx": ("sources/http/",),
+    "httpcore": ("sources/http/",),
 }
-FAKE_CLOUD_RUN = {f"testing/{name}.py" for name in ("cloud_run", "cloud_run_course", "cloud_run_methods")}
-HTTP = {f"sources/{name}.py" for name in ("http", "http_errors", "http_network")}
-#: Who may import what from outside; everybody else may not.
-BOUNDED = {
-    "google": {*CLOUD_RUN, *FAKE_CLOUD_RUN, "sources/health_tokens.py"},
-    "grpc": {*CLOUD_RUN, *FAKE_CLOUD_RUN},
-    "fastapi": {"fingerprint.py"},
-    "flask": {"fingerprint.py"},
-    "git": {"sources/checkout.py"},
-    "opentelemetry": {"telemetry.py"},
-    "tenacity": {"calling.py"},
-    "httpx": HTTP,
-    "httpcore": HTTP,
-}
-FILES = sorted(DEPLOYMENT.rglob("*.py"))
+FILES = sorted(GATE.rglob("*.py"))
 
 
 def imports(file: Path) -> Iterator[tuple[str, bool]]:
@@ -123,41 +50,60 @@ def imports(file: Path) -> Iterator[tuple[str, bool]]:
 
 
 def room(module: str) -> str | None:
+    """The room that a module of the gate stands in; None for any other module."""
     parts = module.split(".")
-    return parts[2] if parts[:2] == ["shared", "deployment"] and len(parts) > 2 else None
+    known = {name for floor in FLOORS for name in floor}
+    return parts[1] if parts[0] == "drift_gate" and len(parts) > 1 and parts[1] in known else None
 
 
 def floor(name: str) -> int:
+    """The floor of a room, from the ground up."""
     return next(number for number, rooms in enumerate(FLOORS) if name in rooms)
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(DEPLOYMENT)))
-def test_a_room_imports_only_from_its_floor_and_below(file: Path) -> None:
-    """Facts flow one way; a name for the type checker alone is no import."""
-    relative = file.relative_to(DEPLOYMENT)
+def test_every_room_has_its_floor() -> None:
+    """What lies at the top of the package is a room of the table, and the table names nothing else."""
+    seen = {path.stem for path in GATE.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+    assert seen - {"__init__"} == {name for floor in FLOORS for name in floor}
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(GATE)))
+def test_a_room_imports_only_from_itself_and_the_floors_below(file: Path) -> None:
+    """Facts flow one way, for the type checker too."""
+    relative = file.relative_to(GATE)
     own = relative.parts[0].removesuffix(".py")
-    if own == "__init__":
-        return
-    for module, typing_only in imports(file):
-        assert not module.startswith("predictions"), f"shared never imports {module}"
+    for module, _ in imports(file):
+        assert not module.startswith("predictions"), f"the gate never imports {module}"
         other = room(module)
-        if other and not typing_only:
-            assert floor(other) <= floor(own), f"{relative} imports {module}"
+        if other and own != "__init__":
+            assert other == own or floor(other) < floor(own), f"{relative} imports {module}"
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(DEPLOYMENT)))
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    """Within a room, too, and for the type checker as well."""
+    names = {".".join(("drift_gate", *file.relative_to(GATE).with_suffix("").parts)): file for file in FILES}
+    graph = {name: {each for each, _ in imports(file)} & names.keys() for name, file in names.items()}
+    list(TopologicalSorter({name: needs - {name} for name, needs in graph.items()}).static_order())
+
+
+def test_the_map_of_the_house_is_the_table_of_its_floors() -> None:
+    """CONTRIBUTING.md cannot rot: ``make readme`` writes the map."""
+    assert table() in (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(GATE)))
 def test_a_foreign_library_has_one_place(file: Path) -> None:
     """Google, git, httpx and tenacity are imported where they are spoken to and nowhere else."""
-    relative = str(file.relative_to(DEPLOYMENT))
+    relative = str(file.relative_to(GATE))
     for module, _ in imports(file):
         library = module.split(".")[0]
-        assert library not in BOUNDED or relative in BOUNDED[library], f"{relative} imports {module}"
+        assert relative.startswith(BOUNDED.get(library, "")), f"{relative} imports {module}"
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(DEPLOYMENT)))
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(GATE)))
 def test_the_environment_is_read_in_one_place_and_changed_in_none(file: Path) -> None:
-    """``os.environ`` and its relatives appear in settings.py alone."""
-    assert not reads_environ(file) or file.name == "settings.py"
+    """``os.environ`` and its relatives appear in the settings alone."""
+    assert not reads_environ(file) or file.parent.name == "settings"
 
 
 def reads_environ(file: Path) -> bool:
@@ -187,7 +133,7 @@ def possessive(pattern: str) -> bool:
     )
 
 
-@pytest.mark.parametrize("folder", ["shared", "predictions", "scripts", "tests"])
+@pytest.mark.parametrize("folder", ["drift_gate", "predictions", "scripts", "tests"])
 def test_no_pattern_takes_a_group_possessively(folder: str) -> None:
     """Python 3.11.2, Debian 12's own, fails to match ``(?:a|b(?!b))*+bb`` on ``aabb``."""
     for file in sorted((ROOT / folder).rglob("*.py")):
@@ -273,19 +219,21 @@ def test_the_worker_knows_nothing_of_the_coordinator() -> None:
     for file in (ROOT / "predictions" / "worker").glob("*.py"):
         for module, _ in imports(file):
             assert not module.startswith("predictions.coordinator"), file
-            assert not module.startswith("shared.") or module.startswith("shared.deployment.fingerprint"), (
-                file
-            )
+            assert not module.startswith("shared.") or module.startswith("drift_gate.fingerprint"), file
 
 
-def test_the_error_is_one_object_through_every_door() -> None:
+def test_the_names_are_one_object_through_every_door() -> None:
     """``except DeploymentDriftError`` works whichever module it was imported from."""
+    import drift_gate
+    from drift_gate import errors
     from predictions.coordinator import exceptions
-    from shared.deployment import errors
     from shared.utils import deployment_checker
 
     assert exceptions.DeploymentDriftError is errors.DeploymentDriftError
     assert deployment_checker.DeploymentDriftError is errors.DeploymentDriftError
+    assert drift_gate.__all__ == deployment_checker.__all__
+    for name in drift_gate.__all__:
+        assert getattr(drift_gate, name) is getattr(deployment_checker, name)
 
 
 def test_the_front_door_offers_what_it_promises() -> None:

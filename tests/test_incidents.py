@@ -18,9 +18,9 @@ from google.cloud import run_v2
 from support.obstacles import twins
 from support.world import WORKER, World, codes
 
-from shared.deployment.errors import DriftConfigError
-from shared.deployment.reasons import Decision
-from shared.deployment.testing.history import Draft, HistoryBuilder
+from drift_gate.errors import DriftConfigError
+from drift_gate.policy.codes import Decision
+from drift_gate.testing.history import Draft, HistoryBuilder
 
 _SHIPPED = (Path(__file__).parents[1] / "examples" / "drift.strict.toml").read_text(encoding="utf-8")
 #: The table [policy] of the shipped file.

@@ -18,9 +18,9 @@ from support.workers import fastapi_worker
 from support.world import WORKER, World, codes
 from test_incidents import STRICT
 
-from shared.deployment.fingerprint import take
-from shared.deployment.reasons import Decision
-from shared.deployment.testing.registry import FakeRegistry
+from drift_gate.fingerprint import take
+from drift_gate.policy.codes import Decision
+from drift_gate.testing.registry import FakeRegistry
 
 LABEL = "org.opencontainers.image.revision"
 FILE = "predictions/worker/worker.py"

@@ -17,10 +17,10 @@ from pathlib import Path
 import pytest
 from support.world import WORKER, World, codes
 
-from shared.deployment import assembly
-from shared.deployment.reasons import Decision
-from shared.deployment.testing import Draft
-from shared.deployment.verdict import Outcome, Verdict
+from drift_gate.policy.codes import Decision
+from drift_gate.policy.verdict import Outcome, Verdict
+from drift_gate.testing import Draft
+from drift_gate.wiring import checks
 
 COORDINATOR = "prediction-coordinator"
 STRICT = tomllib.loads(
@@ -97,7 +97,7 @@ class Incident:
     def judge(self, policy: Mapping[str, object]) -> Outcome:
         lines = "".join(f"{key} = {value!r}\n" for key, value in policy.items())
         self.world.toml = f"[policy]\n{lines}{self.world.toml}"
-        return assembly.check(settings=self.world.settings(), inventory="inventory" in self.asked)
+        return checks.check(settings=self.world.settings(), inventory="inventory" in self.asked)
 
     asked: frozenset[str] = frozenset()
 

@@ -18,7 +18,7 @@ from support.regex_steps import pumped, steps
 
 ROOT = Path(__file__).parents[1]
 #: Where texts are read that somebody else wrote: a repository's, a worker's, a registry's, git's, a caller's.
-ROOMS = ("shared/deployment", "predictions")
+ROOMS = ("drift_gate", "predictions")
 #: Characters of the shorter text, and the least work that is worth a look.
 LENGTH, LITTLE = 48, 48 * 6
 #: What twice the text may cost. Linear is 2, the square 4.

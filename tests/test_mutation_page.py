@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def mutant(number: int, state: str) -> Mutant:
-    return Mutant(f"m{number}", "shared/deployment/report.py", "fold", state)
+    return Mutant(f"m{number}", "drift_gate/comparison/report.py", "fold", state)
 
 
 def rows(part: str) -> list[list[str]]:
@@ -31,7 +31,7 @@ class TestTheCommittedPage:
         assert [sum(column) for column in zip(*numbers[:-1], strict=True)] == numbers[-1]
         mutants, killed, endless, *_ = numbers[-1]
         assert 100 * (killed + endless) / mutants >= mutation.LOWEST_SCORE
-        assert all((ROOT / "shared/deployment" / row[0].strip("`")).is_file() for row in files)
+        assert all((ROOT / "drift_gate" / row[0].strip("`")).is_file() for row in files)
 
     def test_every_survivor_has_a_reason(self) -> None:
         assert rows("survivors")
@@ -42,7 +42,7 @@ def test_a_file_is_counted_by_what_became_of_its_mutants() -> None:
     """One that never ended was noticed; one that no test reaches was not."""
     found = [mutant(0, "killed"), mutant(1, "timeout"), mutant(2, "survived"), mutant(3, "no tests")]
     row, total = list(counts(found))[2:]
-    assert row == "| `report.py` | 4 | 1 | 1 | 1 | 1 | 50.0 % |"
+    assert row == "| `comparison/report.py` | 4 | 1 | 1 | 1 | 1 | 50.0 % |"
     assert total == "| all | 4 | 1 | 1 | 1 | 1 | 50.0 % |"
 
 

@@ -24,7 +24,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("setup.cfg", "pyproject.toml", "LICENSE", "README.md"):
         if (ROOT / name).exists():
             shutil.copy(ROOT / name, source)
-    for name in ("shared", "predictions", "tests", "scripts"):
+    for name in ("drift_gate", "shared", "predictions", "tests", "scripts"):
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
     argv = [sys.executable, "-m", "build", "--wheel", "--no-isolation", str(source)]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
@@ -46,13 +46,13 @@ def test_the_wheel_is_named_as_the_project(wheel: Path) -> None:
 @pytest.mark.parametrize(
     "file",
     [
-        "shared/deployment/py.typed",
+        "drift_gate/py.typed",
         "shared/utils/py.typed",
         "predictions/coordinator/py.typed",
         "predictions/worker/py.typed",
         "predictions/coordinator/slates/2026-02-05.csv",
-        "shared/deployment/testing/plugin.py",
-        "shared/deployment/sources/ledger.py",
+        "drift_gate/testing/plugin.py",
+        "drift_gate/sources/ledger.py",
     ],
 )
 def test_the_wheel_holds(file: str, names: list[str]) -> None:
@@ -62,7 +62,7 @@ def test_the_wheel_holds(file: str, names: list[str]) -> None:
 def test_every_module_of_the_tree_is_in_the_wheel_and_nothing_else(names: list[str]) -> None:
     modules = {
         path.relative_to(ROOT).as_posix()
-        for top in ("shared", "predictions")
+        for top in ("drift_gate", "shared", "predictions")
         for path in (ROOT / top).rglob("*.py")
     }
     assert {name for name in names if name.endswith(".py")} == modules
@@ -86,7 +86,7 @@ def test_it_installs_beside_a_foreign_shared_utils(wheel: Path, tmp_path: Path) 
         "from shared.utils.x import ANSWER\n"
         "from shared.utils.deployment_checker import DeploymentDriftError\n"
         "from predictions.coordinator.slate import shipped_slates\n"
-        "import shared.deployment.errors as errors\n"
+        "import drift_gate.errors as errors\n"
         "assert errors.__file__.startswith(sys.argv[2]), errors.__file__\n"
         "assert errors.DeploymentDriftError is DeploymentDriftError\n"
         "print(ANSWER, *shipped_slates())\n"
@@ -102,10 +102,10 @@ def test_the_entry_points_name_what_exists(wheel: Path) -> None:
         points = configparser.ConfigParser()
         points.read_string(archive.read(file).decode())
     assert dict(points["console_scripts"]) == {
-        "deployment-drift": "shared.deployment.cli:main",
+        "deployment-drift": "drift_gate.commands.main:main",
         "prediction-coordinator": "predictions.coordinator.cli:main",
     }
-    assert dict(points["pytest11"]) == {"drift-gate": "shared.deployment.testing.plugin"}
+    assert dict(points["pytest11"]) == {"drift-gate": "drift_gate.testing.plugin"}
     for target in (*points["console_scripts"].values(), *points["pytest11"].values()):
         module, _, name = target.partition(":")
         loaded = __import__(module, fromlist=["_"])

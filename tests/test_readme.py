@@ -20,15 +20,19 @@ import pytest
 from support.documents import DOCS, DOCUMENTS, ROOT, blocks, rows, words
 from support.world import World
 
+from drift_gate.commands import main
+from drift_gate.policy import break_glass
+from drift_gate.policy.codes import CAUSE_MEANINGS, REASONS
+from drift_gate.presentation import render
+from drift_gate.relevance.patterns import PathRules
+from drift_gate.settings import file as settings
+from drift_gate.settings import keys
+from drift_gate.settings.file import load
+from drift_gate.testing import FakeCloudRun, HistoryBuilder
 from predictions.coordinator import cli as coordinator_cli
 from predictions.coordinator import coordinator
 from predictions.coordinator.orders import Order, slate_of
 from scripts import readme
-from shared.deployment import break_glass, cli, keys, render, settings
-from shared.deployment.reasons import CAUSE_MEANINGS, REASONS
-from shared.deployment.relevance.patterns import PathRules
-from shared.deployment.settings import load
-from shared.deployment.testing import FakeCloudRun, HistoryBuilder
 from shared.utils.deployment_checker import require_current_worker
 
 #: The pages whose code a reader copies.
@@ -52,7 +56,7 @@ class TestWhatTheCodeKnowsBetter:
 
     def test_the_demo_prints_what_is_shown(self, tmp_path: Path) -> None:
         """The whole demo, run on a terminal; only ids and times may differ."""
-        for program, module in (("deployment-drift", cli), ("prediction-coordinator", coordinator_cli)):
+        for program, module in (("deployment-drift", main), ("prediction-coordinator", coordinator_cli)):
             code = f"import sys; from {module.__name__} import main; sys.exit(main())"
             script = f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -c "{code}" "$@"\n'
             (tmp_path / program).write_text(script)
@@ -101,7 +105,7 @@ class TestWhatTheCodeKnowsBetter:
             int(row[0])
             for row in rows((DOCS / "reference" / "exit-codes.md").read_text(encoding="utf-8"), "exit code")
         }
-        own = {cli.OK, cli.USAGE, cli.UNEXPECTED, cli.INTERRUPTED}
+        own = {main.OK, main.USAGE, main.UNEXPECTED, main.INTERRUPTED}
         assert shown == own | set(coordinator_cli.EXIT_CODES.values())
 
     @pytest.mark.parametrize(
@@ -195,7 +199,7 @@ def defined(names: dict[str, Any]) -> Iterator[Callable[[], object]]:
 def run_by_pytest(block: str, file: Path) -> None:
     """A user's test file, in a process of its own, with our plugin."""
     file.write_text(block)
-    plugin = "shared.deployment.testing.plugin"
+    plugin = "drift_gate.testing.plugin"
     # Where the package is installed the plugin is there already, and pytest takes it under one name only.
     argv = [
         sys.executable,
@@ -248,7 +252,7 @@ class TestFiveMinutes:
         """The exit code of each line that asks about the reader's own service."""
         lines = "".join(blocks("sh", ROOT / "README.md")).splitlines()
         ours = [line.split()[1:] for line in lines if line.startswith("deployment-drift ")]
-        return [cli.main(words) for words in ours if "--help" not in words]
+        return [main.main(words) for words in ours if "--help" not in words]
 
     def test_a_stamped_worker_is_allowed(
         self, cloud: FakeCloudRun, capsys: pytest.CaptureFixture[str]
@@ -299,7 +303,7 @@ class TestOtherBlocks:
     def test_every_command_of_ours_takes_the_shown_arguments(self) -> None:
         """Each deployment-drift and prediction-coordinator line in a shell block, read by its parser."""
         parsers: dict[str, Callable[[list[str]], object]] = {
-            "deployment-drift": cli.parse,
+            "deployment-drift": main.parse,
             "prediction-coordinator": coordinator_cli.parser().parse_args,
         }
         lines = "".join(blocks("sh", *DOCUMENTS)).splitlines()
@@ -323,7 +327,7 @@ def same_shape(shown: Any, real: Any) -> bool:
 def test_vendored_files_work_beside_a_shared_package_of_the_readers_own(tmp_path: Path) -> None:
     """What docs/adoption.md says to copy is enough, also where ``shared`` has an ``__init__.py``."""
     copied = blocks("", DOCS / "adoption.md")[0]
-    for name in re.findall(r"^(shared/\S+)", copied, re.MULTILINE):
+    for name in re.findall(r"^((?:drift_gate|shared)/\S*)", copied, re.MULTILINE):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         copy: Callable[..., object] = shutil.copytree if name.endswith("/") else shutil.copy
         copy(ROOT / name, tmp_path / name)
@@ -333,7 +337,7 @@ def test_vendored_files_work_beside_a_shared_package_of_the_readers_own(tmp_path
     (tmp_path / "drift.toml").write_text('[defaults]\nlive = "ledger"\n[services.worker]\n')
     code = (
         "from shared.utils.x import ANSWER\n"
-        "import shared.deployment.assembly as ours\n"
+        "import drift_gate.wiring.checks as ours\n"
         "from shared.utils.deployment_checker import DriftCheckError, check_worker_drift\n"
         "try: check_worker_drift()\n"
         "except DriftCheckError as error: print(ANSWER, error.cause, ours.__file__)\n"
@@ -341,6 +345,6 @@ def test_vendored_files_work_beside_a_shared_package_of_the_readers_own(tmp_path
     environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(tmp_path)}
     argv = [sys.executable, "-c", code]
     done = subprocess.run(argv, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
-    assert done.stdout.split() == ["42", "not-found", str(tmp_path / "shared/deployment/assembly.py")], (
+    assert done.stdout.split() == ["42", "not-found", str(tmp_path / "drift_gate/wiring/checks.py")], (
         done.stderr
     )

@@ -81,7 +81,7 @@ def test_nothing_that_an_installed_program_loads_is_missed(package: str, tmp_pat
 def test_nothing_that_our_own_worker_loads_is_missed(tmp_path: Path) -> None:
     """It also takes its fingerprint, for which it opens every file that it has."""
     repository = tmp_path / "repository"
-    for path in ("predictions/worker", "shared/deployment/__init__.py", "shared/deployment/fingerprint.py"):
+    for path in ("predictions/worker", "drift_gate/__init__.py", "drift_gate/fingerprint.py"):
         (repository / path).parent.mkdir(parents=True, exist_ok=True)
         copy = shutil.copytree if (ROOT / path).is_dir() else shutil.copy
         copy(ROOT / path, repository / path)

@@ -17,7 +17,7 @@ import pytest
 from support.processes import deaf
 from support.pubsub import free_port
 
-from shared.deployment.signals import heeded
+from drift_gate.runtime.signals import heeded
 
 ROOT = Path(__file__).parent.parent
 NUMBERS = (signal.SIGINT, signal.SIGTERM)

@@ -8,9 +8,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, computed_field
 
+from drift_gate.policy.verdict import Verdict
 from predictions.coordinator.batches import Applied, Batch, BatchState
 from predictions.coordinator.orders import Started
-from shared.deployment.verdict import Verdict
 
 #: The words and the form of a game date, for the description; ``game_dates`` decides.
 GAME_DATE = {

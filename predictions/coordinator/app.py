@@ -15,6 +15,8 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.responses import StreamingResponse
 
+from drift_gate.policy.verdict import Outcome, Verdict
+from drift_gate.presentation import render
 from predictions.coordinator import curl, description, door, problems, pushing
 from predictions.coordinator.access import Caller, Permission
 from predictions.coordinator.answers import (
@@ -56,8 +58,6 @@ from predictions.coordinator.game_dates import game_date as date_of
 from predictions.coordinator.identity import Doorkeeper
 from predictions.coordinator.orders import Order, Started
 from predictions.coordinator.problems import CurableDriftError, RequestError
-from shared.deployment import render
-from shared.deployment.verdict import Outcome, Verdict
 
 log = logging.getLogger("prediction_coordinator")
 

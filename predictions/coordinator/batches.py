@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal, NamedTuple, get_args
 
+from drift_gate.facts import Fact
+from drift_gate.policy.verdict import BreakGlass, Reason
 from predictions.coordinator.ending import Ending
 from predictions.coordinator.exceptions import TransitionError
 from predictions.coordinator.stamp import Stamp, Terms
 from predictions.worker.worker import PredictionRequest
-from shared.deployment.facts import Fact
-from shared.deployment.verdict import BreakGlass, Reason
 
 BatchState = Literal["pending", "dispatched", "completed", "failed", "cancelled", "stalled"]
 STATES: tuple[BatchState, ...] = get_args(BatchState)

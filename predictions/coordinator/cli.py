@@ -16,6 +16,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.live import Live
 
+from drift_gate.commands.main import add_wait
+from drift_gate.presentation import render
+from drift_gate.runtime import signals
+from drift_gate.settings.file import environment
 from predictions.coordinator import logs, serve_command
 from predictions.coordinator.batches import Batch, BatchState
 from predictions.coordinator.config import DEFAULT_BATCH_SIZE, DEFAULT_STORE, Config
@@ -41,9 +45,6 @@ from predictions.coordinator.readiness import command as readiness
 from predictions.coordinator.results import found_at
 from predictions.coordinator.slate import NAMES
 from predictions.coordinator.telling import Talk, problems, status_table, summary
-from shared.deployment import render, signals
-from shared.deployment.cli import add_wait
-from shared.deployment.settings import environment
 from shared.utils.deployment_checker import Start
 
 PROGRAM = "prediction-coordinator"

@@ -12,11 +12,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from drift_gate.runtime.values import near_misses
 from predictions.coordinator import access
 from predictions.coordinator.exceptions import ConfigError
 from predictions.coordinator.readiness import settings as readiness
 from predictions.coordinator.slate import SLATE_TIMEOUT_S
-from shared.deployment.values import near_misses
 
 DEFAULT_STORE = Path(".drift") / "predictions.sqlite"
 #: Players per call of the worker: about one game and a half, so that the progress bar moves and a

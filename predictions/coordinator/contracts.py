@@ -7,12 +7,12 @@ from contextlib import AbstractContextManager
 from datetime import date, datetime
 from typing import NamedTuple, Protocol
 
+from drift_gate.policy.verdict import BreakGlass, Reason
 from predictions.coordinator.batches import Applied, Batch, BatchState, NewBatch, RequestState, Result
 from predictions.coordinator.ending import Ending, Share
 from predictions.coordinator.stamp import Stamp
 from predictions.worker.messages import Completion
 from predictions.worker.worker import PredictionRequest
-from shared.deployment.verdict import BreakGlass, Reason
 
 
 class Handed(NamedTuple):

@@ -10,6 +10,9 @@ from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import Literal
 
+from drift_gate.policy.verdict import UNTOLD
+from drift_gate.runtime.memory import Recent
+from drift_gate.wiring.enforcement import finish
 from predictions.coordinator import telemetry
 from predictions.coordinator.admission import admitted
 from predictions.coordinator.batches import (
@@ -49,9 +52,6 @@ from predictions.coordinator.serving import declared_terms, serving_now, stamp_o
 from predictions.coordinator.slate import Slate
 from predictions.coordinator.stamp import Serving, Stamp, Terms
 from predictions.worker.messages import Completion
-from shared.deployment.enforcing import finish
-from shared.deployment.remembering import Recent
-from shared.deployment.verdict import UNTOLD
 from shared.utils.deployment_checker import Start, Verdict, require_current_worker
 
 log = logging.getLogger("prediction_coordinator")

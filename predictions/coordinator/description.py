@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
+from drift_gate.policy.verdict import Outcome
 from predictions.coordinator import problems
 from predictions.coordinator.access import Access
 from predictions.coordinator.exceptions import (
@@ -28,7 +29,6 @@ from predictions.coordinator.problems import (
     SlowBodyError,
     TooLargeError,
 )
-from shared.deployment.verdict import Outcome
 
 Responses = dict[int | str, dict[str, Any]]
 

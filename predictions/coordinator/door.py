@@ -12,12 +12,12 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from drift_gate.presentation import render
 from predictions.coordinator import logs, problems
 from predictions.coordinator.access import BYPASS_HEADER, Caller
 from predictions.coordinator.blocking import Places, Threads
 from predictions.coordinator.exceptions import AccessError, UnauthenticatedError
 from predictions.coordinator.identity import FETCH_S, Doorkeeper, Presented
-from shared.deployment import render
 
 log = logging.getLogger("prediction_coordinator")
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from drift_gate.facts import Fact
 from predictions.coordinator.stamp import Serving, Stamp, same_commit
-from shared.deployment.facts import Fact
 
 #: The mark of a batch whose results may come from more than one revision.
 MIXED_REVISION = "mixed-revision"

@@ -13,13 +13,13 @@ from typing import Any, NamedTuple
 from google.auth import jwt
 from google.auth.exceptions import GoogleAuthError
 
+from drift_gate.errors import SourceError
+from drift_gate.presentation import render
+from drift_gate.runtime.deadline import Deadline
+from drift_gate.sources.http.client import Http
 from predictions.coordinator import access
 from predictions.coordinator.access import Access, Caller
 from predictions.coordinator.exceptions import ForbiddenError, IdentityUnavailableError, UnauthenticatedError
-from shared.deployment import render
-from shared.deployment.calling import Deadline
-from shared.deployment.errors import SourceError
-from shared.deployment.sources.http import Http
 
 log = logging.getLogger("prediction_coordinator")
 

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TextIO
 
-from shared.deployment.console import talk_on_stderr
-from shared.deployment.render import plain
+from drift_gate.commands.console import talk_on_stderr
+from drift_gate.presentation.render import plain
 
 #: Ours, whose INFO is of interest; of every other library only warnings are.
 LOGGERS = ("drift_gate", "prediction_coordinator")

@@ -68,7 +68,7 @@ def _http(config: Config) -> Dispatcher:
     audience = config.audience or (url if url.startswith("https:") else None)
     token = None
     if audience is not None:
-        from shared.deployment.sources.health_tokens import IdTokens
+        from drift_gate.sources.health.tokens import IdTokens
 
         token = partial(IdTokens().get, audience)
     return Http(

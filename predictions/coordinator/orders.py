@@ -9,13 +9,13 @@ from datetime import date
 from pathlib import Path
 from typing import Literal, Protocol
 
+from drift_gate.facts import readable
+from drift_gate.policy.verdict import UNTOLD
 from predictions.coordinator.batches import Batch
 from predictions.coordinator.exceptions import KeyReusedError
 from predictions.coordinator.readiness.verdict import Readiness
 from predictions.coordinator.slate import SLATE_TIMEOUT_S, Slate, read_slate
 from predictions.coordinator.stamp import Terms
-from shared.deployment.facts import readable
-from shared.deployment.verdict import UNTOLD
 from shared.utils.deployment_checker import Start, Verdict
 
 

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny
 
+from drift_gate.policy.verdict import Verdict
+from drift_gate.presentation.render import plain
 from predictions.coordinator.exceptions import (
     BatchError,
     BatchNotFoundError,
@@ -31,8 +33,6 @@ from predictions.coordinator.exceptions import (
     UnauthenticatedError,
 )
 from predictions.coordinator.readiness.verdict import Readiness
-from shared.deployment.render import plain
-from shared.deployment.verdict import Verdict
 
 log = logging.getLogger("prediction_coordinator")
 

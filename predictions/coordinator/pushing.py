@@ -8,10 +8,10 @@ import logging
 from collections.abc import Callable
 from typing import Literal
 
+from drift_gate.presentation import render
 from predictions.coordinator.answers import Envelope
 from predictions.coordinator.batches import Applied
 from predictions.worker.messages import Completion, MessageError, completion_from
-from shared.deployment import render
 
 log = logging.getLogger("prediction_coordinator")
 

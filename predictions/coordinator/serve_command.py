@@ -6,11 +6,11 @@ import argparse
 import logging
 from typing import TYPE_CHECKING
 
+from drift_gate.settings.file import environment
 from predictions.coordinator import access
 from predictions.coordinator.config import Config
 from predictions.coordinator.exceptions import MissingExtraError
 from predictions.coordinator.opening import open_coordinator
-from shared.deployment.settings import environment
 
 log = logging.getLogger("prediction_coordinator")
 

@@ -12,6 +12,9 @@ from types import FrameType
 
 import uvicorn
 
+from drift_gate.presentation import render
+from drift_gate.settings.file import environment, load
+from drift_gate.wiring import rollouts
 from predictions.coordinator import access
 from predictions.coordinator.app import App, Parts
 from predictions.coordinator.config import Config
@@ -20,8 +23,6 @@ from predictions.coordinator.coordinator import Coordinator
 from predictions.coordinator.exceptions import ConfigError
 from predictions.coordinator.identity import CertStore, Doorkeeper
 from predictions.coordinator.readiness.settings import declared
-from shared.deployment import render, waiting
-from shared.deployment.settings import environment, load
 
 log = logging.getLogger("prediction_coordinator")
 
@@ -46,9 +47,9 @@ def parts(coordinator: Coordinator, config: Config, who: access.Access) -> Parts
     return Parts(
         coordinator=coordinator,
         keeper=Doorkeeper(who, CertStore(who.certs_url)),
-        check=lambda: waiting.check(wait=0),
+        check=lambda: rollouts.check(wait=0),
         words=lambda outcome: render.text(outcome, load()),
-        cures=waiting.cures,
+        cures=rollouts.cures,
         ready=ready,
         clock=lambda: datetime.now(UTC),
         request_timeout=config.request_timeout,

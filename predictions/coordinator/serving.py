@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from functools import partial
 
+from drift_gate.facts import Unknown
+from drift_gate.runtime.deadline import Deadline, attempt
+from drift_gate.settings.file import load
+from drift_gate.wiring import checks
 from predictions.coordinator.batches import Batch
 from predictions.coordinator.stamp import Serving, Stamp, Terms, policy_hash
-from shared.deployment import assembly
-from shared.deployment.calling import Deadline, attempt
-from shared.deployment.facts import Unknown
-from shared.deployment.settings import load
 from shared.utils.deployment_checker import Verdict
 
 #: Seconds for the second look at what is live. The batch is done by then, and somebody waits for the
@@ -49,7 +49,7 @@ def serving_now(batch: Batch) -> Serving | str:
 
 
 def _look(service: str, within: Deadline) -> Serving | str:
-    (verdict,) = assembly.check([service], within=within, record=False).services
+    (verdict,) = checks.check([service], within=within, record=False).services
     report = verdict.report
     if report.live:
         return Serving.of(report.live)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
-from shared.deployment.facts import Fact
-from shared.deployment.report import LiveReport
-from shared.deployment.verdict import Policy, Verdict
+from drift_gate.comparison.report import LiveReport
+from drift_gate.facts import Fact
+from drift_gate.policy.verdict import Policy, Verdict
 
 #: The fewest digits that git itself shortens a commit's id to.
 _SHORTEST = 7

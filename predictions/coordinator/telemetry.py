@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from drift_gate.journal.telemetry import count, measure, span
 from predictions.coordinator.batches import Applied, Batch
 from predictions.coordinator.logs import labelled
-from shared.deployment.telemetry import count, measure, span
 
 if TYPE_CHECKING:
-    from shared.deployment.telemetry import Attributes
+    from drift_gate.journal.telemetry import Attributes
 
 #: How exactly the stores keep a time: a batch that ended this long before now was ended by somebody else.
 _PRECISION = timedelta(milliseconds=1)

@@ -13,6 +13,9 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from drift_gate.commands.console import draw
+from drift_gate.policy.verdict import Outcome
+from drift_gate.presentation import render
 from predictions.coordinator.batches import Batch
 from predictions.coordinator.ending import Share
 from predictions.coordinator.orders import Started, Step
@@ -20,9 +23,6 @@ from predictions.coordinator.readiness import render as readiness
 from predictions.coordinator.readiness.sparkline import glyphs
 from predictions.coordinator.readiness.verdict import Readiness
 from predictions.coordinator.slate import Slate
-from shared.deployment import render
-from shared.deployment.console import draw
-from shared.deployment.verdict import Outcome
 from shared.utils.deployment_checker import Verdict
 
 #: Rows that were set aside and are named one by one; all of them are counted.

@@ -18,6 +18,7 @@ from fastapi import FastAPI, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 
+from drift_gate.fingerprint import router
 from predictions.worker.answering import Identity, answer
 from predictions.worker.completions import Completions, NotPublished
 from predictions.worker.messages import (
@@ -29,7 +30,6 @@ from predictions.worker.messages import (
 )
 from predictions.worker.pubsub import publisher
 from predictions.worker.version import version
-from shared.deployment.fingerprint import router
 
 log = logging.getLogger("prediction_worker")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from shared.deployment.fingerprint import Fingerprint, take
+from drift_gate.fingerprint import Fingerprint, take
 
 #: The folder that holds ``predictions``: ``/app`` in the image, the repository's root elsewhere.
 ROOT = Path(__file__).resolve().parents[2]
@@ -13,8 +13,8 @@ ROOT = Path(__file__).resolve().parents[2]
 COVERS = (
     "predictions/worker/",
     "requirements/worker.txt",
-    "shared/deployment/__init__.py",
-    "shared/deployment/fingerprint.py",
+    "drift_gate/__init__.py",
+    "drift_gate/fingerprint.py",
 )
 #: Which commit the image was built from. Not a name that deploys set on a revision, where it would
 #: outlive the image.

@@ -20,13 +20,13 @@ from coordinator.served import DAY, Served, pushed, served, two_players
 from coordinator.stores import a_batch
 from coordinator.worlds import NOW, World, a_verdict
 
+from drift_gate.policy.verdict import Verdict
 from predictions.coordinator import door
 from predictions.coordinator.orders import Step
 from predictions.coordinator.problems import TYPE_PREFIX
 from predictions.coordinator.store.sqlite import open_sqlite
 from predictions.worker.messages import Completion
 from predictions.worker.worker import Prediction
-from shared.deployment.verdict import Verdict
 
 
 @pytest.fixture

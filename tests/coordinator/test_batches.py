@@ -10,11 +10,11 @@ from coordinator.worlds import a_verdict
 from hypothesis import given
 from hypothesis import strategies as st
 
+from drift_gate.comparison.report import LiveReport
+from drift_gate.policy.verdict import Policy
 from predictions.coordinator.batches import ACTIVE, STATES, TRANSITIONS, Progress, new_id
 from predictions.coordinator.ending import Share, ending
 from predictions.coordinator.stamp import Serving, Stamp, policy_hash
-from shared.deployment.report import LiveReport
-from shared.deployment.verdict import Policy
 
 OLD, NEW = "a" * 40, "b" * 40
 

@@ -18,6 +18,7 @@ from coordinator.stores import STAMP, a_request
 from coordinator.test_dispatch import BATCH
 from support.pubsub import Desk, served
 
+from drift_gate.runtime import deadline as calling
 from predictions.coordinator.batches import Batch
 from predictions.coordinator.dispatch.http import Http
 from predictions.coordinator.exceptions import DispatchError
@@ -25,7 +26,6 @@ from predictions.worker.answering import Identity, answer
 from predictions.worker.messages import Task, completion_from, completions_to_json, tasks_from
 from predictions.worker.pubsub import publisher
 from predictions.worker.worker import PredictionRequest
-from shared.deployment import calling
 
 REQUESTS = [a_request(f"P{number}") for number in range(25)]
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from coordinator.worlds import World
 
+from drift_gate.settings.file import environment
 from predictions.coordinator.store.sqlite import open_sqlite
-from shared.deployment.settings import environment
 
 ROOT = Path(__file__).parents[2]
 

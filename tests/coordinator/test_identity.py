@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.google_tokens import AUDIENCE, CertsServer, certs_server, key, passed_on
 
+from drift_gate.errors import SourceError
 from predictions.coordinator import access, identity
 from predictions.coordinator.exceptions import (
     BypassForbiddenError,
@@ -23,7 +24,6 @@ from predictions.coordinator.exceptions import (
     UnauthenticatedError,
 )
 from predictions.coordinator.identity import CertStore, Doorkeeper, Presented
-from shared.deployment.errors import SourceError
 
 ID_TOKEN = {
     access.MODE: "id-token",

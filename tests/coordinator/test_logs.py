@@ -21,11 +21,11 @@ from google.api_core.client_logging import initialize_logging
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from drift_gate.errors import DeploymentDriftError
+from drift_gate.runtime.deadline import Deadline, gather
+from drift_gate.wiring import enforcement
 from predictions.coordinator import logs
 from predictions.coordinator.logs import CloudFormatter, Trace, labelled, trace_of, traced
-from shared.deployment import enforcing
-from shared.deployment.calling import Deadline, gather
-from shared.deployment.errors import DeploymentDriftError
 from shared.utils.deployment_checker import require_current_worker
 
 PROJECT = "example-project"
@@ -173,7 +173,7 @@ class TestAVerdict:
             with pytest.raises(DeploymentDriftError):
                 require_current_worker()
             require_current_worker(skip=True, reason='fix\n{"severity": "DEBUG"}', actor="ann\x1b[2J")
-            enforcing.finish()
+            enforcement.finish()
         verdicts = [entry for entry in written() if entry.get("event") == "drift_verdict"]
         assert [(each["severity"], each["decision"], each["enforced"]) for each in verdicts] == [
             ("INFO", "allow", True),

@@ -10,6 +10,7 @@ from coordinator.test_dispatch import BATCH
 from coordinator.test_dispatch_http import right, server
 from coordinator.worlds import NOW, World
 
+from drift_gate.policy.verdict import Policy
 from predictions.coordinator.config import Config
 from predictions.coordinator.dispatch.http import Http
 from predictions.coordinator.dispatch.local import Local
@@ -17,7 +18,6 @@ from predictions.coordinator.opening import open_coordinator, open_dispatcher, o
 from predictions.coordinator.serving import serving_now, stamp_of
 from predictions.coordinator.stamp import Serving, Stamp, policy_hash
 from predictions.coordinator.store.firestore import FirestoreStore
-from shared.deployment.verdict import Policy
 from shared.utils.deployment_checker import require_current_worker
 
 
@@ -92,7 +92,7 @@ def test_a_worker_by_https_is_sent_an_id_token(url: str, monkeypatch: pytest.Mon
         asked.append(audience)
         return "t0k"
 
-    monkeypatch.setattr("shared.deployment.sources.health_tokens.IdTokens.get", get)
+    monkeypatch.setattr("drift_gate.sources.health.tokens.IdTokens.get", get)
     told = {"COORDINATOR_DISPATCH": "http", "COORDINATOR_WORKER_URL": url}
     with open_dispatcher(Config.of(told)) as dispatcher:
         assert isinstance(dispatcher, Http)

@@ -10,8 +10,8 @@ import pytest
 from coordinator.served import DAY, Served, served, two_players
 from coordinator.worlds import World
 
+from drift_gate.commands.main import main
 from predictions.coordinator.door import asks_text
-from shared.deployment.cli import main
 
 ASKED: list[dict[str, Any]] = [{"params": {"format": "text"}}, {"headers": {"Accept": "text/plain"}}]
 

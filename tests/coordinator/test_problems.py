@@ -8,6 +8,8 @@ from collections import Counter
 import pytest
 from coordinator.worlds import a_verdict
 
+from drift_gate.errors import DriftGateError
+from drift_gate.policy.verdict import Reason, Verdict
 from predictions.coordinator import exceptions, problems
 from predictions.coordinator.exceptions import (
     BatchError,
@@ -28,8 +30,6 @@ from predictions.coordinator.problems import (
     kind_of,
     of_validation,
 )
-from shared.deployment.errors import DriftGateError
-from shared.deployment.verdict import Reason, Verdict
 
 OURS = sorted(
     {

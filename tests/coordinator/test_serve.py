@@ -25,9 +25,9 @@ from support.limits import SHARE_S
 from support.stage import DAY, Stage
 from support.world import WORKER, World
 
+from drift_gate.testing import FakeCloudRun
 from predictions.coordinator import server
 from predictions.coordinator.cli import main
-from shared.deployment.testing import FakeCloudRun
 
 PAGE = Path(__file__).parents[2] / "docs" / "http.md"
 #: Seconds that a process may take to begin, and to end after its promise, on a busy machine.

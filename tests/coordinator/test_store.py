@@ -14,6 +14,7 @@ import pytest
 from coordinator.stores import COMMIT, DAY, STAMP, a_batch, a_request, answer, failure
 from coordinator.worlds import NOW
 
+from drift_gate.policy.verdict import BreakGlass, Reason
 from predictions.coordinator.batches import ACTIVE, STATES, TRANSITIONS, BatchState
 from predictions.coordinator.contracts import Store
 from predictions.coordinator.ending import Ending
@@ -26,7 +27,6 @@ from predictions.coordinator.exceptions import (
 )
 from predictions.coordinator.store.firestore import open_firestore
 from predictions.coordinator.store.sqlite import open_sqlite
-from shared.deployment.verdict import BreakGlass, Reason
 
 LATER = NOW + timedelta(minutes=1)
 

@@ -7,9 +7,9 @@ import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 
-from shared.deployment.facts import Unknown
-from shared.deployment.report import unknown_report
-from shared.deployment.verdict import Verdict
+from drift_gate.comparison.report import unknown_report
+from drift_gate.facts import Unknown
+from drift_gate.policy.verdict import Verdict
 
 HEADER = "game_id,game_date,player_id,player_name,team,opponent,recent_points"
 NOW = datetime(2026, 2, 5, 16, 0, tzinfo=UTC)

@@ -17,8 +17,10 @@ from hypothesis import strategies as st
 from rich.console import Console
 from support.world import WORKER, World, codes
 
-from shared.deployment import assembly, render
-from shared.deployment.acknowledging import (
+from drift_gate.comparison.report import DriftReport, LiveReport, Status
+from drift_gate.errors import DriftCheckError, DriftConfigError
+from drift_gate.facts import Finding, Target, Unknown
+from drift_gate.policy.acknowledgements import (
     BOUND,
     FURTHEST,
     Acknowledgement,
@@ -28,11 +30,10 @@ from shared.deployment.acknowledging import (
     read,
     tables,
 )
-from shared.deployment.errors import DriftCheckError, DriftConfigError
-from shared.deployment.facts import Finding, Target, Unknown
-from shared.deployment.report import DriftReport, LiveReport, Status
-from shared.deployment.settings import load
-from shared.deployment.verdict import Policy, Verdict, judge
+from drift_gate.policy.verdict import Policy, Verdict, judge
+from drift_gate.presentation import render
+from drift_gate.settings.file import load
+from drift_gate.wiring import checks
 
 NOW = datetime(2026, 2, 5, 16, 37, tzinfo=UTC)
 FRIDAY = NOW + timedelta(days=1)
@@ -467,7 +468,7 @@ class TestWhereItIsRead:
         (world.folder / "deploy" / "drift.toml").write_text(moved)
 
         def code() -> int:
-            return assembly.check(settings=load(world.folder / "deploy", settings.environ)).exit_code
+            return checks.check(settings=load(world.folder / "deploy", settings.environ)).exit_code
 
         world.history.commit({"drift.toml": text})
         assert code() == 1
@@ -484,11 +485,11 @@ class TestWhereItIsRead:
             world.toml.replace("[defaults]", f'[defaults]\nrepository = "{address}"')
         )
         settings = load(outside, {**world.settings().environ, "DRIFT_CACHE_DIR": str(tmp_path / "cache")})
-        assembly.warm(settings=settings)
-        assert assembly.check(settings=settings).exit_code == 1
+        checks.warm(settings=settings)
+        assert checks.check(settings=settings).exit_code == 1
         world.history.commit({"drift.toml": acknowledged(world)})
-        assembly.warm(settings=settings)
-        assert assembly.check(settings=settings).exit_code == 0
+        checks.warm(settings=settings)
+        assert checks.check(settings=settings).exit_code == 0
 
     def test_at_the_root_of_another_repository(self, world: World, tmp_path: Path) -> None:
         """The file has a repository of its own; where it stands there means nothing in the worker's."""
@@ -501,9 +502,9 @@ class TestWhereItIsRead:
         )
         settings = load(deploy, world.settings().environ)
         world.history.commit({"deploy/drift.toml": acknowledged(world)})
-        assert assembly.check(settings=settings).exit_code == 1
+        assert checks.check(settings=settings).exit_code == 1
         world.history.commit({"drift.toml": acknowledged(world)})
-        assert assembly.check(settings=settings).exit_code == 0
+        assert checks.check(settings=settings).exit_code == 0
 
     def test_one_code_at_hand_and_another_merged(self, world: World) -> None:
         """Both files count together."""

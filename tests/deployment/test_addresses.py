@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from google.cloud import run_v2
 
-from shared.deployment.sources.cloud_run_messages import addresses
+from drift_gate.sources.cloud_run.messages import addresses
 
 HASHED, NUMBERED = "https://w-abc123-ew.a.run.app", "https://w-1234.europe-west1.run.app"
 

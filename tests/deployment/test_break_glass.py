@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from shared.deployment.break_glass import SWITCH, UNTIL, asked_for
+from drift_gate.policy.break_glass import SWITCH, UNTIL, asked_for
 
 NOW = datetime(2026, 2, 5, 6, 0, tzinfo=UTC)
 

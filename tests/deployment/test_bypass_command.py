@@ -14,10 +14,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from shared.deployment import break_glass
-from shared.deployment.bypassing import MOST_S, bypass
-from shared.deployment.cli import main
-from shared.deployment.errors import DriftConfigError
+from drift_gate.commands.bypass import MOST_S, bypass
+from drift_gate.commands.main import main
+from drift_gate.errors import DriftConfigError
+from drift_gate.policy import break_glass
 
 NOW = datetime(2026, 2, 5, 6, 0, tzinfo=UTC)
 PLACED = '[defaults]\nproject = "example-project"\nregion = "us-west2"\n[services.prediction-worker]\n'

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from support.world import WORKER, World
 
-from shared.deployment.remembering import Borrowed, Kept, Recent
+from drift_gate.runtime.memory import Borrowed, Kept, Recent
 
 
 class Clock:

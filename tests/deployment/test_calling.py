@@ -12,9 +12,9 @@ from collections.abc import Callable
 import pytest
 from support.limits import ENOUGH_S, OVER_S, SHARE_S
 
-from shared.deployment import calling
-from shared.deployment.calling import AT_ONCE, LAST_ATTEMPT_S, Deadline, Lookup, gather, retrying, told
-from shared.deployment.errors import SourceError
+from drift_gate.errors import SourceError
+from drift_gate.runtime import deadline as calling
+from drift_gate.runtime.deadline import AT_ONCE, LAST_ATTEMPT_S, Deadline, Lookup, gather, retrying, told
 
 
 class Clock:

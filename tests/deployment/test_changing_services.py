@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from support.world import WORKER, World, codes
 
-from shared.deployment import gate, waiting
-from shared.deployment.calling import Deadline
-from shared.deployment.facts import Live, Unknown
-from shared.deployment.sources.cloud_run import CloudRun
-from shared.deployment.sources.cloud_run_clients import Clients
-from shared.deployment.verdict import Verdict
+from drift_gate import gate
+from drift_gate.facts import Live, Unknown
+from drift_gate.policy.verdict import Verdict
+from drift_gate.runtime.deadline import Deadline
+from drift_gate.sources.cloud_run.clients import Clients
+from drift_gate.sources.cloud_run.reader import CloudRun
+from drift_gate.wiring import rollouts
 
 
 def lacking(world: World) -> tuple[str, str]:
@@ -162,7 +163,7 @@ def test_whoever_waits_for_a_rollout_waits_as_before(world: World) -> None:
         slept.append(seconds)
         world.cloud.land(WORKER)
 
-    outcome = waiting.check(wait=60, settings=world.settings(), pace=waiting.Pace(sleep=sleep))
+    outcome = rollouts.check(wait=60, settings=world.settings(), pace=rollouts.Pace(sleep=sleep))
     assert (len(slept), outcome.decision, codes(outcome.services[0])[0]) == (
         1,
         "deny",
@@ -175,7 +176,7 @@ def test_nothing_is_to_be_waited_for_where_the_rollout_is_what_denies(world: Wor
     world.cloud.deploy(WORKER, commit=new)
     world.cloud.roll_out(WORKER, commit=old, since=datetime.now(UTC) - timedelta(minutes=1))
     verdict: Verdict = world.verdict()
-    assert not waiting.cures(verdict, settings=world.settings())
+    assert not rollouts.cures(verdict, settings=world.settings())
 
 
 def test_the_mark_changes_with_each_part_of_what_serves(world: World) -> None:
@@ -209,7 +210,7 @@ def test_the_mark_changes_with_each_part_of_what_serves(world: World) -> None:
 
 
 def test_a_ledger_is_read_once_more(world: World) -> None:
-    from shared.deployment.sources import ledger
+    from drift_gate.sources import ledger
 
     path = world.folder / "ledger.jsonl"
     now = datetime.now(UTC)
@@ -222,7 +223,7 @@ def test_a_ledger_is_read_once_more(world: World) -> None:
 
 
 def test_the_sentence_of_an_incomplete_split_is_a_cause_that_may_heal() -> None:
-    from shared.deployment.sources.cloud_run_states import Workload, incomplete
+    from drift_gate.sources.cloud_run.states import Workload, incomplete
 
     workload = Workload(
         name="w",

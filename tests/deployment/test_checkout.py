@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from shared.deployment.calling import Deadline
-from shared.deployment.errors import SourceError
-from shared.deployment.facts import History
-from shared.deployment.sources.checkout import Checkout
-from shared.deployment.testing import HistoryBuilder
+from drift_gate.errors import SourceError
+from drift_gate.facts import History
+from drift_gate.runtime.deadline import Deadline
+from drift_gate.sources.git.checkout import Checkout
+from drift_gate.testing import HistoryBuilder
 
 NOW = datetime(2026, 2, 5, 12, tzinfo=UTC)
 Open = Callable[..., Checkout]
@@ -167,9 +167,9 @@ class TestWhatIsNot:
         """GitPython refuses to load without one; that is a cause too, and not an ImportError."""
         script = f"""
 from datetime import UTC, datetime
-from shared.deployment.calling import Deadline
-from shared.deployment.errors import SourceError
-from shared.deployment.sources.checkout import Checkout
+from drift_gate.runtime.deadline import Deadline
+from drift_gate.errors import SourceError
+from drift_gate.sources.git.checkout import Checkout
 try:
     Checkout(path={str(h.path)!r}, target_ref="HEAD", deadline=Deadline(60), environ={{}},
              now=lambda: datetime.now(UTC), stale_target_limit=0).target()

@@ -16,11 +16,11 @@ from typing import Any
 import pytest
 from support.limits import ENOUGH_S, SHARE_S
 
-from shared.deployment.calling import Deadline
-from shared.deployment.errors import SourceError
-from shared.deployment.facts import Target
-from shared.deployment.sources.checkout import Checkout
-from shared.deployment.testing import HistoryBuilder
+from drift_gate.errors import SourceError
+from drift_gate.facts import Target
+from drift_gate.runtime.deadline import Deadline
+from drift_gate.sources.git.checkout import Checkout
+from drift_gate.testing import HistoryBuilder
 
 NOW = datetime(2026, 2, 5, 12, tzinfo=UTC)
 

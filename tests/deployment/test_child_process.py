@@ -16,10 +16,11 @@ import pytest
 from support.limits import ENOUGH_S, OVER_S
 from support.world import WORKER, World
 
-from shared.deployment import child_process, keys
-from shared.deployment.calling import Deadline
-from shared.deployment.child_process import Child, Pool
-from shared.deployment.errors import SourceError
+from drift_gate.errors import SourceError
+from drift_gate.runtime import child_process
+from drift_gate.runtime.child_process import Child, Pool
+from drift_gate.runtime.deadline import Deadline
+from drift_gate.settings import keys
 
 #: A pattern and a text that hold the interpreter for longer than anybody waits.
 FOR_EVER = (r"(a+)+$", "a" * 60 + "b")
@@ -144,8 +145,8 @@ class TestThePool:
 #: Programs that embed the gate. Each prints the id of a process that reads, and then goes its own way.
 SETTING_UP = """
 import os, re, sys, time
-from shared.deployment.calling import Deadline
-from shared.deployment.child_process import Child, pool
+from drift_gate.runtime.deadline import Deadline
+from drift_gate.runtime.child_process import Child, pool
 ours = pool().take(Deadline(60))
 ours.ready(Deadline(60))
 print(ours.pid, flush=True)

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 from support.world import WORKER, World
 
-from shared.deployment import cli
-from shared.deployment.reasons import CAUSE_MEANINGS, REASONS
+from drift_gate.commands import main
+from drift_gate.policy.codes import CAUSE_MEANINGS, REASONS
 
 ROOT = Path(__file__).parents[2]
-COMMAND = [sys.executable, "-c", "import sys; from shared.deployment.cli import main; sys.exit(main())"]
+COMMAND = [sys.executable, "-c", "import sys; from drift_gate.commands.main import main; sys.exit(main())"]
 
 
 def environment(world: World, **more: str) -> dict[str, str]:
@@ -168,7 +168,7 @@ def test_record_and_check(world: World) -> None:
 @pytest.mark.parametrize("code", [*REASONS, *CAUSE_MEANINGS])
 def test_every_code_is_explained(code: str, capsys: pytest.CaptureFixture[str]) -> None:
     """What it means and what to do, for each reason code and each cause."""
-    assert cli.main(["explain", code]) == 0
+    assert main.main(["explain", code]) == 0
     shown = capsys.readouterr().out
     assert shown.startswith(code)
     assert "to do" in shown
@@ -184,8 +184,8 @@ def test_an_unexpected_error_is_told_and_is_no_pass(
 
     monkeypatch.chdir(world.folder)
     world.settings()
-    monkeypatch.setattr("shared.deployment.gate.check", broken)  # a bug cannot be ordered otherwise
-    assert cli.main(["check"]) == 3
+    monkeypatch.setattr("drift_gate.gate.check", broken)  # a bug cannot be ordered otherwise
+    assert main.main(["check"]) == 3
     told = capsys.readouterr().err
     assert "unexpected error: ZeroDivisionError: a bug" in told
     assert "Traceback" in told

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.world import CLOUD_RUN, WORKER, World, codes
 
-from shared.deployment.lineage import times_below
+from drift_gate.comparison.lineage import times_below
 
 FUTURE = timedelta(days=30)
 GRACE = f'{CLOUD_RUN}\n[policy]\ngrace_period = "30m"\n'

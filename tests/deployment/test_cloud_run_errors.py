@@ -24,19 +24,14 @@ from google.auth import exceptions as auth
 from support.limits import ENOUGH_S, OVER_S, SHARE_S
 from support.web import Reply, Web, raw, silent
 
-from shared.deployment.calling import Deadline
-from shared.deployment.errors import CAUSES, Cause, SourceError
-from shared.deployment.facts import Live
-from shared.deployment.sources.cloud_run import CloudRun
-from shared.deployment.sources.cloud_run_clients import Clients, Connected
-from shared.deployment.sources.cloud_run_errors import (
-    FOREIGN,
-    Asked,
-    classify,
-    translate,
-)
-from shared.deployment.sources.texts import MESSAGE_LIMIT, plain
-from shared.deployment.testing.cloud_run import FakeCloudRun
+from drift_gate.errors import CAUSES, Cause, SourceError
+from drift_gate.facts import Live
+from drift_gate.runtime.deadline import Deadline
+from drift_gate.sources.cloud_run.clients import Clients, Connected
+from drift_gate.sources.cloud_run.errors import FOREIGN, Asked, classify, translate
+from drift_gate.sources.cloud_run.reader import CloudRun
+from drift_gate.sources.text import MESSAGE_LIMIT, plain
+from drift_gate.testing.cloud_run import FakeCloudRun
 
 ASKED = Asked("the service w", "run.services.get", "p", "r")
 

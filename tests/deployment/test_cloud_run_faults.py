@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 from support.limits import ENOUGH_S, OVER_S, SHARE_S
 
-from shared.deployment.calling import Deadline, gather
-from shared.deployment.errors import Cause, SourceError
-from shared.deployment.facts import Kind, Live
-from shared.deployment.sources.cloud_run import CloudRun
-from shared.deployment.sources.cloud_run_clients import Clients
-from shared.deployment.testing.cloud_run import FakeCloudRun
+from drift_gate.errors import Cause, SourceError
+from drift_gate.facts import Kind, Live
+from drift_gate.runtime.deadline import Deadline, gather
+from drift_gate.sources.cloud_run.clients import Clients
+from drift_gate.sources.cloud_run.reader import CloudRun
+from drift_gate.testing.cloud_run import FakeCloudRun
 
 W = "prediction-worker"
 A, B = "a" * 40, "b" * 40
@@ -331,10 +331,10 @@ class TestCredentials:
 
     SCRIPT = """
 import sys
-from shared.deployment.calling import Deadline
-from shared.deployment.errors import SourceError
-from shared.deployment.sources.cloud_run import CloudRun
-from shared.deployment.sources.cloud_run_clients import Clients
+from drift_gate.runtime.deadline import Deadline
+from drift_gate.errors import SourceError
+from drift_gate.sources.cloud_run.reader import CloudRun
+from drift_gate.sources.cloud_run.clients import Clients
 try:
     deadline = Deadline(float(sys.argv[1]))
     CloudRun(service="w", project="p", region="r", deadline=deadline, clients=Clients()).read()

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from support.limits import ENOUGH_S
 
-from shared.deployment.calling import Deadline
-from shared.deployment.facts import Live
-from shared.deployment.sources.cloud_run import RECENT, CloudRun
-from shared.deployment.sources.cloud_run_clients import Clients
-from shared.deployment.testing.cloud_run import FakeCloudRun
+from drift_gate.facts import Live
+from drift_gate.runtime.deadline import Deadline
+from drift_gate.sources.cloud_run.clients import Clients
+from drift_gate.sources.cloud_run.reader import RECENT, CloudRun
+from drift_gate.testing.cloud_run import FakeCloudRun
 
 NOON = datetime(2026, 2, 5, 12, 0, tzinfo=UTC)
 

@@ -20,13 +20,13 @@ from dataclasses import dataclass
 import pytest
 from google.cloud import run_v2
 
-from shared.deployment.calling import Deadline
-from shared.deployment.errors import SourceError
-from shared.deployment.facts import Kind, Live
-from shared.deployment.reasons import REASONS
-from shared.deployment.sources.cloud_run import CloudRun
-from shared.deployment.sources.cloud_run_clients import Clients
-from shared.deployment.testing.cloud_run import FakeCloudRun
+from drift_gate.errors import SourceError
+from drift_gate.facts import Kind, Live
+from drift_gate.policy.codes import REASONS
+from drift_gate.runtime.deadline import Deadline
+from drift_gate.sources.cloud_run.clients import Clients
+from drift_gate.sources.cloud_run.reader import CloudRun
+from drift_gate.testing.cloud_run import FakeCloudRun
 
 W = "w"
 A, B, C = "a" * 40, "b" * 40, "c" * 40

@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.world import CLOUD_RUN, WORKER, World, codes
 
-from shared.deployment.facts import Earlier
-from shared.deployment.lineage import last_without
-from shared.deployment.sources.confirmed import LATE, MOST_EARLIER, MOST_TARGETS, Records
+from drift_gate.comparison.lineage import last_without
+from drift_gate.facts import Earlier
+from drift_gate.sources.git.confirmed import LATE, MOST_EARLIER, MOST_TARGETS, Records
 
 START = datetime(2026, 2, 5, 12, tzinfo=UTC)
 

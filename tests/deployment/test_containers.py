@@ -9,12 +9,12 @@ import pytest
 from google.cloud import run_v2
 from support.world import WORKER, World, codes
 
-from shared.deployment import image_claims
-from shared.deployment.errors import DriftConfigError
-from shared.deployment.facts import Kind, Live, LiveRevision
-from shared.deployment.image_claims import Image
-from shared.deployment.sources.cloud_run_containers import Containers
-from shared.deployment.verdict import Verdict
+from drift_gate.errors import DriftConfigError
+from drift_gate.evidence import image as image_claims
+from drift_gate.evidence.image import Image
+from drift_gate.facts import Kind, Live, LiveRevision
+from drift_gate.policy.verdict import Verdict
+from drift_gate.sources.cloud_run.containers import Containers
 
 OWN = "us-west2-docker.pkg.dev/test-project/images"
 SHARED = "europe-docker.pkg.dev/acme-images/prod"

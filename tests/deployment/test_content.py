@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from shared.deployment.content import LISTED, Held, held, rewritten
-from shared.deployment.facts import Content, Entry
-from shared.deployment.relevance.rules import Rules
-from shared.deployment.relevance.selection import Selection
-from shared.deployment.relevance.union import Union
+from drift_gate.evidence.content import LISTED, Held, held, rewritten
+from drift_gate.facts import Content, Entry
+from drift_gate.relevance.rules import Rules
+from drift_gate.relevance.selection import Selection
+from drift_gate.relevance.union import Union
 
 A, B, C = "a" * 40, "b" * 40, "c" * 40
 LISTING = {"w/a.py": A, "w/b.py": B, "docs/x.md": C}

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from shared.deployment.calling import Deadline
-from shared.deployment.errors import SourceError
-from shared.deployment.git_process import Git
-from shared.deployment.sources.blobs import BLOB_LIMIT, blobs_of
-from shared.deployment.sources.git_history import GitHistory
-from shared.deployment.testing import File, HistoryBuilder
+from drift_gate.errors import SourceError
+from drift_gate.runtime.deadline import Deadline
+from drift_gate.sources.git.blobs import BLOB_LIMIT, blobs_of
+from drift_gate.sources.git.history import GitHistory
+from drift_gate.sources.git.process import Git
+from drift_gate.testing import File, HistoryBuilder
 
 ID = b"1" * 40
 

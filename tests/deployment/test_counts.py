@@ -13,18 +13,18 @@ from hypothesis import strategies as st
 from support.histories import RandomHistory, histories
 from support.oracle import Oracle
 
-from shared.deployment import gate
-from shared.deployment.calling import Deadline
-from shared.deployment.evidence import Weighed
-from shared.deployment.facts import Evidence, Live, LiveRevision, Target
-from shared.deployment.lineage import CLOCK_TOLERANCE_S
-from shared.deployment.relevance.patterns import PathRules
-from shared.deployment.relevance.rules import Rules
-from shared.deployment.report import Compared, DriftReport, compare
-from shared.deployment.repositories import Here
-from shared.deployment.sources.checkout import Checkout
-from shared.deployment.testing import HistoryBuilder
-from shared.deployment.verdict import Policy
+from drift_gate import gate
+from drift_gate.comparison.lineage import CLOCK_TOLERANCE_S
+from drift_gate.comparison.report import Compared, DriftReport, compare
+from drift_gate.evidence.marks import Weighed
+from drift_gate.facts import Evidence, Live, LiveRevision, Target
+from drift_gate.policy.verdict import Policy
+from drift_gate.relevance.patterns import PathRules
+from drift_gate.relevance.rules import Rules
+from drift_gate.runtime.deadline import Deadline
+from drift_gate.sources.git.checkout import Checkout
+from drift_gate.sources.git.repositories import Here
+from drift_gate.testing import HistoryBuilder
 
 RULES = Rules(paths=("/worker/", "/shared/"))
 #: Later than any commit of a random history.

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from support.world import WORKER, World, codes
 
-from shared.deployment.testing.registry import FakeRegistry
+from drift_gate.testing.registry import FakeRegistry
 
 DOCUMENT = "docs/readme.md"
 FILE = "predictions/worker/worker.py"

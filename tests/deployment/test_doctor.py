@@ -13,10 +13,10 @@ import pytest
 from grpc import StatusCode
 from support.world import WORKER, World
 
-from shared.deployment import cli, doctor
-from shared.deployment.doctor_steps import Step, evidence_line, exit_code, history_line, live_line
-from shared.deployment.errors import Cause
-from shared.deployment.facts import Unknown
+from drift_gate.commands import doctor, main
+from drift_gate.commands.doctor_steps import Step, evidence_line, exit_code, history_line, live_line
+from drift_gate.errors import Cause
+from drift_gate.facts import Unknown
 
 
 def steps(world: World, **environ: str) -> list[Step]:
@@ -69,7 +69,7 @@ def test_a_healthy_set_up(
     before = sorted((path, path.stat().st_mtime_ns) for path in world.folder.rglob("*"))
     monkeypatch.chdir(world.folder)
     monkeypatch.setenv("CLOUD_RUN_EMULATOR_HOST", world.cloud.host)
-    assert cli.main(["doctor"]) == 0
+    assert main.main(["doctor"]) == 0
     shown = capsys.readouterr().out
     assert len(shown.splitlines()) == len(found)
     assert "\x1b" not in shown
@@ -365,7 +365,7 @@ def test_no_configuration(
     """2, and a file to begin with."""
     (tmp_path / ".git").mkdir()
     monkeypatch.chdir(tmp_path)
-    assert cli.main(["doctor"]) == 2
+    assert main.main(["doctor"]) == 2
     shown = capsys.readouterr().out
     assert "no drift.toml in" in shown
     assert "→ printf '[defaults]" in shown

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from shared.deployment import evidence
-from shared.deployment.facts import Evidence, LiveRevision, Unknown
+from drift_gate.evidence import marks
+from drift_gate.facts import Evidence, LiveRevision, Unknown
 
 A, B = "a" * 40, "b" * 40
 GONE = "c" * 40
@@ -117,8 +117,8 @@ TABLE: list[tuple[str, list[Evidence], str, list[str]]] = [
 )
 def test_claims_are_weighed_by_strength(claims: list[Evidence], expected: str, codes: list[str]) -> None:
     """Each row: the strongest claim that counts decides, and what contradicts it is said."""
-    resolved = {each: HISTORY.get(each, NOWHERE) for each in evidence.ids(claims)}
-    weighed = evidence.weigh(LiveRevision(revision="w-1", percent=100, evidence=tuple(claims)), resolved)
+    resolved = {each: HISTORY.get(each, NOWHERE) for each in marks.ids(claims)}
+    weighed = marks.weigh(LiveRevision(revision="w-1", percent=100, evidence=tuple(claims)), resolved)
     outcome = weighed.commit.cause if isinstance(weighed.commit, Unknown) else weighed.commit
     assert (outcome, [finding.code for finding in weighed.findings]) == (expected, codes)
 
@@ -126,12 +126,12 @@ def test_claims_are_weighed_by_strength(claims: list[Evidence], expected: str, c
 def test_values_that_are_no_commit_id_never_reach_the_history() -> None:
     """A label such as ``--output=pwned`` is never handed to git."""
     claims = [label("--output=pwned"), tag("v1.2.3"), env("main"), label("abc123"), label("a" * 65)]
-    assert evidence.ids(claims) == set()
+    assert marks.ids(claims) == set()
 
 
 def test_no_commit_evidence_says_what_was_found() -> None:
     """Whoever has to mend it sees the values that name nothing."""
-    weighed = evidence.weigh(LiveRevision(revision="w", percent=100, evidence=(tag("latest"),)), {})
+    weighed = marks.weigh(LiveRevision(revision="w", percent=100, evidence=(tag("latest"),)), {})
     assert isinstance(weighed.commit, Unknown)
     assert "image-tag r/worker=latest" in weighed.commit.message
 
@@ -139,21 +139,21 @@ def test_no_commit_evidence_says_what_was_found() -> None:
 def test_an_unreadable_revision_keeps_its_own_cause() -> None:
     """Evidence cannot turn a revision that was not read into a known one."""
     unknown = Unknown(cause="permission-denied", message="no")
-    weighed = evidence.weigh(LiveRevision(revision="w", percent=50, unknown=unknown), {})
+    weighed = marks.weigh(LiveRevision(revision="w", percent=50, unknown=unknown), {})
     assert weighed.commit == unknown
 
 
 def test_the_services_own_label_is_a_hint_only() -> None:
     """It is named when it disagrees with every live commit, and never counts as evidence."""
     claims = [Evidence(carrier="service-label", key="commit-sha", value=B)]
-    (finding,) = evidence.disagreeing_service_claims(claims, [A], HISTORY)
+    (finding,) = marks.disagreeing_service_claims(claims, [A], HISTORY)
     assert finding.code == "service-label-disagrees"
-    assert evidence.disagreeing_service_claims(claims, [A, B], HISTORY) == ()
-    assert evidence.disagreeing_service_claims(claims, [], HISTORY) == ()
+    assert marks.disagreeing_service_claims(claims, [A, B], HISTORY) == ()
+    assert marks.disagreeing_service_claims(claims, [], HISTORY) == ()
 
 
 def test_a_service_label_of_a_commit_that_nobody_has_disagrees_too() -> None:
     """Its full id is another one than that of what serves, whether or not it can be resolved."""
     claims = [Evidence(carrier="service-label", key="commit-sha", value=GONE)]
-    (finding,) = evidence.disagreeing_service_claims(claims, [A], {GONE: NOWHERE})
+    (finding,) = marks.disagreeing_service_claims(claims, [A], {GONE: NOWHERE})
     assert finding.code == "service-label-disagrees"

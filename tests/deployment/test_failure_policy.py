@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from support.world import WORKER, World
 
-from shared.deployment.errors import CAUSES, Cause, DriftConfigError
-from shared.deployment.facts import Unknown
-from shared.deployment.report import LiveReport, unknown_report
-from shared.deployment.settings import Settings, load
-from shared.deployment.verdict import FailurePolicy, Policy, judge
+from drift_gate.comparison.report import LiveReport, unknown_report
+from drift_gate.errors import CAUSES, Cause, DriftConfigError
+from drift_gate.facts import Unknown
+from drift_gate.policy.verdict import FailurePolicy, Policy, judge
+from drift_gate.settings.file import Settings, load
 
 NOW = datetime(2026, 12, 7, 9, tzinfo=UTC)
 LEDGER = '[defaults]\nlive = "ledger"\n[services.worker]\n[policy]\n'

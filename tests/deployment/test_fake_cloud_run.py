@@ -16,7 +16,7 @@ from google.cloud.run_v2.services.services.transports import ServicesGrpcTranspo
 from google.cloud.run_v2.services.worker_pools.transports import WorkerPoolsGrpcTransport
 from support.limits import ENOUGH_S, OVER_S
 
-from shared.deployment.testing.cloud_run import CREATED_AT, FakeCloudRun
+from drift_gate.testing.cloud_run import CREATED_AT, FakeCloudRun
 
 A, B = "a" * 40, "b" * 40
 LATEST = run_v2.TrafficTargetAllocationType.TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST

@@ -18,10 +18,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.deployment import fingerprint
-from shared.deployment.content import in_view
-from shared.deployment.fingerprint import FRESH_S, Fingerprint, digest, take
-from shared.deployment.testing import File, HistoryBuilder
+from drift_gate import fingerprint
+from drift_gate.evidence.content import in_view
+from drift_gate.fingerprint import FRESH_S, Fingerprint, digest, take
+from drift_gate.testing import File, HistoryBuilder
 
 MODULE = Path(fingerprint.__file__)
 ROOT = Path(__file__).parents[2]
@@ -102,7 +102,7 @@ class TestTheIds:
 
     def test_a_name_is_the_same_in_any_locale(self, history: HistoryBuilder) -> None:
         code = (
-            "import json, sys; from shared.deployment.fingerprint import take\n"
+            "import json, sys; from drift_gate.fingerprint import take\n"
             "assert sys.getfilesystemencoding() != 'utf-8'\n"
             "print(json.dumps(take(sys.argv[1]).files))"
         )

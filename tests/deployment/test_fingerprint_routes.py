@@ -15,8 +15,8 @@ import pytest
 from fastapi import FastAPI
 from support.workers import Worker, fastapi_worker, flask_worker
 
-from shared.deployment import fingerprint
-from shared.deployment.fingerprint import Fingerprint, answer, router, take
+from drift_gate import fingerprint
+from drift_gate.fingerprint import Fingerprint, answer, router, take
 
 ROOT = Path(__file__).parents[2]
 

@@ -27,15 +27,15 @@ from support.limits import ENOUGH_S, OVER_S
 from support.processes import left_running
 from support.world import WORKER, World
 
-from shared.deployment import assembly, building
-from shared.deployment.settings import Settings
-from shared.deployment.sources import forking
-from shared.deployment.sources.forking import CALLS
-from shared.deployment.testing import HistoryBuilder
+from drift_gate.runtime import forks
+from drift_gate.runtime.forks import CALLS
+from drift_gate.settings.file import Settings
+from drift_gate.testing import HistoryBuilder
+from drift_gate.wiring import checks, plans
 
 
 def decide(settings: Settings, answers: Any) -> None:
-    answers.put(assembly.check(settings=settings).decision)
+    answers.put(checks.check(settings=settings).decision)
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
@@ -43,7 +43,7 @@ def test_a_child_checks_after_its_parent_did(world: World, method: str) -> None:
     """The child connects anew; what the parent connected before the fork is not used in it."""
     world.cloud.deploy(WORKER, commit=world.first)
     settings = world.settings()
-    assert assembly.check(settings=settings).decision == "allow"
+    assert checks.check(settings=settings).decision == "allow"
     context: Any = multiprocessing.get_context(method)
     answers = context.SimpleQueue()
     children = [context.Process(target=decide, args=(settings, answers)) for _ in range(2)]
@@ -61,17 +61,17 @@ def test_a_child_checks_after_its_parent_did(world: World, method: str) -> None:
         for child in children:
             child.kill()
     assert [answers.get() for _ in children] == ["allow", "allow"]
-    assert assembly.check(settings=settings).decision == "allow"
+    assert checks.check(settings=settings).decision == "allow"
 
 
 def test_the_child_of_a_fork_uses_nothing_that_its_parent_connected(world: World) -> None:
     """A channel does not survive a fork, whatever it may look like."""
-    inherited = building.process().clients(world.cloud.host)
+    inherited = plans.process().clients(world.cloud.host)
     context: Any = multiprocessing.get_context("fork")
     answers = context.SimpleQueue()
 
     def compare() -> None:
-        answers.put(building.process().clients(world.cloud.host) is inherited)
+        answers.put(plans.process().clients(world.cloud.host) is inherited)
 
     child = context.Process(target=compare)
     with warnings.catch_warnings():
@@ -79,7 +79,7 @@ def test_the_child_of_a_fork_uses_nothing_that_its_parent_connected(world: World
         child.start()
     child.join(20)
     assert (child.exitcode, answers.get()) == (0, False)
-    assert building.process().clients(world.cloud.host) is inherited
+    assert plans.process().clients(world.cloud.host) is inherited
 
 
 def test_threads_share_one_process(world: World) -> None:
@@ -89,7 +89,7 @@ def test_threads_share_one_process(world: World) -> None:
         world.change()
     settings = world.settings()
     with ThreadPoolExecutor(8) as pool:
-        outcomes = list(pool.map(lambda _: assembly.check(settings=settings), range(40)))
+        outcomes = list(pool.map(lambda _: checks.check(settings=settings), range(40)))
     assert {outcome.decision for outcome in outcomes} == {"deny"}
     assert {outcome.services[0].report.commits_behind for outcome in outcomes} == {4}
 
@@ -116,7 +116,7 @@ def forked(over: threading.Event) -> tuple[bool, Any]:
 @pytest.mark.parametrize("hangs", [False, True])
 def test_a_fork_waits_for_calls_and_not_for_ever(hangs: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """gRPC survives no fork in the middle of a call; a call that hangs must not hold up a server's fork."""
-    monkeypatch.setattr(forking, "PATIENCE_S", OVER_S if hangs else ENOUGH_S)
+    monkeypatch.setattr(forks, "PATIENCE_S", OVER_S if hangs else ENOUGH_S)
     begun, over, released = threading.Event(), threading.Event(), threading.Event()
 
     def call() -> None:

@@ -21,14 +21,15 @@ from rich.console import Console
 from support.fuzzing import FUZZ, NOW, OTHER_STRANGER, STRANGER, Line, Remembered
 from support.wire import Wire, WiredClients
 
-from shared.deployment import gate, render
-from shared.deployment.calling import Deadline
-from shared.deployment.errors import CAUSES
-from shared.deployment.facts import Kind
-from shared.deployment.relevance.rules import Rules
-from shared.deployment.repositories import Here
-from shared.deployment.sources.cloud_run import CloudRun
-from shared.deployment.verdict import Outcome, Policy, Verdict
+from drift_gate import gate
+from drift_gate.errors import CAUSES
+from drift_gate.facts import Kind
+from drift_gate.policy.verdict import Outcome, Policy, Verdict
+from drift_gate.presentation import render
+from drift_gate.relevance.rules import Rules
+from drift_gate.runtime.deadline import Deadline
+from drift_gate.sources.cloud_run.reader import CloudRun
+from drift_gate.sources.git.repositories import Here
 
 W = "prediction-worker"
 PARENT = "projects/p/locations/r"

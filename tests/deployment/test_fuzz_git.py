@@ -19,16 +19,16 @@ from hypothesis import strategies as st
 from support.fuzzing import CASES, FUZZ, NOW, Line
 from support.tape import Damage, Tape
 
-from shared.deployment import gate
-from shared.deployment.calling import Deadline
-from shared.deployment.errors import CAUSES
-from shared.deployment.facts import Evidence, History, Live, LiveRevision
-from shared.deployment.git_process import Git
-from shared.deployment.relevance.rules import Rules
-from shared.deployment.repositories import Here
-from shared.deployment.sources.checkout import Checkout
-from shared.deployment.sources.mirror import Mirror
-from shared.deployment.verdict import Policy, Verdict
+from drift_gate import gate
+from drift_gate.errors import CAUSES
+from drift_gate.facts import Evidence, History, Live, LiveRevision
+from drift_gate.policy.verdict import Policy, Verdict
+from drift_gate.relevance.rules import Rules
+from drift_gate.runtime.deadline import Deadline
+from drift_gate.sources.git.checkout import Checkout
+from drift_gate.sources.git.mirror import Mirror
+from drift_gate.sources.git.process import Git
+from drift_gate.sources.git.repositories import Here
 
 COMMANDS = (
     "*",

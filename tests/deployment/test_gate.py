@@ -11,9 +11,11 @@ import pytest
 from support.limits import ENOUGH_S
 from support.world import WORKER, World, codes
 
-from shared.deployment import assembly, building, calling, gate
-from shared.deployment.errors import DeploymentDriftError, DriftCheckError, DriftUnknownError
-from shared.deployment.verdict import Verdict
+from drift_gate import gate
+from drift_gate.errors import DeploymentDriftError, DriftCheckError, DriftUnknownError
+from drift_gate.policy.verdict import Verdict
+from drift_gate.runtime import deadline
+from drift_gate.wiring import checks, plans
 from shared.utils.deployment_checker import check_worker_drift, require_current_worker
 
 
@@ -245,8 +247,8 @@ def test_the_deadline_holds_while_cloud_run_hangs(world: World) -> None:
     world.cloud.deploy(WORKER, commit=world.first)
     world.cloud.fault("GetService", hang=True)
     settings = world.settings()
-    building.Builder(settings).load(settings.services.values())
-    (verdict,) = assembly.check(settings=settings).services
+    plans.Builder(settings).load(settings.services.values())
+    (verdict,) = checks.check(settings=settings).services
     assert verdict.report.unknown is not None
     assert verdict.report.unknown.cause == "timeout"
     assert verdict.report.target is not None
@@ -356,7 +358,7 @@ def test_a_check_that_takes_its_time_says_what_it_waits_for(
 ) -> None:
     """Cloud Run answers only once the sentence is there."""
     world.cloud.deploy(WORKER, commit=world.first)
-    monkeypatch.setattr(calling, "TELL_AFTER_S", 0.0)
+    monkeypatch.setattr(deadline, "TELL_AFTER_S", 0.0)
     caplog.set_level(logging.INFO, "drift_gate")
     sentence = f"waiting for what is live, and what should be, of {WORKER}, until "
 

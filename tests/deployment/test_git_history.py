@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 from support.histories import RandomHistory, histories
 from support.processes import left_running
 
-from shared.deployment.calling import Deadline
-from shared.deployment.errors import SourceError
-from shared.deployment.facts import Commit, Entry, Unknown
-from shared.deployment.git_process import Git
-from shared.deployment.sources.git_history import GitHistory
-from shared.deployment.sources.git_log import HEADER_LIMIT, between
-from shared.deployment.testing import Draft, File, HistoryBuilder
-from shared.deployment.testing.history import START
+from drift_gate.errors import SourceError
+from drift_gate.facts import Commit, Entry, Unknown
+from drift_gate.runtime.deadline import Deadline
+from drift_gate.sources.git.history import GitHistory
+from drift_gate.sources.git.log import HEADER_LIMIT, between
+from drift_gate.sources.git.process import Git
+from drift_gate.testing import Draft, File, HistoryBuilder
+from drift_gate.testing.history import START
 
 EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from shared.deployment.calling import Deadline
-from shared.deployment.git_process import Git
-from shared.deployment.sources.git_history import GitHistory
-from shared.deployment.testing import File, HistoryBuilder
+from drift_gate.runtime.deadline import Deadline
+from drift_gate.sources.git.history import GitHistory
+from drift_gate.sources.git.process import Git
+from drift_gate.testing import File, HistoryBuilder
 
 SETTINGS = {
     "log.showSignature": "true",

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 from support.limits import ENOUGH_S, SHARE_S
 
-from shared.deployment.calling import Deadline
-from shared.deployment.errors import Cause, SourceError
-from shared.deployment.git_process import Git, clean_environment
-from shared.deployment.git_words import own_words, refused
-from shared.deployment.testing import HistoryBuilder
+from drift_gate.errors import Cause, SourceError
+from drift_gate.runtime.deadline import Deadline
+from drift_gate.sources.git.process import Git, clean_environment
+from drift_gate.sources.git.words import own_words, refused
+from drift_gate.testing import HistoryBuilder
 
 FakeGit = Callable[[str], Git]
 
@@ -213,8 +213,8 @@ class TestNothingIsLeft:
         git = fake('echo $$ > "$TMP_DIR/pid.new"; mv "$TMP_DIR/pid.new" "$TMP_DIR/pid"; sleep 30')
         script = f"""
 import os, threading, time
-from shared.deployment.calling import Deadline
-from shared.deployment.git_process import Git
+from drift_gate.runtime.deadline import Deadline
+from drift_gate.sources.git.process import Git
 git = Git(cwd={git.cwd!r}, environ={dict(git.environ)!r}, deadline=Deadline(30))
 threading.Thread(target=lambda: git.run("x"), daemon=True).start()
 while not os.path.exists({str(tmp_path / "pid")!r}): time.sleep(0.01)
@@ -230,8 +230,8 @@ while not os.path.exists({str(tmp_path / "pid")!r}): time.sleep(0.01)
         git = fake('echo $$ > "$TMP_DIR/pid.new"; mv "$TMP_DIR/pid.new" "$TMP_DIR/pid"; sleep 30')
         script = f"""
 import os, threading, time
-from shared.deployment import git_process
-from shared.deployment.calling import Deadline
+from drift_gate.sources.git import process as git_process
+from drift_gate.runtime.deadline import Deadline
 start = git_process._start
 def slowly(*args, **more):
     process = start(*args, **more)
@@ -249,8 +249,8 @@ while not os.path.exists({str(tmp_path / "pid")!r}): time.sleep(0.01)
         git = fake('echo $$ > "$TMP_DIR/pid.new"; mv "$TMP_DIR/pid.new" "$TMP_DIR/pid"; sleep 30')
         script = f"""
 import atexit, os, time
-from shared.deployment.calling import Deadline
-from shared.deployment.git_process import Git
+from drift_gate.runtime.deadline import Deadline
+from drift_gate.sources.git.process import Git
 git = Git(cwd={git.cwd!r}, environ={dict(git.environ)!r}, deadline=Deadline(30))
 with git.stream("x"):
     while not os.path.exists({str(tmp_path / "pid")!r}): time.sleep(0.01)

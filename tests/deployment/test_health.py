@@ -31,16 +31,16 @@ from support.web import (
 )
 from support.workers import Worker, fastapi_worker, flask_worker
 
-from shared.deployment.calling import Deadline
-from shared.deployment.errors import SourceError
-from shared.deployment.facts import Evidence, Finding, Live, LiveRevision, Unknown
-from shared.deployment.fingerprint import answer, take
-from shared.deployment.sources.cloud_run import CloudRun
-from shared.deployment.sources.cloud_run_clients import Clients
-from shared.deployment.sources.health import ANSWER_LIMIT, Health
-from shared.deployment.sources.http import Http
-from shared.deployment.sources.http_network import Names
-from shared.deployment.testing import FakeCloudRun
+from drift_gate.errors import SourceError
+from drift_gate.facts import Evidence, Finding, Live, LiveRevision, Unknown
+from drift_gate.fingerprint import answer, take
+from drift_gate.runtime.deadline import Deadline
+from drift_gate.sources.cloud_run.clients import Clients
+from drift_gate.sources.cloud_run.reader import CloudRun
+from drift_gate.sources.health.reader import ANSWER_LIMIT, Health
+from drift_gate.sources.http.client import Http
+from drift_gate.sources.http.network import Names
+from drift_gate.testing import FakeCloudRun
 
 
 @pytest.fixture

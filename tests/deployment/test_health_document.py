@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from support.health import LABEL, ask, document, live, reply, unreachable
 from support.web import Web
 
-from shared.deployment.fingerprint import digest
-from shared.deployment.sources.health_document import read
+from drift_gate.fingerprint import digest
+from drift_gate.sources.health.document import read
 
 
 @pytest.fixture

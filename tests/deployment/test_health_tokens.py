@@ -21,10 +21,10 @@ from google.auth.transport.requests import Request
 from support.limits import ENOUGH_S, OVER_S
 from support.web import Reply, Web, raw, says
 
-from shared.deployment.calling import Deadline
-from shared.deployment.errors import SourceError
-from shared.deployment.sources import health_tokens
-from shared.deployment.sources.health_tokens import EARLY_S, TOKENS, Fetched, IdTokens, fetch
+from drift_gate.errors import SourceError
+from drift_gate.runtime.deadline import Deadline
+from drift_gate.sources.health import tokens as health_tokens
+from drift_gate.sources.health.tokens import EARLY_S, TOKENS, Fetched, IdTokens, fetch
 
 ROOT = Path(__file__).parents[2]
 AUDIENCE = "https://worker.example"
@@ -185,7 +185,7 @@ class TestGooglesLibrary:
             f"{account}/identity": Reply(200, web_token(ends).encode(), {"Content-Type": "text/plain"}),
         }
         code = (  # a process of its own: the library reads its variables when it is loaded
-            "import sys; from shared.deployment.sources.health_tokens import fetch\n"
+            "import sys; from drift_gate.sources.health.tokens import fetch\n"
             "token = fetch(sys.argv[1]); print(token.value, token.ends)"
         )
         argv = [sys.executable, "-c", code, AUDIENCE]

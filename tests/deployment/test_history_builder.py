@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-import shared.deployment.testing as testing
-from shared.deployment.testing import Draft, File, HistoryBuilder
+import drift_gate.testing as testing
+from drift_gate.testing import Draft, File, HistoryBuilder
 
 
 @pytest.fixture
@@ -139,7 +139,7 @@ def test_what_git_refuses_is_said_in_its_words(h: HistoryBuilder) -> None:
 
 def test_history_loads_no_google_library() -> None:
     code = (
-        "import sys; from shared.deployment.testing import HistoryBuilder; "
+        "import sys; from drift_gate.testing import HistoryBuilder; "
         "sys.exit(any(name.startswith(('grpc', 'google')) for name in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

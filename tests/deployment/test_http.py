@@ -34,10 +34,10 @@ from support.web import (
     tunnel,
 )
 
-from shared.deployment.calling import Deadline
-from shared.deployment.errors import SourceError
-from shared.deployment.sources.http import USER_AGENT, Http
-from shared.deployment.sources.http_network import MOST_LOOKUPS, Names
+from drift_gate.errors import SourceError
+from drift_gate.runtime.deadline import Deadline
+from drift_gate.sources.http.client import USER_AGENT, Http
+from drift_gate.sources.http.network import MOST_LOOKUPS, Names
 
 
 @pytest.fixture

@@ -26,10 +26,10 @@ from support.web import (
     says,
 )
 
-from shared.deployment.errors import CAUSES, Cause
-from shared.deployment.sources.http import MOST_REDIRECTS
-from shared.deployment.sources.http_errors import FOREIGN, classify, retry_after, translate
-from shared.deployment.sources.http_network import Names
+from drift_gate.errors import CAUSES, Cause
+from drift_gate.sources.http.client import MOST_REDIRECTS
+from drift_gate.sources.http.errors import FOREIGN, classify, retry_after, translate
+from drift_gate.sources.http.network import Names
 
 
 @pytest.fixture

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 from support.registries import KEY, NEW, NOON, OLD, live, reasons, revision
 
-from shared.deployment.facts import Evidence, Finding, LiveRevision
-from shared.deployment.image_claims import (
+from drift_gate.evidence.image import (
     MOST_SUSPECTS,
     SKEW_S,
     Image,
@@ -22,6 +21,7 @@ from shared.deployment.image_claims import (
     running,
     suspects,
 )
+from drift_gate.facts import Evidence, Finding, LiveRevision
 
 D1, D2, D3 = (f"sha256:{digit * 64}" for digit in "123")
 REPOSITORY = "us-docker.pkg.dev/p/images/w"

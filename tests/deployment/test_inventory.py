@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from support.world import WORKER, World, codes
 
-from shared.deployment import assembly
-from shared.deployment.verdict import Outcome
+from drift_gate.policy.verdict import Outcome
+from drift_gate.wiring import checks
 
 
 def inventoried(world: World) -> Outcome:
-    return assembly.check(settings=world.settings(), inventory=True)
+    return checks.check(settings=world.settings(), inventory=True)
 
 
 def test_undeclared_services_are_told(world: World) -> None:

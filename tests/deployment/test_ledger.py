@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from shared.deployment.errors import SourceError
-from shared.deployment.sources import ledger
-from shared.deployment.sources.ledger import Ledger
+from drift_gate.errors import SourceError
+from drift_gate.sources import ledger
+from drift_gate.sources.ledger import Ledger
 
 NOW = datetime(2026, 2, 5, 6, 0, tzinfo=UTC)
 A, B = "a" * 40, "b" * 40

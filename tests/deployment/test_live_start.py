@@ -8,10 +8,10 @@ import pytest
 from google.cloud import run_v2
 from support.world import WORKER, World, codes
 
-from shared.deployment.facts import LiveStart
-from shared.deployment.relevance.dockerfile import Image, Start
-from shared.deployment.relevance.live_start import started
-from shared.deployment.verdict import Verdict
+from drift_gate.facts import LiveStart
+from drift_gate.policy.verdict import Verdict
+from drift_gate.relevance.dockerfile.image import Image, Start
+from drift_gate.relevance.start.live_start import started
 
 TOML = """
 [defaults]

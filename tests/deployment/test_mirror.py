@@ -14,15 +14,15 @@ from hypothesis import HealthCheck, given, settings
 from support.histories import RandomHistory, histories
 from support.mirrors import NOW, Remoted, serving
 
-from shared.deployment.calling import Deadline
-from shared.deployment.facts import History, Unknown
-from shared.deployment.keys import is_address
-from shared.deployment.sources.checkout import Checkout
-from shared.deployment.sources.mirror import warm
-from shared.deployment.sources.mirror_store import MANY_PACKS
-from shared.deployment.sources.remote import shown
-from shared.deployment.testing import HistoryBuilder
-from shared.deployment.testing.git_server import GitServer
+from drift_gate.facts import History, Unknown
+from drift_gate.runtime.deadline import Deadline
+from drift_gate.settings.keys import is_address
+from drift_gate.sources.git.checkout import Checkout
+from drift_gate.sources.git.mirror import warm
+from drift_gate.sources.git.mirror_store import MANY_PACKS
+from drift_gate.sources.git.remote import shown
+from drift_gate.testing import HistoryBuilder
+from drift_gate.testing.git_server import GitServer
 
 
 @pytest.fixture

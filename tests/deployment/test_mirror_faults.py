@@ -22,10 +22,10 @@ from support.limits import ENOUGH_S, SHARE_S
 from support.mirrors import Remoted, serving
 from support.processes import left_running
 
-from shared.deployment.errors import SourceError
-from shared.deployment.sources.mirror_store import RETIRED_S
-from shared.deployment.testing import HistoryBuilder
-from shared.deployment.testing.git_server import Answer, GitServer, Request
+from drift_gate.errors import SourceError
+from drift_gate.sources.git.mirror_store import RETIRED_S
+from drift_gate.testing import HistoryBuilder
+from drift_gate.testing.git_server import Answer, GitServer, Request
 
 ROOT = Path(__file__).parents[2]
 HTML: Answer = (200, {"Content-Type": "text/html"}, b"<html>\n<p>Please log in\n</html>\n")
@@ -404,8 +404,8 @@ CODE = """
 import os, sys
 sys.path.insert(0, {root!r})
 from datetime import UTC, datetime
-from shared.deployment.errors import SourceError
-from shared.deployment.sources.mirror import warm
+from drift_gate.errors import SourceError
+from drift_gate.sources.git.mirror import warm
 {first}
 try:
     print(warm(repository={address!r}, target_ref="main", cache_dir={cache!r}, clone_timeout=30,

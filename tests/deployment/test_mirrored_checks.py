@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from support.world import WORKER, World
 
-from shared.deployment import cli
+from drift_gate.commands import main
 
 COPIES = "COPY predictions/worker/ ./\nCOPY shared/ ./shared/\n"
 DOCKERFILE = f"FROM python:3.12\nWORKDIR /app\n{COPIES}CMD python worker.py\n"
@@ -56,7 +56,7 @@ def test_a_check_without_a_checkout(remote: World) -> None:
 def test_warm_makes_the_mirror(remote: World, capsys: pytest.CaptureFixture[str]) -> None:
     """What an image's build runs; the address is told, and where the target is."""
     remote.settings()
-    assert cli.main(["warm"]) == 0
+    assert main.main(["warm"]) == 0
     assert f"refs/remotes/origin/main is at {remote.first[:12]}" in capsys.readouterr().out
     assert list(Path(remote.folder, ".cache", "drift-gate").iterdir())
 
@@ -67,7 +67,7 @@ def test_a_remote_that_is_gone(remote: World, capsys: pytest.CaptureFixture[str]
     unknown = remote.verdict().report.unknown
     assert unknown is not None
     assert unknown.cause in ("not-found", "history-unavailable")
-    assert cli.main(["warm"]) == 3
+    assert main.main(["warm"]) == 3
     assert "Traceback" not in capsys.readouterr().err
 
 
@@ -77,5 +77,5 @@ def test_nothing_to_warm(
     """A configuration of paths alone is told so."""
     world.settings()
     monkeypatch.chdir(world.folder)
-    assert cli.main(["warm"]) == 0
+    assert main.main(["warm"]) == 0
     assert "nothing to mirror" in capsys.readouterr().err

@@ -13,14 +13,14 @@ from datetime import UTC, datetime
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from shared.deployment.evidence import Weighed
-from shared.deployment.facts import Commit, Live, LiveRevision, Target
-from shared.deployment.lineage import CLOCK_TOLERANCE_S, Landing, Reach
-from shared.deployment.reasons import DECISIONS
-from shared.deployment.report import Compared, compare
-from shared.deployment.tally import Pair, fold
-from shared.deployment.verdict import Policy, Verdict, judge
-from shared.deployment.watch import Watch
+from drift_gate.comparison.lineage import CLOCK_TOLERANCE_S, Landing, Reach
+from drift_gate.comparison.report import Compared, compare
+from drift_gate.comparison.tally import Pair, fold
+from drift_gate.comparison.watch import Watch
+from drift_gate.evidence.marks import Weighed
+from drift_gate.facts import Commit, Live, LiveRevision, Target
+from drift_gate.policy.codes import DECISIONS
+from drift_gate.policy.verdict import Policy, Verdict, judge
 
 NOW = datetime(2026, 2, 5, 12, tzinfo=UTC)
 SECONDS = int(NOW.timestamp())

@@ -16,14 +16,14 @@ from google.cloud import run_v2
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from shared.deployment import evidence
-from shared.deployment.errors import CAUSES
-from shared.deployment.facts import Carrier, Evidence, Live, LiveRevision, Target, Unknown
-from shared.deployment.reasons import DECISIONS
-from shared.deployment.report import Compared, compare
-from shared.deployment.sources.cloud_run_containers import Containers
-from shared.deployment.tally import Pair, Tally
-from shared.deployment.verdict import Policy, judge
+from drift_gate.comparison.report import Compared, compare
+from drift_gate.comparison.tally import Pair, Tally
+from drift_gate.errors import CAUSES
+from drift_gate.evidence import marks
+from drift_gate.facts import Carrier, Evidence, Live, LiveRevision, Target, Unknown
+from drift_gate.policy.codes import DECISIONS
+from drift_gate.policy.verdict import Policy, judge
+from drift_gate.sources.cloud_run.containers import Containers
 
 NOW = datetime(2026, 2, 5, 12, tzinfo=UTC)
 TARGET, ONE, FIVE, OWN, SAME, DROPPED = (digit * 40 for digit in "abcdef")
@@ -70,7 +70,7 @@ POLICIES = st.builds(Policy, max_commits_behind=st.integers(0, 5), failure_polic
 
 
 def compared(revision: LiveRevision) -> Compared:
-    weighed = evidence.weigh(revision, RESOLVED)
+    weighed = marks.weigh(revision, RESOLVED)
     if not isinstance(weighed.commit, str) or weighed.commit == TARGET:
         return Compared(weighed)
     behind, ahead, unaccounted = COUNTS[weighed.commit]
@@ -120,10 +120,10 @@ def test_a_weaker_mark_never_improves_a_decision(
     revision: LiveRevision, more: Evidence, policy: Policy
 ) -> None:
     """As strong as the one that decides, or weaker: it may contradict, and replaces nothing."""
-    weighed = evidence.weigh(revision, RESOLVED)
+    weighed = marks.weigh(revision, RESOLVED)
     assume(weighed.claim is not None and RESOLVED[str(weighed.claim.id)] is not RESOLVED[TWICE])
     carriers: list[Carrier] = [weighed.claim.evidence.carrier, more.carrier] if weighed.claim else []
-    assume(carriers == sorted(carriers, key=evidence.STRENGTH.index))
+    assume(carriers == sorted(carriers, key=marks.STRENGTH.index))
     after = replace(revision, evidence=(*revision.evidence, more))
     assert decision([after], policy) >= decision([revision], policy)
 
@@ -143,10 +143,10 @@ def test_a_strong_mark_that_contradicts_one_never_improves_a_decision(
 ) -> None:
     """It names another commit than a strong one does, or nobody's; what is ignored then warns."""
     more = more.model_copy(update={"carrier": carrier})
-    weighed = evidence.weigh(revision, RESOLVED)
+    weighed = marks.weigh(revision, RESOLVED)
     assume(isinstance(weighed.commit, str) and weighed.claim and weighed.claim.evidence.carrier in STRONG)
     after = replace(revision, evidence=(*revision.evidence, more))
-    answer = evidence.weigh(after, RESOLVED).commit
+    answer = marks.weigh(after, RESOLVED).commit
     ignored = isinstance(answer, Unknown) and policy.on_unknown(answer.cause) == "warn"
     assert decision([after], policy) >= (DECISIONS.index("warn") if ignored else decision([revision], policy))
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from support.world import CLOUD_RUN, WORKER, World
 
-from shared.deployment.verdict import Verdict
+from drift_gate.policy.verdict import Verdict
 
 APP = "predictions/worker/app.py"
 COMPUTED = CLOUD_RUN.partition("paths = ")[0] + 'dockerfile = "Dockerfile"\n'

@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from support.regex_steps import pumped, steps
 
-from shared.deployment.facts import Commit
-from shared.deployment.pattern_shape import MOST_TEXT, more_than_linear
-from shared.deployment.watch import Watch
+from drift_gate.comparison.watch import Watch
+from drift_gate.facts import Commit
+from drift_gate.runtime.pattern_shape import MOST_TEXT, more_than_linear
 
 #: Characters of the shorter text. Short repeats, which are a factor and no more, are full by then.
 LENGTH = 96

@@ -13,13 +13,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.world import CLOUD_RUN, WORKER, World, codes
 
-from shared.deployment.calling import Deadline
-from shared.deployment.facts import Patch
-from shared.deployment.git_process import Git
-from shared.deployment.picks import MOST_COMMITS, MOST_PATHS, Sides, picked
-from shared.deployment.sources.git_history import GitHistory
-from shared.deployment.sources.patches import PATCH_LIMIT, PATCHES_LIMIT, patches_of
-from shared.deployment.testing import HistoryBuilder
+from drift_gate.comparison.picks import MOST_COMMITS, MOST_PATHS, Sides, picked
+from drift_gate.facts import Patch
+from drift_gate.runtime.deadline import Deadline
+from drift_gate.sources.git.history import GitHistory
+from drift_gate.sources.git.patches import PATCH_LIMIT, PATCHES_LIMIT, patches_of
+from drift_gate.sources.git.process import Git
+from drift_gate.testing import HistoryBuilder
 
 LINES = [f"line {number}\n" for number in range(40)]
 APP = "predictions/worker/app.py"

@@ -10,12 +10,13 @@ import pytest
 from google.cloud import run_v2
 from support.world import WORKER, World, codes
 
-from shared.deployment import assembly, gate
-from shared.deployment.calling import Deadline
-from shared.deployment.declared import Pin
-from shared.deployment.errors import DriftConfigError, SourceError
-from shared.deployment.repositories import Here
-from shared.deployment.sources.checkout import Checkout
+from drift_gate import gate
+from drift_gate.errors import DriftConfigError, SourceError
+from drift_gate.evidence.requirements import Pin
+from drift_gate.runtime.deadline import Deadline
+from drift_gate.sources.git.checkout import Checkout
+from drift_gate.sources.git.repositories import Here
+from drift_gate.wiring import checks
 
 MANIFEST = "models/manifest.json"
 
@@ -196,19 +197,19 @@ def test_a_file_that_cannot_be_read_leaves_the_other_services_alone(world: World
         world.cloud.deploy(name, commit=head, env={"V": "p"})
 
     settings = world.settings()
-    plans = [assembly.plan(name, settings=settings) for name in settings.services]
+    plans = [checks.plan(name, settings=settings) for name in settings.services]
     broken = Here(
         Broken(
             path=world.folder,
             target_ref="main",
             deadline=Deadline(60),
             environ=settings.environ,
-            now=assembly.utc_now,
+            now=checks.utc_now,
             stale_target_limit=0,
         )
     )
     plans = [replace(each, repository=broken) for each in plans]
-    worker, other = gate.check(plans, deadline=Deadline(60), now=assembly.utc_now())
+    worker, other = gate.check(plans, deadline=Deadline(60), now=checks.utc_now())
     assert (worker.decision, worker.report.unknown and worker.report.unknown.cause) == (
         "deny",
         "history-unavailable",

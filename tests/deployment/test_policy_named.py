@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 from support.world import WORKER, World
 
-from shared.deployment import break_glass, enforcing
-from shared.deployment.settings import actor
-from shared.deployment.verdict import Verdict
+from drift_gate.policy import break_glass
+from drift_gate.policy.verdict import Verdict
+from drift_gate.settings.file import actor
+from drift_gate.wiring import enforcement
 
 NOW = datetime(2026, 2, 5, 16, 37, tzinfo=UTC)
 
@@ -66,10 +67,10 @@ def test_a_bypass_names_it_too(world: World) -> None:
     world.cloud.deploy(WORKER, commit=world.first)
     told: list[Verdict] = []
     settings = world.settings()
-    first = enforcing.require(
+    first = enforcement.require(
         WORKER, skip=True, reason="x", actor="ann", settings=settings, later=told.append
     )
-    enforcing.finish()
+    enforcement.finish()
     assert first.policy == settings.judged_by(WORKER)
     assert told[0].policy == settings.judged_by(WORKER)
 

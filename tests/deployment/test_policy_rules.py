@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from support.world import WORKER, World, codes
 
-from shared.deployment.verdict import Verdict
+from drift_gate.policy.verdict import Verdict
 
 RULES = """
 grace_period = "30m"

@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 from support.world import WORKER, World, codes
 
-from shared.deployment import assembly, building, gate, questions
-from shared.deployment.calling import Deadline
-from shared.deployment.facts import Content, Live, LiveRevision, LiveSource
-from shared.deployment.fingerprint import SECRETS
-from shared.deployment.gate import Plan
-from shared.deployment.relevance import loaded_list
-from shared.deployment.verdict import Reason, Verdict
+from drift_gate import gate, questions
+from drift_gate.facts import Content, Live, LiveRevision, LiveSource
+from drift_gate.fingerprint import SECRETS
+from drift_gate.gate import Plan
+from drift_gate.policy.verdict import Reason, Verdict
+from drift_gate.relevance import loaded_list
+from drift_gate.runtime.deadline import Deadline
+from drift_gate.wiring import checks, plans
 
 FILE = "predictions/worker/worker.py"
 COVERS = ("predictions/worker/", "shared/")
@@ -45,13 +46,13 @@ def files_of(world: World, commit: str) -> dict[str, str]:
 
 def plan(world: World, files: Mapping[str, str], *covers: str, dirty: bool = False, **told: Any) -> Plan:
     content = Content(files=files, covers=covers or COVERS, digest="sha256:1", dirty=dirty, **told)
-    ours = assembly.plan(WORKER, settings=world.settings())
+    ours = checks.plan(WORKER, settings=world.settings())
     return replace(ours, live=Telling(ours.live, content))
 
 
 def judged(world: World, files: Mapping[str, str], *covers: str, dirty: bool = False, **told: Any) -> Verdict:
     ours = plan(world, files, *covers, dirty=dirty, **told)
-    return gate.check([ours], deadline=Deadline(60), now=assembly.utc_now())[0]
+    return gate.check([ours], deadline=Deadline(60), now=checks.utc_now())[0]
 
 
 def reason(verdict: Verdict, code: str) -> Reason:
@@ -179,7 +180,7 @@ def test_what_has_the_name_of_a_secret_is_not_asked_for(world: World) -> None:
     assert isinstance(ours.live, Telling)
     content = replace(ours.live.content, ignored=SECRETS)
     ours = replace(ours, live=replace(ours.live, content=content))
-    (verdict,) = gate.check([ours], deadline=Deadline(60), now=assembly.utc_now())
+    (verdict,) = gate.check([ours], deadline=Deadline(60), now=checks.utc_now())
     assert (codes(verdict), "fingerprint" in carriers(verdict)) == ([], False)
 
 
@@ -348,7 +349,7 @@ def test_an_address_on_this_machine_is_the_workers_only_beside_an_emulator(world
     )
     causes = []
     for emulator in (settings.emulator, None):
-        builder = building.Builder(settings.model_copy(update={"emulator": emulator}))
+        builder = plans.Builder(settings.model_copy(update={"emulator": emulator}))
         witness = builder._witness("health", settings.service(WORKER))(Deadline(60))
         causes.append(witness.testify(live).findings[0].data["cause"])
     assert causes == ["unavailable", "invalid-response"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from support.world import WORKER, World
 
-from shared.deployment import cli
+from drift_gate.commands import main
 
 DOCKERFILE = """\
 FROM python:3.12
@@ -44,7 +44,7 @@ class Asked:
 
     def __call__(self, *args: str) -> tuple[int, str, str]:
         self._capsys.readouterr()
-        code = cli.main(list(args))
+        code = main.main(list(args))
         out, err = self._capsys.readouterr()
         return code, out, err
 

@@ -22,16 +22,16 @@ from support.registries import (
     revision,
 )
 
-from shared.deployment.calling import Deadline
-from shared.deployment.facts import Evidence, Unknown
-from shared.deployment.image_claims import Reference
-from shared.deployment.sources.cloud_run import CloudRun
-from shared.deployment.sources.cloud_run_clients import Clients
-from shared.deployment.sources.http import Http
-from shared.deployment.sources.oci import Cache, Oci
-from shared.deployment.sources.registry import Registry
-from shared.deployment.testing.cloud_run import FakeCloudRun
-from shared.deployment.testing.registry import FakeRegistry
+from drift_gate.evidence.image import Reference
+from drift_gate.facts import Evidence, Unknown
+from drift_gate.runtime.deadline import Deadline
+from drift_gate.sources.cloud_run.clients import Clients
+from drift_gate.sources.cloud_run.reader import CloudRun
+from drift_gate.sources.http.client import Http
+from drift_gate.sources.registry.artifact_registry import Registry
+from drift_gate.sources.registry.oci import Cache, Oci
+from drift_gate.testing.cloud_run import FakeCloudRun
+from drift_gate.testing.registry import FakeRegistry
 
 
 @pytest.fixture(scope="module", params=["fake", "docker-registry"])

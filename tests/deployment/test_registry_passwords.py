@@ -19,13 +19,13 @@ from support.web import (
     tunnel,
 )
 
-from shared.deployment.calling import Deadline
-from shared.deployment.errors import SourceError
-from shared.deployment.facts import Finding
-from shared.deployment.image_claims import Reference
-from shared.deployment.sources.http import Http
-from shared.deployment.sources.oci import Cache, Oci, is_google
-from shared.deployment.testing.registry import FakeRegistry, digest_of
+from drift_gate.errors import SourceError
+from drift_gate.evidence.image import Reference
+from drift_gate.facts import Finding
+from drift_gate.runtime.deadline import Deadline
+from drift_gate.sources.http.client import Http
+from drift_gate.sources.registry.oci import Cache, Oci, is_google
+from drift_gate.testing.registry import FakeRegistry, digest_of
 
 PASSWORD = "s3cret-password"
 CUT = {"Content-Length": "9999", "Connection": "close"}

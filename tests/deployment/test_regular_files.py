@@ -13,16 +13,16 @@ from pathlib import Path
 
 import pytest
 
+from drift_gate.errors import DriftConfigError, DriftGateError
+from drift_gate.runtime import regular_files
+from drift_gate.runtime.deadline import Deadline
+from drift_gate.settings.file import load
+from drift_gate.sources import ledger
+from drift_gate.sources.ledger import Ledger
 from predictions.coordinator.exceptions import SlateError
 from predictions.coordinator.readiness.settings import load as load_readiness
 from predictions.coordinator.readiness.sources.sqlite import Sqlite
 from predictions.coordinator.slate import read_slate
-from shared.deployment import regular_files
-from shared.deployment.calling import Deadline
-from shared.deployment.errors import DriftConfigError, DriftGateError
-from shared.deployment.settings import load
-from shared.deployment.sources import ledger
-from shared.deployment.sources.ledger import Ledger
 
 DAY = date(2026, 2, 5)
 

@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 from support.world import WORKER, World, codes
 
-from shared.deployment import assembly, gate
-from shared.deployment.calling import Deadline
-from shared.deployment.report import DriftReport
-from shared.deployment.repositories import Here
-from shared.deployment.selecting import Memory
-from shared.deployment.sources.checkout import Checkout
-from shared.deployment.testing import File
+from drift_gate import gate
+from drift_gate.comparison.report import DriftReport
+from drift_gate.relevance.lookup import Memory
+from drift_gate.runtime.deadline import Deadline
+from drift_gate.sources.git.checkout import Checkout
+from drift_gate.sources.git.repositories import Here
+from drift_gate.testing import File
+from drift_gate.wiring import checks
 
 DOCKERFILE = """\
 FROM python:3.12-slim
@@ -267,11 +268,11 @@ def known_here(image: World, memory: Memory) -> DriftReport:
         target_ref="main",
         deadline=Deadline(60),
         environ=settings.environ,
-        now=assembly.utc_now,
+        now=checks.utc_now,
         stale_target_limit=0,
     )
-    plan = replace(assembly.plan(WORKER, settings=settings), repository=Here(checkout, memory))
-    return gate.check([plan], deadline=Deadline(60), now=assembly.utc_now())[0].report
+    plan = replace(checks.plan(WORKER, settings=settings), repository=Here(checkout, memory))
+    return gate.check([plan], deadline=Deadline(60), now=checks.utc_now())[0].report
 
 
 def test_a_warm_check_parses_nothing(image: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,13 +11,14 @@ from rich.console import Console
 from support.times import soon
 from support.world import WORKER, World
 
-from shared.deployment import keys, render
-from shared.deployment.enforcing import require
-from shared.deployment.errors import DeploymentDriftError, DriftConfigError
-from shared.deployment.facts import Unknown
-from shared.deployment.reasons import CAUSE_MEANINGS, CURED_BY_DEPLOY, REASONS
-from shared.deployment.report import unknown_report
-from shared.deployment.verdict import UNTOLD, Outcome, Policy, Reason, Start, Verdict, judge
+from drift_gate.comparison.report import unknown_report
+from drift_gate.errors import DeploymentDriftError, DriftConfigError
+from drift_gate.facts import Unknown
+from drift_gate.policy.codes import CAUSE_MEANINGS, CURED_BY_DEPLOY, REASONS
+from drift_gate.policy.verdict import UNTOLD, Outcome, Policy, Reason, Start, Verdict, judge
+from drift_gate.presentation import render
+from drift_gate.settings import keys
+from drift_gate.wiring.enforcement import require
 
 DAY = date(2026, 2, 5)
 OURS_AT = datetime(2026, 2, 5, tzinfo=UTC)

@@ -11,11 +11,11 @@ import pytest
 from rich.console import Console
 from support.world import WORKER, World
 
-from shared.deployment import remedies, render
-from shared.deployment.facts import Unknown
-from shared.deployment.report import DriftReport, unknown_report
-from shared.deployment.tally import RelevantPath, Undeployed
-from shared.deployment.verdict import BreakGlass, Outcome, Policy, Verdict, judge
+from drift_gate.comparison.report import DriftReport, unknown_report
+from drift_gate.comparison.tally import RelevantPath, Undeployed
+from drift_gate.facts import Unknown
+from drift_gate.policy.verdict import BreakGlass, Outcome, Policy, Verdict, judge
+from drift_gate.presentation import remedies, render
 
 NOW = datetime(2026, 2, 5, 16, 37, tzinfo=UTC)
 HOSTILE = "fix \x1b[31mred\x1b[0m [bold]x[/bold] \r\n| <script>alert(1)</script> `code` \u202e"

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.deployment.evidence import Weighed
-from shared.deployment.facts import Commit, Evidence, Finding, Live, LiveRevision, Tagged, Target, Unknown
-from shared.deployment.lineage import Landing, Reach
-from shared.deployment.relevance.patterns import PathRules
-from shared.deployment.report import Compared, DriftReport, LiveReport, Status, compare, unknown_report
-from shared.deployment.tally import Pair, Tally, fold
-from shared.deployment.watch import Watch
+from drift_gate.comparison.lineage import Landing, Reach
+from drift_gate.comparison.report import Compared, DriftReport, LiveReport, Status, compare, unknown_report
+from drift_gate.comparison.tally import Pair, Tally, fold
+from drift_gate.comparison.watch import Watch
+from drift_gate.evidence.marks import Weighed
+from drift_gate.facts import Commit, Evidence, Finding, Live, LiveRevision, Tagged, Target, Unknown
+from drift_gate.relevance.patterns import PathRules
 
 NOW = datetime(2026, 2, 5, 16, 37, tzinfo=UTC)
 SECONDS = int(NOW.timestamp())

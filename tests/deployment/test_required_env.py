@@ -10,11 +10,12 @@ import pytest
 from google.cloud import run_v2
 from support.world import WORKER, World, codes
 
-from shared.deployment import declared, render
-from shared.deployment.errors import DriftConfigError
-from shared.deployment.facts import Kind, Live, LiveRevision, Unknown
-from shared.deployment.settings import load
-from shared.deployment.sinks.log import LogSink
+from drift_gate.errors import DriftConfigError
+from drift_gate.evidence import requirements
+from drift_gate.facts import Kind, Live, LiveRevision, Unknown
+from drift_gate.journal.log import LogSink
+from drift_gate.presentation import render
+from drift_gate.settings.file import load
 
 SECRET = "gs://models/s3cr3t"
 ENV = {"MODEL_PATH": SECRET, "REGISTRY_URL": SECRET}
@@ -138,7 +139,7 @@ def test_a_history_that_fails_hides_no_lack(world: World) -> None:
 def test_a_revision_that_cannot_be_read_is_not_said_to_lack_anything() -> None:
     unread = LiveRevision(revision="w-1", percent=100, unknown=Unknown(cause="timeout", message="no answer"))
     live = Live(kind="service", project="p", region="r", revisions=(unread,))
-    assert declared.with_required(live, ["MODEL_PATH"]).findings == ()
+    assert requirements.with_required(live, ["MODEL_PATH"]).findings == ()
 
 
 def test_no_value_comes_out_anywhere(world: World, caplog: pytest.LogCaptureFixture) -> None:

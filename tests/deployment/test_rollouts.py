@@ -9,8 +9,8 @@ import pytest
 from google.cloud import run_v2
 from support.world import WORKER, World, codes
 
-from shared.deployment.testing.cloud_run import FakeCloudRun
-from shared.deployment.verdict import Reason
+from drift_gate.policy.verdict import Reason
+from drift_gate.testing.cloud_run import FakeCloudRun
 
 LINK = "https://console.cloud.google.com/logs/viewer?resource=newest"
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from support.world import WORKER, World
 
-from shared.deployment import assembly, cli, selftest
-from shared.deployment.errors import DriftCheckError, DriftConfigError
-from shared.deployment.verdict import Outcome
+from drift_gate.commands import main, selftest
+from drift_gate.errors import DriftCheckError, DriftConfigError
+from drift_gate.policy.verdict import Outcome
+from drift_gate.wiring import checks
 
 DECISIONS = ("allow", "warn", "deny", "deny")
 
@@ -76,7 +77,7 @@ def test_a_policy_that_denies_no_drift_fails(
     assert "no drift is ever refused" in str(failed[0])
     assert "this policy leaves no deny here" in str(failed[0])
     monkeypatch.chdir(world.folder)
-    assert cli.main(["selftest"]) == 1
+    assert main.main(["selftest"]) == 1
     assert "FAIL" in capsys.readouterr().out
 
 
@@ -88,14 +89,14 @@ def test_a_gate_that_always_says_the_same_is_caught(
     world: World, monkeypatch: pytest.MonkeyPatch, decision: str, failing: set[str]
 ) -> None:
     """A broken judge, policy untouched: each case with another expectation fails."""
-    true = assembly.check
+    true = checks.check
 
     def broken(**given: object) -> Outcome:
         outcome = true(**given)  # type: ignore[arg-type]  # passed on as it came
         judged = [each.model_copy(update={"decision": decision}) for each in outcome.services]
         return outcome.model_copy(update={"services": tuple(judged)})
 
-    monkeypatch.setattr(assembly, "check", broken)  # no policy and no input makes the judge itself lie
+    monkeypatch.setattr(checks, "check", broken)  # no policy and no input makes the judge itself lie
     seen = rounds(world)
     assert {each.case for each in seen if not each.passed} == failing
     assert {each.case for each in seen if str(each).startswith("expected ")} == failing
@@ -138,12 +139,12 @@ def test_on_the_command_line(
     """0 and four lines; a service that is not declared is 2."""
     world.settings()
     monkeypatch.chdir(world.folder)
-    assert cli.main(["selftest", WORKER]) == 0
+    assert main.main(["selftest", WORKER]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[:3] for line in lines] == [
         ["ok", f"{WORKER}:", case] for case in ("allow", "warn", "deny", "unknown")
     ]
-    assert cli.main(["selftest", "prediction-workr"]) == 2
+    assert main.main(["selftest", "prediction-workr"]) == 2
 
 
 def test_without_git_it_says_so(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from shared.deployment.errors import DriftConfigError
-from shared.deployment.keys import seconds
-from shared.deployment.relevance.rules import Rules
-from shared.deployment.settings import Settings, load
+from drift_gate.errors import DriftConfigError
+from drift_gate.relevance.rules import Rules
+from drift_gate.settings.file import Settings, load
+from drift_gate.settings.keys import seconds
 
 MINIMAL = """
 [defaults]

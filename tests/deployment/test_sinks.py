@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from support.world import WORKER, World
 
-from shared.deployment import enforcing
-from shared.deployment.errors import DeploymentDriftError
+from drift_gate.errors import DeploymentDriftError
+from drift_gate.wiring import enforcement
 from shared.utils.deployment_checker import require_current_worker
 
 NOW = datetime(2026, 2, 5, tzinfo=UTC)
@@ -48,7 +48,7 @@ def test_every_verdict_is_a_line_and_a_row(world: World, caplog: pytest.LogCaptu
     with pytest.raises(DeploymentDriftError):
         require_current_worker(settings=world.settings())
     require_current_worker(settings=world.settings(), skip=True, reason="the fix is in", actor="ann")
-    enforcing.finish()
+    enforcement.finish()
 
     levels = [(level, line["event"], line["decision"], line["enforced"]) for level, line in lines(caplog)]
     assert levels == [

@@ -16,8 +16,9 @@ from support import telemetry as telemetry_support
 from support.telemetry import BROKEN, SPANS, counted, listen, more
 from support.world import WORKER, World
 
-from shared.deployment import assembly, enforcing, telemetry
-from shared.deployment.errors import DeploymentDriftError, DriftConfigError
+from drift_gate.errors import DeploymentDriftError, DriftConfigError
+from drift_gate.journal import telemetry
+from drift_gate.wiring import checks, enforcement
 from shared.utils.deployment_checker import require_current_worker
 
 ROOT = Path(__file__).parents[2]
@@ -71,11 +72,11 @@ class TestASpan:
 
     def test_of_a_denial_is_no_error(self, world: World) -> None:
         """The check did what it is for."""
-        assembly.check(settings=behind(world, 4).settings())
+        checks.check(settings=behind(world, 4).settings())
         assert spans()[0].status.status_code is StatusCode.UNSET
 
     def test_of_an_unknown_is_an_error_with_its_cause_and_no_number(self, world: World) -> None:
-        assembly.check(settings=world.settings())
+        checks.check(settings=world.settings())
         (span,) = spans()
         assert span.status.status_code is StatusCode.ERROR
         attributes = dict(span.attributes or {})
@@ -84,12 +85,12 @@ class TestASpan:
 
     def test_lies_in_the_span_of_whoever_asks(self, world: World) -> None:
         with trace.get_tracer("application").start_as_current_span("start") as outer:
-            assembly.check(settings=behind(world, 0).settings())
+            checks.check(settings=behind(world, 0).settings())
         assert spans()[0].parent == outer.get_span_context()
 
     def test_of_a_check_that_is_refused_its_settings_names_the_error(self, world: World) -> None:
         with pytest.raises(DriftConfigError):
-            assembly.check(["no-such-service"], settings=world.settings())
+            checks.check(["no-such-service"], settings=world.settings())
         (span,) = spans()
         assert span.status.status_code is StatusCode.ERROR
         assert span.events[0].name == "exception"
@@ -98,9 +99,9 @@ class TestASpan:
     def test_that_cannot_be_kept_changes_no_verdict(self, world: World, at: str) -> None:
         settings = behind(world, 4).settings()
         BROKEN.fails_at = at
-        assert assembly.check(settings=settings).decision == "deny"
+        assert checks.check(settings=settings).decision == "deny"
         with pytest.raises(DriftConfigError):
-            assembly.check(["no-such-service"], settings=settings)
+            checks.check(["no-such-service"], settings=settings)
 
 
 class TestMetrics:
@@ -111,7 +112,7 @@ class TestMetrics:
         settings = behind(world, 4).settings()
         monkeypatch.setattr(telemetry, "_histogram", lambda name, description: None)
         monkeypatch.setattr(telemetry, "_counter", lambda name, description: None)
-        assert assembly.check(settings=settings).decision == "deny"
+        assert checks.check(settings=settings).decision == "deny"
         assert "MetricsSink could not keep the verdict" in caplog.text
 
     def test_count_each_verdict_once_by_decision(self, world: World) -> None:
@@ -121,7 +122,7 @@ class TestMetrics:
         with pytest.raises(DeploymentDriftError):
             require_current_worker(settings=settings)
         require_current_worker(settings=settings, skip=True, actor="ann", reason="the fix is in")
-        enforcing.finish()
+        enforcement.finish()
 
         assert more("driftgate.checks", before) == {(WORKER, "deny", True): 1, (WORKER, "deny", False): 1}
         via = (WORKER, "--skip-drift-check")

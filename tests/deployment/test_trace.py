@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from shared.deployment import collector, fingerprint
-from shared.deployment.errors import DriftConfigError
-from shared.deployment.trace import Traced, run
+from drift_gate import fingerprint
+from drift_gate.errors import DriftConfigError
+from drift_gate.evidence import collector
+from drift_gate.wiring.trace import Traced, run
 
 FILES = {
     "main.py": "import package.inner\n",

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.reports import HOUR, LIVE, NOW, POLICY, live, report, unread
 
-from shared.deployment.reasons import DECISIONS, REASONS, Decision
-from shared.deployment.report import DriftReport, LiveReport
-from shared.deployment.verdict import BreakGlass, Outcome, Policy, Verdict, duration, judge
+from drift_gate.comparison.report import DriftReport, LiveReport
+from drift_gate.policy.codes import DECISIONS, REASONS, Decision
+from drift_gate.policy.verdict import BreakGlass, Outcome, Policy, Verdict, duration, judge
 
 #: A relevant file that differs though no commit accounts for it.
 DROPPED = ("worker/a.py",)

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from support.reports import HOUR, LIVE, NOW, POLICY, live, report, unread
 
-from shared.deployment.facts import Finding, Unknown
-from shared.deployment.report import DriftReport, unknown_report
-from shared.deployment.verdict import Policy, judge
+from drift_gate.comparison.report import DriftReport, unknown_report
+from drift_gate.facts import Finding, Unknown
+from drift_gate.policy.verdict import Policy, judge
 
 # report, policy → each reason's code, sentence and data, worst first
 SAID: list[tuple[str, DriftReport, Policy, list[tuple[str, str, dict[str, Any]]]]] = [

@@ -15,9 +15,10 @@ import pytest
 from support.stage import Stage
 from support.world import WORKER, World, codes
 
-from shared.deployment import cli, waiting
-from shared.deployment.errors import DriftConfigError
-from shared.deployment.verdict import Outcome, Verdict
+from drift_gate.commands import main
+from drift_gate.errors import DriftConfigError
+from drift_gate.policy.verdict import Outcome, Verdict
+from drift_gate.wiring import rollouts
 from shared.utils.deployment_checker import DeploymentDriftError, require_current_worker
 
 
@@ -37,12 +38,12 @@ class Time:
         self.slept.append(seconds)
 
     @property
-    def pace(self) -> waiting.Pace:
-        return waiting.Pace(clock=lambda: self.now, sleep=self.sleep, chance=lambda: self.chance)
+    def pace(self) -> rollouts.Pace:
+        return rollouts.Pace(clock=lambda: self.now, sleep=self.sleep, chance=lambda: self.chance)
 
 
 def judged(world: World, passing: Time, wait: float = 600) -> Verdict:
-    outcome: Outcome = waiting.check(wait=wait, settings=world.settings(), pace=passing.pace)
+    outcome: Outcome = rollouts.check(wait=wait, settings=world.settings(), pace=passing.pace)
     return next(each for each in outcome.services if each.service == WORKER)
 
 
@@ -142,7 +143,7 @@ def test_it_never_waits_for_drift_that_no_rollout_is_about_to_cure(
 ) -> None:
     arrange(world)
     passing = Time()
-    outcome = waiting.check(wait=600, settings=world.settings(), pace=passing.pace)
+    outcome = rollouts.check(wait=600, settings=world.settings(), pace=passing.pace)
     assert (outcome.decision, passing.slept) == ("deny", [])
 
 
@@ -151,7 +152,7 @@ def test_whoever_is_refused_is_not_sent_to_wait_for_it_either(
     world: World, arrange: Callable[[World], None]
 ) -> None:
     arrange(world)
-    assert not waiting.cures(world.verdict(), settings=world.settings())
+    assert not rollouts.cures(world.verdict(), settings=world.settings())
 
 
 def test_whoever_is_refused_can_tell_that_the_rollout_under_way_is_the_cure(world: World) -> None:
@@ -160,7 +161,7 @@ def test_whoever_is_refused_can_tell_that_the_rollout_under_way_is_the_cure(worl
     stale_with_a_cure_under_way(world)
     verdict = world.verdict()
     assert verdict.decision == "deny"
-    assert waiting.cures(verdict, settings=world.settings())
+    assert rollouts.cures(verdict, settings=world.settings())
     with closing(sqlite3.connect(world.folder / "decisions.sqlite")) as rows:
         assert rows.execute("SELECT count(*) FROM decisions").fetchone() == (1,)
 
@@ -236,14 +237,14 @@ def test_each_pause_is_told(world: World, caplog: pytest.LogCaptureFixture) -> N
 @pytest.mark.parametrize("wait", [-1.0, float("nan"), float("inf")])
 def test_a_wait_that_is_no_time_is_refused(world: World, wait: float) -> None:
     with pytest.raises(DriftConfigError, match="give a number of seconds"):
-        waiting.check(wait=wait, settings=world.settings())
+        rollouts.check(wait=wait, settings=world.settings())
 
 
 class TestTheDoors:
     @pytest.fixture
     def at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """The doors take real time; here its pauses are short."""
-        monkeypatch.setattr(waiting, "PAUSE_S", 0.05)
+        monkeypatch.setattr(rollouts, "PAUSE_S", 0.05)
 
     def land_on_the_third_look(self, world: World) -> None:
         for _ in range(2):
@@ -284,7 +285,7 @@ class TestTheDoors:
         self, text: str, capsys: pytest.CaptureFixture[str]
     ) -> None:
         with pytest.raises(SystemExit) as ended:
-            cli.main(["check", f"--wait={text}"])
+            main.main(["check", f"--wait={text}"])
         assert ended.value.code == 2
         assert "is no duration" in capsys.readouterr().err
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 import pytest
 from support.limits import ENOUGH_S, SHARE_S
 
-from shared.deployment.calling import Deadline
-from shared.deployment.errors import SourceError
-from shared.deployment.facts import Content, Evidence, Finding, Live, LiveRevision, Unknown, Witness
-from shared.deployment.remembering import Borrowed, Kept
-from shared.deployment.witnessing import Remembered, Witnessed
+from drift_gate.errors import SourceError
+from drift_gate.facts import Content, Evidence, Finding, Live, LiveRevision, Unknown, Witness
+from drift_gate.runtime.deadline import Deadline
+from drift_gate.runtime.memory import Borrowed, Kept
+from drift_gate.sources.live import Remembered, Witnessed
 
 LABEL = Evidence(carrier="revision-label", key="commit-sha", value="a" * 40)
 IMAGE = Evidence(carrier="image-label", key="revision", value="a" * 40)

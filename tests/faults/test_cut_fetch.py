@@ -15,9 +15,9 @@ from support.limits import SHARE_S
 from support.mirrors import Remoted, serving
 from support.world import CLOUD_RUN, WORKER
 
-from shared.deployment.errors import SourceError
-from shared.deployment.testing import FakeCloudRun
-from shared.deployment.testing.git_server import GitServer
+from drift_gate.errors import SourceError
+from drift_gate.testing import FakeCloudRun
+from drift_gate.testing.git_server import GitServer
 
 
 def test_a_checkout_is_not_left_with_a_part_of_what_it_lacked(tmp_path: Path) -> None:

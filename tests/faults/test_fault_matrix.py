@@ -12,7 +12,7 @@ import pytest
 from support.fault_cells import Column, run, wrong
 from support.fault_table import CALLS, CELLS, SECONDS, page, stable
 
-from shared.deployment.errors import CAUSES
+from drift_gate.errors import CAUSES
 
 PAGE = Path(__file__).parents[2] / "docs" / "faults.md"
 #: Calls with twenty faults each, of which most are held until the deadline.

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.deployment.relevance.dockerfile import Beside, Image, read_image
+from drift_gate.relevance.dockerfile.image import Beside, Image, read_image
 
 TREE = (
     "req.txt",

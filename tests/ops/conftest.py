@@ -10,7 +10,7 @@ import pytest
 from ops.morning import Morning, morning
 from ops.stand_ins import DEPLOY, ROOT, Shell
 
-from shared.deployment.testing import HistoryBuilder
+from drift_gate.testing import HistoryBuilder
 
 TOML = """\
 [defaults]

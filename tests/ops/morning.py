@@ -19,7 +19,7 @@ import httpx
 from coordinator.worlds import HEADER
 from ops.stand_ins import DEPLOY, ROOT, Shell
 
-from shared.deployment.testing import FakeCloudRun, HistoryBuilder
+from drift_gate.testing import FakeCloudRun, HistoryBuilder
 
 WORKER, COORDINATOR = "prediction-worker", "prediction-coordinator"
 CODE = "predictions/worker/worker.py"

@@ -14,7 +14,7 @@ DEPLOY = ROOT / "deploy"
 #: The digest that the stand-in gives to each image.
 DIGEST = f"sha256:{'d1' * 32}"
 _PROGRAMS = {
-    "deployment-drift": "shared.deployment.cli",
+    "deployment-drift": "drift_gate.commands.main",
     "prediction-coordinator": "predictions.coordinator.cli",
 }
 

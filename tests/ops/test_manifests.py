@@ -14,12 +14,12 @@ from ops.asked_google import google
 from ops.conftest import Team
 from ops.stand_ins import DEPLOY, ROOT
 
+from drift_gate.settings.keys import ServiceSettings
 from predictions.coordinator import access, app
 from predictions.coordinator.config import Config
 from predictions.coordinator.readiness import settings as readiness
 from predictions.coordinator.slate.reading import named
 from predictions.worker.serve import app as worker_app
-from shared.deployment.keys import ServiceSettings
 
 EVERYTHING = {"READINESS": "readiness.toml", "GITHUB_SECRET": "github-token"}
 

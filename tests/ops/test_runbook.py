@@ -14,7 +14,7 @@ import yaml
 from ops.morning import ADA, BYPASS, CODE, COORDINATOR, SCHEDULER, WORKER, Morning
 from ops.pages import FIRST, PAGES, TEXT, answers, codes, deploy_of, drift, kind, matches, scheduled, verdicts
 
-from shared.deployment import break_glass
+from drift_gate.policy import break_glass
 
 
 def test_blocked(today: Morning) -> None:

@@ -12,6 +12,9 @@ import pytest
 from readiness.histories import DAY, days_before
 from support.limits import ENOUGH_S, SHARE_S
 
+from drift_gate.errors import CAUSES, SourceError
+from drift_gate.policy.verdict import BreakGlass
+from drift_gate.runtime.deadline import Deadline
 from predictions.coordinator.exceptions import SlateError
 from predictions.coordinator.readiness import checking
 from predictions.coordinator.readiness.checks import FeaturesCheck, GradingCheck, MetricCheck
@@ -20,9 +23,6 @@ from predictions.coordinator.readiness.grading import Counts
 from predictions.coordinator.readiness.reasons import REASONS, UNJUDGED, UNKNOWN
 from predictions.coordinator.readiness.seasons import Calendar
 from predictions.coordinator.readiness.verdict import CheckVerdict, Policy, Readiness, judge
-from shared.deployment.calling import Deadline
-from shared.deployment.errors import CAUSES, SourceError
-from shared.deployment.verdict import BreakGlass
 
 TODAY, PAST = "SELECT :day", "SELECT :first_day"
 #: A threshold that is always kept: the share is only shown.

@@ -8,13 +8,13 @@ from typing import Literal, get_args
 
 import pytest
 
+from drift_gate.errors import CAUSES
 from predictions.coordinator import cli
 from predictions.coordinator.readiness import settings
 from predictions.coordinator.readiness.facts import ByHistory
 from predictions.coordinator.readiness.reasons import REASONS
 from predictions.coordinator.readiness.settings import load
 from scripts.make_readiness import write
-from shared.deployment.errors import CAUSES
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = (ROOT / "docs" / "readiness.md").read_text(encoding="utf-8")

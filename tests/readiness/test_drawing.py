@@ -15,6 +15,8 @@ from readiness.histories import DAY, a_history, days_before
 from readiness.test_checks import Answers, a_metric, plan
 from rich.console import Console
 
+from drift_gate.errors import Cause, SourceError
+from drift_gate.policy.verdict import BreakGlass
 from predictions.coordinator.readiness import checking, render
 from predictions.coordinator.readiness.facts import ByHistory, Occasion
 from predictions.coordinator.readiness.sparkline import (
@@ -29,8 +31,6 @@ from predictions.coordinator.readiness.sparkline import (
 )
 from predictions.coordinator.readiness.thresholds import bounds
 from predictions.coordinator.readiness.verdict import Readiness
-from shared.deployment.errors import Cause, SourceError
-from shared.deployment.verdict import BreakGlass
 
 NOW = datetime(2026, 2, 5, 16, 0, tzinfo=UTC)
 

@@ -17,13 +17,13 @@ from pathlib import Path
 import pytest
 from support.bigquery import FakeBigQuery, serving
 
+from drift_gate.errors import DriftConfigError
 from predictions.coordinator.exceptions import NotReadyError, ReadinessUnknownError
 from predictions.coordinator.readiness.command import occasion_of
 from predictions.coordinator.readiness.enforcing import require_ready
 from predictions.coordinator.readiness.facts import Occasion
 from predictions.coordinator.readiness.verdict import Readiness
 from scripts.make_readiness import write
-from shared.deployment.errors import DriftConfigError
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = (ROOT / "examples" / "readiness.toml").read_text(encoding="utf-8")

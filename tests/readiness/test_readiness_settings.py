@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from drift_gate.errors import DriftConfigError
 from predictions.coordinator.exceptions import MissingExtraError
 from predictions.coordinator.readiness import assembly, checking, settings
 from predictions.coordinator.readiness.checks import FeaturesCheck, GradingCheck, MetricCheck
@@ -16,7 +17,6 @@ from predictions.coordinator.readiness.sources.bigquery import BigQuery
 from predictions.coordinator.readiness.sources.parquet import Parquet
 from predictions.coordinator.readiness.sources.sqlite import Sqlite
 from predictions.coordinator.readiness.verdict import Policy
-from shared.deployment.errors import DriftConfigError
 
 SOURCE = '[sources.db]\nkind = "sqlite"\npath = "x.sqlite"\n'
 BIGQUERY = '[sources.db]\nkind = "bigquery"\nproject = "a-project"\n'

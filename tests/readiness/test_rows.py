@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from readiness.histories import DAY, days_before
 
+from drift_gate.errors import SourceError
 from predictions.coordinator.readiness import rows
 from predictions.coordinator.readiness.facts import DayValue, History, Unit
 from predictions.coordinator.readiness.seasons import Break, Calendar
-from shared.deployment.errors import SourceError
 
 WINDOW = Calendar().window(DAY, 10)
 

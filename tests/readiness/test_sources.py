@@ -15,12 +15,12 @@ from google.cloud.bigquery import Client
 from support.bigquery import FakeBigQuery, serving
 from support.limits import ENOUGH_S
 
+from drift_gate.errors import SourceError
+from drift_gate.runtime.deadline import Deadline
 from predictions.coordinator.readiness.facts import MOST_ROWS
 from predictions.coordinator.readiness.sources.bigquery import BigQuery, client
 from predictions.coordinator.readiness.sources.parquet import Parquet
 from predictions.coordinator.readiness.sources.sqlite import Sqlite
-from shared.deployment.calling import Deadline
-from shared.deployment.errors import SourceError
 
 DAYS = {"game_date": date(2026, 2, 5), "day": date(2026, 2, 4), "first_day": date(2026, 1, 26)}
 #: Counts to a hundred million: far more than a second.

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import pytest
 from relevance.test_selection import Link, selected, tree_of
 
-from shared.deployment.facts import Entry
-from shared.deployment.relevance.rules import Rules
-from shared.deployment.relevance.selection import Selection, Tree, deciding, image_of
+from drift_gate.facts import Entry
+from drift_gate.relevance.rules import Rules
+from drift_gate.relevance.selection import Selection, Tree, deciding, image_of
 
 FILES: Mapping[str, str] = {
     "Dockerfile": "FROM python\nWORKDIR /app\nCOPY worker/ ./\nCOPY --from=shared . ./shared/\n"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from support.python_imports import closure_of
 
-from shared.deployment.relevance.chains import Missing
-from shared.deployment.relevance.closure import close
-from shared.deployment.relevance.import_facts import ImportFacts
-from shared.deployment.relevance.imports import facts_of
+from drift_gate.relevance.python.chains import Missing
+from drift_gate.relevance.python.closure import close
+from drift_gate.relevance.python.import_facts import ImportFacts
+from drift_gate.relevance.python.imports import facts_of
 
 LOAD = "from importlib import import_module\n"
 MANY = ["p/__init__.py", "p/a.py", "p/b.py", "p/q/__init__.py", "p/q/c.py", "n/x.py", "n/m/y.py", "top.py"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from relevance.test_selection import selected
 
-from shared.deployment.relevance.rules import Rules
+from drift_gate.relevance.rules import Rules
 
 DOCKERFILE = "FROM python\nWORKDIR /app\nCOPY . .\nCMD python -m app.main\n"
 RULES = Rules(dockerfile="Dockerfile")

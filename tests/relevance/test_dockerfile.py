@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from shared.deployment.relevance.dockerfile import Image, Start, read_image
+from drift_gate.relevance.dockerfile.image import Image, Start, read_image
 
 TREE = (
     "app/a.py",

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
-from shared.deployment.relevance.dockerfile import read_image
+from drift_gate.relevance.dockerfile.image import read_image
 
 _NAMES = st.sampled_from(["a", "b", "ab", "a.py", "b.txt"])
 _PATHS = st.lists(_NAMES, min_size=1, max_size=3).map("/".join)

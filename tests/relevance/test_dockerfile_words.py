@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared.deployment.relevance.dockerfile_syntax import DockerfileError, expand, instructions
+from drift_gate.relevance.dockerfile.syntax import DockerfileError, expand, instructions
 
 
 @pytest.mark.parametrize(

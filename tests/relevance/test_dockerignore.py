@@ -18,8 +18,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shared.deployment.relevance.dockerignore import excluded, glob, ignored, is_glob
-from shared.deployment.relevance.patterns import PathRules
+from drift_gate.relevance.dockerfile.ignore import excluded, glob, ignored, is_glob
+from drift_gate.relevance.patterns import PathRules
 
 #: Patterns (one line each), files that stay out, files that get in; `;` stands between files.
 ROWS: list[tuple[str, str, str]] = [

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from shared.deployment.relevance.dockerfile import read_image
-from shared.deployment.relevance.entrypoints import EntryPoints, found
-from shared.deployment.relevance.shell_words import commands
+from drift_gate.relevance.dockerfile.image import read_image
+from drift_gate.relevance.start.entrypoints import EntryPoints, found
+from drift_gate.relevance.start.shell import commands
 
 #: The image's files, all below /app; the scripts' texts.
 FILES = {

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shared.deployment.relevance.gitignore import GitIgnore, powerless
+from drift_gate.relevance.gitignore import GitIgnore, powerless
 
 
 @pytest.fixture(scope="module")

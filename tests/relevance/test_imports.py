@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from shared.deployment.relevance.import_facts import ANY, Import, Scan
-from shared.deployment.relevance.imports import facts_of
+from drift_gate.relevance.python.import_facts import ANY, Import, Scan
+from drift_gate.relevance.python.imports import facts_of
 
 MAYBE = True
 

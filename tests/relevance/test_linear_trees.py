@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 
-from shared.deployment.relevance import links
-from shared.deployment.relevance.dockerfile_copies import Tree, find, find_with_parents
+from drift_gate.relevance import links
+from drift_gate.relevance.dockerfile.copies import Tree, find, find_with_parents
 
 #: What twice the tree may cost: linear is 2, the square 4.
 MOST = 2.2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared.deployment.relevance.links import below
+from drift_gate.relevance.links import below
 
 FILES = ("/app/real/a.py", "/app/real/sub/b.py", "/app/realm/c.py", "/x.py")
 

@@ -6,11 +6,11 @@ import json
 
 import pytest
 
-from shared.deployment.facts import Entry
-from shared.deployment.relevance import loaded_list
-from shared.deployment.relevance.rules import Rules
-from shared.deployment.relevance.selection import Selection
-from shared.deployment.relevance.union import Union
+from drift_gate.facts import Entry
+from drift_gate.relevance import loaded_list
+from drift_gate.relevance.rules import Rules
+from drift_gate.relevance.selection import Selection
+from drift_gate.relevance.union import Union
 
 FILES = {path: Entry("100644", "1" * 40) for path in ("a.py", "b.py", "c.md")}
 RULES = Rules(dockerfile="Dockerfile", ignore=("*.md",), loaded=("drift.loaded.json", "w"))

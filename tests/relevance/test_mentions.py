@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.deployment.relevance.by_blob import ByBlob
-from shared.deployment.relevance.literals import literals_of
-from shared.deployment.relevance.mentions import named_elsewhere
+from drift_gate.relevance.by_blob import ByBlob
+from drift_gate.relevance.mentions import named_elsewhere
+from drift_gate.relevance.python.literals import literals_of
 
 FILE = "config/registry.yaml"
 

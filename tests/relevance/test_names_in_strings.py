@@ -6,10 +6,10 @@ import pytest
 from relevance.test_selection import selected
 from support.python_imports import closure_of
 
-from shared.deployment.relevance.config_names import names_of
-from shared.deployment.relevance.import_facts import ImportFacts
-from shared.deployment.relevance.imports import facts_of
-from shared.deployment.relevance.rules import Rules
+from drift_gate.relevance.python.config_names import names_of
+from drift_gate.relevance.python.import_facts import ImportFacts
+from drift_gate.relevance.python.imports import facts_of
+from drift_gate.relevance.rules import Rules
 
 TREE = {
     "app/__init__.py": "",

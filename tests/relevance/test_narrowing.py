@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from relevance.test_closure_against_python import Program, body, programs
 from relevance.test_selection import selected
 
-from shared.deployment.relevance.rules import Rules
-from shared.deployment.relevance.selection import Selection
+from drift_gate.relevance.rules import Rules
+from drift_gate.relevance.selection import Selection
 
 DOCKERFILE = "FROM python\nWORKDIR /srv\nCOPY . ./\nCMD python {}/start.py\n"
 

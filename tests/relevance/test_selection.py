@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from shared.deployment.facts import Entry, Finding
-from shared.deployment.relevance.config_names import ENDINGS, SCRIPTS, names_of
-from shared.deployment.relevance.import_facts import ImportFacts
-from shared.deployment.relevance.imports import facts_of
-from shared.deployment.relevance.literals import literals_of, words_of
-from shared.deployment.relevance.rules import Rules
-from shared.deployment.relevance.selection import Files, Selection, Tree, deciding, image_of, select
-from shared.deployment.relevance.union import Union
+from drift_gate.facts import Entry, Finding
+from drift_gate.relevance.python.config_names import ENDINGS, SCRIPTS, names_of
+from drift_gate.relevance.python.import_facts import ImportFacts
+from drift_gate.relevance.python.imports import facts_of
+from drift_gate.relevance.python.literals import literals_of, words_of
+from drift_gate.relevance.rules import Rules
+from drift_gate.relevance.selection import Files, Selection, Tree, deciding, image_of, select
+from drift_gate.relevance.union import Union
 
 DOCKERFILE = "FROM python\nWORKDIR /app\nCOPY worker/ ./\nCOPY shared/ ./shared/\nCMD python main.py\n"
 FILES: Mapping[str, str] = {

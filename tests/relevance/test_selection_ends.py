@@ -8,11 +8,11 @@ from typing import ClassVar
 import pytest
 from relevance.test_selection import Link, selected, tree_of
 
-from shared.deployment.facts import Entry, Finding
-from shared.deployment.relevance.patterns import PathRules
-from shared.deployment.relevance.rules import Rules
-from shared.deployment.relevance.selection import Selection, Tree, by_patterns, deciding
-from shared.deployment.relevance.union import Union
+from drift_gate.facts import Entry, Finding
+from drift_gate.relevance.patterns import PathRules
+from drift_gate.relevance.rules import Rules
+from drift_gate.relevance.selection import Selection, Tree, by_patterns, deciding
+from drift_gate.relevance.union import Union
 
 IMAGE = Rules(dockerfile="Dockerfile")
 FILES = ("Dockerfile", "worker/main.py", "shared/odds.py", "docs/readme.md")

@@ -6,8 +6,8 @@ import ast
 
 import pytest
 
-from shared.deployment.relevance.scopes import Scopes
-from shared.deployment.relevance.spelling import LISTED, Spelling
+from drift_gate.relevance.python.scopes import Scopes
+from drift_gate.relevance.python.spelling import LISTED, Spelling
 
 ROWS = [
     ("'a'", "a"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared.deployment.relevance.start_programs import option, positionals
+from drift_gate.relevance.start.programs import option, positionals
 
 #: Words, the names of an option, its value.
 OPTIONS: list[tuple[str, tuple[str, ...], str | None]] = [

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 import pytest
 
-from shared.deployment.facts import Entry
-from shared.deployment.relevance.imports import facts_of
-from shared.deployment.relevance.literals import literals_of, words_of
-from shared.deployment.relevance.rules import Rules
-from shared.deployment.relevance.selection import Selection, Tree, image_of, select
+from drift_gate.facts import Entry
+from drift_gate.relevance.python.imports import facts_of
+from drift_gate.relevance.python.literals import literals_of, words_of
+from drift_gate.relevance.rules import Rules
+from drift_gate.relevance.selection import Selection, Tree, image_of, select
 
 FILES = {"app/main.py": "import lib\n", "app/lib.py": "", "app/idle.py": "", "app/deep.py": ""}
 BEGINNING = "FROM python\nWORKDIR /app\nCOPY app/ ./\n"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.deployment.relevance.syntax import LARGEST_PARSED, same_syntax
+from drift_gate.relevance.python.syntax import LARGEST_PARSED, same_syntax
 
 BASE = b'def f(a, b=1):\n    """Words."""\n    return a + b  # sum\n'
 

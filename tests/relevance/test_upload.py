@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.deployment.relevance.upload import Upload, UploadError, asked, upload_of
+from drift_gate.relevance.dockerfile.upload import Upload, UploadError, asked, upload_of
 
 FILES = ("Dockerfile", "a.json", "lib/b.json", "lib/x/c.py", "docs/d.md", "worker/main.py", "worker/w.json")
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.deployment.relevance.dockerignore import glob, ignored
-from shared.deployment.relevance.gitignore import GitIgnore
-from shared.deployment.relevance.wildcards import ALL, FOLDERS, STAR, States, matcher
+from drift_gate.relevance.dockerfile.ignore import glob, ignored
+from drift_gate.relevance.gitignore import GitIgnore
+from drift_gate.relevance.wildcards import ALL, FOLDERS, STAR, States, matcher
 
 TOKENS = st.lists(st.sampled_from([STAR, FOLDERS, ALL, "a", "b", "/", "[^/]", "[ab]"]), max_size=7)
 NAMES = st.text("ab/", max_size=9)

@@ -17,7 +17,7 @@ from typing import Any
 
 from support.fault_server import FaultServer, relay
 
-from shared.deployment.testing import FakeCloudRun
+from drift_gate.testing import FakeCloudRun
 
 
 @dataclass

@@ -27,10 +27,10 @@ from support.processes import left_running
 from support.world import CLOUD_RUN, WORKER, World
 from support.zygote import Zygote, zygote
 
-from shared.deployment import waiting
-from shared.deployment.testing import FakeCloudRun, HistoryBuilder
-from shared.deployment.testing.git_server import GitServer
-from shared.deployment.verdict import Reason
+from drift_gate.policy.verdict import Reason
+from drift_gate.testing import FakeCloudRun, HistoryBuilder
+from drift_gate.testing.git_server import GitServer
+from drift_gate.wiring import rollouts
 
 #: The deadline of every cell, and those of one that ran out of time and should not have, by itself.
 DEADLINE_S, LONGER_S = 1.0, (2.0, 6.0, 20.0)
@@ -313,7 +313,7 @@ def check(world: World, heard: _Heard) -> Seen:
     """One check, and what it left behind."""
     settings = world.settings()
     started = time.monotonic()
-    outcome = waiting.check(wait=0, settings=settings)  # as every door does
+    outcome = rollouts.check(wait=0, settings=settings)  # as every door does
     seconds = time.monotonic() - started
     [verdict] = outcome.services
     unknown = verdict.report.unknown

@@ -23,8 +23,8 @@ from support.fault_server import (
 from support.health import document
 from support.world import WORKER, World
 
-from shared.deployment.image_claims import LABEL_KEYS
-from shared.deployment.testing.registry import FakeRegistry
+from drift_gate.evidence.image import LABEL_KEYS
+from drift_gate.testing.registry import FakeRegistry
 
 REGISTRY, HEALTH = "registry", "health"
 #: Bytes of an answer that are sound: its head, and the beginning of what it says.

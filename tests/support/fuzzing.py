@@ -10,10 +10,10 @@ from pathlib import Path
 
 from hypothesis import HealthCheck, settings
 
-from shared.deployment.calling import Deadline
-from shared.deployment.facts import Commit, Entry, Patch, Target, Unknown
-from shared.deployment.sources.checkout import Checkout
-from shared.deployment.testing import HistoryBuilder
+from drift_gate.facts import Commit, Entry, Patch, Target, Unknown
+from drift_gate.runtime.deadline import Deadline
+from drift_gate.sources.git.checkout import Checkout
+from drift_gate.testing import HistoryBuilder
 
 #: How many cases each test runs: 250 in `make test`, 1,000 in `make test-heavy`, 10,000 in `make fuzz`.
 CASES = int(os.environ.get("FUZZ_CASES", 10 * settings().max_examples))

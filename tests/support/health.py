@@ -8,10 +8,10 @@ from typing import Any
 from support.limits import ENOUGH_S
 from support.web import Reply
 
-from shared.deployment.calling import Deadline
-from shared.deployment.facts import Evidence, Finding, Live, LiveRevision
-from shared.deployment.fingerprint import digest
-from shared.deployment.sources.health import Health
+from drift_gate.facts import Evidence, Finding, Live, LiveRevision
+from drift_gate.fingerprint import digest
+from drift_gate.runtime.deadline import Deadline
+from drift_gate.sources.health.reader import Health
 
 OLD, NEW = "prediction-worker-00041-abc", "prediction-worker-00042-def"
 LABEL = Evidence(carrier="revision-label", key="commit-sha", value="a" * 40)

@@ -13,7 +13,7 @@ from typing import Literal
 
 from hypothesis import strategies as st
 
-from shared.deployment.testing.history import START, Draft, HistoryBuilder
+from drift_gate.testing.history import START, Draft, HistoryBuilder
 
 #: Few paths and contents, so that changes meet, cancel out and come back.
 PATHS = ("worker/app.py", "worker/model.py", "shared/odds.py", "docs/notes.md", "weird/\n\"ü'\udcff")

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from shared.deployment.calling import Deadline
-from shared.deployment.errors import SourceError
-from shared.deployment.sources.mirror import Mirror
-from shared.deployment.testing import HistoryBuilder
+from drift_gate.errors import SourceError
+from drift_gate.runtime.deadline import Deadline
+from drift_gate.sources.git.mirror import Mirror
+from drift_gate.testing import HistoryBuilder
 
 NOW = datetime(2026, 2, 5, 12, tzinfo=UTC)
 

@@ -15,7 +15,7 @@ from support.limits import SHARE_S
 from support.stage import SECRETS, Stage
 from support.world import WORKER
 
-from shared.deployment.testing import HistoryBuilder
+from drift_gate.testing import HistoryBuilder
 
 Prepare = Callable[[Stage], object]
 

@@ -28,12 +28,12 @@ from support import registries
 from support.container import Container, Images, make_base, run
 from support.pubsub import free_port
 
+from drift_gate.policy.verdict import Verdict
+from drift_gate.settings.file import load
+from drift_gate.testing import FakeCloudRun
+from drift_gate.wiring import checks
 from predictions.coordinator.batches import ACTIVE
 from predictions.worker.version import COVERS
-from shared.deployment import assembly
-from shared.deployment.settings import load
-from shared.deployment.testing import FakeCloudRun
-from shared.deployment.verdict import Verdict
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = ("buildah", "debootstrap", "docker-registry")
@@ -160,7 +160,7 @@ def verdict(here: Site) -> Verdict:
         "HOME": str(here.folder),
         "CLOUD_RUN_EMULATOR_HOST": here.cloud.host,
     }
-    [judged] = assembly.check(settings=load(clone, environ)).services
+    [judged] = checks.check(settings=load(clone, environ)).services
     return judged
 
 

@@ -8,9 +8,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from shared.deployment.relevance.chains import Closure
-from shared.deployment.relevance.closure import close
-from shared.deployment.relevance.imports import facts_of
+from drift_gate.relevance.python.chains import Closure
+from drift_gate.relevance.python.closure import close
+from drift_gate.relevance.python.imports import facts_of
 
 #: One process answers many questions, each in a fork of its own, so that none sees another's modules.
 _SERVER = """

@@ -16,12 +16,12 @@ from typing import Any
 
 from support.limits import ENOUGH_S
 
-from shared.deployment.calling import Deadline
-from shared.deployment.facts import Evidence, Finding, Live, LiveRevision
-from shared.deployment.image_claims import LABEL_KEYS
-from shared.deployment.sources.cloud_run_messages import image_tag
-from shared.deployment.sources.registry import Registry
-from shared.deployment.testing.registry import FakeRegistry, over_http, push_image
+from drift_gate.evidence.image import LABEL_KEYS
+from drift_gate.facts import Evidence, Finding, Live, LiveRevision
+from drift_gate.runtime.deadline import Deadline
+from drift_gate.sources.cloud_run.messages import image_tag
+from drift_gate.sources.registry.artifact_registry import Registry
+from drift_gate.testing.registry import FakeRegistry, over_http, push_image
 
 PROGRAM = shutil.which("docker-registry")
 

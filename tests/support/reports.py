@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from shared.deployment.facts import Finding, Target, Unknown
-from shared.deployment.report import DriftReport, LiveReport, Status
-from shared.deployment.verdict import Policy
+from drift_gate.comparison.report import DriftReport, LiveReport, Status
+from drift_gate.facts import Finding, Target, Unknown
+from drift_gate.policy.verdict import Policy
 
 NOW = datetime(2026, 2, 5, 16, 37, tzinfo=UTC)
 LIVE, TARGET = "a" * 40, "b" * 40

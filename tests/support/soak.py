@@ -26,10 +26,10 @@ from pathlib import Path
 import psutil
 from support.cloud_process import CloudProcess, cloud_process
 
-from shared.deployment import waiting
-from shared.deployment.errors import Cause
-from shared.deployment.settings import Settings, load
-from shared.deployment.testing import HistoryBuilder
+from drift_gate.errors import Cause
+from drift_gate.settings.file import Settings, load
+from drift_gate.testing import HistoryBuilder
+from drift_gate.wiring import rollouts
 
 TOML = """
 [defaults]
@@ -143,7 +143,7 @@ def _check(
 ) -> None:
     if fault:
         fault[2](cloud)
-    [verdict] = waiting.check([name], wait=0, settings=settings).services
+    [verdict] = rollouts.check([name], wait=0, settings=settings).services
     if fault:
         cloud.tell("heal")
         soaked.faults[fault[1]] += 1

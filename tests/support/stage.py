@@ -17,8 +17,8 @@ from unittest import mock
 
 from support.world import WORKER, World
 
+from drift_gate.commands import main as gate_cli
 from predictions.coordinator import cli as coordinator_cli
-from shared.deployment import cli as gate_cli
 
 ROOT = Path(__file__).parents[2]
 #: Stand in places that the gate reads, and must come out of none of them.

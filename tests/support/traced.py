@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from shared.deployment import assembly
-from shared.deployment.questions import Loaded
-from shared.deployment.settings import load
-from shared.deployment.testing import HistoryBuilder
-from shared.deployment.testing.history import Content
-from shared.deployment.trace import Traced
+from drift_gate.questions import Loaded
+from drift_gate.settings.file import load
+from drift_gate.testing import HistoryBuilder
+from drift_gate.testing.history import Content
+from drift_gate.wiring import checks
+from drift_gate.wiring.trace import Traced
 
 TOML = """
 [defaults]
@@ -45,7 +45,7 @@ class Project:
         self.commit()
         settings = load(self.folder, {**os.environ, **(environ or {})})
         words = _with_this_python(command)
-        return assembly.trace("worker", words, settings=settings, cwd=self.folder, seconds=seconds)
+        return checks.trace("worker", words, settings=settings, cwd=self.folder, seconds=seconds)
 
     def missed(self, *command: str, environ: Mapping[str, str] | None = None) -> list[str]:
         """The files that ``command`` loads, and that do not count; it has to end by itself, and well."""

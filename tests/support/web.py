@@ -21,9 +21,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from support.limits import ENOUGH_S
 
-from shared.deployment.calling import Deadline
-from shared.deployment.errors import SourceError
-from shared.deployment.sources.http import Answer, Http
+from drift_gate.errors import SourceError
+from drift_gate.runtime.deadline import Deadline
+from drift_gate.sources.http.client import Answer, Http
 
 #: What the gate promises beyond a deadline, and what a machine under load takes to run a thread.
 PROMISED_S, LOADED_S = 0.2, 0.3

@@ -11,7 +11,7 @@ from typing import Any
 
 import grpc
 
-from shared.deployment.sources.cloud_run_clients import Clients, Connected, connected
+from drift_gate.sources.cloud_run.clients import Clients, Connected, connected
 
 
 class _Missing(grpc.RpcError, grpc.Call):

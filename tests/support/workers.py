@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from flask import Flask
 from werkzeug.serving import make_server
 
-from shared.deployment.fingerprint import Fingerprint, blueprint, router
+from drift_gate.fingerprint import Fingerprint, blueprint, router
 
 
 @contextlib.contextmanager

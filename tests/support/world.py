@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from shared.deployment import assembly
-from shared.deployment.settings import Settings, load
-from shared.deployment.testing import FakeCloudRun, HistoryBuilder
-from shared.deployment.verdict import Outcome, Verdict
+from drift_gate.policy.verdict import Outcome, Verdict
+from drift_gate.settings.file import Settings, load
+from drift_gate.testing import FakeCloudRun, HistoryBuilder
+from drift_gate.wiring import checks
 
 WORKER = "prediction-worker"
 
@@ -59,7 +59,7 @@ class World:
 
     def outcome(self) -> Outcome:
         """What a check of all declared services comes to."""
-        return assembly.check(settings=self.settings())
+        return checks.check(settings=self.settings())
 
     def verdict(self) -> Verdict:
         """The verdict on the worker."""

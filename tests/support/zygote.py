@@ -23,9 +23,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from shared.deployment import assembly, waiting
-from shared.deployment.errors import DriftGateError
-from shared.deployment.settings import load
+from drift_gate.errors import DriftGateError
+from drift_gate.settings.file import load
+from drift_gate.wiring import checks, rollouts
 
 
 @dataclass(frozen=True)
@@ -97,8 +97,8 @@ def zygote(environ: Mapping[str, str]) -> Iterator[Zygote]:
 
 def main(path: str) -> None:
     # Not what looks for credentials: that reads its environment when it loads, and each fork has its own.
-    for name in ("cloud_run", "checkout", "mirror", "ledger"):
-        importlib.import_module(f"shared.deployment.sources.{name}")
+    for name in ("cloud_run.reader", "git.checkout", "git.mirror", "ledger"):
+        importlib.import_module(f"drift_gate.sources.{name}")
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)
         listener.listen(64)
@@ -145,9 +145,9 @@ def _answer(folder: str, environ: dict[str, str], file_size: int | None, record:
     told: dict[str, Any] = {"decision": "recorded", "cause": None, "codes": (), "message": ""}
     try:
         if record is not None:
-            assembly.record(next(iter(settings.services)), record, settings)
+            checks.record(next(iter(settings.services)), record, settings)
         else:
-            told = _told(waiting.check(wait=0, settings=settings))
+            told = _told(rollouts.check(wait=0, settings=settings))
     except DriftGateError as error:
         told |= {"decision": "error", "cause": getattr(error, "cause", None), "message": str(error)}
     seconds = time.monotonic() - started

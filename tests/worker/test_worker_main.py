@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from drift_gate.evidence.content import in_view
+from drift_gate.settings.file import load
+from drift_gate.testing import HistoryBuilder
+from drift_gate.wiring import checks
 from predictions.worker.__main__ import answers
 from predictions.worker.version import COVERS
-from shared.deployment import assembly
-from shared.deployment.content import in_view
-from shared.deployment.settings import load
-from shared.deployment.testing import HistoryBuilder
 
 ROOT = Path(__file__).parents[2]
 REQUEST = {"player_id": "p1", "player_name": "P", "game_id": "g1", "recent_points": [10, 20]}
@@ -93,13 +93,13 @@ def test_the_fingerprint_belongs_to_what_the_gate_watches(image: Path, tmp_path:
     copied = [path for path in image.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
     files = {path.relative_to(image).as_posix(): path.read_bytes() for path in copied}
     settings = (ROOT / "drift.toml").read_bytes()
-    others = {"shared/deployment/gate.py": b"", ".dockerignore": b"", "drift.toml": settings}
+    others = {"drift_gate/gate.py": b"", ".dockerignore": b"", "drift.toml": settings}
     history.commit({**files, **others})
     history.check_out("main")
     environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
-    _, selected = assembly.selection_at("prediction-worker", None, settings=load(history.path, environ))
+    _, selected = checks.selection_at("prediction-worker", None, settings=load(history.path, environ))
     assert selected.findings == ()
-    assert {"shared/deployment/fingerprint.py", "shared/deployment/__init__.py"} <= set(selected.because)
-    assert "shared/deployment/gate.py" not in selected.because
+    assert {"drift_gate/fingerprint.py", "drift_gate/__init__.py"} <= set(selected.because)
+    assert "drift_gate/gate.py" not in selected.because
     covered = in_view(COVERS, (), ())
     assert {path for path in selected.because if not covered(path)} <= {".dockerignore"}

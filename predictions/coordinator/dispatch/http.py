@@ -15,18 +15,18 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from drift_gate.errors import SourceError
+from drift_gate.runtime.deadline import Deadline, retrying, told
+from drift_gate.sources.http.client import Transport, bounded
+from drift_gate.sources.http.errors import FOREIGN, translate
+from drift_gate.sources.http.network import NAMES
+from drift_gate.sources.text import plain
 from predictions.coordinator.batches import Batch
 from predictions.coordinator.contracts import Handed
 from predictions.coordinator.exceptions import DispatchError
 from predictions.coordinator.stamp import Stamp
 from predictions.worker.messages import Completion, MessageError, Task, completions_from, tasks_to_json
 from predictions.worker.worker import PredictionRequest
-from shared.deployment.calling import Deadline, retrying, told
-from shared.deployment.errors import SourceError
-from shared.deployment.sources.http import Transport, bounded
-from shared.deployment.sources.http_errors import FOREIGN, translate
-from shared.deployment.sources.http_network import NAMES
-from shared.deployment.sources.texts import plain
 
 log = logging.getLogger("prediction_coordinator")
 

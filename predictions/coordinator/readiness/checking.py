@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
+from drift_gate.errors import DriftConfigError, SourceError
+from drift_gate.policy.codes import Decision
+from drift_gate.runtime.deadline import Deadline, gather
 from predictions.coordinator.readiness import assembly
 from predictions.coordinator.readiness.facts import Check, Occasion, Phase, Seen
 from predictions.coordinator.readiness.settings import Settings
 from predictions.coordinator.readiness.verdict import CheckVerdict, Policy, Readiness, judge, worst
-from shared.deployment.calling import Deadline, gather
-from shared.deployment.errors import DriftConfigError, SourceError
-from shared.deployment.reasons import Decision
 
 #: Seconds that loading the libraries of the sources may take: a disk may hang, and nothing else bounds that.
 LOAD_SECONDS = 30.0

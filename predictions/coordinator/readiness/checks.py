@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Literal
 
+from drift_gate.errors import SourceError
+from drift_gate.facts import Finding
+from drift_gate.runtime.deadline import Deadline
 from predictions.coordinator.readiness import rows
 from predictions.coordinator.readiness.facts import (
     ByHistory,
@@ -24,9 +27,6 @@ from predictions.coordinator.readiness.facts import (
 )
 from predictions.coordinator.readiness.grading import Counts, seen_both_ways
 from predictions.coordinator.readiness.seasons import Calendar, Window
-from shared.deployment.calling import Deadline
-from shared.deployment.errors import SourceError
-from shared.deployment.facts import Finding
 
 #: How many players without features are named; all of them are counted.
 _NAMED = 10

@@ -8,14 +8,14 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from drift_gate.commands.console import draw
+from drift_gate.errors import DriftConfigError
+from drift_gate.settings.file import environment
 from predictions.coordinator.readiness import checking, render
 from predictions.coordinator.readiness.facts import PHASES, Occasion
 from predictions.coordinator.readiness.settings import FILE_NAME, VARIABLE, declared
 from predictions.coordinator.readiness.sparkline import glyphs
 from predictions.coordinator.slate import read_slate
-from shared.deployment.console import draw
-from shared.deployment.errors import DriftConfigError
-from shared.deployment.settings import environment
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]

@@ -7,18 +7,18 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
+from drift_gate.errors import SourceError
+from drift_gate.facts import Unknown
+from drift_gate.policy.verdict import BreakGlass, Reason
+from drift_gate.presentation.render import plain
+from drift_gate.runtime.deadline import Deadline, attempt
+from drift_gate.settings import file as drift
 from predictions.coordinator.exceptions import NotReadyError, ReadinessUnknownError
 from predictions.coordinator.readiness import checking, render
 from predictions.coordinator.readiness.facts import Occasion, Phase
 from predictions.coordinator.readiness.reasons import UNKNOWN
 from predictions.coordinator.readiness.settings import declared
 from predictions.coordinator.readiness.verdict import CheckVerdict, Readiness
-from shared.deployment import settings as drift
-from shared.deployment.calling import Deadline, attempt
-from shared.deployment.errors import SourceError
-from shared.deployment.facts import Unknown
-from shared.deployment.render import plain
-from shared.deployment.verdict import BreakGlass, Reason
 
 if TYPE_CHECKING:
     from predictions.coordinator.orders import Order

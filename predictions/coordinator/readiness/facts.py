@@ -12,8 +12,8 @@ from typing import Annotated, Literal, NamedTuple, Protocol, get_args
 
 from pydantic import Field, model_validator
 
-from shared.deployment.calling import Deadline
-from shared.deployment.facts import Fact, Finding, Text
+from drift_gate.facts import Fact, Finding, Text
+from drift_gate.runtime.deadline import Deadline
 
 Phase = Literal["pre-game", "post-game"]
 PHASES: tuple[Phase, ...] = get_args(Phase)

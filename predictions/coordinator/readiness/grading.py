@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from drift_gate.facts import Finding
 from predictions.coordinator.readiness import rows
 from predictions.coordinator.readiness.facts import History, Seen, Threshold
-from shared.deployment.facts import Finding
 
 PREDICTIONS, PLAYERS = "graded predictions", "graded players"
 

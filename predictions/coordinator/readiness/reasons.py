@@ -5,7 +5,7 @@ A code, once published, keeps its meaning. The causes of an unknown are the drif
 
 from __future__ import annotations
 
-from shared.deployment.reasons import Meaning
+from drift_gate.policy.codes import Meaning
 
 UNKNOWN = "unknown-readiness"
 

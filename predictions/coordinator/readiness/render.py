@@ -11,12 +11,12 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from drift_gate.policy.codes import CAUSE_MEANINGS, Decision
+from drift_gate.presentation.render import COLOUR, plain, steering_by_number
 from predictions.coordinator.readiness.reasons import REASONS, UNKNOWN
 from predictions.coordinator.readiness.sparkline import Glyphs, gauge, line
 from predictions.coordinator.readiness.thresholds import normally, shown
 from predictions.coordinator.readiness.verdict import CheckVerdict, Measure, Readiness
-from shared.deployment.reasons import CAUSE_MEANINGS, Decision
-from shared.deployment.render import COLOUR, plain, steering_by_number
 
 #: Wider than any line: how wide a table would like to be.
 _UNBOUND = 10_000

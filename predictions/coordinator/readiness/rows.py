@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 
+from drift_gate.errors import SourceError
 from predictions.coordinator.readiness.facts import DayValue, History, Unit
 from predictions.coordinator.readiness.seasons import Window
-from shared.deployment.errors import SourceError
 
 #: A share is the quotient of two numbers: so much over 100 is rounding.
 _ROUNDING = 1e-6

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 
 from pydantic import model_validator
 
-from shared.deployment.facts import Fact
+from drift_gate.facts import Fact
 
 
 class Break(Fact):

@@ -9,18 +9,18 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from drift_gate.errors import DriftConfigError
+from drift_gate.facts import Fact
+from drift_gate.policy.codes import Decision
+from drift_gate.policy.verdict import Enforcement, FailurePolicy
+from drift_gate.settings import file as drift
+from drift_gate.settings import keys
+from drift_gate.settings.file import near_misses, validated
+from drift_gate.settings.keys import Duration, Name, PathText
 from predictions.coordinator.readiness.facts import PHASES, ByHistory, Fixed, Phase, Threshold, Unit
 from predictions.coordinator.readiness.parameters import used
 from predictions.coordinator.readiness.reasons import REASONS, UNKNOWN
 from predictions.coordinator.readiness.seasons import Break, Calendar
-from shared.deployment import keys
-from shared.deployment import settings as drift
-from shared.deployment.errors import DriftConfigError
-from shared.deployment.facts import Fact
-from shared.deployment.keys import Duration, Name, PathText
-from shared.deployment.reasons import Decision
-from shared.deployment.settings import near_misses, validated
-from shared.deployment.verdict import Enforcement, FailurePolicy
 
 FILE_NAME = "readiness.toml"
 VARIABLE = "COORDINATOR_READINESS"

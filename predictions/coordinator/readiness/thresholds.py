@@ -14,8 +14,8 @@ from collections.abc import Iterator, Sequence
 from statistics import NormalDist, fmean, median
 from typing import Literal
 
+from drift_gate.facts import Fact, Finding
 from predictions.coordinator.readiness.facts import ByHistory, Fixed, History, Threshold, Unit
-from shared.deployment.facts import Fact, Finding
 
 #: 1.4826: one over the third quartile of the standard normal distribution.
 MAD_TO_SPREAD = 1 / NormalDist().inv_cdf(0.75)

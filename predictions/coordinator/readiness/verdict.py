@@ -7,13 +7,13 @@ from datetime import date, datetime
 
 from pydantic import Field
 
+from drift_gate.errors import Cause, SourceError
+from drift_gate.facts import Fact, Finding, Unknown
+from drift_gate.policy.codes import DECISIONS, Decision
+from drift_gate.policy.verdict import BreakGlass, Enforcement, FailurePolicy, Reason
 from predictions.coordinator.readiness.facts import Check, History, Phase, Seen, Unit
 from predictions.coordinator.readiness.reasons import REASONS, UNJUDGED, UNKNOWN
 from predictions.coordinator.readiness.thresholds import Bounds, bounds, findings
-from shared.deployment.errors import Cause, SourceError
-from shared.deployment.facts import Fact, Finding, Unknown
-from shared.deployment.reasons import DECISIONS, Decision
-from shared.deployment.verdict import BreakGlass, Enforcement, FailurePolicy, Reason
 
 #: What a check came to: the numbers that it saw, or why it saw none.
 Looked = Sequence[Seen] | SourceError

@@ -15,9 +15,9 @@ from datetime import date
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from drift_gate.runtime.deadline import Deadline
 from predictions.coordinator.exceptions import MissingExtraError, SlateError
 from predictions.coordinator.slate.rows import COLUMNS, Row, numbered
-from shared.deployment.calling import Deadline
 
 if TYPE_CHECKING:
     from google.cloud.bigquery import Client

@@ -13,10 +13,10 @@ from itertools import chain
 from pathlib import Path
 from typing import IO
 
+from drift_gate.runtime.deadline import Deadline
+from drift_gate.runtime.regular_files import GROWN, opened
 from predictions.coordinator.exceptions import SlateError
 from predictions.coordinator.slate.rows import COLUMNS, EXPECTED_MINUTES, Row
-from shared.deployment.calling import Deadline
-from shared.deployment.regular_files import GROWN, opened
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ from datetime import date
 from itertools import chain
 from pathlib import Path
 
+from drift_gate.runtime.deadline import Deadline
 from predictions.coordinator.exceptions import MissingExtraError, SlateError
 from predictions.coordinator.slate.rows import COLUMNS, Row, numbered, require_columns, require_file
-from shared.deployment.calling import Deadline
 
 #: Rows that are held at a time, half of the vector that DuckDB itself works on.
 _AT_A_TIME = 1024

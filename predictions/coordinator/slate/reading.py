@@ -8,6 +8,9 @@ from datetime import date
 from pathlib import Path
 from urllib.parse import parse_qsl
 
+from drift_gate.errors import SourceError
+from drift_gate.runtime.deadline import Deadline, gather, told
+from drift_gate.runtime.values import near_misses
 from predictions.coordinator.exceptions import SlateError
 from predictions.coordinator.slate.bigquery_table import MAXIMUM_BYTES_BILLED, BigQueryTable
 from predictions.coordinator.slate.csv_file import csv_file, shipped
@@ -15,9 +18,6 @@ from predictions.coordinator.slate.csv_file import shipped_slates as shipped_sla
 from predictions.coordinator.slate.parquet_file import ParquetFile
 from predictions.coordinator.slate.rows import COLUMNS, EXPECTED_MINUTES, Row, Slate, Source, slate_of
 from predictions.coordinator.slate.sqlite_table import SqliteTable
-from shared.deployment.calling import Deadline, gather, told
-from shared.deployment.errors import SourceError
-from shared.deployment.values import near_misses
 
 #: Seconds for the whole reading; a query of BigQuery over one partition takes one to five.
 SLATE_TIMEOUT_S = 60.0

@@ -14,11 +14,11 @@ from pathlib import Path
 from reprlib import repr as shortened
 from typing import Protocol
 
+from drift_gate.runtime.deadline import Deadline
+from drift_gate.runtime.regular_files import require
+from drift_gate.runtime.values import near_misses
 from predictions.coordinator.exceptions import EmptySlateError, SlateError
 from predictions.worker.worker import PredictionRequest
-from shared.deployment.calling import Deadline
-from shared.deployment.regular_files import require
-from shared.deployment.values import near_misses
 
 COLUMNS = ("game_id", "game_date", "player_id", "player_name", "team", "opponent", "recent_points")
 #: The column that only an order with ``min_minutes`` needs.

@@ -10,10 +10,10 @@ from datetime import date
 from pathlib import Path
 from urllib.parse import quote
 
+from drift_gate.runtime.deadline import Deadline
+from drift_gate.runtime.values import near_misses
 from predictions.coordinator.exceptions import SlateError
 from predictions.coordinator.slate.rows import COLUMNS, Row, numbered, require_columns, require_file
-from shared.deployment.calling import Deadline
-from shared.deployment.values import near_misses
 
 #: Seconds that a reader waits for a writer of the same file.
 BUSY_SECONDS = 10

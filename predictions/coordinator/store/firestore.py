@@ -21,6 +21,7 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import firestore
 from google.cloud.firestore import FieldFilter, Increment
 
+from drift_gate.policy.verdict import BreakGlass, Reason
 from predictions.coordinator.batches import (
     ACTIVE,
     Applied,
@@ -56,7 +57,6 @@ from predictions.coordinator.store.firestore_parts import (
 from predictions.coordinator.store.firestore_requests import counted, pages, reopen_failed, write_requests
 from predictions.worker.messages import Completion
 from predictions.worker.worker import PredictionRequest
-from shared.deployment.verdict import BreakGlass, Reason
 
 #: How often a write is tried that others come before, and the seconds before the next time.
 _TRIES, _PAUSE = 100, 0.02

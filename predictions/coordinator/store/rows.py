@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
+from drift_gate.policy.verdict import BreakGlass, Reason
 from predictions.coordinator.batches import Batch, NewBatch, Progress, Result, result_of
 from predictions.coordinator.stamp import Stamp
 from predictions.worker.messages import Completion
 from predictions.worker.worker import PredictionRequest
-from shared.deployment.verdict import BreakGlass, Reason
 
 
 def text(moment: datetime) -> str:

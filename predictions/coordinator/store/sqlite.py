@@ -17,6 +17,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from drift_gate.policy.verdict import BreakGlass, Reason
 from predictions.coordinator.batches import (
     ACTIVE,
     Applied,
@@ -43,7 +44,6 @@ from predictions.coordinator.store.sqlite_file import OpenFile
 from predictions.coordinator.store.sqlite_schema import transaction
 from predictions.worker.messages import Completion
 from predictions.worker.worker import PredictionRequest
-from shared.deployment.verdict import BreakGlass, Reason
 
 #: Rows per read, so that a batch of any size is read in little memory.
 _PAGE = 1000

@@ -17,8 +17,8 @@ import pytest
 from relevance.test_selection import selected
 from support.python_imports import write
 
-from shared.deployment import trace
-from shared.deployment.relevance.rules import Rules
+from drift_gate.relevance.rules import Rules
+from drift_gate.wiring import trace
 
 #: No program names it.
 DEAD = "dead.py"

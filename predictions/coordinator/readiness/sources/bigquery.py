@@ -13,10 +13,10 @@ from google.auth import exceptions as auth_errors
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 
+from drift_gate.errors import Cause, SourceError
+from drift_gate.runtime.deadline import Deadline, retrying
 from predictions.coordinator.readiness.facts import MOST_ROWS
 from predictions.coordinator.readiness.parameters import used
-from shared.deployment.calling import Deadline, retrying
-from shared.deployment.errors import Cause, SourceError
 
 #: The most specific class counts.
 _CAUSES: Mapping[type[Exception], Cause] = {

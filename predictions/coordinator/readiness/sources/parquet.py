@@ -9,10 +9,10 @@ from datetime import date
 
 import duckdb
 
+from drift_gate.errors import Cause, SourceError
+from drift_gate.runtime.deadline import Deadline
 from predictions.coordinator.readiness.facts import MOST_ROWS
 from predictions.coordinator.readiness.parameters import used
-from shared.deployment.calling import Deadline
-from shared.deployment.errors import Cause, SourceError
 
 #: The most specific class counts; any other error of DuckDB: the query or a file is wrong.
 _CAUSES: Mapping[type[Exception], Cause] = {

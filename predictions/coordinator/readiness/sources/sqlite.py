@@ -8,10 +8,10 @@ from contextlib import closing
 from datetime import date
 from pathlib import Path
 
+from drift_gate.errors import Cause, SourceError
+from drift_gate.runtime.deadline import Deadline
+from drift_gate.runtime.regular_files import require
 from predictions.coordinator.readiness.facts import MOST_ROWS
-from shared.deployment.calling import Deadline
-from shared.deployment.errors import Cause, SourceError
-from shared.deployment.regular_files import require
 
 #: Steps of SQLite's machine between two looks at the clock: well under a millisecond.
 _STEPS = 10_000

@@ -1,0 +1,1 @@
+"""``deployment-drift``: one module for each command; ``main`` collects them."""

@@ -1,0 +1,1 @@
+"""What is tolerated, and the verdict: reason codes, acknowledgements, break-glass. Pure."""

@@ -1,0 +1,234 @@
+"""The questions beside the verdict: why does this count, which files count, is this commit live?"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate
+
+from drift_gate.comparison import lineage
+from drift_gate.errors import DriftConfigError, SourceError
+from drift_gate.evidence import marks as evidence
+from drift_gate.evidence import proof
+from drift_gate.facts import Commit, History, Unknown
+from drift_gate.gate import Case, Plan
+from drift_gate.relevance.lookup import Memory, Relevance
+from drift_gate.relevance.patterns import PathRules, path_rules
+from drift_gate.relevance.rules import Rules
+from drift_gate.relevance.selection import Selection
+from drift_gate.relevance.union import Union
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A live revision: its name (None: it has none), its percent, and its commit or why that is unknown."""
+
+    revision: str | None
+    percent: int
+    commit: str | Unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Both sides of one service and what is relevant between them."""
+
+    case: Case
+    history: History
+    shares: tuple[Share, ...]
+    relevance: Relevance
+    union: Union
+
+    @property
+    def commits(self) -> list[str]:
+        """The live commits that are known, each once."""
+        return sorted({share.commit for share in self.shares if isinstance(share.commit, str)})
+
+
+def sides(plan: Plan) -> Case:
+    """Both sides of ``plan``. Raises ``SourceError`` where one cannot be known."""
+    return Case(plan.workload, plan.live.read(), plan.repository.target())
+
+
+def learn(history: History, memory: Memory, case: Case) -> Known:
+    """What the repository says of both sides. Raises ``SourceError``."""
+    live, rules = case.live, case.workload.rules
+    marks = evidence.ids(e for each in live.revisions for e in each.evidence)
+    resolved = history.resolve(marks | proof.disputed(live))
+    relevance = Relevance(history, memory)
+    settled = proof.settled(history, relevance, rules, case.target.commit, live, resolved)
+    shares = tuple(
+        Share(each.revision, each.percent, one.commit)
+        for each, one in zip(live.revisions, settled.weighed, strict=True)
+    )
+    return Known(case, history, shares, relevance, settled.union)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Why a path counts: the reasons, nearest first; without any, ``why_not`` says what keeps it out."""
+
+    path: str
+    because: tuple[str, ...]
+    why_not: str = ""
+
+
+def why(history: History, memory: Memory, case: Case, what: str) -> list[Answer] | None:
+    """Whether and why ``what`` counts: one answer for a path, one for each path of a commit.
+
+    None: a commit that is not between what is live and the target, so no count of the service holds it.
+    Raises ``SourceError``, also for a commit that the history does not know.
+    """
+    known = learn(history, memory, case)
+    if evidence.is_commit_id(what) and not known.union.relevant(what):
+        return why_commit(known, what)
+    return [why_path(known, what)]
+
+
+def why_path(known: Known, path: str) -> Answer:
+    """Whether and why ``path`` counts for the service at either end."""
+    union = known.union
+    if union.relevant(path):
+        return Answer(path, union.because(path))
+    if not any(
+        path in known.relevance.files(commit) for commit in (known.case.target.commit, *known.commits)
+    ):
+        return Answer(path, (), "no file of that name at either end")
+    ignored = PathRules(known.case.workload.rules.ignore)
+    if ignored.relevant(path):
+        return Answer(path, (), f"ignore: {ignored.matching(path)}")
+    return Answer(path, (), _left_out(union, path))
+
+
+def why_commit(known: Known, commit: str) -> list[Answer] | None:
+    """For each path that ``commit`` changes whether and why it counts.
+
+    None: the commit is not between what is live and the target, so no count of the service holds it.
+    Raises ``SourceError`` for a commit that the history does not know.
+    """
+    sha = _resolved(known.history, commit)
+    found = _between(known, [sha]).get(sha)
+    return None if found is None else [why_path(known, path) for path in found.paths]
+
+
+def _between(known: Known, wanted: Collection[str]) -> dict[str, Commit]:
+    """Those of ``wanted`` that stand between a live commit and the target."""
+    walked = known.history.walk([known.case.target.commit, *known.commits])
+    return {commit.sha: commit for commit in walked if commit.sha in wanted}
+
+
+def selection_at(history: History, memory: Memory, rules: Rules, commit: str) -> Selection:
+    """What is relevant at ``commit``, each path with its reasons. Raises ``SourceError``."""
+    relevance = Relevance(history, memory)
+    relevance.prepare([(rules, commit)])
+    union = Union(rules, (relevance.of(rules, commit),))
+    because = {path: union.because(path) for path in sorted(relevance.files(commit)) if union.relevant(path)}
+    return replace(union.ends[0], because=because)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What a run of the program has loaded of ``commit``, held against what counts there.
+
+    ``reached`` of its ``total`` files count, ``files`` are those that were loaded. Of these ``missed`` do not
+    count, each with the reason, though nobody declared it: what was found to count is incomplete.
+    ``ignored`` do not count since ``ignore`` names them.
+    """
+
+    commit: str
+    reached: int
+    total: int
+    files: tuple[str, ...]
+    missed: tuple[Answer, ...]
+    ignored: tuple[str, ...]
+
+
+def held_against(
+    history: History, memory: Memory, rules: Rules, commit: str, paths: Collection[str]
+) -> Loaded:
+    """Those of ``paths``, which a run has loaded, that ``commit`` holds, and what counts there by ``rules``.
+
+    What git does not hold is left out; for a path behind a link the link counts. Raises ``SourceError``.
+    """
+    relevance = Relevance(history, memory)
+    relevance.prepare([(rules, commit)])
+    union, listing = Union(rules, (relevance.of(rules, commit),)), relevance.files(commit)
+    files = sorted({place for path in paths for place in _steps(path) if place in listing})
+    ignored = path_rules(None, rules.ignore)
+    uncounted = [path for path in files if not union.relevant(path)]
+    return Loaded(
+        commit,
+        sum(map(union.relevant, listing)),
+        len(listing),
+        tuple(files),
+        tuple(Answer(path, (), _left_out(union, path)) for path in uncounted if ignored.relevant(path)),
+        tuple(path for path in uncounted if not ignored.relevant(path)),
+    )
+
+
+def _steps(path: str) -> Iterator[str]:
+    """``path`` and all above it."""
+    return accumulate(path.split("/"), "{}/{}".format)
+
+
+def _left_out(union: Union, path: str) -> str:
+    if any(path in end.unused for end in union.ends):
+        return "the image holds it, and nothing that the worker starts imports it"
+    named = dict.fromkeys(module for end in union.ends for module in end.elsewhere.get(path, ()))
+    if named:
+        return f"the image holds it, and only {', '.join(named)} names it"
+    return "nothing that is declared for the service selects it"
+
+
+@dataclass(frozen=True, slots=True)
+class Liveness:
+    """Whether a commit is live on one revision. ``live`` None: cannot be known, ``why`` says why.
+
+    ``missing`` are the relevant commits up to it that the revision lacks (the newest 20), ``count`` all.
+    """
+
+    share: Share
+    live: bool | None
+    why: str = ""
+    missing: tuple[str, ...] = ()
+    count: int = 0
+
+
+def is_live(history: History, memory: Memory, case: Case, commit: str) -> list[Liveness]:
+    """For each live revision whether ``commit`` is part of what it runs, and if not, what is missing.
+
+    Raises ``SourceError``, also for a commit that the history does not know.
+    """
+    known = learn(history, memory, case)
+    sha = _resolved(known.history, commit)
+    lives = [live for live in known.commits if live != sha]
+    lacking: set[str] = set()
+    missing: dict[str, list[str]] = {live: [] for live in lives}
+    for each, reach in lineage.trace(known.history.walk([sha, *lives]), sha, lives):
+        for bit, live in enumerate(lives):
+            if reach.by_target and not reach.by_live >> bit & 1:
+                if each.sha == sha:
+                    lacking.add(live)
+                if any(map(known.union.relevant, each.paths)):
+                    missing[live].append(f"{each.sha[:12]}  {each.subject}")
+    return [_liveness(share, sha, lacking, missing) for share in known.shares]
+
+
+def _liveness(
+    share: Share, sha: str, lacking: Collection[str], missing: Mapping[str, Sequence[str]]
+) -> Liveness:
+    if isinstance(share.commit, Unknown):
+        return Liveness(share, None, share.commit.message)
+    if share.commit == sha or share.commit not in lacking:
+        return Liveness(share, True)
+    lines = missing[share.commit]
+    return Liveness(share, False, missing=tuple(lines[:20]), count=len(lines))
+
+
+def _resolved(history: History, commit: str) -> str:
+    text = commit.strip().lower()
+    found = history.resolve([text]).get(text) if evidence.is_commit_id(text) else None
+    if isinstance(found, str):
+        return found
+    if found is None:
+        raise DriftConfigError(f"{commit!r} is no commit id: give 7 to 64 hex digits")
+    raise SourceError.of(found)

@@ -1,0 +1,1 @@
+"""What a Dockerfile copies into an image, as builders do it."""

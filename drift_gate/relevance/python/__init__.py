@@ -1,0 +1,1 @@
+"""What Python code imports, as far as its text tells."""

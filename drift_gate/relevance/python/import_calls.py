@@ -1,0 +1,359 @@
+"""What one ``.py`` file imports by calls, as far as its text tells."""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import Any
+
+from drift_gate.relevance.python.import_commands import NAMED_DOUBTS, STARTERS, command_in, served, started
+from drift_gate.relevance.python.import_facts import Import, ImportFacts, Scan
+from drift_gate.relevance.python.import_lines import MODULE_NAME
+from drift_gate.relevance.python.import_loaders import handed, named, script_location
+from drift_gate.relevance.python.import_paths import computed_folder
+from drift_gate.relevance.python.import_statements import Statements, names_in, text_of
+from drift_gate.relevance.python.scopes import Scopes, element_of
+from drift_gate.relevance.python.spelling import LISTED, PACKAGE, UNKNOWN, Spelling, Texts
+from drift_gate.relevance.python.syntax import parsed
+
+#: Calls whose first argument is a module's name.
+_BY_NAME = frozenset({"import_module", "__import__", "import_string", "resolve_name", "run_module"})
+#: Of these the last part of the name may be an attribute.
+_OF_MEMBER = frozenset({"import_string", "resolve_name"})
+#: Calls that load a file, and where its path stands among their arguments.
+_BY_PATH = {
+    "spec_from_file_location": (1, "location"),
+    "SourceFileLoader": (1, "path"),
+    "from_pyfile": (0, "filename"),
+    "load_source": (1, "pathname"),
+    "run_path": (0, "path_name"),
+}
+#: Of these some may be handed on as a value.
+_IMPORTING = frozenset({"import_module", "__import__"})
+_BY_CODE = frozenset({"exec", "eval"})
+#: They run the texts that they get; a function is none.
+_TIMED = frozenset({"timeit.timeit", "timeit.repeat", "timeit.Timer"})
+#: They run what a spec leads to, so that ``find_spec`` did not only ask.
+_RUN_SPECS = frozenset({"exec_module", "load_module"})
+_LISTING = {"iter_modules": False, "walk_packages": True}
+_CALLS = _BY_NAME | _BY_PATH.keys() | _LISTING.keys()
+#: Whose ``__path__`` or ``__file__`` is listed (nobody's: the package's own).
+_OWNER = re.compile(r"(?:(?<![\w.])\.?\b([\w.]+)\.)?__(path|file)__")
+_OWN_FOLDER = re.compile(
+    r"(?:(?!dirname|parent|join)[^/+])*(?:dirname|\.parent)(?:(?!dirname|parent|join)[^/+])*"
+)
+_APPLICATION = re.compile(r"([^\W\d]\w*(?:\.[^\W\d]\w*)*):[^\W\d][\w.]*")
+#: A program that is started by its path, and has no ending.
+_PROGRAM = re.compile(r"[\w./-]*/[\w-]+")
+#: Longer texts are no module's name and no file's.
+_LONGEST = 255
+
+
+class Calls:
+    """One file being read for calls that import; ``facts`` adds them to its statements.
+
+    Raises ``RecursionError`` for an expression that is nested too deeply.
+    """
+
+    def __init__(self, tree: ast.Module) -> None:
+        self._statements = Statements(tree)
+        self._alias = self._statements.alias
+        self._imports = self._statements.imports
+        self._computed: dict[str, None] = {}
+        self._files: dict[str, None] = {}
+        self._doubts: dict[str, None] = {}
+        self._named: dict[str, None] = {}
+        self._handed: dict[str, None] = {}
+        self._scans: dict[Scan, None] = {}
+        self._literals: dict[str, None] = {}
+        self._called: set[int] = set()
+        self._has_all = self._all_computed = self._edits_path = self._anywhere = False
+
+    def facts(self) -> ImportFacts:
+        """What was found so far."""
+        lazy = self._statements.lazy
+        wanted = self._computed or self._files or self._scans or lazy or self._has_all or self._edits_path
+        return ImportFacts(
+            imports=tuple(self._imports),
+            typing_only=tuple(self._statements.typing_only),
+            computed=tuple(self._computed),
+            files=tuple(self._files),
+            doubts=tuple(self._doubts),
+            named=tuple(self._named),
+            handed=tuple(self._handed),
+            scans=tuple(self._scans),
+            literals=tuple(self._literals) if wanted else (),
+            lazy=lazy,
+            all_computed=self._all_computed,
+            edits_path=self._edits_path,
+            anywhere=self._anywhere,
+            bound=frozenset(self._statements.bound),
+        )
+
+    def read(self, tree: ast.Module) -> None:
+        """What is imported by calls, and the literals that such calls may mean."""
+        self._scopes = Scopes(tree)
+        self._spelling = Spelling(self._scopes)
+        self._runs_specs = any(getattr(node, "attr", "") in _RUN_SPECS for node in ast.walk(tree))
+        self._starts = any(each.module.partition(".")[0] in STARTERS for each in self._imports)
+        nodes: list[ast.AST] = [tree]
+        while nodes:
+            node = nodes.pop()
+            if isinstance(node, ast.Call):
+                self._call(node)
+            elif isinstance(node, (ast.Attribute, ast.Name)):
+                self._reference(node)
+            elif isinstance(node, ast.Constant):
+                self._literal(node.value)
+            elif isinstance(node, (ast.Assign, ast.AugAssign, ast.AnnAssign)):
+                self._assignment(node)
+            self._loads(node)
+            self._anywhere |= computed_folder(node, self._spelling)
+            if self._starts:
+                self._command(node)
+            nodes.extend(reversed(list(ast.iter_child_nodes(node))))
+
+    def _call(self, call: ast.Call) -> None:
+        name = self._name_of(call.func)
+        if name in _BY_NAME:
+            self._called.add(id(call.func))
+            self._by_name(call, name)
+        elif name == "map" and len(call.args) > 1 and self._name_of(call.args[0]) in _IMPORTING:
+            self._called.add(id(call.args[0]))
+            self._names(self._texts(element_of(call.args[1])))
+        elif name == "getattr":
+            taken = self._texts(_argument(call, 1, "name"))
+            self._computed.update(dict.fromkeys([UNKNOWN] if taken & _IMPORTING else ()))
+            self._doubts.update(dict.fromkeys(sorted(taken & _BY_CODE)))
+        elif name == "load" and any(map(_unpickles, call.keywords)):
+            self._doubts["load with pickles allowed"] = None
+        elif name == "locate" and "pydoc.locate" in self._full_names(call.func):
+            self._by_name(call, "resolve_name")
+        elif name == "find_spec" and self._runs_specs:
+            self._by_name(call, name)
+        elif name in _BY_PATH:
+            self._by_path(self._texts(_argument(call, *_BY_PATH[name])))
+        elif name in _BY_CODE and isinstance(call.func, ast.Name):
+            self._called.add(id(call.func))
+            self._code(self._texts(_argument(call, 0, "source")), name)
+        elif name == "compile" and self._full_names(call.func) <= {"compile", "builtins.compile"}:
+            self._code(self._texts(_argument(call, 0, "source")), name)
+        elif self._full_names(call.func) & _TIMED:
+            for given in (_argument(call, 0, "stmt"), _argument(call, 1, "setup")):
+                if given is not None and not isinstance(given, ast.Lambda):
+                    self._code(self._texts(given), "timeit")
+        elif name == "from_envvar":
+            self._doubts[name] = None
+        elif name in _LISTING:
+            self._listing(call, _LISTING[name])
+        elif name == "addsitedir":
+            self._edits_path = True
+
+    def _by_name(self, call: ast.Call, caller: str) -> None:
+        """``import_module`` and its relatives: imports where the names are known, else computed ones."""
+        texts = self._texts(_argument(call, 0, "name"))
+        if caller == "__import__":
+            self._names(texts, caller, *_import_arguments(call))
+            return
+        package = _argument(call, 1, "package")
+        anchors: Texts = frozenset({""}) if package is None else self._texts(package)
+        names = (_anchored(text, anchor) for text in texts for anchor in anchors)
+        self._names(frozenset(names), caller)
+
+    def _texts(self, node: ast.expr | None) -> Texts:
+        return self._spelling.texts(node)
+
+    def _names(
+        self, texts: Texts, caller: str = "import_module", level: int = 0, names: tuple[str, ...] = ()
+    ) -> None:
+        """The modules that these texts name: one is needed, of several each may be the one."""
+        for text in sorted(texts):
+            self._module(text, caller, level, names, optional=len(texts) > 1)
+
+    def _module(self, name: str, caller: str, level: int, names: tuple[str, ...], optional: bool) -> None:
+        if LISTED in name:  # the list itself brings what it may be
+            return
+        if UNKNOWN in name:
+            self._computed[name.partition(UNKNOWN)[0] + UNKNOWN if caller in _OF_MEMBER else name] = None
+            return
+        module = name.lstrip(".")
+        optional = optional or caller in _OF_MEMBER
+        target = module.partition(":")[0]
+        self._imports[Import(target, level + len(name) - len(module), names, optional)] = None
+        if caller in _OF_MEMBER:
+            self._imports[Import(target.rpartition(".")[0], optional=True)] = None
+        if caller == "run_module":
+            self._imports[Import(f"{target}.__main__", optional=True)] = None
+
+    def _by_path(self, texts: Texts) -> None:
+        self._files.update(dict.fromkeys(sorted(texts)))
+
+    def _code(self, texts: Texts, caller: str) -> None:
+        """What a text that is run imports; a doubt where the text is not known."""
+        if not texts or any(UNKNOWN in text for text in texts):
+            self._doubts[caller] = None
+            return
+        for tree in filter(None, (parsed(text.encode("utf-8", "replace")) for text in sorted(texts))):
+            inner = Calls(tree)
+            inner.read(tree)
+            for mine, found in zip(self._collected, inner._collected, strict=True):
+                mine.update(found)
+
+    @property
+    def _collected(self) -> tuple[dict[Any, None], ...]:
+        found = (self._imports, self._computed, self._files, self._doubts, self._named, self._handed)
+        return (*found, self._scans, self._literals)
+
+    def _loads(self, node: ast.AST) -> None:
+        """What a framework is told to load."""
+        for text in handed(node, self._spelling):
+            if text == ".":
+                self._scans[Scan("", 1, True)] = None
+            elif UNKNOWN in text:
+                self._computed[text] = None
+            else:
+                self._handed[text] = None
+        self._files.update(dict.fromkeys(script_location(node, self._spelling)))
+
+    def _command(self, node: ast.AST) -> None:
+        """An interpreter that is started: the module, the file or the text that it is told to run."""
+        names, is_computed = served(node, self._spelling)
+        self._handed.update(dict.fromkeys(names))
+        if is_computed:
+            self._doubts["a server with a computed application"] = None
+        words = None if id(node) in self._called else command_in(node, self._spelling)
+        if words is None:
+            return
+        if isinstance(node, ast.BinOp):
+            self._called.add(id(node.left))
+        kind, texts = started(words) or ("nothing", frozenset())
+        if UNKNOWN in texts:
+            self._doubts["an interpreter with a computed command"] = None
+        elif kind == "module":
+            self._names(texts, "run_module")
+        elif kind == "file":
+            self._by_path(texts)
+        elif kind == "code":
+            self._code(texts, "python -c")
+
+    def _listing(self, call: ast.Call, deep: bool) -> None:
+        """``pkgutil``'s lists: of this package, of one that the file imported, or of nobody knows which."""
+        path = _argument(call, 0, "path")
+        text = "" if path is None else ast.unparse(path)
+        owner = _OWNER.search(text)
+        head, dot, rest = (owner[1] or "").partition(".") if owner else ("", "", "")
+        if head in self._alias:
+            for module, level in self._alias[head]:
+                self._scans[Scan(module + dot + rest, level, deep)] = None
+        elif owner and not head and (owner[2] == "path" or _OWN_FOLDER.fullmatch(text)):
+            self._scans[Scan("", 1, deep)] = None
+        elif modules := self._imported_as(path):
+            self._scans.update((Scan(module, 0, deep), None) for module in modules)
+        else:
+            self._folders(path, deep)
+
+    def _imported_as(self, path: ast.expr | None) -> list[str]:
+        """The modules whose ``__path__`` this is, where ``import_module`` gave them; empty: not known."""
+        if not (isinstance(path, ast.Attribute) and isinstance(path.value, ast.Name)):
+            return []
+        holder = self._scopes.holder(path.value)
+        given = self._scopes.values(path.value.id, holder) if holder else []
+        calls = [
+            each for each in given if isinstance(each, ast.Call) and self._name_of(each.func) in _BY_NAME
+        ]
+        texts = [text for call in calls for text in sorted(self._texts(_argument(call, 0, "name")))]
+        known = len(calls) == len(given) and not any(
+            UNKNOWN in text or text.startswith(".") for text in texts
+        )
+        return texts if known else []
+
+    def _folders(self, path: ast.expr | None, deep: bool) -> None:
+        """Listed folders whose paths are known to their end; else the list is of nobody knows what."""
+        for text in sorted(self._texts(path)):
+            if path is None or not text.strip("*/."):
+                self._scans[Scan(UNKNOWN, 0, deep)] = None
+            else:
+                self._files[f"{text.rstrip('/')}/*.py"] = None
+
+    def _reference(self, node: ast.Attribute | ast.Name) -> None:
+        """``import_module`` handed on as a value imports who knows what; so does an edited ``sys.path``."""
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            self._edits_path |= (node.value.id, node.attr) == ("sys", "path")
+        name = self._name_of(node)
+        if id(node) not in self._called and name in _IMPORTING:
+            self._computed[UNKNOWN] = None
+        if id(node) not in self._called and name in _BY_CODE and isinstance(node, ast.Name):
+            self._doubts[name] = None
+        for full in self._full_names(node) & NAMED_DOUBTS:
+            self._doubts[full] = None
+
+    def _literal(self, value: object) -> None:
+        if not isinstance(value, str) or len(value) > _LONGEST:
+            return
+        if MODULE_NAME.fullmatch(value) or "/" in value or value.endswith((".py", "..")):
+            self._literals[value] = None
+        for text in (value, *(value.split() if ".sh" in value else ())):
+            if name := named(text):
+                self._named[name] = None
+        if self._starts and (program := value.split(maxsplit=1)[:1]) and _PROGRAM.fullmatch(program[0]):
+            self._named[program[0]] = None
+        if application := _APPLICATION.fullmatch(value):
+            self._imports[Import(application[1], optional=True)] = None
+
+    def _assignment(self, node: ast.Assign | ast.AugAssign | ast.AnnAssign) -> None:
+        if "__all__" in names_in(node.targets if isinstance(node, ast.Assign) else [node.target]):
+            self._has_all = True
+            computing = (ast.Call, ast.ListComp, ast.GeneratorExp, ast.SetComp)
+            self._all_computed |= any(isinstance(part, computing) for part in ast.walk(node))
+
+    def _name_of(self, function: ast.expr) -> str:
+        """The last part of a called name, an alias of an import undone; empty for anything else."""
+        if isinstance(function, ast.Attribute):
+            return function.attr
+        if isinstance(function, ast.Name):
+            meant = [module.rpartition(".")[2] for module, _ in self._alias.get(function.id, ())]
+            return next((name for name in meant if name in _CALLS), function.id)
+        return ""
+
+    def _full_names(self, node: ast.expr, depth: int = 2) -> set[str]:
+        """The dotted names that a reference of up to ``depth`` dots may mean, aliases of imports undone."""
+        if isinstance(node, ast.Attribute) and depth:
+            return {f"{owner}.{node.attr}" for owner in self._full_names(node.value, depth - 1)}
+        if isinstance(node, ast.Name):
+            return {module for module, level in self._alias.get(node.id, ()) if not level} or {node.id}
+        return set()
+
+
+def _argument(call: ast.Call, position: int, name: str) -> ast.expr | None:
+    """The argument of a call, by position or by name; None where it is not given."""
+    if position < len(call.args):
+        return call.args[position]
+    return next((keyword.value for keyword in call.keywords if keyword.arg == name), None)
+
+
+def _unpickles(keyword: ast.keyword) -> bool:
+    """Whether torch or numpy is told that a file may hold any object."""
+    value = keyword.value.value if isinstance(keyword.value, ast.Constant) else None
+    return (keyword.arg, value) in (("weights_only", False), ("allow_pickle", True))
+
+
+def _import_arguments(call: ast.Call) -> tuple[int, tuple[str, ...]]:
+    """``level`` and ``fromlist`` of ``__import__``; an unknown list asks for nothing more."""
+    level = _argument(call, 4, "level")
+    listed = _argument(call, 3, "fromlist")
+    dots = level.value if isinstance(level, ast.Constant) and isinstance(level.value, int) else 0
+    names = listed.elts if isinstance(listed, (ast.List, ast.Tuple)) else []
+    return dots, tuple(filter(None, map(text_of, names)))
+
+
+def _anchored(name: str, anchor: str) -> str:
+    """A name for ``import_module``; a relative one made absolute where the package is known by its name."""
+    if not name.startswith("."):
+        return name
+    if UNKNOWN in anchor:
+        return UNKNOWN + name.lstrip(".")
+    if not anchor or anchor.startswith(PACKAGE[0]):
+        return name
+    rest = name.lstrip(".")
+    above = anchor.split(".")[: max(1, anchor.count(".") + 2 - (len(name) - len(rest)))]
+    return ".".join([*above, rest])

@@ -1,0 +1,144 @@
+"""What starts code without an import: other interpreters, and loaders that take names out of data."""
+
+from __future__ import annotations
+
+import ast
+import posixpath
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Literal
+
+from drift_gate.relevance.python.import_lines import MODULE_NAME
+from drift_gate.relevance.python.spelling import UNKNOWN, Spelling, Texts
+from drift_gate.relevance.start.programs import PROGRAMS
+
+#: These may name any module: pickles name the classes of what they hold, entry points what is installed.
+NAMED_DOUBTS = frozenset(
+    {
+        *(f"{kind}.load" for kind in ("pickle", "_pickle", "dill", "cloudpickle", "joblib")),
+        *(f"{kind}.loads" for kind in ("pickle", "_pickle", "dill", "cloudpickle")),
+        *("pickle.Unpickler", "dill.Unpickler", "shelve.open", "pandas.read_pickle"),
+        *("builtins.exec", "builtins.eval", "pkg_resources.iter_entry_points"),
+        *("code.interact", "code.InteractiveConsole", "code.InteractiveInterpreter"),
+        *("marshal.load", "marshal.loads", "pydantic.ImportString"),
+        *(f"mlflow.{kind}.load_model" for kind in ("pyfunc", "pytorch", "sklearn")),
+        *("importlib.metadata.entry_points", "importlib_metadata.entry_points", "metadata.entry_points"),
+    }
+)
+#: Without one of these nothing is started.
+STARTERS = frozenset({"subprocess", "asyncio", "os"})
+_INTERPRETER = re.compile(r"(?:.*/)?(?:python|pypy)[0-9.]*")
+_SHELL = frozenset(
+    {
+        "create_subprocess_shell",
+        "system",
+        "popen",
+        "run",
+        "Popen",
+        "call",
+        "check_call",
+        "check_output",
+        "getoutput",
+        "getstatusoutput",
+    }
+)
+#: Options of the interpreter that take the next word.
+_TAKE_ONE = frozenset({"-W", "-X", "--check-hash-based-pycs"})
+_SEQUENCES = (ast.List, ast.Tuple)
+
+Kind = Literal["module", "file", "code"]
+
+
+def command_in(node: ast.AST, spelling: Spelling) -> list[Texts] | None:
+    """The words of an interpreter's command, itself left out; None where ``node`` is no such command.
+
+    A command is a sequence, two that are added up, the arguments of a call, or a text for the shell.
+    """
+    if isinstance(node, _SEQUENCES) or (isinstance(node, ast.BinOp) and isinstance(node.left, _SEQUENCES)):
+        words = [*_sequence(node)]
+    elif isinstance(node, ast.Call) and node.args:
+        words = node.args
+    else:
+        return None
+    if not words:
+        return None
+    first = spelling.texts(words[0])
+    if any(map(_INTERPRETER.fullmatch, first)):
+        handed = isinstance(node, ast.Call) and (
+            len(words) < 2 or isinstance(words[1], (*_SEQUENCES, ast.BinOp))
+        )
+        return None if handed else [spelling.texts(word) for word in words[1:]]
+    return _shell(node, first) if isinstance(node, ast.Call) else None
+
+
+def started(words: Sequence[Texts]) -> tuple[Kind, Texts] | None:
+    """What the interpreter runs: a module by its name, a file by its path, or a text; None: nothing.
+
+    No words at all are words that come later.
+    """
+    rest = [*words] or [frozenset({UNKNOWN})]
+    while rest:
+        word = rest.pop(0)
+        option = next(iter(word)) if len(word) == 1 else ""
+        if not option and any(each.startswith("-") for each in word):  # several words in one place
+            return "code", frozenset({UNKNOWN})
+        if not option.startswith("-"):
+            return "file", word
+        if option in ("-m", "-c"):
+            return ("module" if option == "-m" else "code"), next(iter(rest), frozenset({UNKNOWN}))
+        if option in _TAKE_ONE:
+            rest = rest[1:]
+    return None
+
+
+def served(node: ast.AST, spelling: Spelling) -> tuple[list[str], bool]:
+    """The words that may be modules of a server or task runner that is started, and whether one is computed.
+
+    A sequence of words, or a text for the shell.
+    """
+    if isinstance(node, _SEQUENCES) and node.elts:
+        words = [spelling.texts(each) for each in _sequence(node)]
+    elif isinstance(node, ast.Call) and _called(node) in _SHELL and node.args:
+        texts = spelling.texts(node.args[0])
+        words = [frozenset({word}) for text in texts for word in text.split()]
+    else:
+        words = []
+    first = {posixpath.basename(text) for text in words[0]} if words else set()
+    program = next((PROGRAMS[name] for name in sorted(first) if name in PROGRAMS), None)
+    if program is None:
+        return [], False
+    before = {*program.application, *(first if program.positional == 0 else ())}
+    behind = [word for last, word in pairwise(words) if {posixpath.basename(each) for each in last} & before]
+    names = [text for word in words[1:] for text in sorted(word) if MODULE_NAME.fullmatch(text)]
+    return names, any(UNKNOWN in word for word in behind)
+
+
+def _sequence(node: ast.expr) -> Iterator[ast.expr]:
+    """The words of a part of a command; one that stands for all of them where they cannot be counted."""
+    if isinstance(node, _SEQUENCES):
+        for each in node.elts:
+            yield from _sequence(each.value) if isinstance(each, ast.Starred) else [each]
+    elif isinstance(node, ast.BinOp):
+        yield from _sequence(node.left)
+        yield from _sequence(node.right)
+    else:
+        yield node
+
+
+def _called(call: ast.Call) -> str:
+    return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+
+
+def _shell(call: ast.Call, texts: Texts) -> list[Texts] | None:
+    """The words of a text that the shell runs, where it starts an interpreter."""
+    for text in texts if _called(call) in _SHELL else ():
+        try:
+            words = shlex.split(text)
+        except ValueError:  # a quote that is open
+            words = text.split()
+        at = next((index for index, word in enumerate(words) if _INTERPRETER.fullmatch(word)), None)
+        if at is not None and (not at or words[at + 1 :]):  # alone behind another word it is a word
+            return [frozenset({word}) for word in words[at + 1 :]]
+    return None

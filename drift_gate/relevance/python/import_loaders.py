@@ -1,0 +1,125 @@
+"""Which texts of a file name modules without an import: by their form, or because a loader gets them."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+from drift_gate.relevance.python.import_statements import names_in, text_of
+from drift_gate.relevance.python.spelling import UNKNOWN, Spelling
+
+#: A module with its package, and what may stand behind it: an attribute, or a scheme before it.
+_DOTTED = re.compile(r"(?:ext://)?([^\W\d]\w*(?:\.[^\W\d]\w*)+(?::[^\W\d][\w.]*)?)")
+_FILE = re.compile(r"[\w./-]+\.(?:py|sh|bash)")
+_NAME = re.compile(r"\.*[^\W\d]\w*(?:\.[^\W\d]\w*)*(?::[^\W\d][\w.]*)?")
+#: Methods and functions that load what they are told, and the modules below it.
+_LOADERS = frozenset(
+    {
+        "autodiscover_tasks",
+        "config_from_object",
+        "find_modules",
+        "from_object",
+        "import_submodules",
+        "include",
+        "load_extension",
+        "load_extensions",
+        "scan",
+    }
+)
+#: Of these every argument is a module's name: one that is computed is an import that is computed.
+_OF_MODULES = frozenset(
+    {"Celery", "find_modules", "import_submodules", "load_extension", "load_extensions", "setdefault"}
+)
+#: A text that comes from outside names a module; an object would not come from there.
+_FROM_OUTSIDE = re.compile(r"\b(?:environb?|getenv|argv)\b")
+#: Django's own list, whose names are known where it is written.
+_APPS_OF_DJANGO = re.compile(r"INSTALLED_APPS|get_app_configs|app_configs")
+#: Variables, settings and arguments that hold what a framework loads.
+_SETTINGS = frozenset(
+    {
+        "ASGI_APPLICATION",
+        "CELERY_IMPORTS",
+        "CELERY_INCLUDE",
+        "DJANGO_SETTINGS_MODULE",
+        "INSTALLED_APPS",
+        "ROOT_URLCONF",
+        "WSGI_APPLICATION",
+        "imports",
+        "include",
+    }
+)
+#: Without one of these words, and without a dotted text, there is nothing to find in a file.
+LOADING = (
+    rb"autodiscover_tasks|from_object|find_modules|import_submodules|\binclude\b|load_extension|\.scan\("
+    rb"|CELERY_IMPORTS|DJANGO_SETTINGS_MODULE|INSTALLED_APPS|ROOT_URLCONF|_APPLICATION\b|\bimports\b"
+    rb"|script_location|[\"'](?:ext://)?[./]*[A-Za-z_\x80-\xff][\w\x80-\xff]*[.:/-][\w./:\x80-\xff-]*[\"']"
+)
+
+
+def named(text: str) -> str | None:
+    """The module, with its attribute, or the file or script that a text may name by itself; None: nothing."""
+    if _FILE.fullmatch(text):
+        return text
+    dotted = _DOTTED.fullmatch(text)
+    return dotted[1] if dotted else None
+
+
+def handed(node: ast.AST, spelling: Spelling) -> Iterator[str]:
+    """What ``node`` hands to a loader: module names, which may be relative to the package of the file.
+
+    An ``UNKNOWN`` part stands only where a name of a module is sure to be meant.
+    """
+    if isinstance(node, ast.Call):
+        yield from _by_call(node, spelling)
+    elif isinstance(node, (ast.Assign, ast.AnnAssign, ast.AugAssign)):
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        if node.value is not None and any(map(_is_setting, targets)):
+            yield from _apps(spelling.texts(node.value))
+
+
+def script_location(node: ast.AST, spelling: Spelling) -> Iterator[str]:
+    """The paths where alembic is told to find its ``env.py`` and versions."""
+    if isinstance(node, ast.Call) and len(node.args) > 1 and text_of(node.args[0]) == "script_location":
+        yield from (f"{text.rstrip('/')}/*.py" for text in spelling.texts(node.args[1]))
+
+
+def _by_call(call: ast.Call, spelling: Spelling) -> Iterator[str]:
+    name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    given = [*call.args, *(keyword.value for keyword in call.keywords)] if name in _LOADERS else []
+    if name == "setdefault" and call.args and text_of(call.args[0]) in _SETTINGS:
+        given = call.args[1:]
+    if name == "scan" and not given and "config" in ast.unparse(call.func):
+        yield "."  # the package that calls it
+    given += [keyword.value for keyword in call.keywords if keyword.arg in _SETTINGS]
+    for argument in given:
+        sure = name in _OF_MODULES or _is_told(argument, spelling)
+        sure |= name == "autodiscover_tasks" and not _APPS_OF_DJANGO.search(ast.unparse(argument))
+        for text in _apps(spelling.texts(argument.body if isinstance(argument, ast.Lambda) else argument)):
+            if UNKNOWN not in text or sure or (len(text) > 1 and name in _LOADERS):
+                yield text
+
+
+def _is_told(argument: ast.expr, spelling: Spelling) -> bool:
+    """Whether a name of a module is sure to be meant by what a loader gets."""
+    values = spelling.values(argument) if isinstance(argument, ast.Name) else [argument]
+    return any(value is not None and _FROM_OUTSIDE.search(ast.unparse(value)) for value in values)
+
+
+def _is_setting(target: ast.expr) -> bool:
+    """``INSTALLED_APPS``, ``LOCAL_APPS``, ``app.conf.imports``, ``os.environ["DJANGO_SETTINGS_MODULE"]``."""
+    if isinstance(target, ast.Subscript):
+        return text_of(target.slice) in _SETTINGS
+    if isinstance(target, ast.Attribute):
+        return target.attr in _SETTINGS
+    return any(name in _SETTINGS or name.endswith("_APPS") for name in names_in([target]))
+
+
+def _apps(texts: frozenset[str]) -> Iterator[str]:
+    """The texts that can be names, and the package of an application that is named by its class."""
+    for text in sorted(texts):
+        if UNKNOWN in text or _NAME.fullmatch(text):
+            yield text
+            parts = text.split(".")
+            if len(parts) > 2 and parts[-1][:1].isupper():
+                yield ".".join(parts[:-2])

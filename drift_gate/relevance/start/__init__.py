@@ -1,0 +1,1 @@
+"""Where a workload starts: commands, scripts and the programs that they run."""

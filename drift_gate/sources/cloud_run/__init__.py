@@ -1,0 +1,1 @@
+"""What Cloud Run serves, through Google's own clients."""

@@ -1,0 +1,1 @@
+"""Repositories: the one place that starts git."""

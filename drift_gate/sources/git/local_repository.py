@@ -1,0 +1,79 @@
+"""A local repository that is open: its remotes and refs, and the names that come close to one."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from drift_gate.errors import SourceError
+from drift_gate.sources.git.history import GitHistory
+from drift_gate.sources.git.log import nonsense
+from drift_gate.sources.git.process import Git
+
+_OBJECT_ID = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
+#: How many refs are searched for near misses.
+NEAR_MISS_REFS = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """An open repository. ``name`` is its folder, for people; ``common_dir`` is shared by its worktrees."""
+
+    name: str
+    common_dir: Path
+    history: GitHistory
+
+    @property
+    def git(self) -> Git:
+        """Git, in this repository."""
+        return self.history.git
+
+    def remotes(self) -> list[tuple[str, str]]:
+        """Name and address of each remote, longest name first: a remote may be called ``a/b``."""
+        told = lines(self.git.run("remote", "-v"))
+        found = (re.fullmatch(r"([^\t]+)\t(.*) \(fetch\).*", line) for line in told)
+        return sorted(((each[1], each[2]) for each in found if each), key=lambda pair: -len(pair[0]))
+
+    def refs(self, names: Sequence[str]) -> list[tuple[str, str, str]]:
+        """Those of ``names`` that exist, in that order: name, object id, how it stands to its upstream."""
+        form = "--format=%(refname)%00%(objectname)%00%(upstream:track,nobracket)"
+        told = [line.split("\0") for line in lines(self.git.run("for-each-ref", form, *names))]
+        if not all(len(line) == 3 and _OBJECT_ID.fullmatch(line[1]) for line in told):
+            raise nonsense("for-each-ref")
+        found = {name: (name, oid, track) for name, oid, track in told}
+        return [found[name] for name in names if name in found]
+
+    def head(self) -> str | None:
+        """The id that HEAD points to, whether or not it is there; None for a branch not born yet."""
+        answer = self.git.run("rev-parse", "--verify", "--quiet", "HEAD", accept=(0, 1))
+        return answer.decode("ascii", "replace").strip() or None
+
+    def require(self, ref: str, oid: str) -> None:
+        """Raises ``SourceError`` where the object of ``ref`` is not there: the ref is no wrong name then."""
+        if self.history.object_at(oid) is None:
+            raise SourceError(
+                f"{self.name} has {ref} at {oid[:12]}, and no such object: it is damaged, or borrows objects "
+                f"from a folder that is gone (see {self.common_dir}/objects/info/alternates)",
+                "history-unavailable",
+            )
+
+    def not_found(self, ref: str) -> SourceError:
+        """The error for a target ref that does not exist, with the names that come close."""
+        args = (f"--count={NEAR_MISS_REFS}", "refs/heads", "refs/tags", "refs/remotes")
+        full = lines(self.git.run("for-each-ref", "--format=%(refname)", *args))
+        shown = full if ref.startswith("refs/") else [name.split("/", 2)[-1] for name in full]
+        near = [name for name in difflib.get_close_matches(ref, shown, n=4) if name != ref][:3]
+        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        known = [remote for remote, _ in self.remotes()]
+        if "/" in ref and not known:
+            hint += "; the repository has no remote"
+        return SourceError(f"{self.name} has no ref {ref}{hint}", "target-not-found")
+
+
+def lines(answer: bytes) -> list[str]:
+    """The lines of an answer of git's, other bytes than UTF-8 kept as Python keeps those of paths."""
+    return os.fsdecode(answer).split("\n")[:-1]

@@ -1,0 +1,149 @@
+"""The answer of ``git log``, read as it comes, however many its commits and however long what they say."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from drift_gate.errors import SourceError
+from drift_gate.facts import Commit
+
+_FULL_ID = re.compile(rb"[0-9a-f]{40}|[0-9a-f]{64}")
+#: Bytes of everything that a commit says of itself (ids, time, author, subject), after which the rest is
+#: cut while it is read: subjects of megabytes exist. Paths are never cut.
+HEADER_LIMIT = 64 << 10
+#: Characters of an author and of a subject that are kept.
+AUTHOR_LIMIT, SUBJECT_LIMIT = 200, 500
+
+#: Lists each path as it is and says which commits it stands for, whatever the user's settings prefer.
+#: ``-O/dev/null`` cancels an order file, which git would insist on reading.
+DIFF_OPTIONS = ("-z", "--no-renames", "--no-relative", "--ignore-submodules=none", "-O/dev/null")
+LOG_OPTIONS = (
+    "-c",
+    "--name-only",
+    "--topo-order",
+    *DIFF_OPTIONS,
+    "--no-ext-diff",
+    "--no-textconv",
+    "--no-color",
+    "--no-decorate",
+    "--no-notes",
+    "--no-mailmap",
+    "--no-show-signature",
+    "--encoding=UTF-8",
+)
+
+#: The last second that a datetime holds (end of 9999, UTC).
+LAST_SECOND = 253_402_300_799
+
+
+def nonsense(command: str) -> SourceError:
+    """The error for a ``command`` of git whose answer is none to what was asked."""
+    return SourceError(f"`git {command}` answered something that makes no sense", "invalid-response")
+
+
+def between(chunks: Iterable[bytes], mark: bytes, limit: int | None = None) -> Iterator[bytes]:
+    """The pieces of a stream before, between and after each ``mark``, cut where they are too long.
+
+    The pieces at odd places (a commit's header) are cut after ``HEADER_LIMIT`` bytes without ever
+    being held, the others (its paths, its patch) after ``limit``; None cuts nothing. The time is linear,
+    however long a piece is.
+    """
+    hold = len(mark) - 1
+    piece, header = _Piece(limit), False
+    tail = b""
+    for chunk in chunks:
+        first, *rest = (tail + chunk).split(mark)
+        for following in rest:
+            piece.add(first)
+            yield piece.text()
+            header = not header
+            piece = _Piece(HEADER_LIMIT if header else limit)
+            first = following
+        # A mark may begin in the last bytes and end in the next chunk.
+        cut = max(0, len(first) - hold)
+        piece.add(first[:cut])
+        tail = first[cut:]
+    piece.add(tail)
+    yield piece.text()
+
+
+class _Piece:
+    """A text in the making, cut after ``limit`` bytes; None cuts nothing."""
+
+    __slots__ = ("_limit", "_parts", "_size")
+
+    def __init__(self, limit: int | None) -> None:
+        self._limit = limit
+        self._parts: list[bytes] = []
+        self._size = 0
+
+    def add(self, part: bytes) -> None:
+        if self._limit is not None:
+            part = part[: self._limit - self._size]
+        if part:
+            self._parts.append(part)
+            self._size += len(part)
+
+    def text(self) -> bytes:
+        return b"".join(self._parts)
+
+
+def commits_of(pieces: Iterator[bytes]) -> Iterator[Commit]:
+    """The commits of ``git log``: after an empty piece header and paths take turns."""
+    if next(pieces, None):
+        raise nonsense("log")
+    for header in pieces:
+        paths = next(pieces, b"")
+        if not paths.startswith(b"\0") or not paths.endswith(b"\0"):  # cut off in the middle of a commit
+            raise nonsense("log")
+        yield _commit(header, paths)
+
+
+def _commit(header: bytes, paths: bytes) -> Commit:
+    """``header`` is ``%H %P %ct %an %s`` between NULs. ``paths`` is the NUL that ends the format, then,
+    where there are any, a separator of one byte (a line feed, a NUL for a merge) and path, NUL, path, NUL.
+    """
+    fields = header.split(b"\0", 4)
+    if len(fields) < 5:
+        fields = _cut_fields(fields)
+    sha, parents, seconds, author, subject = fields
+    if not all(map(_FULL_ID.fullmatch, [sha, *parents.split()])):
+        raise nonsense("log")
+    return Commit(
+        sha=sha.decode(),
+        parents=parents.decode().split(),
+        committed_at=seconds_of(seconds),
+        author=_shown(author, AUTHOR_LIMIT),
+        subject=_shown(subject, SUBJECT_LIMIT),
+        paths=[path_of(path) for path in paths[2:-1].split(b"\0")] if len(paths) > 2 else [],
+    )
+
+
+def _cut_fields(fields: list[bytes]) -> list[bytes]:
+    """The fields of a header that was cut: an author may be, the parents must not."""
+    if len(fields) < 4:
+        raise nonsense("log")
+    return [*fields, b""]
+
+
+def seconds_of(text: bytes) -> int:
+    """A committer time. One that no calendar holds is 0, as git takes one that it cannot read.
+
+    Never the future: a drift may look too old then, not too young.
+    """
+    try:
+        seconds = int(text)
+    except ValueError:
+        return 0
+    return seconds if 0 <= seconds <= LAST_SECOND else 0
+
+
+def _shown(text: bytes, limit: int) -> str:
+    """Text for people, bytes that are not UTF-8 as ``\\xNN``, at most ``limit`` characters."""
+    shown = text[: 4 * limit].decode("utf-8", "backslashreplace")
+    return shown if len(shown) <= limit and len(text) <= 4 * limit else shown[: limit - 1] + "…"
+
+
+def path_of(path: bytes) -> str:
+    return path.decode("utf-8", "surrogateescape")

@@ -1,0 +1,239 @@
+"""The repositories of a check, and where the questions about their contents are answered.
+
+Whatever is read in one was written by others, so it is read in a process that can be ended
+(``child_process``): the history, what is relevant in it, and what is remembered of both live there. A
+question is a function of a module, which crosses with its arguments.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any, Protocol, TypeVar, TypeVarTuple
+
+from drift_gate.errors import SourceError
+from drift_gate.facts import History, Target
+from drift_gate.relevance.lookup import Memory
+from drift_gate.runtime import child_process
+from drift_gate.runtime.child_process import Child
+from drift_gate.runtime.deadline import Deadline, gather, told
+from drift_gate.runtime.memory import Borrowed, Kept
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+#: By so much of the time that is left, and at most so many seconds, does a question end early, so that
+#: what git did not answer is heard with its cause, and by half of it does the wait for the answer.
+_HAND_OVER_SHARE, _HAND_OVER_S = 0.1, 0.1
+
+
+class Repository(Protocol):
+    """A repository for the length of one check."""
+
+    def target(self) -> Target:
+        """As ``facts.History.target``."""
+        ...
+
+    def ask(self, question: Callable[[History, Memory, *Ts], T], *args: *Ts) -> T:
+        """``question(history, memory, …)``. Raises ``SourceError``, and whatever the question raises."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """A ``Repository`` whose questions are answered by the caller, and end when they end."""
+
+    history: History
+    memory: Memory = field(default_factory=Memory)
+
+    def target(self) -> Target:
+        """As ``Repository.target``."""
+        return self.history.target()
+
+    def ask(self, question: Callable[[History, Memory, *Ts], T], *args: *Ts) -> T:
+        """As ``Repository.ask``."""
+        return question(self.history, self.memory, *args)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a repository is, and what is asked of it; each field as ``Checkout`` and ``Mirror`` take it.
+
+    ``repository`` is the address of a mirror, or a path. Answers of a remote serve for ``cache_ttl`` seconds,
+    unless they are wanted ``fresh``.
+    """
+
+    mirrored: bool
+    repository: str
+    target_ref: str
+    cache_dir: str
+    environ: Mapping[str, str] = field(repr=False)
+    stale_target_limit: float
+    cache_ttl: float
+    fresh: bool
+
+    def open(self, deadline: Deadline, kept: Borrowed[Any, Any]) -> History:
+        """The history, for one check."""
+        if self.mirrored:
+            from drift_gate.sources.git.mirror import Mirror
+
+            return Mirror(
+                repository=self.repository,
+                target_ref=self.target_ref,
+                cache_dir=self.cache_dir,
+                deadline=deadline,
+                environ=self.environ,
+                now=_utc_now,
+                stale_target_limit=self.stale_target_limit,
+                kept=kept,
+            )
+        from drift_gate.sources.git.checkout import Checkout
+
+        return Checkout(
+            path=self.repository,
+            target_ref=self.target_ref,
+            deadline=deadline,
+            environ=self.environ,
+            now=_utc_now,
+            stale_target_limit=self.stale_target_limit,
+            kept=kept,
+        )
+
+
+class Elsewhere:
+    """The repositories of one check, read in one process of their own, which nobody else has meanwhile.
+
+    ``reused`` says whether any target was kept from an earlier check.
+    """
+
+    def __init__(self) -> None:
+        self.reused = False
+        self._check = secrets.token_hex(8)
+        self._places: list[Place] = []
+        self._targets: Mapping[int, Target | SourceError] = {}
+        self._lent = _Lent()
+        self._asking = threading.Lock()
+        self._close = weakref.finalize(self, self._lent.give_back)
+
+    def at(self, place: Place, deadline: Deadline) -> Repository:
+        """The repository at ``place``, to be asked until ``deadline``."""
+        self._places.append(place)
+        return _There(self, len(self._places) - 1, deadline)
+
+    def close(self) -> None:
+        """Let others have the process; one that is still busy is ended."""
+        self._close()
+
+    def target(self, number: int, deadline: Deadline) -> Target:
+        """The target of one repository; the first who asks makes all of them be asked, side by side."""
+        with self._asking:
+            if number not in self._targets:
+                self._targets, reused = self._call(_targets, (self._check, list(self._places)), deadline)
+                self.reused = self.reused or reused
+        answer = self._targets[number]
+        if isinstance(answer, SourceError):
+            raise answer
+        return answer
+
+    def ask(self, number: int, question: Callable[..., T], args: Sequence[object], deadline: Deadline) -> T:
+        """The answer to a question about one repository."""
+        with self._asking:
+            asked = (self._check, number, self._places[number], question, args)
+            with told("the repository to be read", deadline):
+                answer: T = self._call(_answer, asked, deadline)
+            return answer
+
+    def _call(self, function: Callable[..., T], args: tuple[object, ...], deadline: Deadline) -> T:
+        child = self._lent.child(deadline)
+        early = min(_HAND_OVER_S, _HAND_OVER_SHARE * deadline.remaining())
+        return child.call(function, (deadline.sooner(early).remaining(), *args), deadline.sooner(early / 2))
+
+
+class _Lent:
+    """The process that a check has to itself, from its first question on."""
+
+    def __init__(self) -> None:
+        self._child: Child | None = None
+
+    def child(self, deadline: Deadline) -> Child:
+        if self._child is not None and not self._child.alive:
+            self.give_back()
+        if self._child is None:
+            self._child = child_process.pool().take(deadline)
+        return self._child
+
+    def give_back(self) -> None:
+        child, self._child = self._child, None
+        if child is not None:
+            child_process.pool().give(child)
+
+
+@dataclass(frozen=True, slots=True)
+class _There:
+    """A ``Repository`` of ``Elsewhere``."""
+
+    elsewhere: Elsewhere
+    number: int
+    deadline: Deadline
+
+    def target(self) -> Target:
+        return self.elsewhere.target(self.number, self.deadline)
+
+    def ask(self, question: Callable[[History, Memory, *Ts], T], *args: *Ts) -> T:
+        return self.elsewhere.ask(self.number, question, args, self.deadline)
+
+
+class _Desk:
+    """What the process of its own keeps: what is known for ever, and the histories of the check at hand."""
+
+    def __init__(self) -> None:
+        self.memory = Memory()
+        self._kept: dict[float, Kept[Any, Any]] = {}
+        self._check = ""
+        self._histories: dict[int, History] = {}
+        self._borrowed: list[Borrowed[Any, Any]] = []
+
+    def history(self, check: str, number: int, place: Place, deadline: Deadline) -> History:
+        """The history at ``place``; the same one for all questions of a check."""
+        if check != self._check:
+            self._check, self._histories, self._borrowed = check, {}, []
+        if number not in self._histories:
+            kept = self._kept.setdefault(place.cache_ttl, Kept(place.cache_ttl))
+            self._borrowed.append(Borrowed(kept, fresh=place.fresh))
+            self._histories[number] = place.open(deadline, self._borrowed[-1])
+        return self._histories[number]
+
+    @property
+    def reused(self) -> bool:
+        return any(each.reused for each in self._borrowed)
+
+
+@cache
+def _desk() -> _Desk:
+    """Of the process of its own; elsewhere nobody asks for it."""
+    return _Desk()
+
+
+def _targets(
+    seconds: float, check: str, places: Sequence[Place]
+) -> tuple[dict[int, Target | SourceError], bool]:
+    deadline = Deadline(seconds)
+    histories = [_desk().history(check, number, place, deadline) for number, place in enumerate(places)]
+    targets = gather({number: each.target for number, each in enumerate(histories)}, deadline)
+    return targets, _desk().reused
+
+
+def _answer(
+    seconds: float, check: str, number: int, place: Place, question: Callable[..., Any], args: Sequence[Any]
+) -> Any:
+    history = _desk().history(check, number, place, Deadline(seconds))
+    return question(history, _desk().memory, *args)
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,109 @@
+"""What is live, with what witnesses know beside the platform, and kept for as long as the settings allow.
+
+A witness is worth waiting for and never worth failing for: whatever it does not say in its share of the time
+is ``evidence-unreachable``, and the check goes on with what the platform says. It reads what strangers write,
+so that this holds for errors of its own as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+
+from drift_gate.errors import SourceError
+from drift_gate.evidence.marks import STRENGTH
+from drift_gate.facts import Carrier, Finding, Live, LiveRevision, LiveSource, Witness
+from drift_gate.runtime.deadline import Deadline, gather
+from drift_gate.runtime.memory import Borrowed
+
+#: The part of what is left of the deadline that witnesses may take: the comparison needs the rest.
+SHARE = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Witnessed:
+    """A ``facts.LiveSource``: what ``source`` says, and what each of ``witnesses`` (by its carrier) adds.
+
+    They are asked side by side, each made for the time that it has. A witness that raises whatever
+    it may, or does not answer in its share of ``deadline``, leaves a finding.
+    """
+
+    source: LiveSource
+    witnesses: Mapping[Carrier, Callable[[Deadline], Witness]]
+    deadline: Deadline
+
+    def read(self) -> Live:
+        """What serves now. Raises what ``source`` raises."""
+        live = self.source.read()
+        within = self.deadline.sooner(self.deadline.remaining() * (1 - SHARE))
+        jobs = {carrier: partial(_testimony, make(within), live) for carrier, make in self.witnesses.items()}
+        answers = gather(jobs, within)
+        heard = [answer for answer in answers.values() if isinstance(answer, Live)]
+        silent = [
+            _silent(carrier, answer) for carrier, answer in answers.items() if isinstance(answer, SourceError)
+        ]
+        added = (finding for each in heard for finding in each.findings[len(live.findings) :])
+        return replace(
+            live,
+            revisions=tuple(_joined(each, heard, place) for place, each in enumerate(live.revisions)),
+            findings=(*live.findings, *added, *silent),
+        )
+
+    def unchanged(self, live: Live) -> bool:
+        """What ``source`` says. Raises what it raises."""
+        return self.source.unchanged(live)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remembered:
+    """A ``facts.LiveSource``: the last answer of ``source`` while ``kept`` keeps it.
+
+    Only a calm answer is kept: all of it read, and nothing to note about it, such as a rollout.
+    """
+
+    source: LiveSource
+    key: Hashable
+    kept: Borrowed[Hashable, Live]
+
+    def read(self) -> Live:
+        """What serves now, or did a moment ago. Raises what ``source`` raises."""
+        return self.kept.get(self.key, self.source.read, _calm)
+
+    def unchanged(self, live: Live) -> bool:
+        """Always: who keeps answers means to go by them for that long."""
+        return True
+
+
+def _testimony(witness: Witness, live: Live) -> Live:
+    try:
+        return witness.testify(live)
+    except SourceError:
+        raise
+    except Exception as error:  # an answer that nobody foresaw must not end the check
+        raise SourceError(f"{type(error).__name__}: {error}", "invalid-response") from error
+
+
+def _calm(live: Live) -> bool:
+    return not live.findings and all(each.unknown is None for each in live.revisions)
+
+
+def _joined(revision: LiveRevision, heard: list[Live], place: int) -> LiveRevision:
+    """``revision`` with what was added to it, by whom ever."""
+    told = [each.revisions[place] for each in heard]
+    added = [item for each in told for item in each.evidence if item not in revision.evidence]
+    contents = [each.content for each in told if each.content is not None]
+    claims = [*dict.fromkeys(added), *revision.evidence]
+    return replace(
+        revision,
+        evidence=tuple(sorted(claims, key=lambda claim: STRENGTH.index(claim.carrier))),
+        content=contents[0] if contents else revision.content,
+    )
+
+
+def _silent(carrier: Carrier, error: SourceError) -> Finding:
+    return Finding(
+        code="evidence-unreachable",
+        message=f"no answer about the {carrier}: {error.message}",
+        data={"carrier": carrier, "cause": error.cause},
+    )

@@ -1,0 +1,1 @@
+"""What images say of themselves, in Artifact Registry or any OCI registry."""

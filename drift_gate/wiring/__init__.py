@@ -1,0 +1,1 @@
+"""Settings into a gate; the only room that names concrete sources."""

@@ -1,0 +1,357 @@
+"""Settings into a gate: a check, and the questions beside it, from plans to sinks. Imported late."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TextIO
+
+from drift_gate import gate, questions
+from drift_gate.comparison.report import DriftReport, unknown_report
+from drift_gate.errors import DriftCheckError, DriftConfigError, SourceError
+from drift_gate.evidence import marks
+from drift_gate.facts import Evidence, Live, LiveSource, Target, Unknown
+from drift_gate.journal.log import LogSink
+from drift_gate.journal.telemetry import MetricsSink, observed
+from drift_gate.policy.inventory import Known, undeclared
+from drift_gate.policy.verdict import Outcome, Verdict, judge
+from drift_gate.relevance import loaded_list as loaded_files
+from drift_gate.relevance.selection import Selection
+from drift_gate.runtime.child_process import pool
+from drift_gate.runtime.deadline import Deadline, gather, told
+from drift_gate.settings.file import PREFIX, Settings, load
+from drift_gate.settings.keys import PolicyKeys, ServiceSettings
+from drift_gate.wiring.plans import LOAD_SECONDS, Builder, loaded_list, process, work_tree
+from drift_gate.wiring.plans import utc_now as utc_now
+from drift_gate.wiring.trace import Traced, run
+
+log = logging.getLogger("drift_gate")
+
+#: Seconds after a clone's own deadline in which its error is still heard.
+HAND_OVER_S = 1.0
+
+
+@observed
+def check(
+    names: Sequence[str] = (),
+    *,
+    settings: Settings | None = None,
+    within: Deadline | None = None,
+    record: bool = True,
+    inventory: bool = False,
+    after_rollout: bool = False,
+) -> Outcome:
+    """The verdicts on the services ``names`` (none: all that are declared), each by its own policy.
+
+    ``within`` ends the check early; None leaves the deadline as set. ``record`` False keeps the
+    verdicts out of the sinks, for a caller that has something to add to them first. ``inventory``
+    also reports the live services of each project and region that nothing declares. ``after_rollout``
+    judges what would be live once each rollout that is under way has landed. Raises
+    ``DriftConfigError``; what could not be found out is a verdict about an unknown.
+    """
+    pool().start()  # it loads while others do
+    settings = settings or load()
+    chosen = {name: settings.service(name) for name in names} or settings.services
+    build = Builder(settings)
+    unloaded = _unloaded(build, chosen.values())
+    seconds = max(one.deadline for one in chosen.values())
+    deadline = Deadline(seconds if within is None else min(seconds, within.remaining()))
+    started, now = time.monotonic(), utc_now()
+    if unloaded:
+        verdicts = [
+            judge(unknown_report(name, one.kind, unloaded), one.policy, now) for name, one in chosen.items()
+        ]
+    else:
+        verdicts = _judged(build, chosen, deadline, now, after_rollout)
+        if build.reused and any(each.refuses for each in verdicts):
+            # What was kept may be older than the fix, and nobody is to wait for it to expire.
+            verdicts = _judged(Builder(settings, fresh=True), chosen, deadline, now, after_rollout)
+    if inventory and not unloaded:
+        verdicts += _undeclared(settings, deadline, now)
+    verdicts = [each.model_copy(update={"policy": settings.judged_by(each.service)}) for each in verdicts]
+    outcome = Outcome.of(verdicts, now, int((time.monotonic() - started) * 1000))
+    if record:
+        keep(outcome, settings)
+    return outcome
+
+
+def warn_of_overrides(settings: Settings) -> None:
+    """A WARNING for each variable that replaces the policy, or the target, of the file."""
+    for name, value in settings.overrides.items():
+        if name.removeprefix(PREFIX).lower() in (*PolicyKeys.model_fields, "target_ref"):
+            log.warning("%s=%s stands before %s", name, value, settings.file)
+
+
+def keep(outcome: Outcome, settings: Settings) -> None:
+    """Write the verdicts of ``outcome`` down, within what the check has left of its deadline."""
+    names = {verdict.service for verdict in outcome.services}
+    given = max((one.deadline for name, one in settings.services.items() if name in names), default=0.0)
+    warn_of_overrides(settings)
+    left = Deadline(max(0.0, given - outcome.elapsed_ms / 1000))
+    gate.write(outcome.services, sinks_of(settings, left))
+
+
+def _judged(
+    build: Builder,
+    chosen: Mapping[str, ServiceSettings],
+    deadline: Deadline,
+    now: datetime,
+    after_rollout: bool,
+) -> list[Verdict]:
+    plans = [build.plan(name, one, deadline) for name, one in chosen.items()]
+    if after_rollout:
+        plans = [replace(plan, live=_Landed(plan.live)) for plan in plans]
+    try:
+        return gate.check(plans, deadline=deadline, now=now)
+    finally:
+        build.close()
+
+
+def _undeclared(settings: Settings, deadline: Deadline, now: datetime) -> list[Verdict]:
+    """A verdict for each live service that no table names, and for each region that cannot be listed."""
+    from drift_gate.sources.cloud_run import reader
+
+    placed = [one for one in settings.services.values() if one.live == "cloud-run"]
+    places = {f"{one.project}/{one.region}": (str(one.project), str(one.region)) for one in placed}
+    clients = process().clients(settings.emulator)
+    listed = gather(
+        {
+            place: partial(
+                reader.inventory, project=project, region=region, deadline=deadline, clients=clients
+            )
+            for place, (project, region) in places.items()
+        },
+        deadline,
+    )
+    declared = {name for name, one in settings.services.items() if one.kind == "service"}
+    known = Known(declared, settings.inventory.ignore)
+    return [verdict for place, names in listed.items() for verdict in undeclared(place, names, known, now)]
+
+
+def warm(*, settings: Settings | None = None) -> dict[str, Target]:
+    """Make or refresh the mirror of each declared address; what each came to, by address.
+
+    Raises ``SourceError`` at the first that fails, within its ``clone_timeout``.
+    """
+    from drift_gate.sources.git.remote import shown
+
+    settings = settings or load()
+    wanted = {
+        (settings.address(one.repository), one.target_ref): one.clone_timeout
+        for one in settings.services.values()
+        if one.mirrored
+    }
+    return {
+        shown(address): _warmed(address, ref, seconds, settings) for (address, ref), seconds in wanted.items()
+    }
+
+
+def _warmed(address: str, ref: str, seconds: float, settings: Settings) -> Target:
+    """The target of one mirror. A remote may take its time, which is said; Ctrl-C waits for none."""
+    from drift_gate.sources.git import mirror
+    from drift_gate.sources.git.remote import shown
+
+    deadline = Deadline(seconds)
+    make = partial(
+        mirror.warm,
+        repository=address,
+        target_ref=ref,
+        cache_dir=settings.cache_dir,
+        clone_timeout=seconds,
+        environ=settings.environ,
+        now=utc_now,
+    )
+    with told(f"the mirror of {shown(address)}", deadline):
+        made = gather({"mirror": make}, Deadline(seconds + HAND_OVER_S))["mirror"]
+    if isinstance(made, SourceError):
+        raise made
+    return made
+
+
+def why(
+    name: str, what: str, *, settings: Settings | None = None
+) -> tuple[Target, list[questions.Answer] | None]:
+    """Why a path or a commit counts for the service ``name``, as ``questions.why``; and the target."""
+    ((plan, case),) = _sides([name], settings or load())
+    return case.target, plan.repository.ask(questions.why, case, what)
+
+
+def is_live(
+    commit: str, names: Sequence[str] = (), *, settings: Settings | None = None
+) -> dict[str, list[questions.Liveness]]:
+    """Whether ``commit`` is live, by service, as ``questions.is_live``."""
+    return {
+        plan.service: plan.repository.ask(questions.is_live, case, commit)
+        for plan, case in _sides(names, settings or load())
+    }
+
+
+def _sides(names: Sequence[str], settings: Settings) -> list[tuple[gate.Plan, gate.Case]]:
+    """Both sides of each service. Raises ``SourceError``."""
+    chosen = {name: settings.service(name) for name in names} or settings.services
+    build = Builder(settings)
+    build.load(chosen.values())
+    deadline = Deadline(max(one.deadline for one in chosen.values()))
+    plans = [build.plan(name, one, deadline) for name, one in chosen.items()]
+    return [(plan, questions.sides(plan)) for plan in plans]
+
+
+def plan(name: str, *, settings: Settings) -> gate.Plan:
+    """What a check would ask for the service ``name``; its deadline begins now.
+
+    Raises ``SourceError`` where a library does not load.
+    """
+    service = settings.service(name)
+    build = Builder(settings)
+    build.load([service])
+    return build.plan(name, service, Deadline(service.deadline))
+
+
+def caller(settings: Settings) -> tuple[str | None, datetime | None]:
+    """Who asks Google, as IAM writes it, and when the token ends (UTC); None each: not known.
+
+    Both are known after the first answer only. Raises ``SourceError`` where there are no credentials.
+    """
+    from drift_gate.sources.cloud_run.errors import Asked
+
+    asked = Asked("Cloud Run", "run.services.get", "any project", "any region")
+    google = process().clients(settings.emulator).connect(Deadline(LOAD_SECONDS), asked)
+    ends = getattr(google.credentials, "expiry", None)
+    return google.principal, ends.replace(tzinfo=UTC) if isinstance(ends, datetime) else None
+
+
+def selection_at(name: str, ref: str | None, *, settings: Settings | None = None) -> tuple[str, Selection]:
+    """What is relevant for the service ``name`` at ``ref`` (None: its target ref), and that commit."""
+    settings = settings or load()
+    service = settings.service(name)
+    if ref is not None:
+        service = service.model_copy(update={"target_ref": ref})
+    build = Builder(settings)
+    build.load([service])
+    plan = build.plan(name, service, Deadline(service.deadline))
+    commit = plan.repository.target().commit
+    return commit, plan.repository.ask(questions.selection_at, plan.workload.rules, commit)
+
+
+def trace(
+    name: str,
+    command: Sequence[str],
+    *,
+    settings: Settings | None = None,
+    cwd: Path | None = None,
+    seconds: float | None = None,
+    out: TextIO | None = None,
+) -> tuple[Traced, questions.Loaded]:
+    """Runs ``command`` and holds what it loads against what counts for the service ``name`` at HEAD.
+
+    HEAD is that of the repository of the service, or of the one that the settings lie in where the service
+    has an address. ``cwd``, ``seconds`` and ``out`` are as ``trace.run`` has them. Raises
+    ``DriftConfigError`` where there is no such repository or the command cannot be started, and
+    ``SourceError`` where git does not answer.
+    """
+    settings = settings or load()
+    root, service = _here(name, settings)
+    traced = run(command, root, settings.environ, cwd=cwd, seconds=seconds, out=out)
+    build = Builder(settings)
+    build.load([service])
+    plan = build.plan(name, service, Deadline(service.deadline))
+    commit = plan.repository.target().commit
+    asked = (plan.workload.rules, commit, traced.files)
+    return traced, plan.repository.ask(questions.held_against, *asked)
+
+
+def _here(name: str, settings: Settings) -> tuple[Path, ServiceSettings]:
+    """The work tree of the service ``name``, and the service as it is at HEAD there."""
+    service = settings.service(name)
+    beside = settings.file.parent if service.mirrored else settings.beside(service.repository)
+    root = work_tree(beside)
+    if root is None:
+        raise DriftConfigError(f"{beside} is in no git repository: there is nothing to hold a run against")
+    here = {"repository": str(root), "history": "checkout", "target_ref": "HEAD"}
+    return root, service.model_copy(update=here)
+
+
+def keep_loaded(name: str, paths: Collection[str], *, settings: Settings | None = None) -> Path:
+    """Adds ``paths`` to what the work tree keeps as loaded for the service ``name``; the file that keeps it.
+
+    Raises ``DriftConfigError`` where there is no repository, or where the file cannot be read or written.
+    """
+    settings = settings or load()
+    root, service = _here(name, settings)
+    file = root / loaded_list(settings, service)
+    try:
+        kept = loaded_files.read(file.read_bytes()) if file.exists() else {}
+        text = loaded_files.text({**kept, name: [*kept.get(name, ()), *paths]})
+        beside = file.with_name(f".{file.name}.new")
+        beside.write_bytes(text.encode())
+        beside.replace(file)
+    except (OSError, ValueError) as error:
+        raise DriftConfigError(f"{file}: {error}") from error
+    return file
+
+
+def report_on(name: str | None, *, settings: Settings | None) -> DriftReport:
+    """The report on one service; raises ``DriftCheckError`` where its status is unknown."""
+    settings = settings or load()
+    report = check([name or settings.batch_service()], settings=settings).services[0].report
+    if report.unknown:
+        unknown = report.unknown
+        raise DriftCheckError(unknown.message, unknown.cause, unknown.retryable, report)
+    return report
+
+
+def sinks_of(settings: Settings, deadline: Deadline | None = None) -> list[gate.Sink]:
+    """Where verdicts are written to, within the ``deadline`` of a check; None: a second each."""
+    sinks: list[gate.Sink] = [LogSink(), MetricsSink()]
+    if settings.sinks.decisions:
+        from drift_gate.journal.decisions import DecisionsSink
+
+        sinks.append(DecisionsSink(settings.beside(settings.sinks.decisions), utc_now, deadline))
+    return sinks
+
+
+@dataclass(frozen=True, slots=True)
+class _Landed:
+    """A ``facts.LiveSource``: what would serve if the rollout that is under way had landed just now.
+
+    Without one, or where nobody can say what it brings, what serves now.
+    """
+
+    source: LiveSource
+
+    def read(self) -> Live:
+        live = self.source.read()
+        return replace(live, revisions=live.coming, findings=(), coming=()) if live.coming else live
+
+    def unchanged(self, live: Live) -> bool:
+        return self.source.unchanged(live)
+
+
+def _unloaded(build: Builder, services: Collection[ServiceSettings]) -> Unknown | None:
+    """Loads the libraries; why they do not come, else None."""
+    try:
+        build.load(services)
+    except SourceError as error:
+        return Unknown.of(error)
+    return None
+
+
+def record(name: str, commit: str, settings: Settings) -> None:
+    """Note in the ledger of the service ``name`` that it runs ``commit``, a full or short commit id.
+
+    Raises ``DriftConfigError`` where the service is not declared or has no ledger, or where
+    ``commit`` is no commit id, and ``SourceError`` where the ledger cannot be written.
+    """
+    from drift_gate.sources import ledger
+
+    service = settings.service(name)
+    if service.live != "ledger":
+        raise DriftConfigError(f'{settings.file}: [services.{name}] has no ledger (live = "{service.live}")')
+    if not marks.ids([Evidence(carrier="ledger", key="commit", value=commit)]):
+        raise DriftConfigError(f"--commit {commit!r} is no commit id: give 7 to 64 hex digits")
+    ledger.record(settings.beside(service.ledger), name, commit, utc_now())

@@ -1,0 +1,196 @@
+"""The verdict that lets a batch start, or the error that refuses it; the bypass is read first.
+
+A bypass waits for nothing: the check that it skips goes on beside the start, and is on record once it ends.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextvars
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from drift_gate import gate
+from drift_gate.comparison.report import unknown_report
+from drift_gate.errors import DeploymentDriftError, DriftUnknownError
+from drift_gate.facts import Unknown
+from drift_gate.journal.log import LogSink
+from drift_gate.journal.telemetry import MetricsSink
+from drift_gate.policy import break_glass
+from drift_gate.policy.verdict import UNTOLD, BreakGlass, Policy, Start, Verdict, judge
+from drift_gate.presentation import render
+from drift_gate.runtime.deadline import Deadline, attempt
+from drift_gate.settings.file import Settings, environment, load
+from drift_gate.settings.file import actor as process_actor
+from drift_gate.wiring import checks, rollouts
+
+log = logging.getLogger("drift_gate")
+
+#: Who is told the verdict of a skipped check, on a thread of its own.
+Later = Callable[[Verdict], object]
+
+#: Seconds that reading the settings may take under a bypass: a disk may hang, and the batch is waiting.
+LOAD_SECONDS = 1.0
+#: Seconds that the record of a bypass may take, beside its check.
+RECORD_SECONDS = 0.4
+#: Seconds after the check's deadline by which its trace is on record, on a busy machine too.
+TRACE_SECONDS = 3.0
+#: Seconds by which a check under a bypass ends early, so that what it found out is still heard.
+HAND_OVER_SECONDS = 0.1
+_UNNAMED = "(the batch's service)"
+_NOT_YET = Unknown(cause="timeout", message="the check runs alongside the start", retryable=True)
+
+
+def require(
+    name: str | None,
+    *,
+    skip: bool,
+    reason: str | None,
+    actor: str | None,
+    settings: Settings | None,
+    wait: float = 0.0,
+    later: Later | None = None,
+    start: Start = UNTOLD,
+) -> Verdict:
+    """The verdict that lets a batch start, or ``DeploymentDriftError``.
+
+    The bypass is read first, and waits for nothing; else a rollout gets ``wait`` seconds to be over.
+    ``later`` is told what a bypass has overridden, once that is known. ``start``: how the caller would start
+    again, for the message of a refusal.
+    """
+    environ = settings.environ if settings else environment()
+    who = actor or process_actor(environ)
+    asked = break_glass.asked_for(skip, reason, who, environ, checks.utc_now())
+    for complaint in asked.complaints:
+        log.error("%s", complaint)
+    if asked.bypass:
+        return _bypassed(name, asked.bypass, settings, later)
+    settings = settings or load()
+    name = name or settings.batch_service()
+    verdict = rollouts.check([name], wait=wait, settings=settings).services[0]
+    if verdict.refuses:
+        error = DriftUnknownError if verdict.refuses_unknown else DeploymentDriftError
+        raise error(render.refusal(verdict, settings, start), verdict)
+    return verdict
+
+
+def finish() -> None:
+    """Wait until each check that a bypass has skipped is on record, or its deadline is over.
+
+    For a program that would end before; one that ends without it waits here as it ends.
+    """
+    for thread, deadline in tuple(_beside.items()):
+        thread.join(deadline.remaining())
+
+
+@atexit.register
+def _at_exit() -> None:
+    try:
+        finish()
+    except KeyboardInterrupt:  # whoever presses it twice does not want the trace
+        return
+
+
+#: The checks that go on beside a start, and when they are over at the latest.
+_beside: dict[threading.Thread, Deadline] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class _Skipped:
+    """The check of ``service`` that ``bypass`` skips. ``settings`` None: they could not be read."""
+
+    service: str
+    bypass: BreakGlass
+    settings: Settings | None
+    later: Later | None
+
+    def unjudged(self, unknown: Unknown) -> Verdict:
+        """The verdict where nothing is known."""
+        ours = self.settings.services.get(self.service) if self.settings else None
+        report = unknown_report(self.service, ours.kind if ours else "service", unknown)
+        verdict = judge(report, ours.policy if ours else Policy(), checks.utc_now())
+        by = self.settings.judged_by(self.service) if self.settings else None
+        return verdict.model_copy(update={"policy": by})
+
+    def begin(self, within: Deadline) -> None:
+        """Let the check go on beside whatever follows. Raises where no thread can be started."""
+        inside = contextvars.copy_context()  # what is logged there belongs to the same trace and batch
+        thread = threading.Thread(
+            target=inside.run, args=(self.judge, within), name="drift-gate skipped check", daemon=True
+        )
+        _beside[thread] = Deadline(within.remaining() + TRACE_SECONDS)
+        try:
+            thread.start()
+        except BaseException:
+            _beside.pop(thread)
+            raise
+
+    def judge(self, within: Deadline) -> None:
+        """What the check says, on record."""
+
+        def judged() -> Verdict:
+            early = within.sooner(HAND_OVER_SECONDS)
+            names = [self.service]
+            return checks.check(names, settings=self.settings, within=early, record=False).services[0]
+
+        try:
+            found = attempt(judged, within, "skipped check")
+            self.record(found if isinstance(found, Verdict) else self.unjudged(found))
+        finally:
+            _beside.pop(threading.current_thread(), None)
+
+    def record(self, judged: Verdict) -> Verdict:
+        """``judged``, overridden: told, on record, and told to whoever wants to know later."""
+        verdict = judged.bypassed(self.bypass)
+        denied = [each for each in verdict.reasons if each.decision == "deny"]
+        overridden = ", ".join(f"{each.code} ({each.message})" for each in denied)
+        log.warning(
+            "drift gate bypass of %s by %s; overridden: %s",
+            self.service,
+            render.plain(self.bypass.actor),
+            render.plain(overridden or "nothing"),
+        )
+
+        def recorded() -> None:
+            if self.settings:
+                checks.warn_of_overrides(self.settings)
+            gate.write(
+                [verdict], checks.sinks_of(self.settings) if self.settings else [LogSink(), MetricsSink()]
+            )
+
+        attempt(recorded, Deadline(RECORD_SECONDS), "record of a bypass")
+        if self.later is not None:
+            attempt(partial(self.later, verdict), Deadline(RECORD_SECONDS), "who wants to know")
+        return verdict
+
+
+def _bypassed(
+    name: str | None, bypass: BreakGlass, settings: Settings | None, later: Later | None
+) -> Verdict:
+    """The verdict of a start whose check goes on beside it. Nothing here may raise, or take its time."""
+
+    def chosen() -> tuple[str, Settings]:
+        ours = settings or load()
+        return name or ours.batch_service(), ours
+
+    found = attempt(chosen, Deadline(LOAD_SECONDS), "settings")
+    service, ours = found if not isinstance(found, Unknown) else (name or _UNNAMED, settings)
+    log.warning(
+        "drift gate bypassed for %s by %s via %s; reason: %s",
+        service,
+        render.plain(bypass.actor),
+        bypass.via,
+        render.plain(bypass.reason or "none given"),
+    )
+    skipped = _Skipped(service, bypass, ours, later)
+    if isinstance(found, Unknown):
+        return skipped.record(skipped.unjudged(found))
+    try:
+        skipped.begin(Deadline(found[1].service(service).deadline))
+    except Exception as error:  # a service that is not declared, no room for a thread
+        why = Unknown(cause="gate-error", message=f"{type(error).__name__}: {error}")
+        return skipped.record(skipped.unjudged(why))
+    return skipped.unjudged(_NOT_YET).bypassed(bypass)
