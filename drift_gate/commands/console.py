@@ -61,6 +61,8 @@ def talk_on_stderr() -> None:
 def draw(drawing: RenderableType, file: TextIO | None = None) -> None:
     """Print a drawing (``file`` None: on stdout): fitted to a terminal, else wide and without padding."""
     file = file or sys.stdout
+    if file is None:  # closed by whoever started this: the exit code tells
+        return
     console = Console(file=file, highlight=False, width=None if file.isatty() else render.PIPED_WIDTH)
     with console.capture() as captured:
         console.print(drawing, crop=False)  # a line to paste stays one line, however long

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
 from drift_gate.facts import Finding
 from drift_gate.relevance.dockerfile import upload
 from drift_gate.relevance.dockerfile.image import Beside, Image, read_image
+from drift_gate.relevance.dockerfile.stage import Run, and_above, joined
 from drift_gate.relevance.dockerfile.stages import IMAGES
 from drift_gate.relevance.patterns import PathRules, path_rules
 from drift_gate.relevance.rules import IMAGE_CONTEXT, Rules
@@ -20,6 +21,8 @@ from drift_gate.relevance.tree import Tree
 
 #: Programs that give files another place or name.
 _MOVERS = frozenset({"cp", "install", "ln", "mv", "rename", "rsync"})
+#: Programs that write what they are given, which may become another file.
+_WRITERS = frozenset({"awk", "cat", "envsubst", "sed"})
 
 
 def image_of(rules: Rules, tree: Tree, targets: Mapping[str, str]) -> Image | None:
@@ -146,18 +149,43 @@ def moved_by(image: Image) -> dict[str, str]:
     """
     moved: dict[str, str] = {}
     for run in image.stage.runs:
-        for words in [run.words] if run.words else commands(run.text, dict(run.environment)):
-            if _moves(words):
+        for words in _commands(run):
+            if _is_of(_MOVERS, words):
                 parts = (part for word in words for part in re.split(r"[/=]", word))
                 names = (part.removesuffix(".py") for part in parts)
                 moved |= dict.fromkeys(filter(str.isidentifier, names), f"RUN {' '.join(words)}")
     return moved
 
 
-def _moves(words: Sequence[str]) -> bool:
-    """Whether a command moves files: by itself, for ``find`` or for ``git``."""
+def taken_by(image: Image) -> Iterator[str]:
+    """The image's files that a RUN gives another place or writes into others, which may then be imported."""
+    for run in image.stage.runs:
+        places = {joined(run.workdir, word) for words in _commands(run) for word in _taken(words)} - {"/"}
+        for at, path in run.layout.items() if places else ():
+            if places & {*and_above(at)}:
+                yield path
+
+
+def _taken(words: Sequence[str]) -> Iterator[str]:
+    """What a command takes: its words without options and destination; of a pattern its folder."""
+    named = [word for word in words[1:] if not word.startswith("-")]
+    if _is_of(_MOVERS, words):
+        named = named[:-1]
+    elif not _is_of(_WRITERS, words):
+        named = []
+    for word in named:
+        begin, *pattern = re.split(r"[*?\[]", word, maxsplit=1)
+        yield posixpath.dirname(begin) if pattern else word
+
+
+def _commands(run: Run) -> Iterable[Sequence[str]]:
+    return [run.words] if run.words else commands(run.text, dict(run.environment))
+
+
+def _is_of(programs: Collection[str], words: Sequence[str]) -> bool:
+    """Whether a command is one of these programs: by itself, for ``find`` or for ``git``."""
     heads = [
         *unwrapped(words, {})[:1],
         *(last for before, last in pairwise(words) if before in ("git", "-exec")),
     ]
-    return not _MOVERS.isdisjoint(map(posixpath.basename, heads))
+    return any(posixpath.basename(head) in programs for head in heads)

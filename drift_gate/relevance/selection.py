@@ -285,7 +285,9 @@ def _with_dockerfile(rules: Rules, tree: Tree, targets: Mapping[str, str], image
         said=mentions.said_by(tree.text(rules.dockerfile or "") or ""),
         variables=_variables(rules, image),
         complete=bool(unseen),
-        kept=frozenset({*used.values(), *build.sources_of_generated(rules, tree.files)}),
+        kept=frozenset(
+            {*used.values(), *build.sources_of_generated(rules, tree.files), *build.taken_by(image)}
+        ),
         idle=path_rules(rules.paths).idle(tree.files, tree.modules),
         base=image.base,
         findings=(

@@ -16,7 +16,7 @@ import traceback
 import warnings
 from typing import Any, BinaryIO
 
-from drift_gate.errors import DriftGateError
+from drift_gate.errors import DriftGateError, SourceError
 from drift_gate.runtime.child_process import LENGTH
 from drift_gate.sources.git import process
 
@@ -74,6 +74,8 @@ def _answer(seconds: float, function: Any, args: Any) -> tuple[str, Any]:
         return "done", function(*args)
     except DriftGateError as error:
         return "failed", error
+    except MemoryError:
+        return "failed", SourceError("reading the repository took more memory than there is", "gate-error")
     except BaseException as error:  # a bug of ours, or a library that means to end a process
         error.add_note("".join(traceback.format_exception(error)))
         return "failed", error

@@ -349,3 +349,39 @@ def test_a_program_without_an_ending_is_python_by_its_first_line(main: str, firs
     selection = selected(RULES, {**tree, "near.py": "", "bin/near.py": "", "far.py": ""})
     assert ("near.py" in selection.because, "far.py" in selection.because) == (counts, False)
     assert not selection.findings
+
+
+TAKES = [
+    "mv settings_prod.py settings.py",
+    "cp -f settings_prod.py settings.py",
+    "cat ./settings_prod.py > settings.py",
+    "sed s/x/y/ settings_prod.py > settings.py",
+    "ln -sf /app/settings_prod.py settings.py",
+]
+
+
+@pytest.mark.parametrize("command", TAKES)
+def test_what_a_build_puts_over_a_file_counts(command: str) -> None:
+    """The file that is imported is there before, so that no import leads nowhere."""
+    tree = {
+        "Dockerfile": f"FROM python\nWORKDIR /app\nCOPY . .\nRUN {command}\nCMD python main.py\n",
+        "main.py": "import settings",
+        "settings.py": "",
+        "settings_prod.py": "",
+        "unused.py": "",
+    }
+    because = selected(RULES, tree).because
+    assert "settings_prod.py" in because
+    assert "unused.py" not in because
+
+
+@pytest.mark.parametrize(
+    "command", ["chown -R app /app", "cp main.py .", "install -d /app/data", "mkdir -p /app/x"]
+)
+def test_a_build_that_takes_no_file_widens_nothing(command: str) -> None:
+    tree = {
+        "Dockerfile": f"FROM python\nWORKDIR /app\nCOPY . .\nRUN {command}\nCMD python main.py\n",
+        "main.py": "",
+        "unused.py": "",
+    }
+    assert "unused.py" not in selected(RULES, tree).because

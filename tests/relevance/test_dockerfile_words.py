@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from drift_gate.relevance.dockerfile.syntax import DockerfileError, expand, instructions
+from drift_gate.relevance.dockerfile.syntax import LONGEST_WORD, DockerfileError, expand, instructions
 
 
 @pytest.mark.parametrize(
@@ -88,3 +88,16 @@ def test_a_word_with_an_open_quote_is_cut_too() -> None:
     with pytest.raises(DockerfileError) as caught:
         expand('"' + "x" * 70, {})
     assert str(caught.value) == f"a quote without an end in {chr(34) + 'x' * 59!r}"
+
+
+def test_variables_that_double_one_another_end_at_the_longest_word() -> None:
+    """Sixty of them would fill the memory of any machine."""
+    variables = {"A0": "x" * 10}
+
+    def doubled() -> None:
+        for number in range(60):
+            variables[f"A{number + 1}"] = expand(f"$A{number}$A{number}", variables)[0]
+
+    with pytest.raises(DockerfileError, match="a word of over 131,072 characters"):
+        doubled()
+    assert max(map(len, variables.values())) <= LONGEST_WORD

@@ -48,6 +48,9 @@ _VARIABLE = (
     r"|(?P<odd>\$\{)"
 )
 
+#: Characters of a word with its variables filled in: Linux takes no longer argument (MAX_ARG_STRLEN).
+LONGEST_WORD = 131_072
+
 
 class DockerfileError(ValueError):
     """A Dockerfile that docker would refuse; the text says the line and what is wrong there."""
@@ -108,7 +111,8 @@ def expand(word: str, variables: Mapping[str, str | None], escape: str = "\\") -
     """A word without its quotes and with its variables' values, and the variables nobody can tell.
 
     A variable with the value None is set to something unknown; one that is absent is not set, and
-    ``${NAME:-default}`` then counts. Raises ``DockerfileError`` for a quote without an end.
+    ``${NAME:-default}`` then counts. Raises ``DockerfileError`` for a quote without an end, and for a word
+    over ``LONGEST_WORD``: variables that double one another grow without a bound.
     """
     unknown: set[str] = set()
     return _expanded(word, variables, escape, unknown, quoted=False), frozenset(unknown)
@@ -217,6 +221,7 @@ def _expanded(
     word: str, variables: Mapping[str, str | None], escape: str, unknown: set[str], *, quoted: bool
 ) -> str:
     parts: list[str] = []
+    size = 0
     for piece in _pieces(escape, quoted).finditer(word):
         kind = piece.lastgroup
         if not quoted and kind == "open":
@@ -227,6 +232,9 @@ def _expanded(
             parts.append(piece[kind])
         else:
             parts.append(_value(piece, variables, escape, unknown))
+        size += len(parts[-1])
+        if size > LONGEST_WORD:
+            raise DockerfileError(f"a word of over {LONGEST_WORD:,} characters, {word[:60]!r} filled in")
     return "".join(parts)
 
 
