@@ -38,6 +38,9 @@ FROM_OUTSIDE = [
     "import torch\ntorch.load('model.pt', weights_only=False)",
     "import numpy as np\nnp.load('model.npy', allow_pickle=True)",
     "import os\nos.execvp('gunicorn', ['gunicorn', os.environ['APP']])",
+    "import yaml\nyaml.unsafe_load(open(path))",
+    "import jsonpickle\njsonpickle.decode(text)",
+    "from stevedore import DriverManager\nDriverManager('ns', name)",
     "import os\nos.execvp('celery', ['celery', '-A', os.environ['APP'], 'worker'])",
 ]
 

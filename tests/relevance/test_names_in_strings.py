@@ -138,6 +138,9 @@ IMAGE = Rules(dockerfile="Dockerfile")
         ("conf/job.json", '{"module": "app.models"}'),
         ("setup.cfg", "[options.entry_points]\nx =\n    run = app.models\n"),
         ("jobs.ini", "command = python app/models.py\n"),
+        ("logging.conf", "[handler_own]\nmodule = app.models\n"),
+        ("prod.env", "HANDLER=app.models\n"),
+        ("app.properties", "handler=app.models\n"),
     ],
 )
 def test_a_configuration_file_of_the_image_reaches_what_it_names(name: str, text: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from drift_gate.relevance.python.import_facts import ImportFacts
 
 #: The endings of the files that are read for names.
-ENDINGS = (".ini", ".toml", ".yaml", ".yml", ".json", ".cfg")
+ENDINGS = (".ini", ".toml", ".yaml", ".yml", ".json", ".cfg", ".conf", ".env", ".properties")
 #: These are read where a module of the worker names them.
 SCRIPTS = (".sh", ".bash")
 #: Sources that are compiled, and import all the same.

@@ -23,6 +23,8 @@ NAMED_DOUBTS = frozenset(
         *("builtins.exec", "builtins.eval", "pkg_resources.iter_entry_points"),
         *("code.interact", "code.InteractiveConsole", "code.InteractiveInterpreter"),
         *("marshal.load", "marshal.loads", "pydantic.ImportString"),
+        *("yaml.unsafe_load", "yaml.unsafe_load_all", "jsonpickle.decode", "jsonpickle.loads"),
+        *(f"stevedore.{kind}" for kind in ("DriverManager", "ExtensionManager", "NamedExtensionManager")),
         *(f"mlflow.{kind}.load_model" for kind in ("pyfunc", "pytorch", "sklearn")),
         *("importlib.metadata.entry_points", "importlib_metadata.entry_points", "metadata.entry_points"),
     }

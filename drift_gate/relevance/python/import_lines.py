@@ -25,7 +25,8 @@ _LOADS = re.compile(
 #: What loads files, lists modules or runs code that only the running program knows.
 _DOUBTS = re.compile(
     r"\b(?:exec|eval|entry_points|run_path|spec_from_file_location|SourceFileLoader|iter_modules|walk_packages"
-    r"|find_modules|import_submodules|pickle|dill|joblib|shelve|marshal|timeit|ImportString|mlflow|sys\.executable)\b"
+    r"|find_modules|import_submodules|pickle|dill|joblib|shelve|marshal|timeit|ImportString|mlflow|jsonpickle|stevedore"
+    r"|unsafe_load|sys\.executable)\b"
 )
 #: Loaders and settings whose strings name packages.
 _HANDS = re.compile(

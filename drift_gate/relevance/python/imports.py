@@ -22,7 +22,7 @@ _UNUSUAL = re.compile(
     rb"import_module|__import__|import_string|resolve_name|run_module|run_path|spec_from_file_location"
     rb"|SourceFileLoader|iter_modules|walk_packages|__getattr__|__all__|sys\.path|addsitedir|corn\b"
     rb"|from_pyfile|from_envvar|weights_only|allow_pickle|find_spec|load_source|pydoc|subprocess|\bos\.(?:exec|spawn|system|popen)|\.sh\b"
-    rb"|\btimeit\b|\binteract\b|\bInteractive|ImportString|\bmlflow\b|\bmarshal\b|(?<!\.)\bcompile\("
+    rb"|unsafe_load|\bstevedore\b|\btimeit\b|\binteract\b|\bInteractive|ImportString|\bmlflow\b|\bmarshal\b|(?<!\.)\bcompile\("
     rb"|\bexec\b|\beval\b|pickle|\bdill\b|joblib|shelve|entry_points|executable|\b(?:python|pypy)[0-9.]*\b|"
     + LOADING
 )
