@@ -26,7 +26,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("questions",),
     ("presentation",),
     ("wiring",),
-    ("checker", "commands"),
+    ("assembly", "checker", "commands"),
 )
 
 
