@@ -77,6 +77,17 @@ def test_one_answer_that_did_not_come_is_no_conflict(world: World, registry: Fak
     assert (verdict.decision, codes(verdict)) == ("warn", ["evidence-unreachable"])
 
 
+def test_a_child_that_its_index_names_and_nobody_has_is_told(world: World, registry: FakeRegistry) -> None:
+    """The tag is there: that the image under it was not compared is no matter of how one tags."""
+    platforms = ["linux/amd64", "linux/arm64"]
+    index = registry.push("w", tag=world.first, platforms=platforms, layer=b"without its child")
+    child = json.loads(registry.manifests["w", index][1])["manifests"][0]["digest"]
+    other = registry.push("w", layer=b"runs")
+    world.cloud.deploy(WORKER, commit=world.first, image=f"{registry.host}/w@{other}")
+    registry.fault(f"manifests/{child}", status=404)
+    assert codes(with_registry(world).verdict()) == ["evidence-unreachable"]
+
+
 DESCRIBED = "image_tag_pattern = 'v[0-9.]+(?:-[0-9]+)?-g(?P<commit>[0-9a-f]{7,40})'\n"
 
 

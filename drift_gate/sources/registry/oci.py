@@ -118,8 +118,7 @@ class Oci:
         if known:
             return known
         if manifest.manifests is not None:
-            chosen = _chosen(manifest.manifests, reference)
-            _, manifest = self._manifest(Reference(reference.host, reference.name, digest=chosen.digest))
+            manifest = self._child(reference, _chosen(manifest.manifests, reference).digest)
         if manifest.config is None:
             raise _nonsense(reference, "a manifest without a configuration")
         image = self._configured(reference, digest, manifest.config.digest)
@@ -132,6 +131,15 @@ class Oci:
         answer = self._get(reference, path, f"the manifest of {reference}", (*_INDEXES, *_MANIFESTS))
         digest = _verified(answer, reference.digest or answer.headers.get("docker-content-digest"), reference)
         return digest, _parsed(_Manifest, answer, reference)
+
+    def _child(self, reference: Reference, digest: str) -> _Manifest:
+        """A manifest out of an index. That it is not there is no answer: the image itself was found."""
+        try:
+            return self._manifest(Reference(reference.host, reference.name, digest=digest))[1]
+        except SourceError as error:
+            if error.cause != "not-found":
+                raise
+            raise SourceError(f"of {reference}: {error.message}", "unavailable", True) from error
 
     def _configured(self, reference: Reference, digest: str, config: str) -> Image:
         answer = self._get(reference, f"blobs/{config}", f"the configuration of {reference}", ("*/*",))
