@@ -170,7 +170,9 @@ def _taken(words: Sequence[str]) -> Iterator[str]:
     """What a command takes: its words without options and destination; of a pattern its folder."""
     named = [word for word in words[1:] if not word.startswith("-")]
     if _is_of(_MOVERS, words):
-        named = named[:-1]
+        elsewhere = any(word == "-t" or word.startswith("--target-directory") for word in words)
+        alone = len(named) == 1 and "-d" not in words  # `ln -s FILE` links it here, `install -d` takes none
+        named = named if elsewhere or alone else named[:-1]
     elif not _is_of(_WRITERS, words):
         named = []
     for word in named:

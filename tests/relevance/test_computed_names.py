@@ -360,6 +360,8 @@ TAKES = [
     "cat ./settings_prod.py > settings.py",
     "sed s/x/y/ settings_prod.py > settings.py",
     "ln -sf /app/settings_prod.py settings.py",
+    "cp -t conf settings_prod.py",
+    "cd /srv && ln -s /app/settings_prod.py",
 ]
 
 
