@@ -9,8 +9,10 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 #: A process of its own, since a fork of the test's would take pytest's threads and clients along.
 PROGRAM = """
-import os, sys, threading
+import os, sys, threading, warnings
 from pathlib import Path
+# Python 3.12 and newer warn of every fork beside a thread; that is what is tried here.
+warnings.filterwarnings("ignore", category=DeprecationWarning, message="This process .* is multi-threaded")
 from coordinator.stores import a_batch, answer
 from coordinator.worlds import NOW
 from predictions.coordinator.store.sqlite import open_sqlite
