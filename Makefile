@@ -38,10 +38,10 @@ test-all: .venv/test.stamp ## run the tests on each Python, 3.11 to 3.13, that i
 	$(BIN)/nox -s tests
 
 agree: .venv/test.stamp ## compare a mirror and a checkout over 200 histories
-	MIRROR_HISTORIES=200 $(BIN)/python -m pytest $(ENDLESS) tests/deployment/test_mirror.py -k agree
+	MIRROR_HISTORIES=200 $(BIN)/python -m pytest $(ENDLESS) tests/sources/git/test_mirror.py -k agree
 
 fuzz: .venv/test.stamp ## try 10,000 odd messages of Cloud Run and answers of git
-	FUZZ_CASES=10000 $(BIN)/python -m pytest $(ENDLESS) $(PYTEST_ARGS) tests/deployment/test_fuzz_*.py
+	FUZZ_CASES=10000 $(BIN)/python -m pytest $(ENDLESS) $(PYTEST_ARGS) tests/sources/*/test_fuzz_*.py
 
 schemathesis: .venv/test.stamp ## ask the HTTP server 5,000 requests made from its own description
 	SCHEMATHESIS_CASES=5000 $(BIN)/python -m pytest -n0 $(ENDLESS) tests/coordinator/test_schemathesis.py

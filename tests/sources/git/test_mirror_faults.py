@@ -27,7 +27,7 @@ from drift_gate.sources.git.mirror_store import RETIRED_S
 from drift_gate.testing import HistoryBuilder
 from drift_gate.testing.git_server import Answer, GitServer, Request
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 HTML: Answer = (200, {"Content-Type": "text/html"}, b"<html>\n<p>Please log in\n</html>\n")
 HTML_LINE: Answer = (200, {"Content-Type": "text/html"}, b"<html>Please log in</html>")
 

@@ -24,7 +24,7 @@ from drift_gate.fingerprint import FRESH_S, Fingerprint, digest, take
 from drift_gate.testing import File, HistoryBuilder
 
 MODULE = Path(fingerprint.__file__)
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 FILES: dict[str, str | bytes | File] = {
     "predictions/worker/worker.py": "VERSION = 0\n",
     "predictions/worker/empty.py": "",

@@ -26,7 +26,7 @@ from drift_gate.runtime.deadline import Deadline
 from drift_gate.sources.health import tokens as health_tokens
 from drift_gate.sources.health.tokens import EARLY_S, TOKENS, Fetched, IdTokens, fetch
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 AUDIENCE = "https://worker.example"
 NOW = 1_800_000_000.0
 

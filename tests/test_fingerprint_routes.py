@@ -18,7 +18,7 @@ from support.workers import Worker, fastapi_worker, flask_worker
 from drift_gate import fingerprint
 from drift_gate.fingerprint import Fingerprint, answer, router, take
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture
