@@ -44,7 +44,7 @@ fuzz: .venv/test.stamp ## try 10,000 odd messages of Cloud Run and answers of gi
 	FUZZ_CASES=10000 $(BIN)/python -m pytest $(ENDLESS) $(PYTEST_ARGS) tests/sources/*/test_fuzz_*.py
 
 schemathesis: .venv/test.stamp ## ask the HTTP server 5,000 requests made from its own description
-	SCHEMATHESIS_CASES=5000 $(BIN)/python -m pytest -n0 $(ENDLESS) tests/coordinator/test_schemathesis.py
+	SCHEMATHESIS_CASES=5000 $(BIN)/python -m pytest -n0 $(ENDLESS) tests/coordinator/http/test_schemathesis.py
 
 faults: .venv/test.stamp ## try every outside call under every fault; writes docs/faults.md
 	FAULTS_PAGE=1 $(BIN)/python -m pytest -n0 -s $(ENDLESS) $(PYTEST_ARGS) tests/faults/test_fault_matrix.py

@@ -19,9 +19,9 @@ from typing import Any
 from uuid import uuid4
 
 from benchmarks.measuring import Row, in_turn, wall
-from predictions.coordinator.batches import NewBatch, new_id
+from predictions.coordinator.batches.batch import NewBatch, new_id
+from predictions.coordinator.batches.stamp import Stamp, Terms
 from predictions.coordinator.dispatch.pubsub import PubSub
-from predictions.coordinator.stamp import Stamp, Terms
 from predictions.coordinator.store.sqlite import SqliteStore, open_sqlite
 from predictions.worker.messages import Completion, Task
 from predictions.worker.pubsub import publisher

@@ -15,14 +15,14 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from predictions.coordinator import access  # noqa: E402 (needs the path above)
-from predictions.coordinator.access import Access, Caller, Permission  # noqa: E402
 from predictions.coordinator.exceptions import (  # noqa: E402
     DriftUnknownError,
     ReadinessUnknownError,
     UnauthenticatedError,
 )
-from predictions.coordinator.problems import KINDS  # noqa: E402
+from predictions.coordinator.http import access  # noqa: E402 (needs the path above)
+from predictions.coordinator.http.access import Access, Caller, Permission  # noqa: E402
+from predictions.coordinator.http.problems import KINDS  # noqa: E402
 
 ACCESS, HTTP = ROOT / "docs" / "access.md", ROOT / "docs" / "http.md"
 

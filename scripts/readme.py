@@ -31,7 +31,7 @@ from drift_gate.facts import Fact  # noqa: E402
 from drift_gate.policy.acknowledgements import Acknowledgement  # noqa: E402
 from drift_gate.policy.codes import CAUSE_MEANINGS, DECISIONS, REASONS  # noqa: E402
 from drift_gate.settings import file, keys  # noqa: E402
-from predictions.coordinator import cli as coordinator_cli  # noqa: E402 (needs the path above)
+from predictions.coordinator.commands import main as coordinator_cli  # noqa: E402 (needs the path above)
 from scripts import house  # noqa: E402
 
 README, DOCS = ROOT / "README.md", ROOT / "docs"

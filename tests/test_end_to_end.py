@@ -9,7 +9,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from coordinator.test_serve import Running, serving
+from coordinator.http.test_serve import Running, serving
 from support.pubsub import Desk, free_port, served
 from support.stage import DAY, HEADER, TOML, Stage
 from support.world import WORKER, World

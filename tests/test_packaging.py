@@ -103,7 +103,7 @@ def test_the_entry_points_name_what_exists(wheel: Path) -> None:
         points.read_string(archive.read(file).decode())
     assert dict(points["console_scripts"]) == {
         "deployment-drift": "drift_gate.commands.main:main",
-        "prediction-coordinator": "predictions.coordinator.cli:main",
+        "prediction-coordinator": "predictions.coordinator.commands.main:main",
     }
     assert dict(points["pytest11"]) == {"drift-gate": "drift_gate.testing.plugin"}
     for target in (*points["console_scripts"].values(), *points["pytest11"].values()):

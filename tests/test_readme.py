@@ -29,9 +29,9 @@ from drift_gate.settings import file as settings
 from drift_gate.settings import keys
 from drift_gate.settings.file import load
 from drift_gate.testing import FakeCloudRun, HistoryBuilder
-from predictions.coordinator import cli as coordinator_cli
 from predictions.coordinator import coordinator
-from predictions.coordinator.orders import Order, slate_of
+from predictions.coordinator.batches.orders import Order, slate_of
+from predictions.coordinator.commands import main as coordinator_cli
 from scripts import readme
 from shared.utils.deployment_checker import require_current_worker
 

@@ -13,8 +13,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from drift_gate.runtime.values import near_misses
-from predictions.coordinator import access
 from predictions.coordinator.exceptions import ConfigError
+from predictions.coordinator.http import access
 from predictions.coordinator.readiness import settings as readiness
 from predictions.coordinator.slate import SLATE_TIMEOUT_S
 

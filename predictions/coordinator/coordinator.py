@@ -13,9 +13,9 @@ from typing import Literal
 from drift_gate.policy.verdict import UNTOLD
 from drift_gate.runtime.memory import Recent
 from drift_gate.wiring.enforcement import finish
-from predictions.coordinator import telemetry
-from predictions.coordinator.admission import admitted
-from predictions.coordinator.batches import (
+from predictions.coordinator.batches import telemetry
+from predictions.coordinator.batches.admission import admitted
+from predictions.coordinator.batches.batch import (
     ACTIVE,
     ANSWERING,
     Applied,
@@ -26,17 +26,11 @@ from predictions.coordinator.batches import (
     new_id,
     running,
 )
-from predictions.coordinator.config import DEFAULT_STALL_AFTER
-from predictions.coordinator.contracts import Claim, Dispatcher, Store
-from predictions.coordinator.downloads import Predictions
-from predictions.coordinator.exceptions import (
-    BatchNotFoundError,
-    BatchRunningError,
-    ConfigError,
-    TransitionError,
-)
-from predictions.coordinator.finish import Deliver, Finish, goes_on
-from predictions.coordinator.orders import (
+from predictions.coordinator.batches.contracts import Claim, Dispatcher, Store
+from predictions.coordinator.batches.export import Predictions
+from predictions.coordinator.batches.finalizer import Deliver, Finish, goes_on
+from predictions.coordinator.batches.gate import declared_terms, serving_now, stamp_of
+from predictions.coordinator.batches.orders import (
     Gate,
     Order,
     Overridden,
@@ -47,10 +41,16 @@ from predictions.coordinator.orders import (
     slate_of,
     untold,
 )
+from predictions.coordinator.batches.stamp import Serving, Stamp, Terms
+from predictions.coordinator.config import DEFAULT_STALL_AFTER
+from predictions.coordinator.exceptions import (
+    BatchNotFoundError,
+    BatchRunningError,
+    ConfigError,
+    TransitionError,
+)
 from predictions.coordinator.readiness.side_by_side import Once, beside
-from predictions.coordinator.serving import declared_terms, serving_now, stamp_of
 from predictions.coordinator.slate import Slate
-from predictions.coordinator.stamp import Serving, Stamp, Terms
 from predictions.worker.messages import Completion
 from shared.utils.deployment_checker import Start, Verdict, require_current_worker
 

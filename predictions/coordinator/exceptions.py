@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Self
 from shared.utils.deployment_checker import DeploymentDriftError, DriftConfigError, DriftUnknownError
 
 if TYPE_CHECKING:
-    from predictions.coordinator.batches import Batch
+    from predictions.coordinator.batches.batch import Batch
     from predictions.coordinator.readiness.verdict import Readiness
 
 __all__ = [

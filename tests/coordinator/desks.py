@@ -9,15 +9,15 @@ from typing import Any
 from coordinator.stores import COMMIT, DAY, STAMP, a_request
 from coordinator.worlds import NOW, a_verdict
 
-from predictions.coordinator.batches import Batch, Result
-from predictions.coordinator.contracts import Handed
+from predictions.coordinator.batches.batch import Batch, Result
+from predictions.coordinator.batches.contracts import Handed
+from predictions.coordinator.batches.orders import Order, Step
+from predictions.coordinator.batches.stamp import Serving, Terms
 from predictions.coordinator.coordinator import Coordinator
 from predictions.coordinator.exceptions import (
     DispatchError,
 )
-from predictions.coordinator.orders import Order, Step
 from predictions.coordinator.slate import Slate
-from predictions.coordinator.stamp import Serving, Terms
 from predictions.coordinator.store.sqlite import SqliteStore
 from predictions.worker.worker import PredictionRequest
 

@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 from coordinator.worlds import HEADER
 from support.asgi import AsgiClient
 
-from predictions.coordinator import access, server
-from predictions.coordinator.app import App
 from predictions.coordinator.config import Config
 from predictions.coordinator.coordinator import Coordinator
-from predictions.coordinator.opening import open_coordinator
+from predictions.coordinator.http import access, server
+from predictions.coordinator.http.app import App
+from predictions.coordinator.wiring import open_coordinator
 from predictions.worker.messages import Completion
 
 DAY = "2026-02-05"

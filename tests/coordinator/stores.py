@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import date
 
-from predictions.coordinator.batches import NewBatch, new_id
-from predictions.coordinator.stamp import Stamp, Terms
+from predictions.coordinator.batches.batch import NewBatch, new_id
+from predictions.coordinator.batches.stamp import Stamp, Terms
 from predictions.worker.messages import Completion
 from predictions.worker.worker import Prediction, PredictionRequest
 

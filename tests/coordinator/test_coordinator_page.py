@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import get_args
 
-from predictions.coordinator.batches import TRANSITIONS
+from predictions.coordinator.batches.batch import TRANSITIONS
 from predictions.coordinator.config import Config
 from predictions.coordinator.readiness.settings import VARIABLE
 

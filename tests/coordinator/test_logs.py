@@ -271,7 +271,7 @@ class TestWhereItIsStructured:
 
 
 def run(folder: Path, *arguments: str, stderr: int, **environ: str) -> subprocess.Popen[bytes]:
-    code = "import sys; from predictions.coordinator.cli import main; sys.exit(main())"
+    code = "import sys; from predictions.coordinator.commands.main import main; sys.exit(main())"
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("DRIFT_", "K_"))}
     return subprocess.Popen(
         [sys.executable, "-c", code, *arguments],

@@ -13,8 +13,10 @@ from coordinator.desks import HALF_AN_HOUR, PLAYERS, Desk, Queue, slate
 from coordinator.stores import COMMIT, DAY, STAMP, answer, failure
 from coordinator.worlds import NOW, a_verdict
 
-from predictions.coordinator.batches import Batch, Result
-from predictions.coordinator.contracts import Handed
+from predictions.coordinator.batches.batch import Batch, Result
+from predictions.coordinator.batches.contracts import Handed
+from predictions.coordinator.batches.orders import Order
+from predictions.coordinator.batches.stamp import Terms
 from predictions.coordinator.dispatch.local import Local
 from predictions.coordinator.exceptions import (
     BatchError,
@@ -24,8 +26,6 @@ from predictions.coordinator.exceptions import (
     DispatchError,
     TransitionError,
 )
-from predictions.coordinator.orders import Order
-from predictions.coordinator.stamp import Terms
 from predictions.worker.worker import PredictionRequest
 
 

@@ -9,6 +9,7 @@ from coordinator.desks import HALF_AN_HOUR, Desk, slate
 from coordinator.stores import DAY, STAMP
 from coordinator.worlds import NOW, a_verdict
 
+from predictions.coordinator.batches.orders import Order
 from predictions.coordinator.dispatch.local import Local
 from predictions.coordinator.exceptions import (
     ConfigError,
@@ -16,7 +17,6 @@ from predictions.coordinator.exceptions import (
     KeyReusedError,
     TransitionError,
 )
-from predictions.coordinator.orders import Order
 
 
 class TestAnotherWay:

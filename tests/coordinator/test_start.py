@@ -17,7 +17,11 @@ from coordinator.worlds import NOW, World, a_verdict
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from predictions.coordinator.batches import Batch, Result, result_of
+from predictions.coordinator.batches.batch import Batch, Result, result_of
+from predictions.coordinator.batches.orders import Gate as CoordinatorGate
+from predictions.coordinator.batches.orders import Order, Started, Step
+from predictions.coordinator.batches.results import Files, batch_file, predictions_file, write_predictions
+from predictions.coordinator.batches.stamp import Serving
 from predictions.coordinator.coordinator import Coordinator
 from predictions.coordinator.dispatch.local import Local, Worker, local_worker
 from predictions.coordinator.exceptions import (
@@ -31,11 +35,7 @@ from predictions.coordinator.exceptions import (
     NotReadyError,
     SlateError,
 )
-from predictions.coordinator.orders import Gate as CoordinatorGate
-from predictions.coordinator.orders import Order, Started, Step
-from predictions.coordinator.results import Files, batch_file, predictions_file, write_predictions
 from predictions.coordinator.slate import Slate
-from predictions.coordinator.stamp import Serving
 from predictions.coordinator.store.sqlite import open_sqlite
 from predictions.worker.worker import Prediction, PredictionRequest
 from shared.utils.deployment_checker import Verdict, require_current_worker

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 from coordinator.worlds import World, a_verdict
 
-from predictions.coordinator.cli import main
+from predictions.coordinator.batches.orders import Order
+from predictions.coordinator.commands.main import main
 from predictions.coordinator.coordinator import permitted
 from predictions.coordinator.exceptions import DeploymentDriftError, NotReadyError
-from predictions.coordinator.orders import Order
 from predictions.coordinator.readiness.verdict import Readiness
 from predictions.coordinator.slate import Slate, read_slate
 from scripts.make_readiness import write

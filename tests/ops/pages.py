@@ -14,11 +14,11 @@ from coordinator.worlds import a_verdict
 from ops.morning import Morning
 from ops.stand_ins import DEPLOY, ROOT
 
-from predictions.coordinator.contracts import Handed
+from predictions.coordinator.batches.contracts import Handed
+from predictions.coordinator.batches.orders import Order
 from predictions.coordinator.coordinator import Coordinator
 from predictions.coordinator.exceptions import DispatchError
-from predictions.coordinator.game_dates import game_date
-from predictions.coordinator.orders import Order
+from predictions.coordinator.http.game_dates import game_date
 from predictions.coordinator.store.sqlite import open_sqlite
 
 TEXT = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")

@@ -15,7 +15,7 @@ DEPLOY = ROOT / "deploy"
 DIGEST = f"sha256:{'d1' * 32}"
 _PROGRAMS = {
     "deployment-drift": "drift_gate.commands.main",
-    "prediction-coordinator": "predictions.coordinator.cli",
+    "prediction-coordinator": "predictions.coordinator.commands.main",
 }
 
 

@@ -15,8 +15,8 @@ from ops.conftest import Team
 from ops.stand_ins import DEPLOY, ROOT
 
 from drift_gate.settings.keys import ServiceSettings
-from predictions.coordinator import access, app
 from predictions.coordinator.config import Config
+from predictions.coordinator.http import access, app
 from predictions.coordinator.readiness import settings as readiness
 from predictions.coordinator.slate.reading import named
 from predictions.worker.serve import app as worker_app

@@ -29,12 +29,12 @@ from pathlib import Path
 from coordinator.worlds import a_verdict
 from support.spool import Spool, SpoolDispatcher, note, received, work
 
-from predictions.coordinator.batches import Batch, Result
-from predictions.coordinator.contracts import Dispatcher
+from predictions.coordinator.batches.batch import Batch, Result
+from predictions.coordinator.batches.contracts import Dispatcher
+from predictions.coordinator.batches.orders import Order
+from predictions.coordinator.batches.results import write_predictions
 from predictions.coordinator.coordinator import Coordinator
 from predictions.coordinator.dispatch.local import Local, local_worker
-from predictions.coordinator.orders import Order
-from predictions.coordinator.results import write_predictions
 from predictions.coordinator.slate import Slate
 from predictions.coordinator.store.sqlite import SqliteStore, open_sqlite
 from predictions.worker.answering import Identity

@@ -32,7 +32,7 @@ from drift_gate.policy.verdict import Verdict
 from drift_gate.settings.file import load
 from drift_gate.testing import FakeCloudRun
 from drift_gate.wiring import checks
-from predictions.coordinator.batches import ACTIVE
+from predictions.coordinator.batches.batch import ACTIVE
 from predictions.worker.version import COVERS
 
 ROOT = Path(__file__).parents[2]

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from uuid import uuid4
 
-from predictions.coordinator.batches import Batch
-from predictions.coordinator.contracts import Handed
+from predictions.coordinator.batches.batch import Batch
+from predictions.coordinator.batches.contracts import Handed
 from predictions.worker.answering import Identity, answer
 from predictions.worker.messages import Completion, Task, completion_from, task_from
 from predictions.worker.worker import PredictionRequest

@@ -18,7 +18,7 @@ from unittest import mock
 from support.world import WORKER, World
 
 from drift_gate.commands import main as gate_cli
-from predictions.coordinator import cli as coordinator_cli
+from predictions.coordinator.commands import main as coordinator_cli
 
 ROOT = Path(__file__).parents[2]
 #: Stand in places that the gate reads, and must come out of none of them.

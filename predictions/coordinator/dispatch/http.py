@@ -21,10 +21,10 @@ from drift_gate.sources.http.client import Transport, bounded
 from drift_gate.sources.http.errors import FOREIGN, translate
 from drift_gate.sources.http.network import NAMES
 from drift_gate.sources.text import plain
-from predictions.coordinator.batches import Batch
-from predictions.coordinator.contracts import Handed
+from predictions.coordinator.batches.batch import Batch
+from predictions.coordinator.batches.contracts import Handed
+from predictions.coordinator.batches.stamp import Stamp
 from predictions.coordinator.exceptions import DispatchError
-from predictions.coordinator.stamp import Stamp
 from predictions.worker.messages import Completion, MessageError, Task, completions_from, tasks_to_json
 from predictions.worker.worker import PredictionRequest
 

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from functools import partial
 from itertools import islice
 
-from predictions.coordinator.batches import Batch
-from predictions.coordinator.contracts import Handed
+from predictions.coordinator.batches.batch import Batch
+from predictions.coordinator.batches.contracts import Handed
 from predictions.coordinator.exceptions import BatchError
 from predictions.worker.messages import Completion
 from predictions.worker.worker import Prediction, PredictionRequest, predict_batch

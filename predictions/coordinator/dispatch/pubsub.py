@@ -12,8 +12,8 @@ from typing import NamedTuple
 from google.api_core.exceptions import GoogleAPIError
 from google.auth.exceptions import GoogleAuthError
 
-from predictions.coordinator.batches import Batch
-from predictions.coordinator.contracts import Handed
+from predictions.coordinator.batches.batch import Batch
+from predictions.coordinator.batches.contracts import Handed
 from predictions.coordinator.exceptions import DispatchError
 from predictions.worker.messages import Completion, Task
 from predictions.worker.pubsub import PUBLISH_SECONDS, Publisher, Sure

@@ -21,7 +21,7 @@ from predictions.coordinator.readiness.settings import declared
 from predictions.coordinator.readiness.verdict import CheckVerdict, Readiness
 
 if TYPE_CHECKING:
-    from predictions.coordinator.orders import Order
+    from predictions.coordinator.batches.orders import Order
     from predictions.coordinator.slate import Slate
 
 log = logging.getLogger("drift_gate")

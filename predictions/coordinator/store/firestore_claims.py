@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from secrets import token_hex
 from typing import Any
 
-from predictions.coordinator.contracts import Claim
+from predictions.coordinator.batches.contracts import Claim
 from predictions.coordinator.exceptions import BatchRunningError
 from predictions.coordinator.store import rows
 from predictions.coordinator.store.firestore_parts import TAKEN, errors

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from google.api_core import exceptions as google
 from google.auth.exceptions import GoogleAuthError
 
-from predictions.coordinator.batches import ACTIVE, Applied
+from predictions.coordinator.batches.batch import ACTIVE, Applied
 from predictions.coordinator.exceptions import StateError
 from predictions.worker.messages import Completion
 

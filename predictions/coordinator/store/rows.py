@@ -8,8 +8,8 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from drift_gate.policy.verdict import BreakGlass, Reason
-from predictions.coordinator.batches import Batch, NewBatch, Progress, Result, result_of
-from predictions.coordinator.stamp import Stamp
+from predictions.coordinator.batches.batch import Batch, NewBatch, Progress, Result, result_of
+from predictions.coordinator.batches.stamp import Stamp
 from predictions.worker.messages import Completion
 from predictions.worker.worker import PredictionRequest
 

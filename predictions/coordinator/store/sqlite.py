@@ -18,7 +18,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from drift_gate.policy.verdict import BreakGlass, Reason
-from predictions.coordinator.batches import (
+from predictions.coordinator.batches.batch import (
     ACTIVE,
     Applied,
     Batch,
@@ -30,15 +30,15 @@ from predictions.coordinator.batches import (
     may_become,
     running,
 )
-from predictions.coordinator.contracts import Claim
-from predictions.coordinator.ending import Ending, Share
+from predictions.coordinator.batches.contracts import Claim
+from predictions.coordinator.batches.ending import Ending, Share
+from predictions.coordinator.batches.stamp import Stamp
 from predictions.coordinator.exceptions import (
     BatchNotFoundError,
     BatchRunningError,
     KeyReusedError,
     StateError,
 )
-from predictions.coordinator.stamp import Stamp
 from predictions.coordinator.store import rows
 from predictions.coordinator.store.sqlite_file import OpenFile
 from predictions.coordinator.store.sqlite_schema import transaction

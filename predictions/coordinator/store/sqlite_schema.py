@@ -10,8 +10,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from predictions.coordinator.batches.stamp import Stamp
 from predictions.coordinator.exceptions import StateError
-from predictions.coordinator.stamp import Stamp
 
 log = logging.getLogger("prediction_coordinator")
 

@@ -1,0 +1,56 @@
+"""What the gate knows beside its verdict: its policy, the terms of a batch, what serves when one ends."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from drift_gate.facts import Unknown
+from drift_gate.runtime.deadline import Deadline, attempt
+from drift_gate.settings.file import load
+from drift_gate.wiring import checks
+from predictions.coordinator.batches.batch import Batch
+from predictions.coordinator.batches.stamp import Serving, Stamp, Terms, policy_hash
+from shared.utils.deployment_checker import Verdict
+
+#: Seconds for the second look at what is live. The batch is done by then, and somebody waits for the
+#: last message's answer; under a bypass Cloud Run is known to be in trouble, and gets less.
+LOOK_SECONDS, BYPASSED_SECONDS = 5.0, 1.0
+
+
+def stamp_of(verdict: Verdict) -> Stamp:
+    """The stamp of ``verdict`` with the policy as it is configured now; without it where it is broken."""
+    try:
+        policy = load().service(verdict.service).policy
+    except Exception:  # a bypass starts whatever is broken, and its verdict says what
+        return Stamp.of(verdict)
+    return Stamp.of(verdict, policy_hash(policy))
+
+
+def declared_terms() -> Terms:
+    """What ``[batch]`` says of results; the strictest terms where the settings are broken."""
+    try:
+        batch = load().batch
+    except Exception:  # a bypass starts whatever is broken, and its verdict says what
+        return Terms()
+    return Terms(foreign_results=batch.foreign_results, tolerate=batch.tolerate)
+
+
+def serving_now(batch: Batch) -> Serving | str:
+    """What serves now in place of what ``batch`` was judged on, by the gate's own sources.
+
+    A sentence where nobody knows. Never raises: a batch that is done is not undone by a look.
+    """
+    if batch.stamp.service is None:
+        return "the batch does not say which service it was judged on"
+    within = Deadline(BYPASSED_SECONDS if batch.break_glass else LOOK_SECONDS)
+    # On a thread that nobody waits for: what hung the gate at the start may hang it again.
+    answer = attempt(partial(_look, batch.stamp.service, within), within, "what serves")
+    return answer.message if isinstance(answer, Unknown) else answer
+
+
+def _look(service: str, within: Deadline) -> Serving | str:
+    (verdict,) = checks.check([service], within=within, record=False).services
+    report = verdict.report
+    if report.live:
+        return Serving.of(report.live)
+    return report.unknown.message if report.unknown else "nothing serves"

@@ -1,0 +1,1 @@
+"""``prediction-coordinator``: one module for each command; ``main`` collects them."""

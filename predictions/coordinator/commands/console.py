@@ -1,0 +1,154 @@
+"""What the command line says: the talk on stderr while a batch runs, the summary and the tables after it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Self, assert_never
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from drift_gate.commands.console import draw
+from drift_gate.policy.verdict import Outcome
+from drift_gate.presentation import render
+from predictions.coordinator.batches.batch import Batch
+from predictions.coordinator.batches.ending import Share
+from predictions.coordinator.batches.orders import Started, Step
+from predictions.coordinator.readiness import render as readiness
+from predictions.coordinator.readiness.sparkline import glyphs
+from predictions.coordinator.readiness.verdict import Readiness
+from predictions.coordinator.slate import Slate
+from shared.utils.deployment_checker import Verdict
+
+#: Rows that were set aside and are named one by one; all of them are counted.
+_NAMED = 10
+
+
+class Talk:
+    """What happens, on stderr: the verdict's table, the slate in a line, a bar over the batch."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True, highlight=False)
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=self._console,
+        )
+        self._task = self._bar.add_task("predicting", total=None, visible=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar.live.is_started:  # stopping what never ran would print an empty line
+            self._bar.stop()
+
+    def tell(self, event: Verdict | Slate | Step | Readiness) -> None:
+        """Show ``event``."""
+        match event:
+            case Verdict():
+                draw(render.table(Outcome.of([event], datetime.now(UTC), 0)), sys.stderr)
+            case Readiness():
+                draw(readiness.table(event, glyphs(sys.stderr.encoding)), sys.stderr)
+            case Slate():
+                self._slate(event)
+            case Step():
+                self._bar.update(self._task, completed=event.done, total=event.total, visible=True)
+                self._bar.start()  # a resumed batch has no slate to tell of first
+            case _:
+                assert_never(event)
+
+    def _slate(self, slate: Slate) -> None:
+        self._say(f"slate: {len(slate.requests)} players in {slate.games} games, from {slate.source}")
+        if slate.left_out:
+            self._say(f"left out: {slate.left_out} players who are expected to play less than asked for")
+        for row in slate.set_aside[:_NAMED]:
+            self._say(f"set aside: {row}", style="yellow")
+        if len(slate.set_aside) > _NAMED:
+            self._say(f"set aside: {len(slate.set_aside) - _NAMED} more rows", style="yellow")
+
+    def _say(self, text: str, style: str = "") -> None:
+        self._console.print(escape(render.plain(text)), style=style, soft_wrap=True)
+
+
+def summary(started: Started) -> list[str]:
+    """What a start or a resumption came to, a line each."""
+    if started.batch is None:
+        return _dry(started)
+    batch, progress = started.batch, started.batch.progress
+    games = f" in {started.slate.games} games" if started.slate else ""
+    resumed = f", {started.how}" if started.how != "created" else ""
+    lines = [
+        f"batch {batch.id} for {batch.game_date} {batch.state}{resumed}: {progress.completed} players{games} "
+        f"predicted, {batch.set_aside} rows set aside",
+        f"gate: {_gate(batch)}",
+    ]
+    if batch.state == "dispatched":
+        lines.insert(
+            1, f"dispatch: {progress.dispatched} of {progress.requested} requests via {batch.dispatch}"
+        )
+    return [render.plain(line) for line in lines + _after(batch)]
+
+
+def _dry(started: Started) -> list[str]:
+    verdict, slate = started.verdict, started.slate
+    asked = f"{len(slate.requests)} players in {slate.games} games" if slate else "nobody"
+    decision = verdict.decision if verdict else "not asked"
+    return [f"dry run: nothing was started; {asked} would be predicted", f"gate: {decision}"]
+
+
+def _gate(batch: Batch) -> str:
+    stamp = batch.stamp
+    overridden = "" if stamp.enforced else f", not enforced ({stamp.not_enforced_because})"
+    return f"{stamp.gate_decision}{overridden}"
+
+
+def _after(batch: Batch) -> list[str]:
+    """What must be known of an ended batch beside its numbers."""
+    lines = [f"{batch.state}: {batch.error}"] if batch.error else []
+    if batch.ending is not None and batch.marks:
+        shares = ", ".join(_share(share) for share in batch.ending.shares)
+        lines.append(f"{', '.join(batch.marks)}: {shares}")
+    return lines
+
+
+def _named(batch: Batch) -> str:
+    """The id, which tells the date; that of a file of version 1 does not."""
+    day = batch.game_date.isoformat()
+    return batch.id if batch.id.startswith(day) else f"{batch.id} ({day})"
+
+
+def _share(share: Share) -> str:
+    by = share.revision or "an unnamed revision"
+    return f"{share.results} by {by} at {share.commit or 'no known commit'}"
+
+
+def problems(batches: Sequence[Batch]) -> list[str]:
+    """A line for each batch that went wrong or is marked."""
+    return [render.plain(f"batch {batch.id} {line}") for batch in batches for line in _after(batch)]
+
+
+def status_table(batches: Sequence[Batch]) -> Table:
+    """The batches, a row each."""
+    table = Table(box=None, pad_edge=False)
+    for name in ("batch", "state", "predicted", "set aside", "gate", "started (UTC)"):
+        table.add_column(name, no_wrap=name != "gate")
+    for batch in batches:
+        table.add_row(
+            _named(batch),
+            batch.state,
+            f"{batch.progress.completed}/{batch.progress.requested}",
+            str(batch.set_aside),
+            batch.stamp.gate_decision + ("" if batch.stamp.enforced else ", not enforced"),
+            f"{batch.created_at:%Y-%m-%d %H:%M}",
+        )
+    return table
