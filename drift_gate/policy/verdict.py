@@ -24,7 +24,8 @@ _HOUR = 3600
 #: Grades for people, DESIGN's: what one release train leaves behind is news, half a day is an incident.
 _WARNING_COMMITS, _CRITICAL_COMMITS = 3, 6
 _WARNING_AGE_S, _CRITICAL_AGE_S = 6 * _HOUR, 12 * _HOUR
-_SEVERITIES: tuple[Severity | None, ...] = (None, "info", "warning", "critical")
+#: From the mildest to the worst; None is less than any.
+SEVERITIES: tuple[Severity | None, ...] = (None, "info", "warning", "critical")
 #: How many of the paths that no commit accounts for a sentence names.
 _NAMED_PATHS = 5
 #: These two deny only where what serves lacks something relevant; else the failure harmed nobody yet.
@@ -359,7 +360,7 @@ def _severity(report: DriftReport, decision: Decision) -> Severity | None:
     grades = [_grade(live) for live in report.live] + ["critical" if report.unknown else None]
     if decision == "deny":
         grades.append("warning")
-    return max(grades, key=_SEVERITIES.index)
+    return max(grades, key=SEVERITIES.index)
 
 
 def _grade(live: LiveReport) -> Severity | None:
