@@ -18,6 +18,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from drift_gate.policy.verdict import BreakGlass, Reason
+from drift_gate.runtime.sqlite_file import transaction
 from predictions.coordinator.batches.batch import (
     ACTIVE,
     Applied,
@@ -41,7 +42,6 @@ from predictions.coordinator.exceptions import (
 )
 from predictions.coordinator.store import rows
 from predictions.coordinator.store.sqlite_file import OpenFile
-from predictions.coordinator.store.sqlite_schema import transaction
 from predictions.worker.messages import Completion
 from predictions.worker.worker import PredictionRequest
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock
-
+from drift_gate.runtime import sqlite_file
+from drift_gate.runtime.sqlite_file import is_unmapped, transaction
 from predictions.coordinator.batches.stamp import Stamp
 from predictions.coordinator.exceptions import StateError
 
@@ -17,13 +15,6 @@ log = logging.getLogger("prediction_coordinator")
 
 #: Seconds that a write waits for another process's transaction.
 BUSY_SECONDS = 10
-#: What SQLite raises (primary codes), having answered ``wal``, where it cannot map the shared memory of WAL.
-_UNMAPPED = (
-    sqlite3.SQLITE_READONLY,
-    sqlite3.SQLITE_IOERR,
-    sqlite3.SQLITE_CANTOPEN,
-    sqlite3.SQLITE_PROTOCOL,
-)
 #: Written to ``user_version``; a file with a higher one was written by a later version of this module.
 SCHEMA_VERSION = 3
 
@@ -129,7 +120,6 @@ def prepare(connection: sqlite3.Connection) -> None:
 
     Raises ``sqlite3.DatabaseError`` for a file of a later version.
     """
-    connection.row_factory = sqlite3.Row
     connection.create_function("stamp_1", 2, _stamp_1, deterministic=True)
     with transaction(connection):
         (version,) = connection.execute("PRAGMA user_version").fetchone()
@@ -145,91 +135,16 @@ def _stamp_1(decision: str, enforced: int) -> str:
     return Stamp(gate_decision=decision, enforced=bool(enforced)).model_dump_json()
 
 
-@contextmanager
-def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-    """All or nothing; IMMEDIATE, since one that starts by reading cannot wait for a writer later."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield connection
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")
-
-
 def connect(path: Path) -> sqlite3.Connection:
-    """The file at ``path``, made where there is none, with our schema.
-
-    A new file has WAL, or a rollback journal where its file system cannot map WAL's shared memory; a
-    WARNING says so. One that was there keeps its journal and is never removed. Raises ``StateError``.
-    """
+    """The file at ``path`` with our schema, as ``sqlite_file.connect`` opens it. Raises ``StateError``."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(path.with_name(f"{path.name}.lock"), timeout=BUSY_SECONDS):
-            return _create(path) if _claim(path) else _open(path)
+        return sqlite_file.connect(path, prepare, busy_s=BUSY_SECONDS, log=log)
     except (OSError, sqlite3.Error) as error:  # the lock's Timeout is an OSError
         raise StateError(f"{path} cannot be used: {error}{_next_step(error)}") from error
 
 
-def _claim(path: Path) -> bool:
-    """Whether the file at ``path`` is new: made by this call, and empty."""
-    try:
-        path.touch(mode=0o644, exist_ok=False)
-    except FileExistsError:
-        return False
-    return True
-
-
-def _create(path: Path) -> sqlite3.Connection:
-    """Our schema in a new file, which is thrown away for one without WAL where WAL fails.
-
-    The header says WAL by then, and SQLite cannot take that back without the memory that it lacks.
-    """
-    try:
-        return _open(path, new=True)
-    except sqlite3.OperationalError as error:
-        if not _unmapped(error):
-            raise
-        refusal = error
-    _throw_away(path)
-    connection = _open(path)
-    log.warning(
-        "%s has a rollback journal, since WAL cannot be used there (%s): who reads it and who writes it wait"
-        " for each other. A local file system has WAL.",
-        path,
-        refusal,
-    )
-    return connection
-
-
-def _open(path: Path, *, new: bool = False) -> sqlite3.Connection:
-    """Only one process at a time may be here: SQLite does not wait its turn to switch to WAL."""
-    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-    try:
-        if new:
-            connection.execute("PRAGMA journal_mode = WAL")
-        prepare(connection)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _throw_away(path: Path) -> None:
-    """A new file, and what SQLite laid beside it: a ``-wal`` that is left makes the next one fail too."""
-    path.unlink()
-    for beside in (path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
-        if beside.is_file():
-            beside.unlink()
-
-
-def _unmapped(error: BaseException) -> bool:
-    """Whether it may be WAL's shared memory that is missing; the low byte is the primary code."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _UNMAPPED
-
-
 def _next_step(error: BaseException) -> str:
     """How a message about ``error`` ends."""
-    if not _unmapped(error):
+    if not is_unmapped(error):
         return ""
     return "; move it, with its -wal if there is one, to another folder or a local file system, and name that"
