@@ -13,38 +13,35 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from types import FrameType
+from typing import TYPE_CHECKING
 
-from drift_gate.commands.console import draw
-from drift_gate.commands.trace import duration
-from drift_gate.errors import DeploymentDriftError, DriftUnknownError
-from drift_gate.policy.verdict import Outcome, Start, Verdict
-from drift_gate.presentation import render
+from drift_gate.commands.arguments import add_wait
+from drift_gate.commands.exit_codes import OK
+from drift_gate.presentation.plain_text import plain
 
-OK, REFUSED, UNKNOWN, NOT_EXECUTABLE, NOT_FOUND = 0, 1, 3, 126, 127
+if TYPE_CHECKING:
+    from drift_gate.policy.verdict import Start, Verdict
+
+#: As a shell says it.
+NOT_EXECUTABLE, NOT_FOUND = 126, 127
 #: What a supervisor sends to the program that it has started.
 _HANDED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 
 
-def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """The command, among the others."""
-    command = commands.add_parser(
-        "require",
-        help="refuse, or run a command, as a Python program does with require_current_worker",
-        usage="deployment-drift require [--wait DURATION] [--skip-drift-check [--reason TEXT] "
-        "[--actor NAME]] SERVICE [-- COMMAND ...]",
-        description="Judge SERVICE as the batch's own program would, and run COMMAND only where that is "
+def declare(command: argparse.ArgumentParser) -> None:
+    """The arguments."""
+    command.usage = (
+        "deployment-drift require [--wait DURATION] [--skip-drift-check [--reason TEXT] "
+        "[--actor NAME]] SERVICE [-- COMMAND ...]"
+    )
+    command.description = (
+        "Judge SERVICE as the batch's own program would, and run COMMAND only where that is "
         "allowed; it takes this process's place. Exit code: COMMAND's own, 126 it cannot be run, 127 not "
         "found; without one 0 allowed. 1 an enforced denial from known drift; 3 a denial because it could "
-        "not be determined, or an unexpected error; 2 usage or configuration; 130 interrupted.",
+        "not be determined, or an unexpected error; 2 usage or configuration; 130 interrupted."
     )
     command.add_argument("service", metavar="SERVICE", help="a declared service")
-    command.add_argument(
-        "--wait",
-        type=duration,
-        default=0.0,
-        metavar="DURATION",
-        help="let a rollout that is under way be over first, for at most so long (90, 90s, 10m, 2h)",
-    )
+    add_wait(command)
     bypass = command.add_argument_group("emergency bypass")
     bypass.add_argument(
         "--skip-drift-check",
@@ -54,25 +51,24 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     bypass.add_argument("--reason", metavar="TEXT", help="why the check is skipped, for the log")
     bypass.add_argument("--actor", metavar="NAME", help="who skips it (default: as the environment tells)")
-    command.set_defaults(run=_require)
 
 
-def _require(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
+    """Judge, and go on as the verdict says. Raises ``DeploymentDriftError``."""
+    from drift_gate.commands.console import draw
+    from drift_gate.policy.verdict import Outcome
+    from drift_gate.presentation import render
     from drift_gate.wiring import enforcement
 
-    try:
-        verdict = enforcement.require(
-            arguments.service,
-            skip=arguments.skip_drift_check,
-            reason=arguments.reason,
-            actor=arguments.actor,
-            settings=None,
-            wait=arguments.wait,
-            start=_start(arguments.service, arguments.wait, arguments.command),
-        )
-    except DeploymentDriftError as error:
-        print(error, file=sys.stderr)
-        return UNKNOWN if isinstance(error, DriftUnknownError) else REFUSED
+    verdict = enforcement.require(
+        arguments.service,
+        skip=arguments.skip_drift_check,
+        reason=arguments.reason,
+        actor=arguments.actor,
+        settings=None,
+        wait=arguments.wait,
+        start=_start(arguments.service, arguments.wait, arguments.command),
+    )
     if verdict.break_glass is None:
         draw(render.table(Outcome.of([verdict], datetime.now(UTC), 0)), sys.stderr)
     return _run(arguments.command, verdict) if arguments.command else OK
@@ -80,6 +76,8 @@ def _require(arguments: argparse.Namespace) -> int:
 
 def _start(service: str, wait: float, command: Sequence[str]) -> Start:
     """How the command is started again. Without one only the caller knows that."""
+    from drift_gate.policy.verdict import Start
+
     if not command:
         return Start()
     waiting = ["--wait", f"{wait:g}"] if wait else []
@@ -92,7 +90,7 @@ def _run(command: Sequence[str], verdict: Verdict) -> int:
     try:
         return _become(command) if verdict.break_glass is None else _beside(command)
     except OSError as error:
-        why = render.plain(f"{command[0]}: {error.strerror or error}")
+        why = plain(f"{command[0]}: {error.strerror or error}")
         print(f"deployment-drift: {why}", file=sys.stderr)
         return NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE
 

@@ -8,32 +8,31 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from drift_gate.commands.arguments import duration
+from drift_gate.commands.exit_codes import OK, UNKNOWN
 from drift_gate.errors import DriftConfigError
-from drift_gate.presentation import render
-from drift_gate.settings.keys import seconds
+from drift_gate.presentation.plain_text import plain
 
 if TYPE_CHECKING:
     from drift_gate.questions import Loaded
     from drift_gate.wiring.trace import Traced
 
-OK, MISSED, UNKNOWN = 0, 1, 3
+MISSED = 1
 _UNSEEN = (
     "no Python was seen to start, so nothing is known: does something on the way clear the environment, set "
     "PYTHONPATH anew, or start Python with -I, -E or -S?"
 )
 
 
-def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """The command, among the others."""
-    command = commands.add_parser(
-        "trace",
-        help="run the worker's command and name the files that it loads and that do not count",
-        usage="deployment-drift trace [--for DURATION] [--write] SERVICE -- COMMAND ...",
-        description="Run the worker's COMMAND and tell which files of the repository it and the Pythons that "
+def declare(command: argparse.ArgumentParser) -> None:
+    """The arguments."""
+    command.usage = "deployment-drift trace [--for DURATION] [--write] SERVICE -- COMMAND ..."
+    command.description = (
+        "Run the worker's COMMAND and tell which files of the repository it and the Pythons that "
         "it starts load and open, and which of them do not count for SERVICE at HEAD. It runs until it ends, "
         "until Ctrl-C, or for the time given; its output goes to stderr. Exit code: 0 all of them count; 1 "
         "some do not; 2 usage or configuration; 3 it could not be determined: the command failed, or no "
-        "Python was seen.",
+        "Python was seen."
     )
     command.add_argument("service", metavar="SERVICE", help="a declared service")
     command.add_argument(
@@ -48,18 +47,10 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         action="store_true",
         help="keep what does not count in drift.loaded.json, which counts once it is committed",
     )
-    command.set_defaults(run=_trace)
 
 
-def duration(text: str) -> float:
-    """Seconds out of ``90``, ``90s``, ``10m`` or ``2h``, for argparse."""
-    try:
-        return float(str(seconds(text)))
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
-
-
-def _trace(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command, and print what it loaded and what of it does not count."""
     from drift_gate.wiring import checks
 
     if not arguments.command:
@@ -85,8 +76,8 @@ def told(service: str, traced: Traced, loaded: Loaded) -> Iterator[str]:
         f"{service} at {loaded.commit[:12]}: reached {loaded.reached:,} of {loaded.total:,}, "
         f"loaded {len(loaded.files):,}, missed {len(loaded.missed):,} (Pythons seen: {traced.interpreters:,})"
     )
-    yield from (render.plain(f"missed: {each.path} ({each.why_not})") for each in loaded.missed)
-    yield from (render.plain(f"ignored, and loaded: {path}") for path in loaded.ignored)
+    yield from (plain(f"missed: {each.path} ({each.why_not})") for each in loaded.missed)
+    yield from (plain(f"ignored, and loaded: {path}") for path in loaded.ignored)
 
 
 def troubles(traced: Traced) -> Iterator[str]:

@@ -10,7 +10,6 @@ import io
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from enum import Enum
 from typing import TYPE_CHECKING
 
 from rich.console import Console, Group, RenderableType
@@ -23,6 +22,8 @@ from drift_gate.policy.acknowledgements import BECAUSE
 from drift_gate.policy.codes import DECISIONS
 from drift_gate.policy.verdict import UNTOLD, Outcome, Start, Verdict, duration
 from drift_gate.presentation import remedies
+from drift_gate.presentation.formats import Format as Format
+from drift_gate.presentation.plain_text import plain as plain
 from drift_gate.presentation.remedies import Step, candidates
 from drift_gate.settings.file import Settings
 
@@ -42,11 +43,6 @@ COLOUR: dict[str | None, str] = {
 PIPED_WIDTH = 200
 #: How many commits a refusal, and a table, names before it says "and N more".
 _NAMED, _FIRST = 10, 5
-
-
-def plain(text: str) -> str:
-    """``text`` on one line without control characters: what a stranger wrote must not steer a terminal."""
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
 def table(
@@ -290,14 +286,7 @@ def steering_by_number(text: str) -> str:
     return _STEERING.sub(lambda char: f"\\u{ord(char[0]):04x}", text)
 
 
-class Format(Enum):
-    """What ``--format`` offers; a text format brings its function, the table is drawn by a console."""
-
-    table = "table"
-    json = "json"
-    markdown = "markdown"
-
-
+#: The formats that are text; the table is drawn by a console.
 TEXT: dict[Format, Callable[..., str]] = {Format.json: json, Format.markdown: markdown}
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TextIO
 
-from drift_gate.commands.console import talk_on_stderr
+from drift_gate.commands.stderr import talk_on_stderr
 from drift_gate.presentation.render import plain
 
 #: Ours, whose INFO is of interest; of every other library only warnings are.

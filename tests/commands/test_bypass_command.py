@@ -14,7 +14,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from drift_gate.commands.bypass import MOST_S, bypass
+from drift_gate.commands.bypass.lines import MOST_S, bypass
 from drift_gate.commands.main import main
 from drift_gate.errors import DriftConfigError
 from drift_gate.policy import break_glass

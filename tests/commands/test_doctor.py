@@ -13,8 +13,9 @@ import pytest
 from grpc import StatusCode
 from support.world import WORKER, World
 
-from drift_gate.commands import doctor, main
-from drift_gate.commands.doctor_steps import Step, evidence_line, exit_code, history_line, live_line
+from drift_gate.commands import main
+from drift_gate.commands.doctor import examination
+from drift_gate.commands.doctor.steps import Step, evidence_line, exit_code, history_line, live_line
 from drift_gate.errors import Cause
 from drift_gate.facts import Unknown
 
@@ -27,7 +28,7 @@ def steps(world: World, **environ: str) -> list[Step]:
         "HOME": str(world.folder),
         "CLOUD_RUN_EMULATOR_HOST": world.cloud.host,
     }
-    return list(doctor.examine(start=world.folder, environ={**usual, **environ}))
+    return list(examination.examine(start=world.folder, environ={**usual, **environ}))
 
 
 def of(found: list[Step], name: str) -> Step:
@@ -400,7 +401,7 @@ def test_no_credentials(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = world.settings()
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(world.folder / "missing.json"))
     environ = {name: value for name, value in settings.environ.items() if "EMULATOR" not in name}
-    found = list(doctor.examine(start=world.folder, environ=environ))
+    found = list(examination.examine(start=world.folder, environ=environ))
     step = of(found, "credentials")
     assert (step.state, step.line) == ("fail", "gcloud auth application-default login")
     assert {one.name for one in found if one.state == "skipped"} == {"Cloud Run", *HIDES}
@@ -409,11 +410,11 @@ def test_no_credentials(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_when_the_token_ends() -> None:
     """Known: said, and a warning when it is over or almost; not known: said too."""
     now = datetime(2026, 2, 5, 12, tzinfo=UTC)
-    later = doctor._token("user:ann@example.com", now + timedelta(hours=1), now)
+    later = examination._token("user:ann@example.com", now + timedelta(hours=1), now)
     assert (later.state, "ends 2026-02-05 13:00:00 UTC" in later.says) == ("ok", True)
-    soon = doctor._token("user:ann@example.com", now + timedelta(minutes=1), now)
+    soon = examination._token("user:ann@example.com", now + timedelta(minutes=1), now)
     assert (soon.state, bool(soon.line)) == ("warn", True)
-    assert "not known" in doctor._token("user:ann@example.com", None, now).says
+    assert "not known" in examination._token("user:ann@example.com", None, now).says
 
 
 def test_a_hanging_service_ends_with_its_deadline(world: World) -> None:

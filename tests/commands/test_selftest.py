@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from support.world import WORKER, World
 
-from drift_gate.commands import main, selftest
+from drift_gate.commands import main
+from drift_gate.commands.selftest import rounds as selftest
 from drift_gate.errors import DriftCheckError, DriftConfigError
 from drift_gate.policy.verdict import Outcome
 from drift_gate.wiring import checks

@@ -16,7 +16,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.live import Live
 
-from drift_gate.commands.main import add_wait
+from drift_gate.commands import exit_codes
+from drift_gate.commands.arguments import add_wait
+from drift_gate.commands.exit_codes import exit_code_of
 from drift_gate.presentation import render
 from drift_gate.runtime import signals
 from drift_gate.settings.file import environment
@@ -34,8 +36,6 @@ from predictions.coordinator.exceptions import (
     ConfigError,
     CoordinatorError,
     DeploymentDriftError,
-    DriftConfigError,
-    DriftUnknownError,
     EmptySlateError,
     KeyReusedError,
     MissingExtraError,
@@ -49,13 +49,11 @@ from shared.utils.deployment_checker import Start
 
 PROGRAM = "prediction-coordinator"
 
-#: The exit code for each error; the most specific class counts. Anything else is unexpected: 3.
+#: The exit code for each error, beside those of the gate; the most specific class counts.
 EXIT_CODES: dict[type[BaseException], int] = {
-    DeploymentDriftError: 1,
-    DriftUnknownError: 3,
+    **exit_codes.EXIT_CODES,
     NotReadyError: 1,
     ReadinessUnknownError: 3,
-    DriftConfigError: 2,
     ConfigError: 2,
     BatchNotFoundError: 2,
     KeyReusedError: 2,
@@ -63,8 +61,7 @@ EXIT_CODES: dict[type[BaseException], int] = {
     SlateError: 2,
     EmptySlateError: 4,
     BatchError: 4,
-    KeyboardInterrupt: 130,
-    Exception: 3,
+    CoordinatorError: 3,
 }
 #: What a refused command line lacks to go past the gate.
 _PAST_THE_GATE = ' --skip-drift-check --reason "WHY"'
@@ -81,12 +78,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments.again = shlex.join([PROGRAM, *(sys.argv[1:] if argv is None else argv)])
     logs.configure(environment())
     run: Callable[[argparse.Namespace], int] = arguments.run
-    try:
+
+    def ended() -> int:
         with _ended_by_sigterm():
             return run(arguments)
-    except (Exception, KeyboardInterrupt) as error:
-        print(_sentence(error), file=sys.stderr)
-        return exit_code(error)
+
+    return exit_code_of(ended, PROGRAM, codes=EXIT_CODES, refusals=(DeploymentDriftError, NotReadyError))
 
 
 @contextmanager
@@ -103,24 +100,6 @@ def _ended_by_sigterm() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def exit_code(error: BaseException) -> int:
-    """The exit code that tells this error from others."""
-    return next(EXIT_CODES[kind] for kind in type(error).__mro__ if kind in EXIT_CODES)
-
-
-def _sentence(error: BaseException) -> str:
-    """What an operator reads; a refusal speaks for itself."""
-    match error:
-        case DeploymentDriftError() | NotReadyError():
-            return str(error)
-        case KeyboardInterrupt():
-            return f"{PROGRAM}: interrupted"
-        case CoordinatorError() | DriftConfigError():
-            return f"{PROGRAM}: {render.plain(str(error))}"
-        case _:
-            return f"{PROGRAM}: unexpected error: {render.plain(f'{type(error).__name__}: {error}')}"
 
 
 def parser() -> argparse.ArgumentParser:

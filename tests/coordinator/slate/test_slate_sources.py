@@ -22,7 +22,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.bigquery import FakeBigQuery, serving
 
-from predictions.coordinator.commands.main import exit_code
+from drift_gate.commands.exit_codes import code_of
+from predictions.coordinator.commands.main import EXIT_CODES
 from predictions.coordinator.exceptions import EmptySlateError, MissingExtraError, SlateError
 from predictions.coordinator.slate import COLUMNS, Slate, read_slate
 from predictions.coordinator.slate.bigquery_table import MAXIMUM_BYTES_BILLED, BigQueryTable
@@ -201,7 +202,7 @@ class TestParquet:
         monkeypatch.setitem(sys.modules, "duckdb", None)
         with pytest.raises(MissingExtraError, match=r"pip install prediction-drift-gate\[duckdb\]") as caught:
             read_slate(DAY, tmp_path / "day.parquet")
-        assert exit_code(caught.value) == 2
+        assert code_of(caught.value, EXIT_CODES) == 2
 
 
 class TestSqlite:

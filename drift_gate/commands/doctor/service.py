@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from drift_gate.commands.doctor_steps import State, Step, evidence_line, folder, history_line, live_line
+from drift_gate.commands.doctor.steps import State, Step, evidence_line, folder, history_line, live_line
 from drift_gate.errors import SourceError
 from drift_gate.evidence import marks, proof
 from drift_gate.evidence.marks import Weighed

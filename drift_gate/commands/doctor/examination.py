@@ -14,8 +14,8 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from drift_gate.commands.doctor_service import NOT_REACHED, Patient, examined
-from drift_gate.commands.doctor_steps import CONFIGURATION, Step, folder, history_line, live_line
+from drift_gate.commands.doctor.service import NOT_REACHED, Patient, examined
+from drift_gate.commands.doctor.steps import CONFIGURATION, Step, folder, history_line, live_line
 from drift_gate.errors import DriftConfigError, SourceError
 from drift_gate.facts import Live, Target, Unknown
 from drift_gate.runtime.deadline import Deadline

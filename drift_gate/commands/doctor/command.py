@@ -1,0 +1,27 @@
+"""The arguments of ``doctor``, and how it prints. Exit codes: those of ``steps.exit_code``."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def declare(command: argparse.ArgumentParser) -> None:
+    """The arguments: none."""
+    command.description = (
+        "Look at the real set-up step by step and say what to fix, in order, each with the line "
+        "to paste. Changes nothing but what every check refreshes. Exit code: 0 all ok, or warnings; "
+        "1 something fails; 2 no valid configuration."
+    )
+
+
+def run(_: argparse.Namespace) -> int:
+    """Print each step as it ends."""
+    from drift_gate.commands.console import draw_unfolded
+    from drift_gate.commands.doctor.examination import examine
+    from drift_gate.commands.doctor.steps import exit_code
+
+    steps = []
+    for step in examine():
+        steps.append(step)
+        draw_unfolded(step.drawn())
+    return exit_code(steps)

@@ -1,0 +1,25 @@
+"""``deployment-drift record``: notes in the ledger that a service runs a commit. Exit code: 0 noted."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from drift_gate.commands.exit_codes import OK
+
+
+def declare(command: argparse.ArgumentParser) -> None:
+    """The arguments."""
+    command.description = "Append to the ledger that SERVICE now runs the commit SHA."
+    command.add_argument("service", metavar="SERVICE")
+    command.add_argument("--commit", required=True, metavar="SHA", help="the commit that was deployed")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write the line, and say so."""
+    from drift_gate.settings.file import load
+    from drift_gate.wiring import checks
+
+    checks.record(arguments.service, arguments.commit, load())
+    print(f"recorded: {arguments.service} runs {arguments.commit}", file=sys.stderr)
+    return OK
