@@ -87,6 +87,8 @@ bench: .venv/test.stamp ## measure; benchmarks/README.md says what
 
 LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
+# The coordinator requires the gate, which is this tree (`.`) and nothing to look up elsewhere.
+BOTH := - setup.cfg predictions/setup.cfg --extra all --no-emit-package prediction-drift-gate
 
 readme: .venv/run.stamp ## write the generated parts of README.md and docs/ anew
 	$(BIN)/python scripts/readme.py
@@ -94,16 +96,16 @@ readme: .venv/run.stamp ## write the generated parts of README.md and docs/ anew
 
 lock: .venv/test.stamp ## lock the newest allowed versions of all requirements
 	$(LOCK) --group build -o requirements/build.txt
-	$(LOCK) setup.cfg --extra all -o requirements/run.txt
+	echo . | $(LOCK) $(BOTH) -o requirements/run.txt
 	$(LOCK) --group worker -c requirements/run.txt -o requirements/worker.txt
-	$(LOCK) setup.cfg --extra all --extra test --extra dev -c requirements/build.txt -c requirements/run.txt \
+	echo . | $(LOCK) $(BOTH) --extra test --extra dev -c requirements/build.txt -c requirements/run.txt \
 		-o requirements/test.txt
 	$(LOCK) setup.cfg --extra frameworks --extra test -c requirements/run.txt -o requirements/frameworks.txt
-	rm -rf prediction_drift_gate.egg-info
+	rm -rf *.egg-info
 
 clean: ## remove whatever was made here, the local ledger and predictions included
-	rm -rf .venv .frameworks .nox .drift build dist .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis \
-		.benchmarks mutants *.egg-info
+	rm -rf .venv .frameworks .nox .drift build dist predictions/build predictions/dist .coverage .coverage.* \
+		.mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks mutants *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The gate compares commits. An unpacked archive has none, also where the folder above is a repository.
@@ -127,9 +129,10 @@ history:
 	fi
 
 # --no-deps, --no-build-isolation: all that runs, and all that builds, is in a lock already, each with its hash.
-.venv/run.stamp: requirements/build.txt requirements/run.txt setup.cfg pyproject.toml | .venv/bin/python
+.venv/run.stamp: requirements/build.txt requirements/run.txt setup.cfg pyproject.toml \
+		predictions/setup.cfg predictions/pyproject.toml | .venv/bin/python
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/build.txt -r requirements/run.txt
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable . --editable predictions
 	@touch $@
 
 .venv/test.stamp: requirements/test.txt .venv/run.stamp

@@ -28,7 +28,7 @@ os.environ["PATH"] = os.pathsep.join([*_interpreters_of_pyenv(), os.environ["PAT
 def tests(session: nox.Session) -> None:
     """What ``make test`` runs, without coverage: that is measured once, there."""
     session.install("--require-hashes", "-r", "requirements/test.txt")
-    session.install("--no-deps", "--no-build-isolation", "--editable", ".")
+    session.install("--no-deps", "--no-build-isolation", "--editable", ".", "--editable", "predictions")
     session.run("pytest", "-m", "not heavy", "--numprocesses=auto", *session.posargs)
 
 
@@ -51,6 +51,6 @@ def pure(session: nox.Session) -> None:
     that 3.11.7 does.
     """
     session.install("--require-hashes", "-r", "requirements/test.txt")
-    session.install("--no-deps", "--no-build-isolation", "--editable", ".")
+    session.install("--no-deps", "--no-build-isolation", "--editable", ".", "--editable", "predictions")
     session.run("python", "-VV")
     session.run("pytest", "-m", "not heavy", "--numprocesses=auto", "tests/relevance", *session.posargs)

@@ -100,7 +100,7 @@ class MissingExtraError(CoordinatorError):
     @classmethod
     def of(cls, what: str, extra: str) -> Self:
         """The error that says that ``what`` needs ``extra``."""
-        return cls(f"{what} needs the extra {extra!r}: run pip install prediction-drift-gate[{extra}]")
+        return cls(f"{what} needs the extra {extra!r}: run pip install prediction-coordinator[{extra}]")
 
 
 class NotReadyError(CoordinatorError):

@@ -357,4 +357,4 @@ class TestItDoesNotServe:
     def test_without_its_extra_and_names_the_line(self, stage: Stage, library: str) -> None:
         done = stage.spawn("prediction-coordinator", "serve", before=f"sys.modules[{library!r}] = None")
         assert done.code == 2
-        assert "pip install prediction-drift-gate[serve]" in done.err
+        assert "pip install prediction-coordinator[serve]" in done.err

@@ -200,7 +200,9 @@ class TestParquet:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setitem(sys.modules, "duckdb", None)
-        with pytest.raises(MissingExtraError, match=r"pip install prediction-drift-gate\[duckdb\]") as caught:
+        with pytest.raises(
+            MissingExtraError, match=r"pip install prediction-coordinator\[duckdb\]"
+        ) as caught:
             read_slate(DAY, tmp_path / "day.parquet")
         assert code_of(caught.value, EXIT_CODES) == 2
 
@@ -425,7 +427,7 @@ class TestBigQuery:
 
     def test_without_its_extra_says_what_to_install(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, "google.cloud.bigquery", None)
-        with pytest.raises(MissingExtraError, match=r"pip install prediction-drift-gate\[bigquery\]"):
+        with pytest.raises(MissingExtraError, match=r"pip install prediction-coordinator\[bigquery\]"):
             read_slate(DAY, "bigquery://example-project/nba.players")
 
 
