@@ -4,6 +4,7 @@
     ├── DriftConfigError            a setting is wrong; nothing was checked
     ├── DriftCheckError             the answer could not be found out
     │   └── SourceError             one outside system failed or made no sense
+    ├── JournalError                what was decided cannot be kept or read; no verdict changes by that
     └── DeploymentDriftError        the policy refuses the batch
         └── DriftUnknownError       … because drift could not be ruled out
 
@@ -128,6 +129,10 @@ class SourceError(DriftCheckError):
     def of(cls, unknown: Unanswered) -> SourceError:
         """The error that says what ``unknown`` says, for a caller that has to stop at once."""
         return cls(unknown.message, unknown.cause, unknown.retryable)
+
+
+class JournalError(DriftGateError):
+    """The journal cannot be read or written: one sentence that names it and the next step."""
 
 
 class DeploymentDriftError(DriftGateError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Literal, Protocol, get_args
@@ -23,21 +24,31 @@ State = Literal["held", "open", "acknowledged", "resolved"]
 Event = Literal["held", "opened", "worsened", "acknowledged", "resolved"]
 
 
+def verdict_of(text: str) -> Verdict:
+    """The verdict that its JSON says; of the report, what the JSON leaves out is not known any more.
+
+    Raises ``ValueError`` where it is none.
+    """
+    told = json.loads(text)
+    told["report"]["service"] = told["service"]
+    return Verdict.model_validate(told)
+
+
 class Entry(Fact):
     """One decision of the gate, as the journal keeps it.
 
     ``id`` is made by whoever writes it, so that a copy written twice counts once. ``at`` (UTC) is when the
     check began, ``door`` where it was asked for and ``by`` who asked. ``batch``: the batch that waited for
     it; None: none did. ``version`` is the gate's own. ``look``: the monitor's look that it belongs to, or
-    None.
+    None. An earlier version kept no door, name or version: None.
     """
 
     id: str
     at: datetime
-    door: Door
-    by: Text
+    door: Door | None = None
+    by: Text | None = None
     batch: str | None = None
-    version: str
+    version: str | None = None
     look: str | None = None
     verdict: Verdict
 

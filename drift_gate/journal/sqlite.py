@@ -1,0 +1,343 @@
+"""The journal in a SQLite file: each call opens it, and waits for another writer only for a moment."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from drift_gate.errors import JournalError
+from drift_gate.journal import sqlite_schema as schema
+from drift_gate.journal.incidents import HOLD, incidents
+from drift_gate.journal.records import Change, Entry, Incident, Look, Notification, Sighting
+from drift_gate.runtime import sqlite_file
+from drift_gate.runtime.forks import CALLS
+from drift_gate.runtime.sqlite_file import transaction
+
+log = logging.getLogger("drift_gate")
+
+#: Seconds that a verdict may wait for the journal, and that a person who asks it may.
+WRITE_S, READ_S = 0.15, 5.0
+_CLAIM = """
+INSERT INTO notifications (subject, key, channel, at, by, state, attempts)
+VALUES (:subject, :key, :channel, :at, :by, 'claimed', 1)
+ON CONFLICT (subject, key, channel) DO UPDATE
+    SET at = excluded.at, by = excluded.by, state = 'claimed', attempts = attempts + 1
+    WHERE state = 'failed' OR (state = 'claimed' AND at < :again_before)
+"""
+
+
+class SqliteJournal:
+    """A ``Journal`` in the file at ``path``, which is made where there is none.
+
+    ``hold``: how long after landing a drift opens. ``old``: a decisions file of an earlier version, whose
+    rows are taken over each time that it has new ones; None: there is none. ``busy_s``: seconds that a call
+    waits for another writer.
+    """
+
+    def __init__(
+        self, path: Path, *, hold: timedelta = HOLD, old: Path | None = None, busy_s: float = READ_S
+    ) -> None:
+        self._path = path
+        self._hold = hold
+        self._old = old
+        self._busy_s = busy_s
+
+    def record(self, entries: Sequence[Entry], look: Look | None = None) -> list[Change]:
+        """As ``Journal.record``."""
+        with self._writing() as connection:
+            if look:
+                connection.execute(
+                    "INSERT OR IGNORE INTO looks (id, at, body) VALUES (?, ?, ?)",
+                    (look.id, _text(look.at), look.model_dump_json()),
+                )
+            for entry in entries:
+                schema.insert(connection, entry)
+            since: dict[str, datetime] = {}
+            for entry in entries:
+                service = entry.verdict.service
+                since[service] = min(entry.at, since.get(service, entry.at))
+            ended = self._undeclared(connection, look) if look else {}
+            return [
+                change
+                for service, at in {**ended, **since}.items()
+                for change in self._again(connection, service, at)
+            ]
+
+    def entries(
+        self,
+        service: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int | None = None,
+    ) -> list[Entry]:
+        """As ``Journal.entries``."""
+        with self._reading() as connection:
+            rows = connection.execute(
+                "SELECT * FROM entries WHERE (:service IS NULL OR service = :service)"
+                " AND (:since IS NULL OR at >= :since) AND (:until IS NULL OR at < :until)"
+                " ORDER BY at DESC, id DESC LIMIT :limit",
+                {
+                    "service": service,
+                    "since": since and _text(since),
+                    "until": until and _text(until),
+                    "limit": -1 if limit is None else limit,
+                },
+            ).fetchall()
+        return [schema.entry_of(row) for row in rows]
+
+    def looks(self, since: datetime | None = None, until: datetime | None = None) -> list[Look]:
+        """As ``Journal.looks``."""
+        with self._reading() as connection:
+            return _looks(
+                connection.execute(
+                    "SELECT body FROM looks WHERE (:since IS NULL OR at >= :since)"
+                    " AND (:until IS NULL OR at < :until) ORDER BY at DESC, id DESC",
+                    {"since": since and _text(since), "until": until and _text(until)},
+                )
+            )
+
+    def seen(self, since: datetime | None = None) -> dict[str, list[datetime]]:
+        """As ``Journal.seen``."""
+        found: dict[str, list[datetime]] = {}
+        with self._reading() as connection:
+            for service, at in connection.execute(
+                "SELECT service, at FROM entries WHERE :since IS NULL OR at >= :since ORDER BY at",
+                {"since": since and _text(since)},
+            ):
+                found.setdefault(service, []).append(datetime.fromisoformat(at))
+        return found
+
+    def incidents(
+        self, service: str | None = None, since: datetime | None = None, unresolved: bool = False
+    ) -> list[Incident]:
+        """As ``Journal.incidents``."""
+        with self._reading() as connection:
+            return _incidents(
+                connection.execute(
+                    f"{_WITH_MARKS} WHERE (:service IS NULL OR service = :service)"
+                    " AND (resolved_at IS NULL"
+                    "      OR (NOT :unresolved AND (:since IS NULL OR resolved_at >= :since)))"
+                    " ORDER BY detected_at DESC, number DESC",
+                    {"service": service, "since": since and _text(since), "unresolved": unresolved},
+                )
+            )
+
+    def mark(self, incident: str, reason: str | None) -> Incident:
+        """As ``Journal.mark``."""
+        with self._writing() as connection:
+            if not _incidents(connection.execute(f"{_WITH_MARKS} WHERE incidents.id = ?", (incident,))):
+                raise JournalError(f"{self._path} holds no incident {incident!r}")
+            connection.execute("DELETE FROM marks WHERE incident = ?", (incident,))
+            if reason is not None:
+                connection.execute("INSERT INTO marks (incident, reason) VALUES (?, ?)", (incident, reason))
+            return _incidents(connection.execute(f"{_WITH_MARKS} WHERE incidents.id = ?", (incident,)))[0]
+
+    def claim(self, notification: Notification, again_before: datetime) -> bool:
+        """As ``Journal.claim``."""
+        asked = notification.model_dump() | {
+            "at": _text(notification.at),
+            "again_before": _text(again_before),
+        }
+        with self._writing() as connection:
+            return connection.execute(_CLAIM, asked).rowcount > 0
+
+    def settle(self, notification: Notification) -> None:
+        """As ``Journal.settle``."""
+        with self._writing() as connection:
+            connection.execute(
+                "UPDATE notifications SET state = :state, answer = :answer, place = :place"
+                " WHERE subject = :subject AND key = :key AND channel = :channel",
+                notification.model_dump(mode="json"),
+            )
+
+    def notifications(self, subject: str) -> list[Notification]:
+        """As ``Journal.notifications``."""
+        with self._reading() as connection:
+            rows = connection.execute(
+                "SELECT * FROM notifications WHERE subject = ? ORDER BY at, key, channel", (subject,)
+            ).fetchall()
+        return [Notification.model_validate(dict(row)) for row in rows]
+
+    def rebuild(self) -> list[Incident]:
+        """As ``Journal.rebuild``."""
+        with self._writing() as connection:
+            for (service,) in connection.execute("SELECT DISTINCT service FROM entries").fetchall():
+                self._again(connection, service, datetime.min.replace(tzinfo=UTC))
+            return _incidents(connection.execute(f"{_WITH_MARKS} ORDER BY detected_at DESC, number DESC"))
+
+    def prune(self, before: datetime) -> int:
+        """As ``Journal.prune``."""
+        with self._writing() as connection:
+            forgotten = 0
+            for (service,) in connection.execute("SELECT DISTINCT service FROM entries").fetchall():
+                forgotten += _prune(connection, service, _text(before))
+            connection.execute(
+                "DELETE FROM looks WHERE at < ? AND at < (SELECT coalesce(min(at), '9') FROM entries)",
+                (_text(before),),
+            )
+            connection.execute("DELETE FROM notifications WHERE at < ?", (_text(before),))
+            return forgotten
+
+    def _undeclared(self, connection: sqlite3.Connection, look: Look) -> dict[str, datetime]:
+        """The services whose incident goes on and that ``look`` does not declare, with its time."""
+        going_on = connection.execute("SELECT service FROM incidents WHERE resolved_at IS NULL").fetchall()
+        return {service: look.at for (service,) in going_on if service not in look.declared}
+
+    def _again(self, connection: sqlite3.Connection, service: str, at: datetime) -> list[Change]:
+        """Compute the incidents of ``service`` from the last fine look before ``at`` on; what is new."""
+        calm, calm_id = connection.execute(
+            "SELECT at, id FROM entries WHERE service = ? AND at < ? AND sighted = 1 AND drifted = 0"
+            " UNION ALL SELECT '', '' ORDER BY 1 DESC, 2 DESC LIMIT 1",
+            (service, _text(at)),
+        ).fetchone()
+        (kept,) = connection.execute(
+            "SELECT count(*) FROM incidents WHERE service = ? AND detected_at < ?", (service, calm)
+        ).fetchone()
+        (forgotten,) = connection.execute(
+            "SELECT coalesce(max(incidents), 0) FROM pruned WHERE service = ?", (service,)
+        ).fetchone()
+        found = incidents(
+            service,
+            _sightings(connection, service, calm, calm_id),
+            _looks_from(connection, calm),
+            hold=self._hold,
+            before=kept + forgotten,
+        )
+        known = {
+            (each.id, transition.key)
+            for each in _incidents(
+                connection.execute(f"{_WITH_MARKS} WHERE service = ? AND detected_at >= ?", (service, calm))
+            )
+            for transition in each.transitions
+        }
+        connection.execute("DELETE FROM incidents WHERE service = ? AND detected_at >= ?", (service, calm))
+        for number, each in enumerate(found, kept + forgotten + 1):
+            connection.execute(
+                "INSERT INTO incidents (id, service, number, detected_at, resolved_at, body)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                (
+                    each.id,
+                    service,
+                    number,
+                    _text(each.detected_at),
+                    each.resolved_at and _text(each.resolved_at),
+                    each.model_dump_json(),
+                ),
+            )
+        return [
+            Change(incident=each, transition=transition)
+            for each in found
+            for transition in each.transitions
+            if (each.id, transition.key) not in known
+        ]
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        with self._open() as connection:
+            yield connection
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        with self._open() as connection, transaction(connection):
+            yield connection
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        """The file, open. A fork in the middle would leave the child with locks that are not its own."""
+        try:
+            with CALLS.one(), closing(self._connect()) as connection:
+                yield connection
+        except (OSError, sqlite3.Error) as error:
+            raise JournalError(
+                f"the journal {self._path} cannot be used: {error}; is its folder writable, and it whole?"
+            ) from error
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite_file.connect(self._path, schema.prepare, busy_s=self._busy_s, log=log)
+        try:
+            # A crash of the machine may lose the last rows; one of the process loses none.
+            connection.execute("PRAGMA synchronous = NORMAL")
+            self._take_over(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _take_over(self, connection: sqlite3.Connection) -> None:
+        """The rows of the old decisions file; one that cannot be read keeps nobody from the new ones."""
+        if self._old is None or not self._old.is_file():
+            return
+        try:
+            with transaction(connection):
+                for service, at in schema.take_over(connection, self._old).items():
+                    self._again(connection, service, at)
+        except (OSError, ValueError, sqlite3.Error) as error:
+            log.warning("the decisions in %s are not taken over: %s", self._old, error)
+
+
+_WITH_MARKS = (
+    "SELECT incidents.body AS body, marks.reason AS reason FROM incidents"
+    " LEFT JOIN marks ON marks.incident = incidents.id"
+)
+
+
+def _incidents(rows: Iterable[sqlite3.Row]) -> list[Incident]:
+    found = [(Incident.model_validate_json(row["body"]), row["reason"]) for row in rows]
+    return [each.model_copy(update={"false_alarm": reason}) for each, reason in found]
+
+
+def _sightings(connection: sqlite3.Connection, service: str, since: str, after: str) -> list[Sighting]:
+    rows = connection.execute(
+        "SELECT sighting FROM entries WHERE service = ? AND (at, id) > (?, ?) AND sighted = 1",
+        (service, since, after),
+    )
+    return [Sighting.model_validate_json(row["sighting"]) for row in rows]
+
+
+def _looks(rows: Iterable[sqlite3.Row]) -> list[Look]:
+    return [Look.model_validate_json(row["body"]) for row in rows]
+
+
+def _looks_from(connection: sqlite3.Connection, since: str) -> list[Look]:
+    """The looks after ``since``, and of each monitor the last one before: what it declared until then."""
+    return _looks(
+        connection.execute(
+            "SELECT body FROM looks WHERE at > :since UNION ALL SELECT body FROM ("
+            " SELECT body, max(at) FROM looks WHERE at <= :since GROUP BY json_extract(body, '$.scope'))",
+            {"since": since},
+        )
+    )
+
+
+def _prune(connection: sqlite3.Connection, service: str, before: str) -> int:
+    """Forget what ``service`` had before then, up to the last fine look: no incident is cut in two."""
+    (cut,) = connection.execute(
+        "SELECT coalesce(max(at), '') FROM entries"
+        " WHERE service = ? AND at < ? AND sighted = 1 AND drifted = 0",
+        (service, before),
+    ).fetchone()
+    (ended,) = connection.execute(
+        "SELECT count(*) FROM incidents WHERE service = ? AND detected_at < ?", (service, cut)
+    ).fetchone()
+    if ended:
+        connection.execute(
+            "INSERT INTO pruned (service, incidents) VALUES (?, ?)"
+            " ON CONFLICT (service) DO UPDATE SET incidents = incidents + excluded.incidents",
+            (service, ended),
+        )
+    connection.execute(
+        "DELETE FROM marks WHERE incident IN"
+        " (SELECT id FROM incidents WHERE service = ? AND detected_at < ?)",
+        (service, cut),
+    )
+    connection.execute("DELETE FROM incidents WHERE service = ? AND detected_at < ?", (service, cut))
+    return connection.execute("DELETE FROM entries WHERE service = ? AND at < ?", (service, cut)).rowcount
+
+
+def _text(at: datetime) -> str:
+    """``at`` as text that sorts as time does."""
+    return at.astimezone(UTC).isoformat(timespec="microseconds")

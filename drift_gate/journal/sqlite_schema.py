@@ -1,0 +1,161 @@
+"""The tables of the journal's SQLite file, and how decisions of an earlier version come into them."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+from drift_gate.journal.records import Entry, Sighting, verdict_of
+from drift_gate.runtime.sqlite_file import transaction
+
+#: Written to ``user_version``; a file with a higher one was written by a later version of this module.
+SCHEMA_VERSION = 1
+_TABLES = (
+    # What a person may ask by stands in columns; ``verdict`` keeps all of it as JSON. ``sighting`` is what
+    # incidents are made of (``sighted`` 0: nothing), ``drifted`` whether it found drift.
+    """
+CREATE TABLE entries (
+    id TEXT PRIMARY KEY,
+    at TEXT NOT NULL,
+    service TEXT NOT NULL,
+    door TEXT,
+    by TEXT,
+    batch TEXT,
+    version TEXT,
+    look TEXT,
+    decision TEXT NOT NULL,
+    enforced INTEGER NOT NULL,
+    not_enforced_because TEXT,
+    severity TEXT,
+    status TEXT NOT NULL,
+    commits_behind INTEGER,
+    live_commit TEXT,
+    target_commit TEXT,
+    reasons TEXT NOT NULL,
+    bypass_actor TEXT,
+    bypass_reason TEXT,
+    policy TEXT,
+    sighted INTEGER NOT NULL,
+    drifted INTEGER NOT NULL,
+    sighting TEXT,
+    verdict TEXT NOT NULL
+)""",
+    "CREATE INDEX entries_of_service ON entries (service, at)",
+    "CREATE INDEX entries_in_time ON entries (at)",
+    "CREATE TABLE looks (id TEXT PRIMARY KEY, at TEXT NOT NULL, body TEXT NOT NULL)",
+    "CREATE INDEX looks_in_time ON looks (at)",
+    """
+CREATE TABLE incidents (
+    id TEXT PRIMARY KEY,
+    service TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    detected_at TEXT NOT NULL,
+    resolved_at TEXT,
+    body TEXT NOT NULL
+)""",
+    "CREATE INDEX incidents_of_service ON incidents (service, detected_at)",
+    "CREATE TABLE marks (incident TEXT PRIMARY KEY, reason TEXT NOT NULL)",
+    """
+CREATE TABLE notifications (
+    subject TEXT NOT NULL,
+    key TEXT NOT NULL,
+    channel TEXT NOT NULL,
+    at TEXT NOT NULL,
+    by TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('claimed', 'sent', 'failed')),
+    attempts INTEGER NOT NULL,
+    answer TEXT,
+    place TEXT,
+    PRIMARY KEY (subject, key, channel)
+)""",
+    # How many incidents of a service are kept no more: the numbers of the others go on from there.
+    "CREATE TABLE pruned (service TEXT PRIMARY KEY, incidents INTEGER NOT NULL)",
+    # How far a decisions file of an earlier version has been taken over.
+    "CREATE TABLE taken_over (path TEXT PRIMARY KEY, last INTEGER NOT NULL)",
+)
+_STEPS = {0: _TABLES}
+
+
+def prepare(connection: sqlite3.Connection) -> None:
+    """Bring the file to our schema. Raises ``sqlite3.DatabaseError`` for a file of a later version."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version == SCHEMA_VERSION:
+        return
+    if version not in _STEPS:
+        raise sqlite3.DatabaseError(f"it has schema {version}, this version knows {SCHEMA_VERSION}")
+    with transaction(connection):
+        for statement in _STEPS[version]:
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+def insert(connection: sqlite3.Connection, entry: Entry) -> None:
+    """Keep ``entry``; once, however often it comes."""
+    row = _row(entry)
+    names = ", ".join(row)
+    connection.execute(
+        f"INSERT OR IGNORE INTO entries ({names}) VALUES ({', '.join('?' * len(row))})",  # noqa: S608 - our names
+        tuple(row.values()),
+    )
+
+
+def _row(entry: Entry) -> dict[str, str | int | None]:
+    verdict, report, bypass = entry.verdict, entry.verdict.report, entry.verdict.break_glass
+    sighting = Sighting.of(entry)
+    return {
+        "id": entry.id,
+        "at": entry.at.astimezone(UTC).isoformat(timespec="microseconds"),
+        "service": verdict.service,
+        "door": entry.door,
+        "by": entry.by,
+        "batch": entry.batch,
+        "version": entry.version,
+        "look": entry.look,
+        "decision": verdict.decision,
+        "enforced": verdict.enforced,
+        "not_enforced_because": verdict.not_enforced_because,
+        "severity": verdict.severity,
+        "status": report.status,
+        "commits_behind": report.commits_behind,
+        "live_commit": ", ".join(live.commit for live in report.live if live.commit) or None,
+        "target_commit": report.target.commit if report.target else None,
+        "reasons": ", ".join(dict.fromkeys(reason.code for reason in verdict.reasons)),
+        "bypass_actor": bypass.actor if bypass else None,
+        "bypass_reason": bypass.reason if bypass else None,
+        "policy": verdict.policy.hash if verdict.policy else None,
+        "sighted": sighting is not None,
+        "drifted": sighting is not None and sighting.severity is not None,
+        "sighting": sighting.model_dump_json() if sighting else None,
+        "verdict": verdict.model_dump_json(),
+    }
+
+
+def entry_of(row: sqlite3.Row) -> Entry:
+    """The decision that ``insert`` has written."""
+    fields = {name: row[name] for name in ("id", "at", "door", "by", "batch", "version", "look")}
+    return Entry.model_validate(fields | {"verdict": verdict_of(row["verdict"])})
+
+
+def take_over(connection: sqlite3.Connection, old: Path) -> dict[str, datetime]:
+    """Copy the rows of the decisions file ``old`` that are not here; from when on, by service.
+
+    The file stays as it is: an earlier version may go on writing it. Raises ``sqlite3.Error`` or
+    ``ValueError`` where it is no such file.
+    """
+    found: dict[str, datetime] = {}
+    path = str(old.resolve())
+    (last,) = connection.execute(
+        "SELECT coalesce(max(last), 0) FROM taken_over WHERE path = ?", (path,)
+    ).fetchone()
+    with closing(sqlite3.connect(f"{old.resolve().as_uri()}?mode=ro", uri=True)) as source:
+        source.row_factory = sqlite3.Row
+        for row in source.execute("SELECT * FROM decisions WHERE id > ? ORDER BY id", (last,)):
+            last, at = row["id"], datetime.fromisoformat(row["decided_at"])
+            verdict = verdict_of(row["verdict"])
+            insert(connection, Entry(id=f"{path}#{last}", at=at, verdict=verdict))
+            found[verdict.service] = min(found.get(verdict.service, at), at)
+    if found:
+        connection.execute("INSERT OR REPLACE INTO taken_over (path, last) VALUES (?, ?)", (path, last))
+    return found

@@ -1,0 +1,168 @@
+"""The journal, through each store: what is kept comes back, incidents are right at once and when rebuilt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from journal.stores import SERVICE, at, bypassed, entry, look
+
+from drift_gate.errors import JournalError
+from drift_gate.journal.incidents import incidents
+from drift_gate.journal.records import Change, Journal, Notification, Sighting
+from drift_gate.journal.sqlite import SqliteJournal
+
+Make = Callable[[], Journal]
+
+
+@pytest.fixture(params=["sqlite"])
+def journal(request: pytest.FixtureRequest, tmp_path: Path) -> Journal:
+    """An empty one."""
+    return SqliteJournal(tmp_path / "journal.sqlite")
+
+
+def told(changes: list[Change]) -> list[tuple[str, str]]:
+    """Which incidents had what happen to them."""
+    return [(each.incident.id, each.transition.key) for each in changes]
+
+
+class TestDecisions:
+    """What was decided, as it was."""
+
+    def test_they_come_back_whole_the_newest_first(self, journal: Journal) -> None:
+        kept = [entry(0), entry(1, 5, door="start", batch="2026-02-02-ab"), entry(2, None), bypassed(3)]
+        journal.record(kept[:2])
+        journal.record(kept[2:], look(2))
+        found = journal.entries()
+        assert [each.id for each in found] == [each.id for each in reversed(kept)]
+        assert [each.model_dump_json() for each in found] == [
+            each.model_dump_json() for each in reversed(kept)
+        ]
+        assert journal.looks() == [look(2)]
+
+    def test_twice_is_once(self, journal: Journal) -> None:
+        assert told(journal.record([entry(0, 1)], look(0))) == [
+            (f"{SERVICE}#1", "held"),
+            (f"{SERVICE}#1", "opened"),
+        ]
+        assert journal.record([entry(0, 1)], look(0)) == []
+        assert (len(journal.entries()), len(journal.looks())) == (1, 1)
+
+    def test_they_are_asked_by_service_and_time(self, journal: Journal) -> None:
+        journal.record([entry(hour, service=name) for hour in range(4) for name in ("a", "b")])
+        assert [(each.at, each.verdict.service) for each in journal.entries("a", at(1), at(3))] == [
+            (at(2), "a"),
+            (at(1), "a"),
+        ]
+        assert [each.at for each in journal.entries("b", limit=1)] == [at(3)]
+        assert journal.seen(at(2)) == {"a": [at(2), at(3)], "b": [at(2), at(3)]}
+
+
+class TestIncidents:
+    """Right at every moment, whatever came late."""
+
+    def test_what_happened_is_told_once(self, journal: Journal) -> None:
+        one = f"{SERVICE}#1"
+        assert told(journal.record([entry(0)])) == []
+        assert told(journal.record([entry(2, 1, age_h=0.05)])) == [(one, "held")]
+        assert told(journal.record([entry(4, 1, age_h=2.05)])) == [(one, "opened")]
+        assert told(journal.record([entry(6, 2, age_h=4.05)])) == []
+        assert told(journal.record([entry(12, 4, age_h=10.05)])) == [(one, "worsened")]
+        assert told(journal.record([entry(14)])) == [(one, "resolved")]
+        assert told(journal.record([entry(16, 1)])) == [(f"{SERVICE}#2", "held"), (f"{SERVICE}#2", "opened")]
+        assert [each.id for each in journal.incidents(unresolved=True)] == [f"{SERVICE}#2"]
+        assert [each.id for each in journal.incidents(since=at(15))] == [f"{SERVICE}#2"]
+        assert [each.id for each in journal.incidents(since=at(13))] == [f"{SERVICE}#2", one]
+
+    def test_a_look_without_the_service_ends_it(self, journal: Journal) -> None:
+        journal.record([entry(0, 1)], look(0))
+        assert told(journal.record([], look(2, ["other"]))) == [(f"{SERVICE}#1", "resolved")]
+        assert journal.incidents()[0].ended_because == "undeclared"
+
+    def test_a_false_alarm_stays_one_when_rebuilt(self, journal: Journal) -> None:
+        journal.record([entry(0, 1), entry(1)])
+        assert journal.mark(f"{SERVICE}#1", "a vendored file").false_alarm == "a vendored file"
+        assert [each.false_alarm for each in journal.rebuild()] == ["a vendored file"]
+        assert journal.mark(f"{SERVICE}#1", None).false_alarm is None
+        with pytest.raises(JournalError, match="no incident 'x#9'"):
+            journal.mark("x#9", "why")
+
+    def test_what_is_forgotten_cuts_no_incident(self, journal: Journal) -> None:
+        journal.record([entry(0, 1), entry(1), entry(2, 1), entry(3, 1), entry(4, service="other")])
+        kept = journal.incidents()
+        assert journal.prune(at(2.5)) == 1
+        assert journal.incidents() == kept[:1]
+        assert journal.rebuild() == kept[:1]
+        assert told(journal.record([entry(5), entry(6, 1)])) == [
+            (f"{SERVICE}#2", "resolved"),
+            (f"{SERVICE}#3", "held"),
+            (f"{SERVICE}#3", "opened"),
+        ]
+
+
+class TestNotifications:
+    """Claimed before they are sent: once, whoever asks."""
+
+    def a_notification(self, **more: Any) -> Notification:
+        made: dict[str, Any] = {
+            "subject": f"{SERVICE}#1",
+            "key": "opened",
+            "channel": "ops",
+            "at": at(1),
+            "by": "m1",
+        }
+        return Notification(**made | {"state": "claimed"} | more)
+
+    def test_one_of_two_sends(self, journal: Journal) -> None:
+        assert journal.claim(self.a_notification(), at(0))
+        assert not journal.claim(self.a_notification(by="m2", at=at(1.01)), at(0))
+        journal.settle(self.a_notification(state="sent", answer="ok", place="1700.1"))
+        assert not journal.claim(self.a_notification(by="m2", at=at(9)), at(8))
+        (kept,) = journal.notifications(f"{SERVICE}#1")
+        assert (kept.state, kept.attempts, kept.answer, kept.place) == ("sent", 1, "ok", "1700.1")
+
+    def test_what_failed_or_was_left_is_claimed_again(self, journal: Journal) -> None:
+        assert journal.claim(self.a_notification(), at(0))
+        journal.settle(self.a_notification(state="failed", answer="503"))
+        assert journal.claim(self.a_notification(at=at(2)), at(1))
+        assert not journal.claim(self.a_notification(at=at(3)), at(2))
+        assert journal.claim(self.a_notification(at=at(4)), at(3))
+        assert journal.notifications(f"{SERVICE}#1")[0].attempts == 3
+
+    def test_another_channel_is_another(self, journal: Journal) -> None:
+        assert journal.claim(self.a_notification(), at(0))
+        assert journal.claim(self.a_notification(channel="mail"), at(0))
+        assert journal.claim(self.a_notification(key="resolved"), at(0))
+
+
+_ENTRIES = st.lists(
+    st.builds(
+        entry,
+        st.integers(0, 60).map(lambda quarter: quarter / 4),
+        st.sampled_from([0, 0, 1, 4, 7, None]),
+        age_h=st.sampled_from([0.05, 1.0, 7.0, 13.0]),
+    ),
+    unique_by=lambda each: each.id,
+    min_size=1,
+    max_size=12,
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(_ENTRIES, st.data())
+def test_kept_piece_by_piece_is_computed_as_a_whole(
+    tmp_path_factory: pytest.TempPathFactory, entries: Any, data: Any
+) -> None:
+    """In any order, some of them twice: the incidents are those of all decisions; a rebuild changes none."""
+    journal = SqliteJournal(tmp_path_factory.mktemp("journal") / "journal.sqlite")
+    for each in data.draw(st.permutations(entries)):
+        journal.record([each])
+    journal.record(data.draw(st.lists(st.sampled_from(entries), max_size=3)))
+    sightings = [seen for each in entries if (seen := Sighting.of(each))]
+    expected = incidents(SERVICE, sightings)
+    assert journal.incidents()[::-1] == expected
+    assert journal.rebuild()[::-1] == expected
