@@ -21,7 +21,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
-from typing import Protocol
+from typing import Protocol, TypeVar, TypeVarTuple
 
 from drift_gate.comparison import counts, report
 from drift_gate.comparison.report import Compared, DriftReport
@@ -39,14 +39,28 @@ from drift_gate.relevance.lookup import Memory, Relevance
 from drift_gate.relevance.patterns import PathRules
 from drift_gate.relevance.rules import Rules
 from drift_gate.runtime.deadline import Deadline, gather, told
-from drift_gate.sources.git.repositories import Repository
 
 log = logging.getLogger("drift_gate")
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 #: How often a check looks, at most, at a service that changes while it is looked at.
 LOOKS = 3
 #: How many services a sentence about the check names; all of them are counted.
 _NAMED = 3
+
+
+class Repository(Protocol):
+    """A repository for the length of one check."""
+
+    def target(self) -> Target:
+        """As ``facts.History.target``."""
+        ...
+
+    def ask(self, question: Callable[[History, Memory, *Ts], T], *args: *Ts) -> T:
+        """``question(history, memory, …)``. Raises ``SourceError``, and whatever the question raises."""
+        ...
 
 
 class Sink(Protocol):

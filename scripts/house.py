@@ -14,17 +14,13 @@ PACKAGE = Path(__file__).parents[1] / "drift_gate"
 #: The floors from the ground up; rooms of one floor do not know each other.
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "fingerprint", "testing"),
-    ("facts",),
-    ("runtime",),
+    ("facts", "runtime"),
     ("relevance",),
     ("evidence",),
-    ("comparison",),
+    ("sources", "comparison"),
     ("policy",),
-    ("journal", "settings"),
-    ("sources",),
-    ("gate",),
-    ("questions",),
-    ("presentation",),
+    ("settings", "journal", "gate"),
+    ("questions", "presentation"),
     ("wiring",),
     ("assembly", "checker", "commands"),
 )

@@ -67,6 +67,12 @@ def test_every_room_has_its_floor() -> None:
     assert seen - {"__init__"} == {name for floor in FLOORS for name in floor}
 
 
+def test_the_house_is_seen_at_one_look() -> None:
+    """Whoever needs a further floor, or a twenty-third room, looks first for what is in the wrong one."""
+    assert len(FLOORS) <= 11
+    assert sum(map(len, FLOORS)) <= 22
+
+
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(GATE)))
 def test_a_room_imports_only_from_itself_and_the_floors_below(file: Path) -> None:
     """Facts flow one way, for the type checker too."""

@@ -6,9 +6,14 @@ Exit codes: 0 live everywhere; 1 not; 3 it could not be determined.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from drift_gate.commands.arguments import add_services
 from drift_gate.commands.exit_codes import OK, UNKNOWN
+
+if TYPE_CHECKING:
+    from drift_gate.questions import Liveness
 
 NOT_LIVE = 1
 
@@ -25,13 +30,27 @@ def declare(command: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print what holds for each revision."""
-    from drift_gate.presentation import render
     from drift_gate.wiring import checks
 
     code = OK
     for service, found in checks.is_live(arguments.commit, arguments.services).items():
         for each in found:
-            for line in render.liveness(service, arguments.commit, each):
+            for line in _lines(service, arguments.commit, each):
                 print(line)
             code = max(code, {True: OK, False: NOT_LIVE, None: UNKNOWN}[each.live])
     return code
+
+
+def _lines(service: str, commit: str, found: Liveness) -> Iterator[str]:
+    """Whether a commit is live on one revision, and what is missing where it is not."""
+    from drift_gate.presentation import render
+
+    share = found.share
+    where = f"{service}  {share.percent} %  {share.revision or ''}".rstrip()
+    if found.live is None:
+        yield render.plain(f"{where}: it could not be determined whether {commit} is live: {found.why}")
+        return
+    yield render.plain(f"{where}: {commit} is {'live' if found.live else 'not live'}")
+    if not found.live:
+        yield f"  {render.counted(found.count, 'relevant commit')} up to it missing"
+        yield from (render.plain(f"  {line}") for line in found.missing)

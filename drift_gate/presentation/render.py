@@ -28,7 +28,6 @@ from drift_gate.presentation.remedies import Step, candidates
 from drift_gate.settings.file import Settings
 
 if TYPE_CHECKING:
-    from drift_gate.questions import Liveness
     from drift_gate.relevance.selection import Selection
 
 COLOUR: dict[str | None, str] = {
@@ -102,7 +101,7 @@ def _sum(outcome: Outcome) -> str:
         for each in outcome.services
     )
     counts = ", ".join(f"{words[word]:,} {word}" for word in (*DECISIONS, lifted) if words[word])
-    return f"{_number(len(outcome.services), 'service')}: {counts}"
+    return f"{counted(len(outcome.services), 'service')}: {counts}"
 
 
 def _in_full(
@@ -335,7 +334,7 @@ def reason_chain(path: str, because: Iterable[str], why_not: str = "") -> str:
 
 def file_list(commit: str, selected: Selection) -> Iterator[str]:
     """What counts at ``commit`` by folder, what the image copies for nothing, and remarks."""
-    yield f"{_number(len(selected.because), 'file')} counted as relevant at {commit[:12]}"
+    yield f"{counted(len(selected.because), 'file')} counted as relevant at {commit[:12]}"
     folder = None
     for path, because in sorted(selected.because.items(), key=lambda item: item[0].rpartition("/")):
         head, _, name = path.rpartition("/")
@@ -344,28 +343,16 @@ def file_list(commit: str, selected: Selection) -> Iterator[str]:
             yield plain(f"{head or '.'}/")
         yield "  " + reason_chain(name, because)
     if selected.unused:
-        yield f"{_number(len(selected.unused), 'file')} copied into the image and never imported"
+        yield f"{counted(len(selected.unused), 'file')} copied into the image and never imported"
         yield from (plain(f"  {path}") for path in selected.unused)
     if selected.elsewhere:
-        yield f"{_number(len(selected.elsewhere), 'file')} of data that only such modules name"
+        yield f"{counted(len(selected.elsewhere), 'file')} of data that only such modules name"
         yield from (plain(f"  {path} ({', '.join(by)})") for path, by in selected.elsewhere.items())
     yield from (plain(f"remark: {remark}") for remark in selected.remarks)
     if selected.nothing:
         yield plain(f"nothing can be trusted here: {selected.nothing}")
 
 
-def _number(count: int, noun: str) -> str:
+def counted(count: int, noun: str) -> str:
+    """``1 file``, ``12,345 files``."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
-def liveness(service: str, commit: str, found: Liveness) -> Iterator[str]:
-    """Whether a commit is live on one revision, and what is missing where it is not."""
-    share = found.share
-    where = f"{service}  {share.percent} %  {share.revision or ''}".rstrip()
-    if found.live is None:
-        yield plain(f"{where}: it could not be determined whether {commit} is live: {found.why}")
-        return
-    yield plain(f"{where}: {commit} is {'live' if found.live else 'not live'}")
-    if not found.live:
-        yield f"  {_number(found.count, 'relevant commit')} up to it missing"
-        yield from (plain(f"  {line}") for line in found.missing)

@@ -16,7 +16,6 @@ from typing import Generic, TypeVar
 from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
 
 from drift_gate.errors import DriftCheckError, SourceError
-from drift_gate.facts import Unknown
 
 log = logging.getLogger("drift_gate")
 
@@ -259,18 +258,17 @@ def gather(jobs: Mapping[K, Callable[[], T]], deadline: Deadline) -> dict[K, T |
     return results
 
 
-def attempt(job: Callable[[], T], deadline: Deadline, name: str) -> T | Unknown:
+def attempt(job: Callable[[], T], deadline: Deadline, name: str) -> T | DriftCheckError:
     """``job()``, or why it gave no answer by the ``deadline``; raises nothing but ``KeyboardInterrupt``.
 
     For work that must not stop what it stands before, whatever a library does: exit, panic, hang. It runs
     on a thread that nobody waits for, which ``name`` names.
     """
     try:
-        answer = gather({name: job}, deadline)[name]
+        return gather({name: job}, deadline)[name]
     except DriftCheckError as error:
-        return Unknown.of(error)
+        return error
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # also those that are meant to end a process
-        return Unknown(cause="gate-error", message=f"{type(error).__name__}: {error}")
-    return Unknown.of(answer) if isinstance(answer, SourceError) else answer
+        return DriftCheckError(f"{type(error).__name__}: {error}", "gate-error")

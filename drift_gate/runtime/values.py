@@ -1,10 +1,18 @@
-"""What a person wrote, as a value: points in time, and the names that they may have meant. Pure."""
+"""What a person wrote, as a value: points in time, addresses, and the names that were meant. Pure."""
 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Collection
 from datetime import UTC, date, datetime
+
+_ADDRESS = re.compile(r"[a-zA-Z][\w+.-]*://\S+|[\w.-]+@[\w.-]+:(?!/?/)\S+")
+
+
+def is_address(repository: str) -> bool:
+    """Whether ``repository`` is the address of a remote (a URL, or ``user@host:path``) and no path."""
+    return _ADDRESS.fullmatch(repository) is not None
 
 
 def moment(value: object) -> object:

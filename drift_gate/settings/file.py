@@ -25,7 +25,7 @@ from drift_gate.policy.acknowledgements import Acknowledgement
 from drift_gate.policy.verdict import JudgedBy
 from drift_gate.relevance.rules import Rules
 from drift_gate.runtime import regular_files
-from drift_gate.runtime.values import near_misses as near_misses
+from drift_gate.runtime.values import is_address, near_misses
 from drift_gate.settings.keys import (
     Batch,
     Defaults,
@@ -33,7 +33,6 @@ from drift_gate.settings.keys import (
     PolicyKeys,
     ServiceSettings,
     Sinks,
-    is_address,
 )
 
 log = logging.getLogger("drift_gate")

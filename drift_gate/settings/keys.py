@@ -20,9 +20,8 @@ from drift_gate.relevance.gitignore import powerless
 from drift_gate.relevance.patterns import PathRules
 from drift_gate.relevance.rules import IMAGE_CONTEXT, Rules, Upload
 from drift_gate.runtime.pattern_shape import more_than_linear
-from drift_gate.runtime.values import moment, near_misses
+from drift_gate.runtime.values import is_address, moment, near_misses
 
-_ADDRESS = re.compile(r"[a-zA-Z][\w+.-]*://\S+|[\w.-]+@[\w.-]+:(?!/?/)\S+")
 _TRANSPORT = re.compile(r"(https|ssh|file)://|[\w.-]+@")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])?")
 _UNIT_S = {None: 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -117,11 +116,6 @@ def _path(path: str) -> str:
     if not path or "\0" in path:
         raise ValueError(f"{path!r} is no path")
     return path
-
-
-def is_address(repository: str) -> bool:
-    """Whether ``repository`` is the address of a remote (a URL, or ``user@host:path``) and no path."""
-    return _ADDRESS.fullmatch(repository) is not None
 
 
 def _reachable(repository: str) -> str:

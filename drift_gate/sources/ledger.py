@@ -20,7 +20,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from drift_gate.errors import SourceError
 from drift_gate.facts import Evidence, Live, LiveRevision
 from drift_gate.runtime.regular_files import GROWN, opened, require
-from drift_gate.settings.file import near_misses
+from drift_gate.runtime.values import near_misses
 
 log = getLogger("drift_gate")
 

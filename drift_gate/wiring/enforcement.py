@@ -15,7 +15,7 @@ from functools import partial
 
 from drift_gate import gate
 from drift_gate.comparison.report import unknown_report
-from drift_gate.errors import DeploymentDriftError, DriftUnknownError
+from drift_gate.errors import DeploymentDriftError, DriftCheckError, DriftUnknownError
 from drift_gate.facts import Unknown
 from drift_gate.journal.log import LogSink
 from drift_gate.journal.telemetry import MetricsSink
@@ -138,7 +138,7 @@ class _Skipped:
 
         try:
             found = attempt(judged, within, "skipped check")
-            self.record(found if isinstance(found, Verdict) else self.unjudged(found))
+            self.record(found if isinstance(found, Verdict) else self.unjudged(Unknown.of(found)))
         finally:
             _beside.pop(threading.current_thread(), None)
 
@@ -177,7 +177,7 @@ def _bypassed(
         return name or ours.batch_service(), ours
 
     found = attempt(chosen, Deadline(LOAD_SECONDS), "settings")
-    service, ours = found if not isinstance(found, Unknown) else (name or _UNNAMED, settings)
+    service, ours = found if not isinstance(found, DriftCheckError) else (name or _UNNAMED, settings)
     log.warning(
         "drift gate bypassed for %s by %s via %s; reason: %s",
         service,
@@ -186,8 +186,8 @@ def _bypassed(
         render.plain(bypass.reason or "none given"),
     )
     skipped = _Skipped(service, bypass, ours, later)
-    if isinstance(found, Unknown):
-        return skipped.record(skipped.unjudged(found))
+    if isinstance(found, DriftCheckError):
+        return skipped.record(skipped.unjudged(Unknown.of(found)))
     try:
         skipped.begin(Deadline(found[1].service(service).deadline))
     except Exception as error:  # a service that is not declared, no room for a thread

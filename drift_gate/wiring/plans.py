@@ -23,9 +23,10 @@ from drift_gate.relevance import loaded_list as loaded_files
 from drift_gate.runtime.child_process import pool
 from drift_gate.runtime.deadline import Deadline, gather
 from drift_gate.runtime.memory import Borrowed, Kept
+from drift_gate.runtime.values import is_address
 from drift_gate.settings.file import FILE_NAME, Settings, registry_logins
-from drift_gate.settings.keys import EvidenceSource, ServiceSettings, is_address
-from drift_gate.sources.git.repositories import Elsewhere, Place, Repository
+from drift_gate.settings.keys import EvidenceSource, ServiceSettings
+from drift_gate.sources.git.repositories import Elsewhere, Place
 from drift_gate.sources.live import Remembered, Witnessed
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class Builder:
         self._fresh = fresh
         self._borrowed: list[Borrowed[Any, Any]] = []
         self._elsewhere = Elsewhere()
-        self._repositories: dict[Hashable, Repository] = {}
+        self._repositories: dict[Hashable, gate.Repository] = {}
 
     def load(self, services: Collection[ServiceSettings]) -> None:
         """Load the libraries that the check needs, before its clock starts.
@@ -176,7 +177,7 @@ class Builder:
             container=service.container,
         )
 
-    def _repository(self, service: ServiceSettings, deadline: Deadline) -> Repository:
+    def _repository(self, service: ServiceSettings, deadline: Deadline) -> gate.Repository:
         key = (
             service.mirrored,
             service.repository,

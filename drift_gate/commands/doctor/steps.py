@@ -12,8 +12,9 @@ from rich.text import Text
 
 from drift_gate.facts import Unknown
 from drift_gate.presentation.render import plain
+from drift_gate.runtime.values import is_address
 from drift_gate.settings.file import Settings
-from drift_gate.settings.keys import ServiceSettings, is_address
+from drift_gate.settings.keys import ServiceSettings
 from drift_gate.sources.git.remote import shown
 
 State = Literal["ok", "warn", "fail", "skipped"]

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from drift_gate.errors import SourceError
 from drift_gate.runtime.deadline import retrying
-from drift_gate.settings.keys import is_address
+from drift_gate.runtime.values import is_address
 from drift_gate.sources.git.process import Git
 from drift_gate.sources.git.words import own_words, refused, unavailable
 

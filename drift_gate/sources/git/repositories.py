@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any, Protocol, TypeVar, TypeVarTuple
+from typing import Any, TypeVar, TypeVarTuple
 
 from drift_gate.errors import SourceError
 from drift_gate.facts import History, Target
@@ -32,31 +32,19 @@ Ts = TypeVarTuple("Ts")
 _HAND_OVER_SHARE, _HAND_OVER_S = 0.1, 0.1
 
 
-class Repository(Protocol):
-    """A repository for the length of one check."""
-
-    def target(self) -> Target:
-        """As ``facts.History.target``."""
-        ...
-
-    def ask(self, question: Callable[[History, Memory, *Ts], T], *args: *Ts) -> T:
-        """``question(history, memory, …)``. Raises ``SourceError``, and whatever the question raises."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Here:
-    """A ``Repository`` whose questions are answered by the caller, and end when they end."""
+    """A ``gate.Repository`` whose questions are answered by the caller, and end when they end."""
 
     history: History
     memory: Memory = field(default_factory=Memory)
 
     def target(self) -> Target:
-        """As ``Repository.target``."""
+        """As ``gate.Repository.target``."""
         return self.history.target()
 
     def ask(self, question: Callable[[History, Memory, *Ts], T], *args: *Ts) -> T:
-        """As ``Repository.ask``."""
+        """As ``gate.Repository.ask``."""
         return question(self.history, self.memory, *args)
 
 
@@ -120,10 +108,10 @@ class Elsewhere:
         self._asking = threading.Lock()
         self._close = weakref.finalize(self, self._lent.give_back)
 
-    def at(self, place: Place, deadline: Deadline) -> Repository:
+    def at(self, place: Place, deadline: Deadline) -> There:
         """The repository at ``place``, to be asked until ``deadline``."""
         self._places.append(place)
-        return _There(self, len(self._places) - 1, deadline)
+        return There(self, len(self._places) - 1, deadline)
 
     def close(self) -> None:
         """Let others have the process; one that is still busy is ended."""
@@ -174,17 +162,19 @@ class _Lent:
 
 
 @dataclass(frozen=True, slots=True)
-class _There:
-    """A ``Repository`` of ``Elsewhere``."""
+class There:
+    """A ``gate.Repository`` of ``Elsewhere``."""
 
     elsewhere: Elsewhere
     number: int
     deadline: Deadline
 
     def target(self) -> Target:
+        """As ``gate.Repository.target``."""
         return self.elsewhere.target(self.number, self.deadline)
 
     def ask(self, question: Callable[[History, Memory, *Ts], T], *args: *Ts) -> T:
+        """As ``gate.Repository.ask``."""
         return self.elsewhere.ask(self.number, question, args, self.deadline)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from drift_gate.facts import Unknown
+from drift_gate.errors import DriftCheckError
 from drift_gate.runtime.deadline import Deadline, attempt
 from drift_gate.settings.file import load
 from drift_gate.wiring import checks
@@ -45,7 +45,7 @@ def serving_now(batch: Batch) -> Serving | str:
     within = Deadline(BYPASSED_SECONDS if batch.break_glass else LOOK_SECONDS)
     # On a thread that nobody waits for: what hung the gate at the start may hang it again.
     answer = attempt(partial(_look, batch.stamp.service, within), within, "what serves")
-    return answer.message if isinstance(answer, Unknown) else answer
+    return answer.message if isinstance(answer, DriftCheckError) else answer
 
 
 def _look(service: str, within: Deadline) -> Serving | str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
-from drift_gate.errors import SourceError
+from drift_gate.errors import DriftCheckError, SourceError
 from drift_gate.facts import Unknown
 from drift_gate.policy.verdict import BreakGlass, Reason
 from drift_gate.presentation.render import plain
@@ -103,7 +103,7 @@ def _bypassed(
         return _judged(occasion, phase, environ, within.sooner(_HAND_OVER_SECONDS))
 
     found = attempt(judged, within, "bypassed checks")
-    readiness = _unjudged(occasion, phase, found) if isinstance(found, Unknown) else found
+    readiness = _unjudged(occasion, phase, Unknown.of(found)) if isinstance(found, DriftCheckError) else found
     denials = readiness.denials if readiness else []
     overridden = ", ".join(f"{name}: {each.code} ({each.message})" for name, each in denials)
     log.warning(

@@ -13,9 +13,10 @@ from drift_gate.errors import DriftConfigError
 from drift_gate.facts import Fact
 from drift_gate.policy.codes import Decision
 from drift_gate.policy.verdict import Enforcement, FailurePolicy
+from drift_gate.runtime.values import near_misses
 from drift_gate.settings import file as drift
 from drift_gate.settings import keys
-from drift_gate.settings.file import near_misses, validated
+from drift_gate.settings.file import validated
 from drift_gate.settings.keys import Duration, Name, PathText
 from predictions.coordinator.readiness.facts import PHASES, ByHistory, Fixed, Phase, Threshold, Unit
 from predictions.coordinator.readiness.parameters import used

@@ -16,7 +16,7 @@ from support.mirrors import NOW, Remoted, serving
 
 from drift_gate.facts import History, Unknown
 from drift_gate.runtime.deadline import Deadline
-from drift_gate.settings.keys import is_address
+from drift_gate.runtime.values import is_address
 from drift_gate.sources.git.checkout import Checkout
 from drift_gate.sources.git.mirror import warm
 from drift_gate.sources.git.mirror_store import MANY_PACKS
