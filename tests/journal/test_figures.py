@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from itertools import pairwise
 from typing import Any
 
 from hypothesis import given
@@ -86,7 +87,5 @@ class TestWatched:
             assert end - begin > 2 * EVERY
             assert not any(begin < each < end for each in seen)
         edges = [at(0), *seen, at(16)]
-        near = [
-            (one, other) for one, other in zip(edges, edges[1:], strict=False) if other - one <= 2 * EVERY
-        ]
+        near = [(one, other) for one, other in pairwise(edges) if other - one <= 2 * EVERY]
         assert sum(((end - begin) for begin, end in [*told, *near]), timedelta()) == timedelta(hours=16)
