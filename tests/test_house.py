@@ -216,6 +216,19 @@ def test_a_web_framework_is_imported_where_the_coordinator_serves(file: Path) ->
     assert not libraries & {"fastapi", "starlette", "uvicorn"}
 
 
+@pytest.mark.parametrize("argument", ["--help", "--version", "explain"])
+def test_help_and_explanations_load_nothing_but_argparse(argument: str) -> None:
+    """They come at once, and from a broken installation, too."""
+    loaded = loaded_by(
+        "import contextlib, io\n"
+        "from drift_gate.commands.main import main\n"
+        "with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):\n"
+        f"    main([{argument!r}])"
+    )
+    own = loaded - sys.stdlib_module_names - loaded_by("pass")
+    assert own == {"drift_gate"}
+
+
 def test_the_command_line_loads_no_server_and_no_google() -> None:
     """An extra is needed by who uses it, and by nobody else."""
     loaded = loaded_by("import predictions.coordinator.commands.main")

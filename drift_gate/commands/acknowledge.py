@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from drift_gate.commands.arguments import settings_of
 from drift_gate.commands.exit_codes import OK
 from drift_gate.errors import DriftConfigError
 
@@ -38,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     until = acknowledgements.ending(arguments.until, checks.utc_now())
     if not arguments.reason.strip():
         raise DriftConfigError("--reason: say why this is as it should be")
-    verdict = checks.check([arguments.service], record=False).services[0]
+    verdict = checks.check([arguments.service], settings=settings_of(arguments), record=False).services[0]
     tables = acknowledgements.tables(verdict, until, arguments.reason)
     if tables:
         sys.stdout.write(tables)

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from drift_gate.settings.file import Settings
 
 
 def duration(text: str) -> float:
@@ -30,3 +35,42 @@ def add_wait(command: argparse.ArgumentParser) -> None:
 def add_services(command: argparse.ArgumentParser) -> None:
     """``[SERVICE ...]``, for each command that asks about all services where none is named."""
     command.add_argument("services", nargs="*", metavar="SERVICE", help="a declared service; none means all")
+
+
+def add_global(command: argparse.ArgumentParser, *, shown: bool) -> None:
+    """The arguments that stand before or behind a command's name; ``shown`` in the help of ``command``."""
+
+    def told(text: str) -> str:
+        return text if shown else argparse.SUPPRESS
+
+    unset = None if shown else argparse.SUPPRESS  # behind the name, only what is given replaces the rest
+    command.add_argument(
+        "-C", dest="folder", metavar="DIR", default=unset, help=told("run as if started in DIR")
+    )
+    command.add_argument(
+        "--config",
+        metavar="FILE",
+        default=unset,
+        help=told("the drift.toml to go by (default: DRIFT_CONFIG, else the nearest one upwards)"),
+    )
+    command.add_argument(
+        "--no-color",
+        action="store_true",
+        default=False if shown else argparse.SUPPRESS,
+        help=told("no colours, as with NO_COLOR"),
+    )
+
+
+def environment_of(arguments: argparse.Namespace) -> Mapping[str, str]:
+    """The process's environment, and what the command line says stands nearer."""
+    from drift_gate.settings.file import environment
+
+    told = {"DRIFT_CONFIG": arguments.config}
+    return {**environment(), **{name: value for name, value in told.items() if value is not None}}
+
+
+def settings_of(arguments: argparse.Namespace) -> Settings:
+    """The settings that the command line and the environment name. Raises ``DriftConfigError``."""
+    from drift_gate.settings.file import load
+
+    return load(environ=environment_of(arguments))

@@ -9,7 +9,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from drift_gate.commands.arguments import add_services, add_wait
+from drift_gate.commands.arguments import add_services, add_wait, settings_of
 from drift_gate.presentation.formats import Format
 
 if TYPE_CHECKING:
@@ -41,23 +41,23 @@ def declare(command: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Check, print, and say by the exit code what came of it."""
-    from drift_gate.settings.file import load
     from drift_gate.wiring import rollouts
 
-    settings = load()
+    settings = settings_of(arguments)
     outcome = rollouts.check(
         arguments.services, wait=arguments.wait, settings=settings, inventory=arguments.inventory
     )
-    _show(outcome, Format(arguments.format), settings, verbose=arguments.verbose)
+    _show(outcome, settings, arguments)
     return outcome.exit_code
 
 
-def _show(outcome: Outcome, form: Format, settings: Settings, *, verbose: bool) -> None:
+def _show(outcome: Outcome, settings: Settings, arguments: argparse.Namespace) -> None:
     """Print the verdicts on stdout."""
     from drift_gate.commands.console import draw
     from drift_gate.presentation import render
 
+    form = Format(arguments.format)
     if form in render.TEXT:
-        sys.stdout.write(render.TEXT[form](outcome, verbose=verbose))
+        sys.stdout.write(render.TEXT[form](outcome, verbose=arguments.verbose))
     else:
-        draw(render.table(outcome, settings, verbose=verbose))
+        draw(render.table(outcome, settings, verbose=arguments.verbose), no_color=arguments.no_color)

@@ -11,18 +11,20 @@ from rich.text import Text
 from drift_gate.presentation import render
 
 
-def draw(drawing: RenderableType, file: TextIO | None = None) -> None:
-    """Print a drawing (``file`` None: on stdout): fitted to a terminal, else wide and without padding."""
+def draw(drawing: RenderableType, file: TextIO | None = None, *, no_color: bool = False) -> None:
+    """Print a drawing (``file`` None: on stdout): fitted to a terminal, else wide and without padding.
+
+    ``no_color`` does what ``NO_COLOR`` in the environment does.
+    """
     file = file or sys.stdout
-    if file is None:  # closed by whoever started this: the exit code tells
-        return
-    console = Console(file=file, highlight=False, width=None if file.isatty() else render.PIPED_WIDTH)
+    width = None if file.isatty() else render.PIPED_WIDTH
+    console = Console(file=file, highlight=False, width=width, no_color=no_color or None)
     with console.capture() as captured:
         console.print(drawing, crop=False)  # a line to paste stays one line, however long
     for line in captured.get().splitlines():
         print(line.rstrip(), file=file)
 
 
-def draw_unfolded(text: Text) -> None:
+def draw_unfolded(text: Text, *, no_color: bool = False) -> None:
     """Print on stdout without folding: a line that is to be pasted stays one line."""
-    Console(highlight=False).print(text, soft_wrap=True)
+    Console(highlight=False, no_color=no_color or None).print(text, soft_wrap=True)

@@ -6,6 +6,7 @@ import logging
 import sys
 from collections.abc import Callable, Mapping
 
+from drift_gate.commands.stdout import delivered
 from drift_gate.errors import DeploymentDriftError, DriftConfigError, DriftGateError, DriftUnknownError
 from drift_gate.presentation.plain_text import plain
 
@@ -31,13 +32,14 @@ def exit_code_of(
     codes: Mapping[type[BaseException], int] = EXIT_CODES,
     refusals: tuple[type[Exception], ...] = (DeploymentDriftError,),
 ) -> int:
-    """``run()``'s exit code, or the one of the error that it ended with, which is told on stderr.
+    """``run()``'s exit code once its data are delivered, or that of its error, which is told on stderr.
 
     ``program`` begins the sentence. ``codes``: every error that is raised on purpose, and ``Exception`` for
     all others, which are bugs: their traceback is logged. ``refusals`` speak for themselves.
     """
     try:
-        return run()
+        with delivered():
+            return run()
     except (Exception, KeyboardInterrupt) as error:
         kind = _kind(error, codes)
         if isinstance(error, refusals):

@@ -1,42 +1,46 @@
 """``deployment-drift explain``: says what a reason code or a cause means and what to do.
 
-Exit codes: 0 explained; 2 no such code. Light: it is read where nothing else works.
+Exit codes: 0 explained; 2 no such code. Only the table of codes is loaded: this is read where nothing works.
 """
 
 from __future__ import annotations
 
 import argparse
+import shutil
+import sys
 
 from drift_gate.commands.exit_codes import OK
 from drift_gate.errors import DriftConfigError
 from drift_gate.policy.codes import CAUSE_MEANINGS, REASONS
+from drift_gate.presentation import glossary
+
+#: Columns where no terminal says how many: a log folds by itself.
+_WIDTH = 200
 
 
 def declare(command: argparse.ArgumentParser) -> None:
     """The arguments."""
-    command.description = "Say what a reason code or a cause of an unknown means and what to do."
-    command.add_argument("code", metavar="CODE", help="such as too-many-commits-behind or shallow-history")
+    command.description = (
+        "Say what a reason code or a cause of an unknown means and what to do. Without CODE, list them all."
+    )
+    command.add_argument(
+        "code", nargs="?", metavar="CODE", help="such as too-many-commits-behind or shallow-history"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the meaning."""
-    from drift_gate.commands.console import draw
-    from drift_gate.presentation import render
-
-    draw(render.explained(arguments.code, meaning_of(arguments.code)))
+    """Print the meaning of one, or all of them. Raises ``DriftConfigError`` with the near misses."""
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _WIDTH
+    code = arguments.code
+    if code is not None and not glossary.meaning(code):
+        raise DriftConfigError(_unknown(code))
+    for line in glossary.listed(width) if code is None else glossary.explained(code, width):
+        print(line)
     return OK
 
 
-def meaning_of(code: str) -> list[tuple[str, str]]:
-    """What ``code`` means, as labels and texts. Raises ``DriftConfigError`` with the near misses."""
-    if code in REASONS:
-        reason = REASONS[code]
-        return [("decides", reason.decision), ("when", reason.when), ("to do", reason.todo)]
-    for cause, (when, todo) in CAUSE_MEANINGS.items():
-        if cause == code:
-            return [("cause of", "unknown-drift"), ("when", when), ("to do", todo)]
+def _unknown(code: str) -> str:
     from drift_gate.runtime.values import near_misses
 
     known = [*REASONS, *CAUSE_MEANINGS]
-    hint = near_misses(code, known)
-    raise DriftConfigError(f"no reason code and no cause {code!r}{hint} (known: {', '.join(known)})")
+    return f"no reason code and no cause {code!r}{near_misses(code, known)} (known: {', '.join(known)})"

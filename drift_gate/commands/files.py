@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from drift_gate.commands.arguments import settings_of
 from drift_gate.commands.exit_codes import OK
 
 
@@ -22,7 +23,7 @@ def run(arguments: argparse.Namespace) -> int:
     from drift_gate.presentation import render
     from drift_gate.wiring import checks
 
-    commit, selected = checks.selection_at(arguments.service, arguments.at)
+    commit, selected = checks.selection_at(arguments.service, arguments.at, settings=settings_of(arguments))
     for line in render.file_list(commit, selected):
         print(line)
     return OK

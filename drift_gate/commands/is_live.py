@@ -9,7 +9,7 @@ import argparse
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from drift_gate.commands.arguments import add_services
+from drift_gate.commands.arguments import add_services, settings_of
 from drift_gate.commands.exit_codes import OK, UNKNOWN
 
 if TYPE_CHECKING:
@@ -33,7 +33,8 @@ def run(arguments: argparse.Namespace) -> int:
     from drift_gate.wiring import checks
 
     code = OK
-    for service, found in checks.is_live(arguments.commit, arguments.services).items():
+    asked = checks.is_live(arguments.commit, arguments.services, settings=settings_of(arguments))
+    for service, found in asked.items():
         for each in found:
             for line in _lines(service, arguments.commit, each):
                 print(line)

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import ExitStack, chdir, contextmanager, nullcontext
 from importlib import import_module
 from typing import NamedTuple, Protocol, cast
 
+from drift_gate import __version__
+from drift_gate.commands.arguments import add_global
 from drift_gate.commands.exit_codes import exit_code_of
 from drift_gate.commands.stderr import talk_on_stderr
+from drift_gate.errors import DriftConfigError
 from drift_gate.runtime import signals
 
 PROGRAM = "deployment-drift"
@@ -63,15 +67,32 @@ COMMANDS = {
 }
 #: The commands that run another one, which stands after ``--``.
 _RUNNING = ("trace", "require")
+#: The arguments before a command's name that the next word belongs to.
+_WITH_VALUE = ("-C", "--config")
 
 
 @signals.heeded()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; ``argv`` None means the process's own arguments. Returns the exit code."""
-    arguments = parse(sys.argv[1:] if argv is None else argv)
     talk_on_stderr()
+    return exit_code_of(lambda: _run(parse(sys.argv[1:] if argv is None else argv)), PROGRAM)
+
+
+def _run(arguments: argparse.Namespace) -> int:
     run: Callable[[argparse.Namespace], int] = arguments.run
-    return exit_code_of(lambda: run(arguments), PROGRAM)
+    with _inside(arguments.folder) if arguments.folder is not None else nullcontext():
+        return run(arguments)
+
+
+@contextmanager
+def _inside(folder: str) -> Iterator[None]:
+    """The block runs in ``folder``. Raises ``DriftConfigError`` where nobody can go there."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(chdir(folder))
+        except OSError as error:
+            raise DriftConfigError(f"-C {folder}: {error.strerror}") from error
+        yield
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -79,22 +100,37 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
     It is cut off first: argparse takes each later ``--`` out of it, too.
     """
-    runs = bool(argv) and argv[0] in _RUNNING and "--" in argv
-    at = list(argv).index("--") if runs else len(argv)
-    ours = argv[:at]
-    return parser(ours).parse_args(ours, argparse.Namespace(command=argv[at + 1 :]))
+    name = _named(argv)
+    at = list(argv).index("--") if name in _RUNNING and "--" in argv else len(argv)
+    return parser([name]).parse_args(argv[:at], argparse.Namespace(command=argv[at + 1 :]))
 
 
-def parser(words: Collection[str] = tuple(COMMANDS)) -> argparse.ArgumentParser:
-    """What ``deployment-drift`` takes; a command that is none of ``words`` has its name and help alone."""
+def _named(argv: Sequence[str]) -> str | None:
+    """The command that ``argv`` names; None: none."""
+    words = iter(argv)
+    for word in words:
+        if word in _WITH_VALUE:
+            next(words, None)
+        elif not word.startswith("-"):
+            return word
+    return None
+
+
+def parser(loaded: Collection[str | None] = tuple(COMMANDS)) -> argparse.ArgumentParser:
+    """What ``deployment-drift`` takes; a command that is none of ``loaded`` has its name and help alone."""
     root = argparse.ArgumentParser(
-        prog=PROGRAM, description="Does the live worker run the code that the target ref says it should?"
+        prog=PROGRAM,
+        description="Does the live worker run the code that the target ref says it should?",
+        allow_abbrev=False,
     )
+    root.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
+    add_global(root, shown=True)
     commands = root.add_subparsers(required=True, metavar="COMMAND")
     for name, entry in COMMANDS.items():
         command = commands.add_parser(name, help=entry.help)
-        if name in words:
+        if name in loaded:
             module = entry.load()
             module.declare(command)
+            add_global(command, shown=False)
             command.set_defaults(run=module.run)
     return root

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from drift_gate.commands.arguments import settings_of
 from drift_gate.commands.exit_codes import OK
 
 
@@ -17,9 +18,8 @@ def declare(command: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the line, and say so."""
-    from drift_gate.settings.file import load
     from drift_gate.wiring import checks
 
-    checks.record(arguments.service, arguments.commit, load())
+    checks.record(arguments.service, arguments.commit, settings_of(arguments))
     print(f"recorded: {arguments.service} runs {arguments.commit}", file=sys.stderr)
     return OK

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from drift_gate.commands.arguments import add_wait
+from drift_gate.commands.arguments import add_wait, environment_of
 from drift_gate.commands.exit_codes import OK
 from drift_gate.presentation.plain_text import plain
 
@@ -66,11 +66,14 @@ def run(arguments: argparse.Namespace) -> int:
         reason=arguments.reason,
         actor=arguments.actor,
         settings=None,
+        environ=environment_of(arguments),
         wait=arguments.wait,
         start=_start(arguments.service, arguments.wait, arguments.command),
     )
     if verdict.break_glass is None:
-        draw(render.table(Outcome.of([verdict], datetime.now(UTC), 0)), sys.stderr)
+        draw(
+            render.table(Outcome.of([verdict], datetime.now(UTC), 0)), sys.stderr, no_color=arguments.no_color
+        )
     return _run(arguments.command, verdict) if arguments.command else OK
 
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from drift_gate.commands.arguments import duration
+from drift_gate.commands.arguments import duration, settings_of
 from drift_gate.commands.exit_codes import OK, UNKNOWN
 from drift_gate.errors import DriftConfigError
 from drift_gate.presentation.plain_text import plain
@@ -57,13 +57,14 @@ def run(arguments: argparse.Namespace) -> int:
         raise DriftConfigError("trace: the command that starts the worker is missing; it stands after --")
     # Whoever ends this ends the command, too, and still wants to read what it loaded.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    settings = settings_of(arguments)
     traced, loaded = checks.trace(
-        arguments.service, arguments.command, seconds=arguments.seconds, out=sys.__stderr__
+        arguments.service, arguments.command, settings=settings, seconds=arguments.seconds, out=sys.__stderr__
     )
     for line in told(arguments.service, traced, loaded):
         print(line)
     if arguments.write and loaded.missed:
-        file = checks.keep_loaded(arguments.service, [each.path for each in loaded.missed])
+        file = checks.keep_loaded(arguments.service, [each.path for each in loaded.missed], settings=settings)
         print(f"kept in {file}; they count once it is committed", file=sys.stderr)
     for trouble in troubles(traced):
         print(f"deployment-drift: {trouble}", file=sys.stderr)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from drift_gate.commands.arguments import settings_of
 from drift_gate.commands.exit_codes import OK
 from drift_gate.presentation.plain_text import plain
 
@@ -20,11 +21,11 @@ def declare(command: argparse.ArgumentParser) -> None:
     )
 
 
-def run(_: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
     """Mirror, and print where each target ref is."""
     from drift_gate.wiring import checks
 
-    warmed = checks.warm()
+    warmed = checks.warm(settings=settings_of(arguments))
     for address, target in warmed.items():
         print(plain(f"{address}: {target.ref} is at {target.commit[:12]}"))
     if not warmed:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from drift_gate.commands.arguments import settings_of
 from drift_gate.commands.exit_codes import OK
 from drift_gate.presentation.plain_text import plain
 
@@ -24,7 +25,7 @@ def run(arguments: argparse.Namespace) -> int:
     from drift_gate.presentation import render
     from drift_gate.wiring import checks
 
-    target, answers = checks.why(arguments.service, arguments.what)
+    target, answers = checks.why(arguments.service, arguments.what, settings=settings_of(arguments))
     if answers is None:
         print(f"{arguments.what} is not between what is live and {plain(target.ref)}: no count holds it")
         return OK

@@ -318,14 +318,6 @@ def _missing(report: DriftReport, most: int) -> Iterator[tuple[str, str]]:
         yield "", f"… and {more:,} more"
 
 
-def explained(code: str, meaning: Iterable[tuple[str, str]]) -> RenderableType:
-    """What a code means and what to do, for a terminal."""
-    grid = _grid()
-    for label, text in meaning:
-        grid.add_row(label, Text(text))
-    return Group(Text(code, style="bold"), grid)
-
-
 def reason_chain(path: str, because: Iterable[str], why_not: str = "") -> str:
     """Why a path counts, on one line: ``odds.py ← features.py ← worker.py``; or why it does not."""
     chain = " ← ".join((path, *because))

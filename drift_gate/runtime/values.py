@@ -33,6 +33,7 @@ def moment(value: object) -> object:
 
 
 def near_misses(name: str, known: Collection[str]) -> str:
-    """`; did you mean …?` for the names that ``name`` may have meant, or nothing."""
-    near = difflib.get_close_matches(name, known, n=3)
+    """`; did you mean …?` for the names that ``name`` may mean, first those that it begins; or nothing."""
+    begun = [each for each in known if name and each.startswith(name)]
+    near = list(dict.fromkeys([*begun, *difflib.get_close_matches(name, known, n=3)]))[:3]
     return f"; did you mean {' or '.join(near)}?" if near else ""

@@ -9,7 +9,7 @@ import atexit
 import contextvars
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -51,6 +51,7 @@ def require(
     reason: str | None,
     actor: str | None,
     settings: Settings | None,
+    environ: Mapping[str, str] | None = None,
     wait: float = 0.0,
     later: Later | None = None,
     start: Start = UNTOLD,
@@ -58,17 +59,18 @@ def require(
     """The verdict that lets a batch start, or ``DeploymentDriftError``.
 
     The bypass is read first, and waits for nothing; else a rollout gets ``wait`` seconds to be over.
-    ``later`` is told what a bypass has overridden, once that is known. ``start``: how the caller would start
-    again, for the message of a refusal.
+    ``environ``: where the settings are read from, if there are none; None: the process's own. ``later`` is
+    told what a bypass has overridden, once that is known. ``start``: how the caller would start again, for
+    the message of a refusal.
     """
-    environ = settings.environ if settings else environment()
+    environ = settings.environ if settings else environment() if environ is None else environ
     who = actor or process_actor(environ)
     asked = break_glass.asked_for(skip, reason, who, environ, checks.utc_now())
     for complaint in asked.complaints:
         log.error("%s", complaint)
     if asked.bypass:
-        return _bypassed(name, asked.bypass, settings, later)
-    settings = settings or load()
+        return _bypassed(name, asked.bypass, settings, environ, later)
+    settings = settings or load(environ=environ)
     name = name or settings.batch_service()
     verdict = rollouts.check([name], wait=wait, settings=settings).services[0]
     if verdict.refuses:
@@ -168,12 +170,16 @@ class _Skipped:
 
 
 def _bypassed(
-    name: str | None, bypass: BreakGlass, settings: Settings | None, later: Later | None
+    name: str | None,
+    bypass: BreakGlass,
+    settings: Settings | None,
+    environ: Mapping[str, str],
+    later: Later | None,
 ) -> Verdict:
     """The verdict of a start whose check goes on beside it. Nothing here may raise, or take its time."""
 
     def chosen() -> tuple[str, Settings]:
-        ours = settings or load()
+        ours = settings or load(environ=environ)
         return name or ours.batch_service(), ours
 
     found = attempt(chosen, Deadline(LOAD_SECONDS), "settings")

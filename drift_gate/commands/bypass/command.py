@@ -6,7 +6,7 @@ import argparse
 import sys
 from datetime import UTC, datetime
 
-from drift_gate.commands.arguments import duration
+from drift_gate.commands.arguments import duration, settings_of
 from drift_gate.commands.exit_codes import OK
 from drift_gate.errors import DriftConfigError
 from drift_gate.presentation.plain_text import plain
@@ -33,10 +33,9 @@ def declare(command: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the two lines, and on stderr what somebody who pastes them has to know."""
     from drift_gate.commands.bypass.lines import bypass
-    from drift_gate.settings.file import load
 
     try:
-        settings = load()
+        settings = settings_of(arguments)
     except DriftConfigError as error:
         settings = None
         print(f"settings not used: {plain(str(error))}", file=sys.stderr)

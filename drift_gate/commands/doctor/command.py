@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from drift_gate.commands.arguments import environment_of
+
 
 def declare(command: argparse.ArgumentParser) -> None:
     """The arguments: none."""
@@ -14,14 +16,14 @@ def declare(command: argparse.ArgumentParser) -> None:
     )
 
 
-def run(_: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
     """Print each step as it ends."""
     from drift_gate.commands.console import draw_unfolded
     from drift_gate.commands.doctor.examination import examine
     from drift_gate.commands.doctor.steps import exit_code
 
     steps = []
-    for step in examine():
+    for step in examine(environ=environment_of(arguments)):
         steps.append(step)
-        draw_unfolded(step.drawn())
+        draw_unfolded(step.drawn(), no_color=arguments.no_color)
     return exit_code(steps)

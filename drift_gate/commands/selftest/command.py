@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 
-from drift_gate.commands.arguments import add_services
+from drift_gate.commands.arguments import add_services, settings_of
 from drift_gate.commands.exit_codes import OK
 
 NOT_PASSED = 1
@@ -27,10 +27,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Print each round as it ends."""
     from drift_gate.commands.console import draw_unfolded
     from drift_gate.commands.selftest import rounds
-    from drift_gate.settings.file import load
 
     code = OK
-    for each in rounds.run(arguments.services, settings=load()):
-        draw_unfolded(each.drawn())
+    for each in rounds.run(arguments.services, settings=settings_of(arguments)):
+        draw_unfolded(each.drawn(), no_color=arguments.no_color)
         code = code if each.passed else NOT_PASSED
     return code
