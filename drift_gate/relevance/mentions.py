@@ -99,9 +99,10 @@ def named_elsewhere(
     names = _Names({path: file for path, file in layout.items() if not file.endswith(".py")})
     files = sorted(set(layout.values()))
     named: dict[str, list[str]] = {}
-    for module in files:
+    candidates = set(data)
+    for module in files if candidates else ():
         if module.endswith(".py") and module not in reached and posixpath.basename(module) != "setup.py":
-            for file in names.surely_in(literals(module)) & set(data):
+            for file in names.surely_in(literals(module)) & candidates:
                 named.setdefault(file, []).append(module)
     own = [file for file in files if file in reached or (file not in named and _may_name(file))]
     words, module = frozenset(said), ""

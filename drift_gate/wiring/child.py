@@ -6,6 +6,7 @@ that holds the interpreter nothing can be read; a timer of the system ends it th
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import pickle
@@ -22,6 +23,8 @@ from drift_gate.sources.git import process
 
 #: Seconds after a call's deadline at which the system ends a process that nobody has ended.
 GRACE_S = 1.0
+#: New objects after which garbage is looked for: a syntax tree has that many, and no circle among them.
+GARBAGE_AT = 20_000
 
 
 def main(asked: BinaryIO, answers: int) -> None:
@@ -36,6 +39,8 @@ def main(asked: BinaryIO, answers: int) -> None:
     import drift_gate.sources.git.checkout  # noqa: F401 - runs git, which may never end
 
     _send(answers, ("loaded", None))
+    gc.freeze()  # what is loaded stays: no use to look for garbage in it again and again
+    gc.set_threshold(GARBAGE_AT)
     while (call := _next(asked)) is not None:
         busy.set()
         _send(answers, _answer(*call))
