@@ -11,7 +11,7 @@ PYTEST_ARGS :=
 ENDLESS := -o faulthandler_timeout=0
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help images our-images run demo test test-heavy test-all kill-test agree schemathesis fuzz mutate faults reality audit soak frameworks lint bench readme lock clean history
+.PHONY: help images our-images run demo test test-heavy test-all kill-test agree schemathesis fuzz readings mutate faults reality audit soak frameworks lint bench readme lock clean history
 .DEFAULT_GOAL := help
 
 help: ## list the goals
@@ -42,6 +42,9 @@ agree: .venv/test.stamp ## compare a mirror and a checkout over 200 histories
 
 fuzz: .venv/test.stamp ## try 10,000 odd messages of Cloud Run and answers of git
 	FUZZ_CASES=10000 $(BIN)/python -m pytest $(ENDLESS) $(PYTEST_ARGS) tests/sources/*/test_fuzz_*.py
+
+readings: .venv/test.stamp ## read every installed file and 10,000 mutated ones in two ways
+	INSTALLED_STEP=1 MUTATED_FILES=10000 $(BIN)/python -m pytest $(ENDLESS) --numprocesses=auto tests/relevance/test_facts_of_every_file.py
 
 schemathesis: .venv/test.stamp ## ask the HTTP server 5,000 requests made from its own description
 	SCHEMATHESIS_CASES=5000 $(BIN)/python -m pytest -n0 $(ENDLESS) tests/coordinator/http/test_schemathesis.py

@@ -333,8 +333,7 @@ PARTS: Mapping[str, Part] = {
     "help": Part(REFERENCE / "commands.md", helps),
     "demo": Part(DOCS / "demo.md", demo),
     "refusal": Part(README, refusal),
-    "map": Part(ROOT / "CONTRIBUTING.md", house.GATE.table),
-    "coordinator-map": Part(ROOT / "CONTRIBUTING.md", house.COORDINATOR.table),
+    "map": Part(ROOT / "CONTRIBUTING.md", house.table),
 }
 
 

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
+from drift_gate.relevance.python.call_arguments import anchored, argument, import_arguments, unpickles
 from drift_gate.relevance.python.import_commands import NAMED_DOUBTS, STARTERS, command_in, served, started
 from drift_gate.relevance.python.import_facts import Import, ImportFacts, Scan
 from drift_gate.relevance.python.import_lines import MODULE_NAME
-from drift_gate.relevance.python.import_loaders import handed, named, script_location
-from drift_gate.relevance.python.import_paths import computed_folder
-from drift_gate.relevance.python.import_statements import Statements, names_in, text_of
+from drift_gate.relevance.python.import_loaders import handed, may_hand, may_set, named, script_location
+from drift_gate.relevance.python.import_paths import ADDING, computed_folder
+from drift_gate.relevance.python.import_statements import Statements, last_word, names_in
 from drift_gate.relevance.python.scopes import Scopes, element_of
-from drift_gate.relevance.python.spelling import LISTED, PACKAGE, UNKNOWN, Spelling, Texts
+from drift_gate.relevance.python.spelling import LISTED, UNKNOWN, Spelling, Texts
 from drift_gate.relevance.python.syntax import parsed
+from drift_gate.relevance.python.tree_walk import all_of, visit
 
 #: Calls whose first argument is a module's name.
 _BY_NAME = frozenset({"import_module", "__import__", "import_string", "resolve_name", "run_module"})
@@ -37,6 +41,13 @@ _TIMED = frozenset({"timeit.timeit", "timeit.repeat", "timeit.Timer"})
 _RUN_SPECS = frozenset({"exec_module", "load_module"})
 _LISTING = {"iter_modules": False, "walk_packages": True}
 _CALLS = _BY_NAME | _BY_PATH.keys() | _LISTING.keys()
+#: The last word of whatever a call or a reference has to end with to be worth a look.
+_TELLING = frozenset(
+    {*_CALLS, *_BY_CODE, *(each.rpartition(".")[2] for each in (*_TIMED, *NAMED_DOUBTS))}
+    | {"addsitedir", "compile", "find_spec", "from_envvar", "getattr", "load", "locate", "map", "path"}
+)
+#: What makes a list of names that the text does not tell.
+_COMPUTING = (ast.Call, ast.ListComp, ast.GeneratorExp, ast.SetComp)
 #: Whose ``__path__`` or ``__file__`` is listed (nobody's: the package's own).
 _OWNER = re.compile(r"(?:(?<![\w.])\.?\b([\w.]+)\.)?__(path|file)__")
 _OWN_FOLDER = re.compile(
@@ -56,6 +67,9 @@ class Calls:
     """
 
     def __init__(self, tree: ast.Module) -> None:
+        self._tree = tree
+        self._scopes = Scopes(tree)
+        self._spelling = Spelling(self._scopes)
         self._statements = Statements(tree)
         self._alias = self._statements.alias
         self._imports = self._statements.imports
@@ -65,9 +79,20 @@ class Calls:
         self._named: dict[str, None] = {}
         self._handed: dict[str, None] = {}
         self._scans: dict[Scan, None] = {}
-        self._literals: dict[str, None] = {}
+        self._texts_of_all: dict[str, None] = {}
         self._called: set[int] = set()
         self._has_all = self._all_computed = self._edits_path = self._anywhere = False
+        self._starts = any(each.module.partition(".")[0] in STARTERS for each in self._imports)
+        #: The last words of names that are worth a look, those among them that only this file gives.
+        self._telling = _TELLING | {
+            name
+            for name, meant in self._alias.items()
+            if any(module.rpartition(".")[2] in _TELLING for module, _ in meant)
+        }
+
+    @cached_property
+    def _runs_specs(self) -> bool:
+        return any(each.attr in _RUN_SPECS for each in all_of(ast.Attribute, self._tree))
 
     def facts(self) -> ImportFacts:
         """What was found so far."""
@@ -82,7 +107,7 @@ class Calls:
             named=tuple(self._named),
             handed=tuple(self._handed),
             scans=tuple(self._scans),
-            literals=tuple(self._literals) if wanted else (),
+            literals=tuple(filter(_may_be_meant, self._texts_of_all)) if wanted else (),
             lazy=lazy,
             all_computed=self._all_computed,
             edits_path=self._edits_path,
@@ -90,28 +115,49 @@ class Calls:
             bound=frozenset(self._statements.bound),
         )
 
-    def read(self, tree: ast.Module) -> None:
+    def read(self) -> None:
         """What is imported by calls, and the literals that such calls may mean."""
-        self._scopes = Scopes(tree)
-        self._spelling = Spelling(self._scopes)
-        self._runs_specs = any(getattr(node, "attr", "") in _RUN_SPECS for node in ast.walk(tree))
-        self._starts = any(each.module.partition(".")[0] in STARTERS for each in self._imports)
-        nodes: list[ast.AST] = [tree]
-        while nodes:
-            node = nodes.pop()
-            if isinstance(node, ast.Call):
-                self._call(node)
-            elif isinstance(node, (ast.Attribute, ast.Name)):
-                self._reference(node)
-            elif isinstance(node, ast.Constant):
-                self._literal(node.value)
-            elif isinstance(node, (ast.Assign, ast.AugAssign, ast.AnnAssign)):
-                self._assignment(node)
+        looks: dict[type, Callable[[Any], None]] = {
+            ast.Name: self._see_name,
+            ast.Attribute: self._see_attribute,
+            ast.Constant: self._literal,
+            ast.Call: self._see_call,
+            **dict.fromkeys((ast.Assign, ast.AnnAssign, ast.AugAssign), self._see_assignment),
+            **(dict.fromkeys((ast.List, ast.Tuple, ast.BinOp), self._command) if self._starts else {}),
+        }
+        visit(self._tree, looks)
+
+    def _see_name(self, name: ast.Name) -> None:
+        if name.id in self._telling:
+            self._reference(name)
+
+    def _see_attribute(self, attribute: ast.Attribute) -> None:
+        if attribute.attr in self._telling:
+            self._reference(attribute)
+
+    def _see_call(self, call: ast.Call) -> None:
+        word = last_word(call)
+        if word in self._telling:
+            self._call(call)
+        if may_hand(call, word):
+            self._loads(call)
+        if word in ADDING:
+            self._anywhere |= computed_folder(call, self._spelling)
+        if self._starts and call.args:
+            self._command(call)
+
+    def _see_assignment(self, node: ast.Assign | ast.AugAssign | ast.AnnAssign) -> None:
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        if not all(isinstance(each, ast.Name) and not may_set(each.id) for each in targets):
+            self._assignment(node)
             self._loads(node)
             self._anywhere |= computed_folder(node, self._spelling)
-            if self._starts:
-                self._command(node)
-            nodes.extend(reversed(list(ast.iter_child_nodes(node))))
+
+    def _assignment(self, node: ast.Assign | ast.AugAssign | ast.AnnAssign) -> None:
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        if "__all__" in names_in(targets):
+            self._has_all = True
+            self._all_computed |= any(all_of(kind, node) for kind in _COMPUTING)
 
     def _call(self, call: ast.Call) -> None:
         name = self._name_of(call.func)
@@ -122,24 +168,24 @@ class Calls:
             self._called.add(id(call.args[0]))
             self._names(self._texts(element_of(call.args[1])))
         elif name == "getattr":
-            taken = self._texts(_argument(call, 1, "name"))
+            taken = self._texts(argument(call, 1, "name"))
             self._computed.update(dict.fromkeys([UNKNOWN] if taken & _IMPORTING else ()))
             self._doubts.update(dict.fromkeys(sorted(taken & _BY_CODE)))
-        elif name == "load" and any(map(_unpickles, call.keywords)):
+        elif name == "load" and any(map(unpickles, call.keywords)):
             self._doubts["load with pickles allowed"] = None
         elif name == "locate" and "pydoc.locate" in self._full_names(call.func):
             self._by_name(call, "resolve_name")
         elif name == "find_spec" and self._runs_specs:
             self._by_name(call, name)
         elif name in _BY_PATH:
-            self._by_path(self._texts(_argument(call, *_BY_PATH[name])))
+            self._by_path(self._texts(argument(call, *_BY_PATH[name])))
         elif name in _BY_CODE and isinstance(call.func, ast.Name):
             self._called.add(id(call.func))
-            self._code(self._texts(_argument(call, 0, "source")), name)
+            self._code(self._texts(argument(call, 0, "source")), name)
         elif name == "compile" and self._full_names(call.func) <= {"compile", "builtins.compile"}:
-            self._code(self._texts(_argument(call, 0, "source")), name)
+            self._code(self._texts(argument(call, 0, "source")), name)
         elif self._full_names(call.func) & _TIMED:
-            for given in (_argument(call, 0, "stmt"), _argument(call, 1, "setup")):
+            for given in (argument(call, 0, "stmt"), argument(call, 1, "setup")):
                 if given is not None and not isinstance(given, ast.Lambda):
                     self._code(self._texts(given), "timeit")
         elif name == "from_envvar":
@@ -151,13 +197,13 @@ class Calls:
 
     def _by_name(self, call: ast.Call, caller: str) -> None:
         """``import_module`` and its relatives: imports where the names are known, else computed ones."""
-        texts = self._texts(_argument(call, 0, "name"))
+        texts = self._texts(argument(call, 0, "name"))
         if caller == "__import__":
-            self._names(texts, caller, *_import_arguments(call))
+            self._names(texts, caller, *import_arguments(call))
             return
-        package = _argument(call, 1, "package")
+        package = argument(call, 1, "package")
         anchors: Texts = frozenset({""}) if package is None else self._texts(package)
-        names = (_anchored(text, anchor) for text in texts for anchor in anchors)
+        names = (anchored(text, anchor) for text in texts for anchor in anchors)
         self._names(frozenset(names), caller)
 
     def _texts(self, node: ast.expr | None) -> Texts:
@@ -195,14 +241,14 @@ class Calls:
             return
         for tree in filter(None, (parsed(text.encode("utf-8", "replace")) for text in sorted(texts))):
             inner = Calls(tree)
-            inner.read(tree)
+            inner.read()
             for mine, found in zip(self._collected, inner._collected, strict=True):
                 mine.update(found)
 
     @property
     def _collected(self) -> tuple[dict[Any, None], ...]:
         found = (self._imports, self._computed, self._files, self._doubts, self._named, self._handed)
-        return (*found, self._scans, self._literals)
+        return (*found, self._scans, self._texts_of_all)
 
     def _loads(self, node: ast.AST) -> None:
         """What a framework is told to load."""
@@ -238,7 +284,7 @@ class Calls:
 
     def _listing(self, call: ast.Call, deep: bool) -> None:
         """``pkgutil``'s lists: of this package, of one that the file imported, or of nobody knows which."""
-        path = _argument(call, 0, "path")
+        path = argument(call, 0, "path")
         text = "" if path is None else ast.unparse(path)
         owner = _OWNER.search(text)
         head, dot, rest = (owner[1] or "").partition(".") if owner else ("", "", "")
@@ -261,7 +307,7 @@ class Calls:
         calls = [
             each for each in given if isinstance(each, ast.Call) and self._name_of(each.func) in _BY_NAME
         ]
-        texts = [text for call in calls for text in sorted(self._texts(_argument(call, 0, "name")))]
+        texts = [text for call in calls for text in sorted(self._texts(argument(call, 0, "name")))]
         known = len(calls) == len(given) and not any(
             UNKNOWN in text or text.startswith(".") for text in texts
         )
@@ -287,24 +333,19 @@ class Calls:
         for full in self._full_names(node) & NAMED_DOUBTS:
             self._doubts[full] = None
 
-    def _literal(self, value: object) -> None:
-        if not isinstance(value, str) or len(value) > _LONGEST:
+    def _literal(self, constant: ast.Constant) -> None:
+        value = constant.value
+        if value.__class__ is not str or len(value) > _LONGEST:
             return
-        if MODULE_NAME.fullmatch(value) or "/" in value or value.endswith((".py", "..")):
-            self._literals[value] = None
-        for text in (value, *(value.split() if ".sh" in value else ())):
-            if name := named(text):
-                self._named[name] = None
-        if self._starts and (program := value.split(maxsplit=1)[:1]) and _PROGRAM.fullmatch(program[0]):
-            self._named[program[0]] = None
-        if application := _APPLICATION.fullmatch(value):
+        self._texts_of_all[value] = None
+        if "." in value:
+            for text in (value, *(value.split() if ".sh" in value else ())):
+                if name := named(text):
+                    self._named[name] = None
+        if self._starts and "/" in value and _PROGRAM.fullmatch(program := value.split(maxsplit=1)[0]):
+            self._named[program] = None
+        if ":" in value and (application := _APPLICATION.fullmatch(value)):
             self._imports[Import(application[1], optional=True)] = None
-
-    def _assignment(self, node: ast.Assign | ast.AugAssign | ast.AnnAssign) -> None:
-        if "__all__" in names_in(node.targets if isinstance(node, ast.Assign) else [node.target]):
-            self._has_all = True
-            computing = (ast.Call, ast.ListComp, ast.GeneratorExp, ast.SetComp)
-            self._all_computed |= any(isinstance(part, computing) for part in ast.walk(node))
 
     def _name_of(self, function: ast.expr) -> str:
         """The last part of a called name, an alias of an import undone; empty for anything else."""
@@ -324,36 +365,6 @@ class Calls:
         return set()
 
 
-def _argument(call: ast.Call, position: int, name: str) -> ast.expr | None:
-    """The argument of a call, by position or by name; None where it is not given."""
-    if position < len(call.args):
-        return call.args[position]
-    return next((keyword.value for keyword in call.keywords if keyword.arg == name), None)
-
-
-def _unpickles(keyword: ast.keyword) -> bool:
-    """Whether torch or numpy is told that a file may hold any object."""
-    value = keyword.value.value if isinstance(keyword.value, ast.Constant) else None
-    return (keyword.arg, value) in (("weights_only", False), ("allow_pickle", True))
-
-
-def _import_arguments(call: ast.Call) -> tuple[int, tuple[str, ...]]:
-    """``level`` and ``fromlist`` of ``__import__``; an unknown list asks for nothing more."""
-    level = _argument(call, 4, "level")
-    listed = _argument(call, 3, "fromlist")
-    dots = level.value if isinstance(level, ast.Constant) and isinstance(level.value, int) else 0
-    names = listed.elts if isinstance(listed, (ast.List, ast.Tuple)) else []
-    return dots, tuple(filter(None, map(text_of, names)))
-
-
-def _anchored(name: str, anchor: str) -> str:
-    """A name for ``import_module``; a relative one made absolute where the package is known by its name."""
-    if not name.startswith("."):
-        return name
-    if UNKNOWN in anchor:
-        return UNKNOWN + name.lstrip(".")
-    if not anchor or anchor.startswith(PACKAGE[0]):
-        return name
-    rest = name.lstrip(".")
-    above = anchor.split(".")[: max(1, anchor.count(".") + 2 - (len(name) - len(rest)))]
-    return ".".join([*above, rest])
+def _may_be_meant(text: str) -> bool:
+    """Whether a computed name or path may mean a text."""
+    return bool(MODULE_NAME.fullmatch(text)) or "/" in text or text.endswith((".py", ".."))

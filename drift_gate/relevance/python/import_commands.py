@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import Literal
 
 from drift_gate.relevance.python.import_lines import MODULE_NAME
+from drift_gate.relevance.python.import_statements import last_word
 from drift_gate.relevance.python.spelling import UNKNOWN, Spelling, Texts
 from drift_gate.relevance.start.programs import PROGRAMS
 
@@ -102,7 +103,7 @@ def served(node: ast.AST, spelling: Spelling) -> tuple[list[str], bool]:
     """
     if isinstance(node, _SEQUENCES) and node.elts:
         words = [spelling.texts(each) for each in _sequence(node)]
-    elif isinstance(node, ast.Call) and _called(node) in _SHELL and node.args:
+    elif isinstance(node, ast.Call) and last_word(node) in _SHELL and node.args:
         texts = spelling.texts(node.args[0])
         words = [frozenset({word}) for text in texts for word in text.split()]
     else:
@@ -129,13 +130,9 @@ def _sequence(node: ast.expr) -> Iterator[ast.expr]:
         yield node
 
 
-def _called(call: ast.Call) -> str:
-    return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
-
-
 def _shell(call: ast.Call, texts: Texts) -> list[Texts] | None:
     """The words of a text that the shell runs, where it starts an interpreter."""
-    for text in texts if _called(call) in _SHELL else ():
+    for text in texts if last_word(call) in _SHELL else ():
         try:
             words = shlex.split(text)
         except ValueError:  # a quote that is open

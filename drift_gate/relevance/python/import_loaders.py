@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-from drift_gate.relevance.python.import_statements import names_in, text_of
+from drift_gate.relevance.python.import_statements import last_word, names_in, text_of
 from drift_gate.relevance.python.spelling import UNKNOWN, Spelling
 
 #: A module with its package, and what may stand behind it: an attribute, or a scheme before it.
@@ -49,12 +49,8 @@ _SETTINGS = frozenset(
         "include",
     }
 )
-#: Without one of these words, and without a dotted text, there is nothing to find in a file.
-LOADING = (
-    rb"autodiscover_tasks|from_object|find_modules|import_submodules|\binclude\b|load_extension|\.scan\("
-    rb"|CELERY_IMPORTS|DJANGO_SETTINGS_MODULE|INSTALLED_APPS|ROOT_URLCONF|_APPLICATION\b|\bimports\b"
-    rb"|script_location|[\"'](?:ext://)?[./]*[A-Za-z_\x80-\xff][\w\x80-\xff]*[.:/-][\w./:\x80-\xff-]*[\"']"
-)
+#: First arguments that say of the second that it names modules, or a folder of them.
+_NAMING = _SETTINGS | {"script_location"}
 
 
 def named(text: str) -> str | None:
@@ -63,6 +59,20 @@ def named(text: str) -> str | None:
         return text
     dotted = _DOTTED.fullmatch(text)
     return dotted[1] if dotted else None
+
+
+def may_hand(call: ast.Call, word: str) -> bool:
+    """Whether a call of what ends with ``word`` is worth asking ``handed`` and ``script_location`` about."""
+    return (
+        word in _LOADERS
+        or (len(call.args) > 1 and text_of(call.args[0]) in _NAMING)
+        or any(keyword.arg in _SETTINGS for keyword in call.keywords)
+    )
+
+
+def may_set(name: str) -> bool:
+    """Whether what is assigned to a name may be a list of modules."""
+    return name == "__all__" or name in _SETTINGS or name.endswith("_APPS")
 
 
 def handed(node: ast.AST, spelling: Spelling) -> Iterator[str]:
@@ -85,7 +95,7 @@ def script_location(node: ast.AST, spelling: Spelling) -> Iterator[str]:
 
 
 def _by_call(call: ast.Call, spelling: Spelling) -> Iterator[str]:
-    name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    name = last_word(call)
     given = [*call.args, *(keyword.value for keyword in call.keywords)] if name in _LOADERS else []
     if name == "setdefault" and call.args and text_of(call.args[0]) in _SETTINGS:
         given = call.args[1:]

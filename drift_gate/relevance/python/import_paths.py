@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 from drift_gate.relevance.python.spelling import UNKNOWN, Spelling
 
-_ADDING = frozenset({"append", "extend", "insert"})
+#: The calls that may put a folder on ``sys.path``.
+ADDING = frozenset({"addsitedir", "append", "extend", "insert"})
 #: What lies where the file lies, or where Python looks already.
 _OWN_PLACE = re.compile(r"\b__(?:file|path)__|\b(?:get)?cwd\(|\bsys\.(?:path|prefix)\b|\bget_paths?\(")
 
@@ -28,7 +29,7 @@ def _added(node: ast.AST) -> Iterator[ast.expr]:
         name = getattr(node.func, "attr", getattr(node.func, "id", ""))
         if name == "addsitedir":
             yield node.args[0]
-        elif name in _ADDING and owner is not None and _is_path(owner):
+        elif name in ADDING and owner is not None and _is_path(owner):
             yield node.args[-1]
     elif isinstance(node, (ast.Assign, ast.AugAssign)):
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]

@@ -7,9 +7,13 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from drift_gate.relevance.python.import_facts import ANY, Import
+from drift_gate.relevance.python.tree_walk import all_of
 
 #: Any of these around an import means that it may fail.
 _FORGIVING = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
+
+#: The statements that most lines are; there is no block in them.
+_SIMPLE = (ast.Expr, ast.Assign, ast.Return, ast.AugAssign, ast.AnnAssign, ast.Raise, ast.Assert, ast.Pass)
 
 
 class _Where(NamedTuple):
@@ -51,7 +55,7 @@ class Statements:
             for statement in body:
                 if isinstance(statement, (ast.Import, ast.ImportFrom)):
                     self._import(statement, where)
-                else:
+                elif not isinstance(statement, _SIMPLE):
                     inner.extend(_blocks(statement, where))
                 if where.top and not where.typing_only:
                     self.bound.update(_bound_by(statement))
@@ -155,6 +159,11 @@ def _last_name(node: ast.expr) -> str:
     return node.id if isinstance(node, ast.Name) else ""
 
 
+def last_word(call: ast.Call) -> str:
+    """The last word of what is called; empty where that is no name."""
+    return _last_name(call.func)
+
+
 def text_of(node: ast.expr) -> str:
     """The text of a literal; empty for anything else."""
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
@@ -177,4 +186,4 @@ def _bound_by(statement: ast.stmt) -> Iterator[str]:
 def names_in(targets: Iterable[ast.expr]) -> Iterator[str]:
     """Every name in ``targets``."""
     for target in targets:
-        yield from (node.id for node in ast.walk(target) if isinstance(node, ast.Name))
+        yield from (name.id for name in all_of(ast.Name, target))

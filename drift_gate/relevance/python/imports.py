@@ -13,19 +13,9 @@ from dataclasses import replace
 from drift_gate.relevance.python.import_calls import Calls
 from drift_gate.relevance.python.import_facts import ImportFacts
 from drift_gate.relevance.python.import_lines import guessed
-from drift_gate.relevance.python.import_loaders import LOADING
 from drift_gate.relevance.python.syntax import parsed
 from drift_gate.relevance.python.syntax_pieces import pieces
 
-#: Without one of these words in the file every import is a statement, and a look at the statements will do.
-_UNUSUAL = re.compile(
-    rb"import_module|__import__|import_string|resolve_name|run_module|run_path|spec_from_file_location"
-    rb"|SourceFileLoader|iter_modules|walk_packages|__getattr__|__all__|sys\.path|addsitedir|corn\b"
-    rb"|from_pyfile|from_envvar|weights_only|allow_pickle|find_spec|load_source|pydoc|subprocess|\bos\.(?:exec|spawn|system|popen)|\.sh\b"
-    rb"|unsafe_load|\bstevedore\b|\btimeit\b|\binteract\b|\bInteractive|ImportString|\bmlflow\b|\bmarshal\b|(?<!\.)\bcompile\("
-    rb"|\bexec\b|\beval\b|pickle|\bdill\b|joblib|shelve|entry_points|executable|\b(?:python|pypy)[0-9.]*\b|"
-    + LOADING
-)
 _PROGRAM = re.compile(rb"#![^\n]*python")
 #: ``inspect``'s functions that give a module's own text.
 _READS_SOURCE = re.compile(rb"\b(?:getsource|getsourcelines|getcomments|findsource)\b")
@@ -52,8 +42,7 @@ def _imports_of(source: bytes) -> ImportFacts:
 def _followed(tree: ast.Module, source: bytes) -> ImportFacts:
     calls = Calls(tree)
     try:
-        if _UNUSUAL.search(source):
-            calls.read(tree)
+        calls.read()
     except RecursionError:  # an expression that the parser could nest and we cannot
         return guessed(source.decode("utf-8", "replace"))
     return calls.facts()

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from drift_gate.relevance.python.import_statements import names_in
+from drift_gate.relevance.python.tree_walk import inside
 
 #: A value that is no text: what a class or a function is bound to.
 _NO_TEXT = ast.Constant(None)
 #: Methods that put their arguments into a collection.
 _ADDS = frozenset({"append", "extend", "insert", "add", "update", "setdefault", "appendleft"})
-_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+_FUNCTIONS = frozenset({ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda})
 
 
 class Scope:
@@ -34,29 +36,42 @@ class Scope:
 
 
 class Scopes:
-    """The scopes of a whole tree.
+    """The scopes of a whole tree, which is read when somebody first asks.
 
     A class and a comprehension share the scope around them: a name has rather too many values than too
     few.
     """
 
     def __init__(self, tree: ast.Module) -> None:
+        self._tree = tree
+        self._is_read = False
         self._of: dict[int, Scope] = {}
         #: What is put into a collection of that name, in whichever scope.
         self._added: dict[str, list[ast.expr | None]] = {}
-        nodes: list[tuple[ast.AST, Scope]] = [(tree, Scope())]
-        while nodes:
-            node, scope = nodes.pop()
-            if isinstance(node, _FUNCTIONS):
-                scope = self._function(node, scope)
-            elif isinstance(node, ast.Name):
-                self._of[id(node)] = scope
-            else:
-                self._bind(node, scope)
-            nodes.extend((child, scope) for child in ast.iter_child_nodes(node))
+
+    def _read(self) -> None:
+        self._is_read = True
+        binders = self._binders()
+        blocks: list[tuple[Any, Scope]] = [(self._tree, Scope())]
+        while blocks:
+            block, scope = blocks.pop()
+            nodes = inside(block)
+            while nodes:
+                node = nodes.pop()
+                kind = node.__class__
+                if kind is ast.Name:
+                    self._of[id(node)] = scope
+                elif kind in _FUNCTIONS:
+                    blocks.append((node, self._function(node, scope)))
+                else:
+                    if kind in binders:
+                        binders[kind](node, scope)
+                    nodes += inside(node)
 
     def holder(self, name: ast.Name) -> Scope | None:
         """The scope whose ``name`` is meant where it stands; None: one that is not in this file."""
+        if not self._is_read:
+            self._read()
         scope = self._of.get(id(name))
         return scope.holder(name.id) if scope else None
 
@@ -74,41 +89,50 @@ class Scopes:
                 inner.bind(each.arg, None)
         return inner
 
-    def _bind(self, node: ast.AST, scope: Scope) -> None:
-        """What one statement or expression binds; taking a value apart binds all of it to each name."""
-        if isinstance(node, ast.Assign):
-            self._targets(node.targets, node.value, scope)
-        elif isinstance(node, (ast.AnnAssign, ast.NamedExpr)):
-            self._targets([node.target], node.value or _NO_TEXT, scope)
-        elif isinstance(node, ast.AugAssign):
-            grows = isinstance(node.value, (ast.List, ast.Tuple, ast.Set, ast.Dict))
-            self._targets([node.target], node.value if grows else None, scope)
-        elif isinstance(node, (ast.For, ast.AsyncFor, ast.comprehension)):
-            self._targets([node.target], element_of(node.iter), scope)
-        elif isinstance(node, ast.ClassDef):
-            scope.bind(node.name, _NO_TEXT)
-        elif isinstance(node, ast.Call):
-            self._add(node)
-        elif isinstance(node, (ast.Global, ast.Nonlocal)):
-            for name in node.names:  # set from elsewhere: whatever a function does may come to stand there
-                scope.bind(name, None)
-                self._added.setdefault(name, []).append(None)
-        else:
-            for name in _bound_to_anything(node):
-                scope.bind(name, None)
+    def _binders(self) -> Mapping[type, Callable[[Any, Scope], None]]:
+        """By the class of a node what notes the names that it binds."""
+        return {
+            ast.Assign: lambda node, scope: self._targets(node.targets, node.value, scope),
+            ast.AnnAssign: lambda node, scope: self._targets([node.target], node.value or _NO_TEXT, scope),
+            ast.NamedExpr: lambda node, scope: self._targets([node.target], node.value, scope),
+            ast.AugAssign: self._grow,
+            ast.For: self._loop,
+            ast.AsyncFor: self._loop,
+            ast.comprehension: self._loop,
+            ast.ClassDef: lambda node, scope: scope.bind(node.name, _NO_TEXT),
+            ast.Call: self._add,
+            ast.Global: self._share,
+            ast.Nonlocal: self._share,
+            **dict.fromkeys(_TO_ANYTHING, _bind_to_anything),
+        }
+
+    def _grow(self, node: ast.AugAssign, scope: Scope) -> None:
+        grows = isinstance(node.value, (ast.List, ast.Tuple, ast.Set, ast.Dict))
+        self._targets([node.target], node.value if grows else None, scope)
+
+    def _loop(self, node: ast.For | ast.AsyncFor | ast.comprehension, scope: Scope) -> None:
+        self._targets([node.target], element_of(node.iter), scope)
+
+    def _share(self, node: ast.Global | ast.Nonlocal, scope: Scope) -> None:
+        for name in node.names:  # set from elsewhere: whatever a function does may come to stand there
+            scope.bind(name, None)
+            self._added.setdefault(name, []).append(None)
 
     def _targets(self, targets: Iterable[ast.expr], value: ast.expr | None, scope: Scope) -> None:
+        """Taking a value apart binds all of it to each name."""
         for target in targets:
             if isinstance(target, ast.Subscript):
                 self._into(target.value, [value])
             elif isinstance(target, ast.Attribute):
                 continue
+            elif isinstance(target, ast.Name):
+                scope.bind(target.id, value)
             else:
-                taken = value if isinstance(target, ast.Name) else element_of(value)
+                taken = element_of(value)
                 for name in names_in([target]):
                     scope.bind(name, taken)
 
-    def _add(self, call: ast.Call) -> None:
+    def _add(self, call: ast.Call, _: Scope) -> None:
         if isinstance(call.func, ast.Attribute) and call.func.attr in _ADDS:
             self._into(call.func.value, [*call.args, *(keyword.value for keyword in call.keywords)])
 
@@ -120,6 +144,22 @@ class Scopes:
 def element_of(collection: ast.expr | None) -> ast.expr | None:
     """What stands for any element of ``collection``."""
     return None if collection is None else ast.Subscript(collection, ast.Constant(0), ast.Load())
+
+
+_TO_ANYTHING = (
+    ast.Import,
+    ast.ImportFrom,
+    ast.withitem,
+    ast.ExceptHandler,
+    ast.MatchAs,
+    ast.MatchStar,
+    ast.MatchMapping,
+)
+
+
+def _bind_to_anything(node: ast.AST, scope: Scope) -> None:
+    for name in _bound_to_anything(node):
+        scope.bind(name, None)
 
 
 def _bound_to_anything(node: ast.AST) -> Iterable[str]:

@@ -57,7 +57,10 @@ class Spelling:
         Empty: it is no text. None stands for anything. Raises ``RecursionError`` for an expression
         nested too deeply.
         """
-        return frozenset(re.sub(r"\*+", UNKNOWN, text) for text in self._of(node))
+        spelled = self._of(node)
+        if not any(UNKNOWN + UNKNOWN in text for text in spelled):
+            return spelled
+        return frozenset(re.sub(r"\*+", UNKNOWN, text) for text in spelled)
 
     def values(self, name: ast.Name) -> list[ast.expr | None]:
         """What a name may stand for; None among them: anything; empty: it is not of this file."""
