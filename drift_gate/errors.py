@@ -80,7 +80,13 @@ class DriftGateError(Exception):
 
 
 class DriftConfigError(DriftGateError):
-    """The configuration is missing, unreadable or contradicts itself; the sentence names file and key."""
+    """The configuration is missing, unreadable or contradicts itself; a sentence names file, line and key.
+
+    ``args`` are the sentences, one for each mistake; as text they stand on lines of their own.
+    """
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.args))
 
 
 class DriftCheckError(DriftGateError):

@@ -52,8 +52,15 @@ def exit_code_of(
                 "%s: unexpected error: %s", program, sentence, exc_info=True
             )
         else:
-            print(f"{program}: {plain(str(error))}", file=sys.stderr)
+            for sentence in sentences(error):
+                print(f"{program}: {sentence}", file=sys.stderr)
         return codes[kind]
+
+
+def sentences(error: BaseException) -> list[str]:
+    """What ``error`` says: a line for each mistake of a settings file, else one."""
+    said = error.args if isinstance(error, DriftConfigError) else (error,)
+    return [plain(str(each)) for each in said]
 
 
 def code_of(error: BaseException, codes: Mapping[type[BaseException], int] = EXIT_CODES) -> int:

@@ -15,7 +15,9 @@ from pydantic import Field, model_validator
 from drift_gate.facts import Fact, Finding, Live, LiveRevision
 
 #: A name as the platform takes it: anything but an equals sign, and no white space, which is a slip.
-VariableName = Annotated[str, Field(pattern=r"^[^\s=\x00]+$")]
+VariableName = Annotated[
+    str, Field(pattern=r"^[^\s=\x00]+$", title="a name without spaces and '='", examples=["ODDS_URL"])
+]
 #: Characters of a value that a message shows.
 _SHOWN = 100
 

@@ -15,14 +15,15 @@ from datetime import datetime, timedelta
 from itertools import product
 from typing import Annotated, NamedTuple
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 
 from drift_gate.comparison.report import DriftReport
 from drift_gate.errors import DriftCheckError, DriftConfigError
 from drift_gate.facts import Fact
 from drift_gate.policy.codes import REASONS
 from drift_gate.policy.verdict import Reason, Verdict
-from drift_gate.runtime.values import moment, near_misses
+from drift_gate.runtime.values import Moment, OneOrMore, moment, near_misses
+from drift_gate.runtime.wanted import mistakes
 
 #: The word for ``not_enforced_because``.
 BECAUSE = "acknowledged"
@@ -72,10 +73,12 @@ class Acknowledgement(Fact):
     """
 
     service: Annotated[str, Field(min_length=1)]
-    live_commit: Annotated[str, Field(pattern=r"^([0-9a-f]{40}|[0-9a-f]{64})$")]
-    codes: Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_known)]
-    reason: Annotated[str, Field(pattern=r"\S")]
-    until: Annotated[datetime, BeforeValidator(moment)]
+    live_commit: Annotated[
+        str, Field(pattern=r"^([0-9a-f]{40}|[0-9a-f]{64})$", title="a full commit id (40 or 64 hex digits)")
+    ]
+    codes: Annotated[tuple[str, ...], Field(min_length=1), OneOrMore(), AfterValidator(_known)]
+    reason: Annotated[str, Field(pattern=r"\S", title="a text that says why")]
+    until: Moment
 
     def covers(self, entry: str, commit: str | None) -> bool:
         """Whether this takes on ``entry`` for a revision that runs ``commit`` (None: nobody knows which)."""
@@ -212,15 +215,14 @@ def read(content: bytes) -> Read:
         return Read((), (f"no valid TOML: {error}",))
     if not isinstance(tables, list):
         return Read((), ("acknowledged must be a list of tables, [[acknowledged]]",))
-    found, complaints = [], []
+    found, wrong = [], []
     for number, table in enumerate(tables, 1):
         try:
             found.append(Acknowledgement.model_validate(table))
         except ValidationError as error:
-            first = error.errors()[0]
-            key = f" {first['loc'][0]!r}" if first["loc"] else ""
-            complaints.append(f"[[acknowledged]] {number}{key}: {first['msg']}")
-    return Read(tuple(found), tuple(complaints))
+            for path, sentence in mistakes(error, Acknowledgement).items():
+                wrong.append(f"[[acknowledged]] {number}{''.join(f' {key!r}' for key in path)}: {sentence}")
+    return Read(tuple(found), tuple(wrong))
 
 
 def ending(text: str, now: datetime) -> datetime:

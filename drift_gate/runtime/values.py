@@ -1,4 +1,4 @@
-"""What a person wrote, as a value: points in time, addresses, and the names that were meant. Pure."""
+"""What a person wrote, as a value: points in time, addresses, lists of one, names that were meant. Pure."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ import difflib
 import re
 from collections.abc import Collection
 from datetime import UTC, date, datetime
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
 
 _ADDRESS = re.compile(r"[a-zA-Z][\w+.-]*://\S+|[\w.-]+@[\w.-]+:(?!/?/)\S+")
 
@@ -30,6 +35,36 @@ def moment(value: object) -> object:
     if not isinstance(value, datetime):
         raise ValueError("a point in time is a date or a time, such as 2026-12-07 or 2026-12-07T09:00:00Z")
     return value if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+#: A date or time, as ``moment`` reads it.
+Moment = Annotated[
+    datetime,
+    BeforeValidator(
+        moment, json_schema_input_type=Annotated[str, Field(pattern=r"^\s*[0-9]{4}-?([0-9]{2}|W)")]
+    ),
+    Field(title="a date or time", examples=["2026-12-07"]),
+]
+
+
+class OneOrMore:
+    """For a list of texts in a file of settings: one text where it is wanted is a list of one."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(_listed, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        listed = handler(schema)
+        return {"anyOf": [listed, listed["items"]]}
+
+
+def _listed(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
+Texts = Annotated[tuple[str, ...], OneOrMore()]
 
 
 def near_misses(name: str, known: Collection[str]) -> str:

@@ -10,13 +10,12 @@ import json
 import logging
 import os
 import re
-import tomllib
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr
 
 from drift_gate.errors import DriftConfigError
 from drift_gate.facts import Fact
@@ -24,9 +23,10 @@ from drift_gate.policy import break_glass
 from drift_gate.policy.acknowledgements import Acknowledgement
 from drift_gate.policy.verdict import JudgedBy
 from drift_gate.relevance.rules import Rules
-from drift_gate.runtime import regular_files
 from drift_gate.runtime.values import is_address, near_misses
+from drift_gate.settings.document import Document
 from drift_gate.settings.keys import (
+    SERVICE_NAME,
     Batch,
     Defaults,
     Inventory,
@@ -34,10 +34,9 @@ from drift_gate.settings.keys import (
     ServiceSettings,
     Sinks,
 )
+from drift_gate.settings.lines import KeyPath
 
 log = logging.getLogger("drift_gate")
-
-Model = TypeVar("Model", bound=Fact)
 
 FILE_NAME = "drift.toml"
 PREFIX = "DRIFT_"
@@ -129,34 +128,14 @@ class Settings(Fact):
         return self.services[name]
 
     def rules(self, name: str) -> Rules:
-        """What decides on the relevant paths of ``name``, with the image below its own and those of others.
-
-        Raises ``DriftConfigError`` where ``base`` names nothing, or leads back to ``name``.
-        """
-        chain = [name]
-        while (base := self.services[chain[-1]].base) is not None:
-            if base in chain:
-                raise DriftConfigError(f"{self._place(chain[-1])}: it is built upon itself ({base})")
-            if base not in self.services:
-                break
-            chain.append(base)
-        below = None if base is None else Rules(dockerfile=self._dockerfile(chain[-1], base))
+        """What decides on the relevant paths of ``name``, with the image below its own and others' images."""
+        chain = [name, *_upon(self.services, name)]
+        base = self.services[chain[-1]].base
+        below = None if base is None else Rules(dockerfile=base)
         for each in reversed(chain):
             others = (other for other, one in self.services.items() if one.dockerfile and other != each)
             below = replace(self.services[each].rules, base=below, images=tuple(others))
         return below or self.services[name].rules
-
-    def _dockerfile(self, name: str, base: str) -> str:
-        """A base that is no service is the path of a Dockerfile."""
-        if re.fullmatch(r"[a-z0-9-]+", base):
-            hint = near_misses(base, self.services)
-            raise DriftConfigError(
-                f"{self._place(name)}: no service {base!r}{hint}, and no path of a Dockerfile"
-            )
-        return base
-
-    def _place(self, name: str) -> str:
-        return f"{self.file}: [services.{name}] base"
 
     def batch_service(self) -> str:
         """The service that gates a batch: the only one, or the one that ``[batch] requires`` names."""
@@ -228,37 +207,29 @@ def load(start: Path | None = None, environ: Mapping[str, str] | None = None) ->
 
     ``start``: where the search for ``drift.toml`` begins (None: the working directory), upwards to
     the repository root; ``DRIFT_CONFIG`` in ``environ`` (None: the process environment) names the
-    file instead. Raises ``DriftConfigError`` with file and key for whatever is wrong; an unknown
-    ``DRIFT_…`` variable only warns, since others use the prefix too.
+    file instead. Raises one ``DriftConfigError`` with file, line and key of all that is wrong; an
+    unknown ``DRIFT_…`` variable only warns, since others use the prefix too.
     """
     environ = environment() if environ is None else environ
-    file = find(start, environ)
-    tables = tables_of(file, _TABLES)
+    document = Document(find(start, environ), _TABLES)
     registry_logins(environ)
-    variables = _variables(environ)
-    services = {name: _service(file, name, tables, variables) for name in table_of(file, tables, "services")}
-    if not services:
-        raise DriftConfigError(f"{file}: no [services.NAME] table: nothing to check")
-    batch = validated(Batch, table_of(file, tables, "batch"), lambda key: f"{file}: [batch] {key}")
-    for name in batch.requires:
-        if name not in services:
-            hint = near_misses(name, services)
-            raise DriftConfigError(f"{file}: [batch] requires: no service {name!r}{hint}")
-    settings = Settings(
-        file=file,
+    services = _services(document, _variables(environ))
+    _check_bases(document, services)
+    batch = _batch(document, services)
+    sinks = document.model(Sinks, ("sinks",), document.table("sinks"))
+    inventory = document.model(Inventory, ("inventory",), document.table("inventory"))
+    acknowledged = _acknowledged(document, services)
+    document.settle()
+    return Settings(
+        file=document.file,
         services=services,
         batch=batch,
-        sinks=validated(Sinks, table_of(file, tables, "sinks"), lambda key: f"{file}: [sinks] {key}"),
-        inventory=validated(
-            Inventory, table_of(file, tables, "inventory"), lambda key: f"{file}: [inventory] {key}"
-        ),
-        acknowledged=_acknowledged(file, tables, services),
+        sinks=sinks,
+        inventory=inventory,
+        acknowledged=acknowledged,
         emulator=_emulator(environ),
         environ=environ,
     )
-    for name in services:
-        settings.rules(name)
-    return settings
 
 
 def find(start: Path | None, environ: Mapping[str, str]) -> Path:
@@ -271,35 +242,14 @@ def find(start: Path | None, environ: Mapping[str, str]) -> Path:
     except (OSError, RuntimeError) as error:  # a working directory that is gone, a user that is none
         raise DriftConfigError(f"no {FILE_NAME}: {named or 'the working directory'}: {error}") from error
     for folder in (start, *start.parents):
-        if (folder / FILE_NAME).is_file():
+        # Whatever has the name: a pipe or a folder there is told as such, and no file further up is taken.
+        if os.path.lexists(folder / FILE_NAME):
             return folder / FILE_NAME
         if (folder / ".git").exists():
             break
     raise DriftConfigError(
         f"no {FILE_NAME} in {start} or above, up to the repository root; write one, or set DRIFT_CONFIG"
     )
-
-
-def tables_of(file: Path, known: Collection[str]) -> dict[str, Any]:
-    """The tables of a TOML file, whose names are ``known``. Raises ``DriftConfigError``."""
-    try:
-        tables = tomllib.loads(regular_files.read(file).decode("utf-8"))
-    except OSError as error:
-        raise DriftConfigError(f"{file}: cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:  # a number or a nesting beyond Python's limits, too
-        raise DriftConfigError(f"{file}: is no valid TOML: {error}") from error
-    for key in tables:
-        if key not in known:
-            raise DriftConfigError(f"{file}: unknown key {key!r}{near_misses(key, known)}")
-    return tables
-
-
-def table_of(file: Path, tables: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """The table ``name``, empty where there is none. Raises ``DriftConfigError``."""
-    table = tables.get(name, {})
-    if not isinstance(table, dict):
-        raise DriftConfigError(f"{file}: {name} must be a table, [{name}]")
-    return table
 
 
 def unknown_variables(environ: Mapping[str, str]) -> dict[str, str]:
@@ -315,24 +265,44 @@ def _variable_names() -> dict[str, str]:
     return {PREFIX + key.upper(): key for key in keys if key not in _NO_SCALARS}
 
 
-def _acknowledged(
-    file: Path, tables: Mapping[str, Any], services: Collection[str]
-) -> tuple[Acknowledgement, ...]:
-    listed = tables.get("acknowledged", [])
-    if not isinstance(listed, list) or not all(isinstance(each, dict) for each in listed):
-        raise DriftConfigError(f"{file}: acknowledged must be a list of tables, [[acknowledged]]")
-    return tuple(
-        _acknowledgement(f"{file}: [[acknowledged]] {number}", table, services)
-        for number, table in enumerate(listed, 1)
-    )
+def _upon(services: Mapping[str, ServiceSettings], name: str) -> list[str]:
+    """The services that make the image below that of ``name``, nearest first; each once."""
+    chain: list[str] = []
+    base = services[name].base
+    while base is not None and base in services and base not in chain:
+        chain.append(base)
+        base = services[base].base
+    return chain
 
 
-def _acknowledgement(place: str, table: Mapping[str, Any], services: Collection[str]) -> Acknowledgement:
-    one = validated(Acknowledgement, table, lambda key: f"{place} {key}")
-    if one.service not in services:
-        hint = near_misses(one.service, services)
-        raise DriftConfigError(f"{place} service: no service {one.service!r}{hint}")
-    return one
+def _check_bases(document: Document, services: Mapping[str, ServiceSettings]) -> None:
+    for name, one in services.items():
+        base = one.base
+        if name in _upon(services, name):
+            document.wrong(("services", name), ("base",), f"it is built upon itself ({base})")
+        elif base is not None and base not in services and re.fullmatch(SERVICE_NAME, base):
+            sentence = f"no service {base!r}{near_misses(base, services)}, and no path of a Dockerfile"
+            document.wrong(("services", name), ("base",), sentence)
+
+
+def _batch(document: Document, services: Collection[str]) -> Batch:
+    batch = document.model(Batch, ("batch",), document.table("batch"))
+    for name in batch.requires:
+        if name not in services:
+            sentence = f"no service {name!r}{near_misses(name, services)}"
+            document.wrong(("batch",), ("requires",), sentence)
+    return batch
+
+
+def _acknowledged(document: Document, services: Collection[str]) -> tuple[Acknowledgement, ...]:
+    found = []
+    for number, table in enumerate(document.tables_in("acknowledged")):
+        place = ("acknowledged", number)
+        found.append(document.model(Acknowledgement, place, table))
+        name = table.get("service")
+        if isinstance(name, str) and name not in services:
+            document.wrong(place, ("service",), f"no service {name!r}{near_misses(name, services)}")
+    return tuple(found)
 
 
 def _variables(environ: Mapping[str, str]) -> dict[str, str]:
@@ -341,41 +311,43 @@ def _variables(environ: Mapping[str, str]) -> dict[str, str]:
     return {key: environ[name] for name, key in _variable_names().items() if name in environ}
 
 
+def _services(document: Document, variables: Mapping[str, str]) -> dict[str, ServiceSettings]:
+    layers = [
+        (("defaults",), _known(document, Defaults, "defaults")),
+        (("policy",), _known(document, PolicyKeys, "policy")),
+    ]
+    names = document.table("services")
+    if not names:
+        document.wrong((), (), "no [services.NAME] table: nothing to check", place="")
+    return {name: _service(document, name, layers, variables) for name in names}
+
+
+def _known(document: Document, model: type[Fact], *path: str) -> dict[str, Any]:
+    """The keys of a table that a ``model`` knows; each other one is a mistake."""
+    table = document.table(*path)
+    for key in table.keys() - model.model_fields.keys():
+        document.wrong(path, (key,), f"unknown key{near_misses(key, model.model_fields)}")
+    return {key: value for key, value in table.items() if key in model.model_fields}
+
+
 def _service(
-    file: Path, name: str, tables: Mapping[str, Any], variables: Mapping[str, str]
+    document: Document,
+    name: str,
+    layers: Sequence[tuple[KeyPath, Mapping[str, Any]]],
+    variables: Mapping[str, str],
 ) -> ServiceSettings:
     """The layers merged for one service: later ones win; each key remembers where it came from."""
-    if not re.fullmatch(r"[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?", name):
-        raise DriftConfigError(f"{file}: [services.{name}]: no valid service name")
-    layers: list[tuple[str, dict[str, Any], type[Fact]]] = [
-        (f"{file}: [defaults]", table_of(file, tables, "defaults"), Defaults),
-        (f"{file}: [policy]", table_of(file, tables, "policy"), PolicyKeys),
-        (f"{file}: [services.{name}]", table_of(file, tables["services"], name), ServiceSettings),
-        ("environment", dict(variables), ServiceSettings),
-    ]
+    place = ("services", name)
+    if not re.fullmatch(SERVICE_NAME, name):
+        document.wrong(place, (), "no valid service name: it has lower-case letters, digits and -")
     merged: dict[str, Any] = {}
-    origin: dict[str, str] = {}
-    for where, layer, model in layers:
-        for key, value in layer.items():
-            if key not in model.model_fields:
-                hint = near_misses(key, model.model_fields)
-                raise DriftConfigError(f"{where} {key}: unknown key{hint}")
-            merged[key] = value
-            origin[key] = f"environment {PREFIX}{key.upper()}" if where == "environment" else f"{where} {key}"
-    return validated(ServiceSettings, merged, lambda key: origin.get(key, f"{file}: [services.{name}]"))
-
-
-def validated(model: type[Model], values: Mapping[str, Any], where: Callable[[str], str]) -> Model:
-    """``values`` as a ``model``; raises ``DriftConfigError`` that names the place and the key."""
-    try:
-        return model.model_validate(dict(values))
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = str(first["loc"][0]) if first["loc"] else ""
-        hint = near_misses(key, model.model_fields) if first["type"] == "extra_forbidden" else ""
-        what = "unknown key" if hint or first["type"] == "extra_forbidden" else first["msg"]
-        what = what.removeprefix("Value error, ")
-        raise DriftConfigError(f"{where(key)}: {what}{hint}") from error
+    origin: dict[str, KeyPath | str] = {}
+    for where, layer in (*layers, (place, _known(document, ServiceSettings, *place))):
+        merged |= layer
+        origin |= dict.fromkeys(layer, where)
+    merged |= variables
+    origin |= {key: PREFIX + key.upper() for key in variables}
+    return document.model(ServiceSettings, place, merged, lambda key: origin.get(key, place))
 
 
 def _emulator(environ: Mapping[str, str]) -> str | None:

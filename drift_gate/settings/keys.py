@@ -5,7 +5,6 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Mapping
-from datetime import datetime
 from string import Formatter
 from typing import Annotated, Literal
 
@@ -20,7 +19,7 @@ from drift_gate.relevance.gitignore import powerless
 from drift_gate.relevance.patterns import PathRules
 from drift_gate.relevance.rules import IMAGE_CONTEXT, Rules, Upload
 from drift_gate.runtime.pattern_shape import more_than_linear
-from drift_gate.runtime.values import is_address, moment, near_misses
+from drift_gate.runtime.values import Moment, OneOrMore, Texts, is_address, near_misses
 
 _TRANSPORT = re.compile(r"(https|ssh|file)://|[\w.-]+@")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])?")
@@ -154,16 +153,71 @@ def _template(text: str) -> str:
 
 EvidenceSource = Literal["registry", "health"]
 #: A hundred years: what is longer is a slip of the pen, and more than the system's own clocks can count.
-_Limit = Annotated[float, Field(ge=0, le=3_155_760_000, allow_inf_nan=False)]
-Duration = Annotated[_Limit, BeforeValidator(seconds)]
-Name = Annotated[str, Field(pattern=r"^[a-z0-9](?:[a-z0-9.:-]{0,98}[a-z0-9])?$")]
-ContainerName = Annotated[str, Field(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$")]
-RepositoryPath = Annotated[str, AfterValidator(_inside)]
-Patterns = Annotated[tuple[str, ...], AfterValidator(_gitignore)]
-Made = Annotated[tuple[str, ...] | Mapping[str, tuple[str, ...]], AfterValidator(_made)]
-Contexts = Annotated[Mapping[str, str], AfterValidator(_contexts)]
+_LONGEST_S = 3_155_760_000
+_Limit = Annotated[float, Field(ge=0, le=_LONGEST_S, allow_inf_nan=False)]
+_Span = Annotated[float, Field(gt=0, le=_LONGEST_S, allow_inf_nan=False)]
+_DurationText = Annotated[str, Field(pattern=rf"^\s*{_DURATION.pattern}\s*$")]
+_DURATION_WORDS = Field(title="a duration", examples=["10m"])
+Duration = Annotated[
+    _Limit, BeforeValidator(seconds, json_schema_input_type=_Limit | _DurationText), _DURATION_WORDS
+]
+#: A duration that is not nothing.
+PositiveDuration = Annotated[
+    _Span, BeforeValidator(seconds, json_schema_input_type=_Span | _DurationText), _DURATION_WORDS
+]
+_DurationOrOff = Annotated[
+    _Limit | None,
+    BeforeValidator(_seconds_or_off, json_schema_input_type=_Limit | _DurationText | Literal["off"]),
+    Field(title='a duration, or "off",', examples=["12h"]),
+]
+Count = Annotated[int, Field(ge=0), BeforeValidator(_count)]
+Name = Annotated[
+    str,
+    Field(
+        pattern=r"^[a-z0-9](?:[a-z0-9.:-]{0,98}[a-z0-9])?$",
+        title="a name of lower-case letters, digits and '-'",
+        examples=["example-project"],
+    ),
+]
+#: A service of Cloud Run, and whatever a file of ours names like one.
+SERVICE_NAME = r"[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?"
+ContainerName = Annotated[
+    str,
+    Field(
+        pattern=r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$",
+        title="a name of lower-case letters, digits and '-'",
+        examples=["worker"],
+    ),
+]
+RepositoryPath = Annotated[
+    str,
+    AfterValidator(_inside),
+    Field(title="a path inside the repository", examples=["predictions/worker/Dockerfile"]),
+]
+Patterns = Annotated[Texts, AfterValidator(_gitignore)]
+Made = Annotated[
+    Texts | Mapping[str, Texts],
+    AfterValidator(_made),
+    Field(
+        title='a list of patterns such as ["worker/_pb2/"], or a table',
+        examples=[{"worker/common/": ["shared/common/"]}],
+    ),
+]
+Contexts = Annotated[
+    Mapping[str, str],
+    AfterValidator(_contexts),
+    Field(title="a table", examples=[{"shared": "packages/shared"}]),
+]
 PathText = Annotated[str, AfterValidator(_path)]
 Template = Annotated[str, AfterValidator(_template)]
+FailurePolicies = Annotated[
+    FailurePolicy | Mapping[str, FailurePolicy],
+    BeforeValidator(by_cause),
+    Field(
+        title='"fail" or "ignore", or a table by cause',
+        examples=[{"default": "fail", "unavailable": "ignore"}],
+    ),
+]
 
 
 class Defaults(Fact):
@@ -176,34 +230,40 @@ class Defaults(Fact):
     ledger: PathText = ".drift/ledger.jsonl"
     repository: Annotated[PathText, AfterValidator(_reachable)] = "."
     history: Literal["auto", "checkout", "mirror"] = "auto"
-    clone_timeout: Annotated[Duration, Field(gt=0)] = 120.0
+    clone_timeout: PositiveDuration = 120.0
     target_ref: Annotated[str, Field(min_length=1)] = "origin/main"
-    deadline: Annotated[Duration, Field(gt=0)] = 10.0
+    deadline: PositiveDuration = 10.0
     stale_target_limit: Duration = 3600.0
-    rollout_timeout: Annotated[Duration, Field(gt=0)] = 1800.0
-    commit_labels: tuple[str, ...] = ("commit-sha", "commit_sha", "git-sha", "git-commit")
-    commit_env: tuple[str, ...] = ("BUILD_COMMIT", "GIT_SHA", "COMMIT_SHA", "GIT_COMMIT")
-    evidence: tuple[EvidenceSource, ...] = ()
+    rollout_timeout: PositiveDuration = 1800.0
+    commit_labels: Texts = ("commit-sha", "commit_sha", "git-sha", "git-commit")
+    commit_env: Texts = ("BUILD_COMMIT", "GIT_SHA", "COMMIT_SHA", "GIT_COMMIT")
+    evidence: Annotated[tuple[EvidenceSource, ...], OneOrMore()] = ()
     image_tag_pattern: Annotated[str | None, AfterValidator(_tag_pattern)] = None
-    image_labels: tuple[str, ...] = ("org.opencontainers.image.revision",)
-    health_path: Annotated[str, Field(pattern=r"^/[!-~]*$")] = "/version"
-    health_timeout: Annotated[Duration, Field(gt=0)] = 2.0
+    image_labels: Texts = ("org.opencontainers.image.revision",)
+    health_path: Annotated[
+        str, Field(pattern=r"^/[!-~]*$", title="a path of an address", examples=["/version"])
+    ] = "/version"
+    health_timeout: PositiveDuration = 2.0
     cache_ttl: Duration = 0.0
 
 
 class PolicyKeys(Fact):
     """``[policy]``: what is tolerated."""
 
-    max_commits_behind: Annotated[int, BeforeValidator(_count), Field(ge=0)] = 3
-    max_drift_age: Annotated[_Limit | None, BeforeValidator(_seconds_or_off)] = 43_200.0
+    max_commits_behind: Count = 3
+    max_drift_age: _DurationOrOff = 43_200.0
     grace_period: Duration = 0.0
     deny_paths: Patterns = ()
     warn_paths: Patterns = ()
-    deny_subjects: Annotated[tuple[str, ...], AfterValidator(_expressions)] = ()
-    failure_policy: Annotated[FailurePolicy | Mapping[str, FailurePolicy], BeforeValidator(by_cause)] = "fail"
+    deny_subjects: Annotated[Texts, AfterValidator(_expressions)] = ()
+    failure_policy: FailurePolicies = "fail"
     enforcement: Enforcement = "deny"
-    enforce_from: Annotated[datetime | None, BeforeValidator(moment)] = None
-    reasons: Annotated[Mapping[str, Decision], AfterValidator(_judged)] = Field(default_factory=dict)
+    enforce_from: Moment | None = None
+    reasons: Annotated[
+        Mapping[str, Decision],
+        AfterValidator(_judged),
+        Field(title="a table by reason code", examples=[{"traffic-split": "deny"}]),
+    ] = Field(default_factory=dict)
 
 
 class ServiceSettings(Defaults, PolicyKeys):
@@ -213,15 +273,15 @@ class ServiceSettings(Defaults, PolicyKeys):
     ignore: Patterns = ()
     dockerfile: RepositoryPath | None = None
     context: RepositoryPath = "."
-    build_files: tuple[RepositoryPath, ...] = ()
+    build_files: Annotated[tuple[RepositoryPath, ...], OneOrMore()] = ()
     generated: Made = ()
     build_contexts: Contexts = Field(default_factory=dict)
     upload: Upload = "auto"
     base: RepositoryPath | None = None
-    entrypoint: tuple[str, ...] = ()
-    import_roots: tuple[str, ...] = ()
+    entrypoint: Texts = ()
+    import_roots: Texts = ()
     container: ContainerName | None = None
-    required_env: tuple[VariableName, ...] = ()
+    required_env: Annotated[tuple[VariableName, ...], OneOrMore()] = ()
     pins: tuple[Pin, ...] = ()
 
     @model_validator(mode="after")
@@ -275,9 +335,9 @@ class Batch(Fact):
     his own.
     """
 
-    requires: Annotated[tuple[str, ...], Field(max_length=1)] = ()
+    requires: Annotated[tuple[str, ...], Field(max_length=1), OneOrMore()] = ()
     foreign_results: Literal["fail", "keep"] = "fail"
-    tolerate: Annotated[int, Field(ge=0)] = 0
+    tolerate: Count = 0
     again: Template | None = None
     bypass: Template | None = None
     deploy: Template | None = None
@@ -286,7 +346,7 @@ class Batch(Fact):
 class Inventory(Fact):
     """``[inventory]``: ``ignore`` names live services that need no declaration, ``*`` and ``?`` allowed."""
 
-    ignore: tuple[str, ...] = ()
+    ignore: Texts = ()
 
 
 class Sinks(Fact):

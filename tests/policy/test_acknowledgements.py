@@ -317,15 +317,15 @@ GOOD: dict[str, object] = {
 LEDGER = f'[defaults]\nlive = "ledger"\n[services.{WORKER}]\n'
 WRONG: list[tuple[str, object, str]] = [
     ("service", "prediction-wroker", "did you mean prediction-worker"),
-    ("live_commit", "a" * 12, "pattern"),
-    ("live_commit", "A" * 40, "pattern"),
+    ("live_commit", "a" * 12, "a full commit id"),
+    ("live_commit", "A" * 40, "a full commit id"),
     ("codes", [], "at least 1"),
     ("codes", ["too-many-commits"], f"did you mean {MANY}"),
     ("codes", ["unknown-drift"], "nobody can vouch"),
-    ("reason", "  ", "pattern"),
+    ("reason", "  ", "a text that says why"),
     ("until", "friday", "ISO"),
     ("until", 7, "a point in time"),
-    ("until", None, "required"),
+    ("until", None, "is missing; it is a date or time"),
     ("untill", "2026-02-06", "did you mean until"),
 ]
 

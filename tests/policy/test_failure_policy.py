@@ -87,8 +87,8 @@ def test_the_environment_replaces_the_whole_table(tmp_path: Path) -> None:
     [
         ('failure_policy = {unavailible = "ignore"}', "unavailible'; did you mean unavailable"),
         ('failure_policy = {defualt = "ignore"}', "defualt'; did you mean default"),
-        ('failure_policy = {timeout = "ignroe"}', "'fail' or 'ignore'"),
-        ('failure_policy = ["ignore"]', "'fail' or 'ignore'"),
+        ('failure_policy = {timeout = "ignroe"}', '"fail" or "ignore"'),
+        ('failure_policy = ["ignore"]', '"fail" or "ignore"'),
     ],
 )
 def test_a_wrong_table_stops_with_the_key(tmp_path: Path, line: str, said: str) -> None:

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import logging
+import os
+import re
 from pathlib import Path
 
 import pytest
 
 from drift_gate.errors import DriftConfigError
+from drift_gate.facts import Fact
 from drift_gate.relevance.rules import Rules
 from drift_gate.settings.file import Settings, load
-from drift_gate.settings.keys import seconds
+from drift_gate.settings.keys import (
+    Batch,
+    Defaults,
+    Inventory,
+    PolicyKeys,
+    ServiceSettings,
+    Sinks,
+    seconds,
+)
 
 MINIMAL = """
 [defaults]
@@ -96,19 +107,19 @@ MISTAKES = [
         "a negative limit",
         MINIMAL + "max_commits_behind = -1",
         "max_commits_behind",
-        "greater than or equal to 0",
+        "at least 0",
     ),
     ("a boolean for a count", MINIMAL + "max_commits_behind = true", "max_commits_behind", "not a boolean"),
-    ("a boolean like flase", MINIMAL + "max_commits_behind = flase", "TOML", "line 5"),
-    ("a broken file", "[defaults\n", "TOML", "line 1"),
+    ("a boolean like flase", MINIMAL + "max_commits_behind = flase", ":5: is no valid TOML", "column 22"),
+    ("a broken file", "[defaults\n", ":1: is no valid TOML", "column 10"),
     ("a bad duration", MINIMAL + 'deadline = "soon"', "deadline", "'soon' is no duration"),
-    ("no time at all", MINIMAL + "deadline = 0", "deadline", "greater than 0"),
+    ("no time at all", MINIMAL + "deadline = 0", "deadline", "more than 0"),
     ("an endless duration", MINIMAL + "deadline = inf", "deadline", "finite"),
     (
         "a word that is no policy",
         MINIMAL + 'failure_policy = "maybe"',
         "failure_policy",
-        "'fail' or 'ignore'",
+        '"fail" or "ignore"',
     ),
     ("an unknown reason code", MINIMAL + "reasons = {ahed = 'deny'}", "reasons", "did you mean ahead"),
     ("an unknown as a reason", MINIMAL + "reasons = {unknown-drift = 'warn'}", "reasons", "failure_policy"),
@@ -141,14 +152,14 @@ MISTAKES = [
         "image_tag_pattern",
         "'a+' in the place of",
     ),
-    ("a project that is a path", MINIMAL + 'project = "../../x"', "project", "match"),
+    ("a project that is a path", MINIMAL + 'project = "../../x"', "project", "lower-case letters"),
     (
         "a batch that needs nobody known",
         MINIMAL + '[batch]\nrequires = ["workr"]',
         "workr",
         "did you mean worker?",
     ),
-    ("paths as text", MINIMAL + 'paths = "shared/"', "paths", "tuple"),
+    ("paths as a number", MINIMAL + "paths = 3", "paths", 'a list of texts such as ["a", "b"]'),
     ("a pattern that is none", MINIMAL + 'paths = ["!"]', "paths", "pattern"),
     ("a set without an end", MINIMAL + 'ignore = ["docs/[a"]', "ignore", "can never match: a [ has no ]"),
     ("a base that is nobody", MINIMAL + 'base = "workr"', "base", "no service 'workr'; did you mean worker?"),
@@ -156,7 +167,7 @@ MISTAKES = [
     ("a base outside", MINIMAL + 'base = "../Dockerfile"', "base", "no path inside"),
     ("a context outside", MINIMAL + 'build_contexts = {a = "../b"}', "build_contexts", "no path inside"),
     ("what something is made from", MINIMAL + 'generated = {"a/" = ["[b"]}', "generated", "can never match"),
-    ("an upload of no kind", MINIMAL + 'upload = "docker"', "upload", "'auto', 'gcloud' or 'git'"),
+    ("an upload of no kind", MINIMAL + 'upload = "docker"', "upload", '"auto", "gcloud" or "git"'),
     ("nothing taken back", MINIMAL + 'paths = ["/w/", "!/w/tests/"]', "paths", "takes nothing back"),
 ]
 
@@ -172,11 +183,113 @@ def test_mistakes_in_the_file(tmp_path: Path, text: str, place: str, words: str)
     assert words in message
 
 
+def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+    """Each with its line, in the order of the file, and once where it holds for several services."""
+    text = """
+    [defaults]
+    live = "legder"
+    deadline = [
+        1,
+    ]
+    enforcement = "warn"
+    [policy]
+    max_commits_behind = "many"
+    [services.worker]
+    paths = {a = 1}
+    reasons = {ahed = "deny"}
+    [services.other]
+    ignored = 1
+    [[services.other.pins]]
+    env = "A"
+    equals = "1"
+    [[services.other.pins]]
+    evn = "B"
+    [batch]
+    requires = "workr"
+    [[acknowledged]]
+    [[acknowledged]]
+    service = "othr"
+    codes = "ahead"
+    live_commit = "main"
+    """
+    told = mistake(tmp_path, text, DRIFT_DEADLINE="later", DRIFT_CACHE_TTL="soon").splitlines()
+    file = f"{tmp_path}/drift.toml:"
+    words = [line.removeprefix(file) for line in told]
+    assert words == [
+        '3: [defaults] live: must be "cloud-run" or "ledger"; did you mean ledger?',
+        "7: [defaults] enforcement: unknown key",
+        "9: [policy] max_commits_behind: must be a whole number such as 3",
+        '11: [services.worker] paths: must be a list of texts such as ["a", "b"]',
+        "12: [services.worker] reasons: no reason code 'ahed'; did you mean ahead?",
+        "14: [services.other] ignored: unknown key; did you mean ignore or generated?",
+        "19: [services.other] pins 2 evn: unknown key; did you mean env?",
+        "21: [batch] requires: no service 'workr'; did you mean worker?",
+        "22: [[acknowledged]] 1 service: is missing; it is a text",
+        "22: [[acknowledged]] 1 live_commit: is missing; it is a full commit id (40 or 64 hex digits)",
+        '22: [[acknowledged]] 1 codes: is missing; it is a list of texts such as ["a", "b"]',
+        "22: [[acknowledged]] 1 reason: is missing; it is a text that says why",
+        '22: [[acknowledged]] 1 until: is missing; it is a date or time such as "2026-12-07"',
+        "23: [[acknowledged]] 2 reason: is missing; it is a text that says why",
+        '23: [[acknowledged]] 2 until: is missing; it is a date or time such as "2026-12-07"',
+        "24: [[acknowledged]] 2 service: no service 'othr'; did you mean other?",
+        "26: [[acknowledged]] 2 live_commit: must be a full commit id (40 or 64 hex digits)",
+        "environment DRIFT_DEADLINE: 'later' is no duration: write 90, '90s', '10m', '12h' or '7d'",
+        "environment DRIFT_CACHE_TTL: 'soon' is no duration: write 90, '90s', '10m', '12h' or '7d'",
+    ]
+
+
+def test_a_text_where_a_list_is_wanted_is_a_list_of_one(tmp_path: Path) -> None:
+    """For every key that takes a list of texts."""
+    text = 'paths = "/w/"\ndeny_subjects = "fix"\nrequired_env = "A"\ngenerated = "g/"\n'
+    text += 'evidence = "registry"\nproject = "p"\nregion = "r"\nlive = "cloud-run"\n'
+    text += '[batch]\nrequires = "worker"\n[inventory]\nignore = "*"\n'
+    settings = written(tmp_path, MINIMAL.replace('live = "ledger"', "") + text)
+    service = settings.service("worker")
+    assert (service.paths, service.deny_subjects, service.required_env) == (("/w/",), ("fix",), ("A",))
+    assert (service.generated, service.evidence) == (("g/",), ("registry",))
+    assert (settings.batch.requires, settings.inventory.ignore) == (("worker",), ("*",))
+
+
+def test_the_words_are_ours_for_every_key(tmp_path: Path) -> None:
+    """Whatever type a value has that no key takes: nobody has to know what reads the file."""
+    tables: dict[str, type[Fact]] = {
+        "defaults": Defaults,
+        "policy": PolicyKeys,
+        "services.worker": ServiceSettings,
+        "batch": Batch,
+        "inventory": Inventory,
+        "sinks": Sinks,
+    }
+    for table, model in tables.items():
+        for key in model.model_fields:
+            for value in ("[[[]]]", "{'' = {}}", "[{}]", "09:00:00", "nan", "-1", "''", "['']", "true"):
+                text = f"[{table}]\n{key} = {value}\n"
+                try:
+                    written(tmp_path, text if table == "services.worker" else MINIMAL + text)
+                except DriftConfigError as error:
+                    said = str(error)
+                else:
+                    continue
+                assert "validation error" not in said
+                assert not re.search(
+                    r"[Ii]nput should|[Vv]alue error|pydantic|valid (string|tuple|int)|None", said
+                )
+
+
+def test_a_pipe_of_that_name_is_told_as_such(tmp_path: Path) -> None:
+    """And nobody waits for whoever may write to it, or takes a file further up for it."""
+    (tmp_path / "drift.toml").write_text(MINIMAL)
+    (tmp_path / "below").mkdir()
+    os.mkfifo(tmp_path / "below" / "drift.toml")
+    with pytest.raises(DriftConfigError, match=r"below/drift\.toml: cannot be read: it is a named pipe"):
+        load(tmp_path / "below", {})
+
+
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
-        ("DRIFT_ENFORCEMENT", "flase", "'deny' or 'warn'"),
-        ("DRIFT_MAX_COMMITS_BEHIND", "many", "integer"),
+        ("DRIFT_ENFORCEMENT", "flase", '"deny" or "warn"'),
+        ("DRIFT_MAX_COMMITS_BEHIND", "many", "a whole number such as 3"),
         ("DRIFT_DEADLINE", "later", "no duration"),
         ("CLOUD_RUN_EMULATOR_HOST", "http://localhost:1", "not host:port"),
     ],

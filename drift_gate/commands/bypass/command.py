@@ -7,9 +7,8 @@ import sys
 from datetime import UTC, datetime
 
 from drift_gate.commands.arguments import duration, settings_of
-from drift_gate.commands.exit_codes import OK
+from drift_gate.commands.exit_codes import OK, sentences
 from drift_gate.errors import DriftConfigError
-from drift_gate.presentation.plain_text import plain
 
 
 def declare(command: argparse.ArgumentParser) -> None:
@@ -38,7 +37,8 @@ def run(arguments: argparse.Namespace) -> int:
         settings = settings_of(arguments)
     except DriftConfigError as error:
         settings = None
-        print(f"settings not used: {plain(str(error))}", file=sys.stderr)
+        for sentence in sentences(error):
+            print(f"settings not used: {sentence}", file=sys.stderr)
     lines = bypass(arguments.service, arguments.seconds, settings, datetime.now(UTC))
     for told in lines.told():
         print(told, file=sys.stderr)

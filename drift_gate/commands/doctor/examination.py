@@ -8,6 +8,7 @@ the last confirmed target, and the mirror of an address.
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -49,7 +50,10 @@ def examine(
     try:
         settings = load(start, environ)
     except DriftConfigError as error:
-        yield Step(CONFIGURATION, "", "fail", str(error), _write_or_edit(str(error), environ))
+        *others, last = map(str, error.args)
+        for mistake in others:
+            yield Step(CONFIGURATION, "", "fail", mistake)
+        yield Step(CONFIGURATION, "", "fail", last, _write_or_edit(last, environ))
         return
     declared = ", ".join(settings.services)
     yield Step(CONFIGURATION, "", "ok", f"{settings.file}: {len(settings.services)} declared: {declared}")
@@ -82,8 +86,8 @@ def _once(key: object, told: set[object], steps: Iterator[Step]) -> Iterator[Ste
 def _write_or_edit(message: str, environ: Mapping[str, str]) -> str:
     if message.startswith(f"no {FILE_NAME}"):
         return f"printf '{_EXAMPLE}' > {FILE_NAME}"
-    named = message.partition(f"{FILE_NAME}: ")
-    file = f"{named[0]}{FILE_NAME}" if named[1] else environ.get("DRIFT_CONFIG", FILE_NAME)
+    named = re.match(rf"(.*?{re.escape(FILE_NAME)}):(?:\d+:)? ", message)
+    file = named[1] if named else environ.get("DRIFT_CONFIG", FILE_NAME)
     if message.startswith("environment "):
         return f"unset {message.split()[1].rstrip(':')}"
     return f'"${{EDITOR:-vi}}" {shlex.quote(file)}'

@@ -291,7 +291,7 @@ class App:
             await self._probes.run(self._parts.ready, within=READY_S)
         except (CoordinatorError, DriftConfigError) as error:
             # Probes have no name to check, so that the sentence is for the log alone.
-            log.error("not ready: %s", render.plain(str(error)))
+            log.error("not ready: %s", render.plain("; ".join(str(error).splitlines())))
             raise type(error)("this instance is not ready: its log says why") from error
         return _json(Health(status="ok"))
 

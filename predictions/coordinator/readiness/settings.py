@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from drift_gate.errors import DriftConfigError
 from drift_gate.facts import Fact
 from drift_gate.policy.codes import Decision
-from drift_gate.policy.verdict import Enforcement, FailurePolicy
-from drift_gate.runtime.values import near_misses
+from drift_gate.policy.verdict import Enforcement
+from drift_gate.runtime.values import OneOrMore, near_misses
 from drift_gate.settings import file as drift
 from drift_gate.settings import keys
-from drift_gate.settings.file import validated
-from drift_gate.settings.keys import Duration, Name, PathText
-from predictions.coordinator.readiness.facts import PHASES, ByHistory, Fixed, Phase, Threshold, Unit
+from drift_gate.settings.document import Document
+from drift_gate.settings.keys import FailurePolicies, Name, PathText, PositiveDuration
+from drift_gate.settings.lines import KeyPath
+from predictions.coordinator.readiness.facts import ByHistory, Fixed, Phase, Threshold, Unit
 from predictions.coordinator.readiness.parameters import used
 from predictions.coordinator.readiness.reasons import REASONS, UNKNOWN
-from predictions.coordinator.readiness.seasons import Break, Calendar
+from predictions.coordinator.readiness.seasons import Calendar
 
 FILE_NAME = "readiness.toml"
 VARIABLE = "COORDINATOR_READINESS"
 #: As Google's own client reads it: a URL of what answers in BigQuery's place.
 EMULATOR = "BIGQUERY_EMULATOR_HOST"
-
-Model = TypeVar("Model", bound=Fact)
 
 
 def _judged(reasons: Mapping[str, Decision]) -> Mapping[str, Decision]:
@@ -59,10 +59,8 @@ HistoryQuery = Annotated[str, AfterValidator(_dated_history)]
 class PolicyKeys(Fact):
     """``[policy]``: what is tolerated, and how long all checks may take together."""
 
-    deadline: Annotated[Duration, Field(gt=0)] = 10.0
-    failure_policy: Annotated[FailurePolicy | Mapping[str, FailurePolicy], BeforeValidator(keys.by_cause)] = (
-        "fail"
-    )
+    deadline: PositiveDuration = 10.0
+    failure_policy: FailurePolicies = "fail"
     enforcement: Enforcement = "deny"
     reasons: Annotated[Mapping[str, Decision], AfterValidator(_judged)] = Field(default_factory=dict)
 
@@ -94,7 +92,7 @@ class CheckKeys(Fact):
     """What every check declares."""
 
     kind: Literal["metric", "features", "grading"] = "metric"
-    phases: Annotated[tuple[Phase, ...], Field(min_length=1)]
+    phases: Annotated[tuple[Phase, ...], Field(min_length=1), OneOrMore()]
     source: str
     query: Query
     fails: Literal["deny", "warn"] = "deny"
@@ -198,7 +196,7 @@ def find(environ: Mapping[str, str], start: Path | None = None) -> Path | None:
     except DriftConfigError:
         folder = start or Path()
     file = folder / FILE_NAME
-    return file if file.is_file() else None
+    return file if os.path.lexists(file) else None
 
 
 def declared(environ: Mapping[str, str]) -> Settings | None:
@@ -208,82 +206,76 @@ def declared(environ: Mapping[str, str]) -> Settings | None:
 
 
 def load(file: Path, environ: Mapping[str, str]) -> Settings:
-    """The settings in ``file``. Raises ``DriftConfigError`` with file and key for whatever is wrong."""
-    tables = drift.tables_of(file, ("policy", "calendar", "sources", "checks"))
-    sources = {name: _source(file, name, table) for name, table in _named(file, tables, "sources").items()}
-    checks = {name: _check(file, name, table) for name, table in _named(file, tables, "checks").items()}
+    """The settings in ``file``. Raises one ``DriftConfigError``: file, line and key of all that is wrong."""
+    document = Document(file, ("policy", "calendar", "sources", "checks"))
+    sources = {name: _source(document, name) for name in _names(document, "sources")}
+    checks = {name: _check(document, name, sources) for name in _names(document, "checks")}
     if not checks:
-        raise DriftConfigError(f"{file}: no [checks.NAME] table: nothing to check")
-    for name, check in checks.items():
-        if check.source not in sources:
-            hint = near_misses(check.source, sources)
-            raise DriftConfigError(f"{file}: [checks.{name}] source: no source {check.source!r}{hint}")
+        document.wrong((), (), "no [checks.NAME] table: nothing to check", place="")
+    policy = document.model(PolicyKeys, ("policy",), document.table("policy"))
+    calendar = document.model(Calendar, ("calendar",), document.table("calendar"))
+    document.settle()
     return Settings(
         file=file,
-        policy=_whole(PolicyKeys, f"{file}: [policy]", drift.table_of(file, tables, "policy")),
-        calendar=_calendar(file, drift.table_of(file, tables, "calendar")),
+        policy=policy,
+        calendar=calendar,
         sources=sources,
         checks=checks,
         emulator=environ.get(EMULATOR) or None,
     )
 
 
-def _named(file: Path, tables: Mapping[str, Any], kind: str) -> dict[str, dict[str, Any]]:
-    """The tables ``[kind.NAME]`` by name."""
-    named = drift.table_of(file, tables, kind)
-    for name in named:
-        if not re.fullmatch(r"[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?", name):
-            raise DriftConfigError(f"{file}: [{kind}.{name}]: a name has lower-case letters, digits and -")
-    return {name: drift.table_of(file, named, name) for name in named}
+def _names(document: Document, kind: str) -> list[str]:
+    """The names of the tables ``[kind.NAME]``."""
+    names = list(document.table(kind))
+    for name in names:
+        if not re.fullmatch(keys.SERVICE_NAME, name):
+            document.wrong((kind, name), (), "a name has lower-case letters, digits and -")
+    return names
 
 
-def _whole(model: type[Model], place: str, table: Mapping[str, Any]) -> Model:
-    return validated(model, table, lambda key: f"{place} {key}".rstrip())
+def _source(document: Document, name: str) -> SourceKeys:
+    place = ("sources", name)
+    table = document.table(*place)
+    kind = _kind(document, place, table, _SOURCES, "sqlite")
+    return document.model(_SOURCES[kind], place, {**table, "kind": kind})
 
 
-def _source(file: Path, name: str, table: Mapping[str, Any]) -> SourceKeys:
-    place = f"{file}: [sources.{name}]"
-    return _whole(_SOURCES[_kind(place, table, _SOURCES, None)], place, table)
+def _check(document: Document, name: str, sources: Collection[str]) -> AnyCheck:
+    place = ("checks", name)
+    table = document.table(*place)
+    kind = _kind(document, place, {"kind": "metric", **table}, _CHECKS, "metric")
+    source = table.get("source")
+    if isinstance(source, str) and source not in sources:
+        document.wrong(place, ("source",), f"no source {source!r}{near_misses(source, sources)}")
+    limits = {key: _threshold(document, place, key, table[key]) for key in _THRESHOLDS if key in table}
+    return document.model(_CHECKS[kind], place, {**table, "kind": kind, **limits})
 
 
-def _check(file: Path, name: str, table: Mapping[str, Any]) -> AnyCheck:
-    place = f"{file}: [checks.{name}]"
-    model = _CHECKS[_kind(place, table, _CHECKS, "metric")]
-    for phase in _listed(table.get("phases")):
-        if phase not in PHASES:
-            raise DriftConfigError(f"{place} phases: no phase {phase!r}{near_misses(str(phase), PHASES)}")
-    limits = {key: _threshold(place, key, table[key]) for key in _THRESHOLDS if key in table}
-    return _whole(model, place, {**table, **limits})
+def _kind(
+    document: Document, place: KeyPath, table: Mapping[str, Any], known: Mapping[str, object], default: str
+) -> str:
+    """The kind that ``table`` names; ``default`` where that is a mistake."""
+    kind = str(table.get("kind"))
+    if kind in known:
+        return kind
+    what = f"no kind {kind!r}{near_misses(kind, known)}" if "kind" in table else "is missing"
+    document.wrong(place, ("kind",), f"{what} (known: {', '.join(known)})")
+    return default
 
 
-def _listed(value: object) -> list[object]:
-    return value if isinstance(value, list) else []
+#: What a threshold that is wrong is taken for, so that nobody says it is missing, too.
+_FIXED, _BY_HISTORY = Fixed(at_least=0), ByHistory(days=30, direction="low")
 
 
-def _kind(place: str, table: Mapping[str, Any], known: Mapping[str, object], default: str | None) -> str:
-    kind = str(table.get("kind", default))
-    if kind not in known:
-        what = "is missing" if kind == "None" else f"no kind {kind!r}{near_misses(kind, known)}"
-        raise DriftConfigError(f"{place} kind: {what} (known: {', '.join(known)})")
-    return kind
-
-
-def _threshold(place: str, key: str, table: object) -> Threshold:
+def _threshold(document: Document, place: KeyPath, key: str, table: object) -> Threshold:
     """A table of limits: of a history where it has ``days`` or ``direction``, else fixed ones."""
     if not isinstance(table, dict):
-        raise DriftConfigError(f"{place} {key}: must be a table, such as {{at_least = 1}}")
+        document.wrong(place, (key,), "must be a table, such as {at_least = 1}")
+        return _FIXED
     if {"days", "direction"} & table.keys():
-        return _whole(ByHistory, f"{place} {key}", table)
-    fixed = _whole(Fixed, f"{place} {key}", table)
+        return document.model(ByHistory, (*place, key), table, otherwise=_BY_HISTORY)
+    fixed = document.model(Fixed, (*place, key), table, otherwise=_FIXED)
     if fixed.at_least is not None and fixed.at_most is not None and fixed.at_most < fixed.at_least:
-        raise DriftConfigError(f"{place} {key}: at_most is less than at_least: nothing would be normal")
+        document.wrong(place, (key,), "at_most is less than at_least: nothing would be normal")
     return fixed
-
-
-def _calendar(file: Path, table: Mapping[str, Any]) -> Calendar:
-    place = f"{file}: [calendar]"
-    breaks = tuple(
-        _whole(Break, f"{place} breaks {number}", each if isinstance(each, dict) else {"first": each})
-        for number, each in enumerate(_listed(table.get("breaks")), 1)
-    )
-    return _whole(Calendar, place, {**table, "breaks": breaks} if "breaks" in table else table)

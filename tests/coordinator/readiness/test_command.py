@@ -206,7 +206,7 @@ class TestUsage:
     def test_2_a_misspelt_key(self, place: Place, capsys: pytest.CaptureFixture[str]) -> None:
         place.edit("at_least = 1}", "at_leest = 1}")
         assert main(ASK) == 2
-        assert "[checks.upstream-cache] threshold at_leest: unknown key; did you mean at_least" in (
+        assert "[checks.upstream-cache.threshold] at_leest: unknown key; did you mean at_least" in (
             capsys.readouterr().err
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -138,30 +139,54 @@ BAD = [
     (SOURCE.replace('kind = "sqlite"\n', "") + CHECK, "[sources.db] kind: is missing"),
     (
         SOURCE.replace("path", "paht") + CHECK,
-        "[sources.db] path: Field required",
+        "[sources.db] path: is missing; it is a text",
     ),
     (SOURCE + 'pth = "y"\n' + CHECK, "[sources.db] pth: unknown key; did you mean path"),
     (SOURCE + CHECK.replace("cache", "Cache"), "[checks.Cache]: a name has lower-case letters"),
-    (SOURCE + CHECK.replace("pre-game", "pregame"), "phases: no phase 'pregame'; did you mean pre-game"),
-    (SOURCE + CHECK.replace('["pre-game"]', "[]"), "[checks.cache] phases: Tuple should have at least 1"),
-    (SOURCE + CHECK.replace('["pre-game"]', '"pre-game"'), "[checks.cache] phases: "),
-    (SOURCE + CHECK.replace("unit", "unti"), "[checks.cache] unit: Field required"),
-    (SOURCE + CHECK.replace('"count"', '"counts"'), "[checks.cache] unit: Input should be"),
+    (
+        SOURCE + CHECK.replace("pre-game", "pregame"),
+        'phases: must be a list of "pre-game" or "post-game", such as ["pre-game"]; did you mean pre-game',
+    ),
+    (
+        SOURCE + CHECK.replace('["pre-game"]', "[]"),
+        '"post-game", such as ["pre-game"], with at least 1 in it',
+    ),
+    (SOURCE + CHECK.replace('["pre-game"]', "5"), "[checks.cache] phases: must be a list of"),
+    (SOURCE + CHECK.replace("unit", "unti"), '[checks.cache] unit: is missing; it is "percent"'),
+    (
+        SOURCE + CHECK.replace('"count"', '"counts"'),
+        '[checks.cache] unit: must be "percent", "count" or "number"; did you mean count?',
+    ),
     (SOURCE + CHECK.replace(":day", "'2026-02-05'"), "[checks.cache] query: the query names no day"),
     (SOURCE + CHECK.replace("{at_least = 1}", "{}"), "a limit is missing"),
     (SOURCE + CHECK.replace("{at_least = 1}", "1"), "threshold: must be a table"),
-    (WHOLE.replace("{at_least", "{at_leest"), "threshold at_leest: unknown key; did you mean at_least"),
-    (SOURCE + CHECK.replace("1}", "-1}"), "threshold at_least: Input should be greater than or equal to 0"),
-    (SOURCE + CHECK.replace("1}", "nan}"), "threshold at_least: Input should be"),
+    (
+        WHOLE.replace("{at_least", "{at_leest"),
+        "cache.threshold] at_leest: unknown key; did you mean at_least",
+    ),
+    (
+        SOURCE + CHECK.replace("1}", "-1}"),
+        "cache.threshold] at_least: must be a number such as 1.5, at least 0",
+    ),
+    (
+        SOURCE + CHECK.replace("1}", "nan}"),
+        "cache.threshold] at_least: must be a number such as 1.5, and finite",
+    ),
     (SOURCE + CHECK.replace("1}", "5, at_most = 4}"), "at_most is less than at_least"),
     (WHOLE + 'history = "SELECT 1 WHERE :day"\n', "history: no threshold uses it"),
     (SOURCE + HISTORY.replace('history = "SELECT 1, 2 WHERE :first_day"\n', ""), "needs the query for it"),
     (SOURCE + HISTORY.replace(":first_day", "1"), "history: the query names neither first_day nor day"),
-    (SOURCE + HISTORY.replace('"low"', '"lower"'), "threshold direction: Input should be 'low'"),
-    (SOURCE + HISTORY.replace(', direction = "low"', ""), "threshold direction: Field required"),
+    (
+        SOURCE + HISTORY.replace('"low"', '"lower"'),
+        'threshold] direction: must be "low", "high" or "both"; did you mean low',
+    ),
+    (SOURCE + HISTORY.replace(', direction = "low"', ""), "threshold] direction: is missing"),
     (SOURCE + HISTORY.replace("days = 30", "days = 5"), "least_days = 10 is more than days = 5 can hold"),
-    (SOURCE + HISTORY.replace("days = 30", "days = 30, at_least = 1"), "threshold at_least: unknown key"),
-    (SOURCE + HISTORY.replace("days = 30", "days = 30, spreads = 0"), "threshold spreads: "),
+    (SOURCE + HISTORY.replace("days = 30", "days = 30, at_least = 1"), "threshold] at_least: unknown key"),
+    (
+        SOURCE + HISTORY.replace("days = 30", "days = 30, spreads = 0"),
+        "threshold] spreads: must be a number",
+    ),
     (SOURCE + GRADING.replace("of_players = {at_least = 90}", ""), "a threshold is missing"),
     (SOURCE + GRADING + "threshold = {at_least = 1}\n", "[checks.grading] threshold: unknown key"),
     (SOURCE + FEATURES + 'unit = "count"\n', "[checks.features] unit: unknown key"),
@@ -179,7 +204,7 @@ BAD = [
         WHOLE + "[calendar]\nbreaks = [{first = 2026-02-05, last = 2026-02-01}]\n",
         "[calendar] breaks 1: the break ends on 2026-02-01, before it begins on 2026-02-05",
     ),
-    (WHOLE + "[calendar]\nbreaks = [2026-02-05]\n", "[calendar] breaks 1 last: Field required"),
+    (WHOLE + "[calendar]\nbreaks = [2026-02-05]\n", "[calendar] breaks 1: must be a table"),
     (SOURCE + "checks = 5\n", "[sources.db] checks: unknown key"),
     ("checks = 5\n", "checks must be a table, [checks]"),
     (BIGQUERY + "maximum_bytes_billed = 0\n" + CHECK, "[sources.db] maximum_bytes_billed: "),
@@ -192,7 +217,7 @@ BAD = [
 def test_what_is_wrong_stops_with_file_and_key(text: str, said: str, tmp_path: Path) -> None:
     with pytest.raises(DriftConfigError) as caught:
         read(tmp_path, text)
-    assert str(caught.value).startswith(f"{tmp_path / 'readiness.toml'}: ")
+    assert str(caught.value).startswith(f"{tmp_path / 'readiness.toml'}:")
     assert said in str(caught.value)
 
 
@@ -228,6 +253,25 @@ class TestTheFile:
             load(tmp_path / "readiness.toml", {})
         with pytest.raises(DriftConfigError, match="cannot be read"):
             load(tmp_path, {})
+
+    def test_that_is_a_pipe_is_told_as_such(self, tmp_path: Path) -> None:
+        """Else whoever waits for it would judge no data at all."""
+        (tmp_path / "drift.toml").write_text("")
+        os.mkfifo(tmp_path / "readiness.toml")
+        assert find({}, tmp_path) == tmp_path / "readiness.toml"
+        with pytest.raises(DriftConfigError, match="cannot be read: it is a named pipe"):
+            load(tmp_path / "readiness.toml", {})
+
+    def test_tells_all_its_mistakes_at_once(self, tmp_path: Path) -> None:
+        text = SOURCE + 'pth = "y"\n' + CHECK.replace('"count"', '"counts"') + "[policy]\ndeadline = []\n"
+        with pytest.raises(DriftConfigError) as caught:
+            read(tmp_path, text)
+        lines = [line.removeprefix(f"{tmp_path}/readiness.toml:") for line in str(caught.value).splitlines()]
+        assert lines == [
+            "4: [sources.db] pth: unknown key; did you mean path?",
+            '9: [checks.cache] unit: must be "percent", "count" or "number"; did you mean count?',
+            '13: [policy] deadline: must be a duration such as "10m"',
+        ]
 
     def test_of_bigquery_is_pointed_elsewhere_by_the_variable_of_googles_client(self, tmp_path: Path) -> None:
         (tmp_path / "readiness.toml").write_text(SOURCE + CHECK)
