@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import settings
 from support.emulators import firestore_emulator, pubsub_emulator
 from support.processes import heed_signals
-from support.unproven import lines
+from support.unproven import tell
 from support.world import World
 
 from drift_gate.runtime.child_process import pool
@@ -20,6 +21,8 @@ from drift_gate.wiring import enforcement
 
 __all__ = ["firestore_emulator", "pubsub_emulator"]  # fixtures for every test
 
+# Some million objects live as long as the run; to look through them again and again takes much of its time.
+gc.set_threshold(100_000, 50, 50)
 heed_signals()
 #: The file that `make test` prints at its end; not for what the tests start.
 UNPROVEN = os.environ.pop("UNPROVEN", "")
@@ -33,6 +36,11 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 settings.register_profile("full", deadline=None)
 settings.register_profile("gate", deadline=None, max_examples=25)
 settings.load_profile("gate")
+
+
+def pytest_collection_finish() -> None:
+    """What was collected is garbage for nobody."""
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)
@@ -51,10 +59,7 @@ def pytest_sessionfinish() -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Tell what was not proven; `make test` shows it once more, below the coverage."""
-    told = "".join(f"{line}\n" for line in lines(terminalreporter.stats.get("skipped", ())))
-    terminalreporter.write(told)
-    if UNPROVEN:
-        Path(UNPROVEN).write_text(told, encoding="utf-8")
+    tell(terminalreporter, UNPROVEN)
 
 
 @pytest.fixture(autouse=True)

@@ -25,12 +25,20 @@ def test_of_another_user():
     pytest.skip("only root can give a repository to another user")
 """
 
+#: The hook of our conftest.py, alone.
+TOLD = """
+import os
+from support.unproven import tell
+
+def pytest_terminal_summary(terminalreporter):
+    tell(terminalreporter, os.environ["UNPROVEN"])
+"""
+
 
 @pytest.mark.parametrize("processes", ["0", "2"])
 def test_each_program_has_its_truths_and_its_line(tmp_path: Path, processes: str) -> None:
     (tmp_path / "test_skips.py").write_text(SKIPS)
-    plugin = "import conftest\npytest_terminal_summary = conftest.pytest_terminal_summary\n"
-    (tmp_path / "told.py").write_text(plugin)
+    (tmp_path / "told.py").write_text(TOLD)
     argv = [
         sys.executable,
         "-m",
@@ -41,11 +49,14 @@ def test_each_program_has_its_truths_and_its_line(tmp_path: Path, processes: str
         "-c",
         os.devnull,
         "-p",
+        "xdist",
+        "-p",
         "told",
         str(tmp_path),
     ]
     path = os.pathsep.join([str(ROOT), str(ROOT / "tests"), str(tmp_path)])
     environ = {**os.environ, "PYTHONPATH": path, "UNPROVEN": str(tmp_path / "unproven")}
+    environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # what is installed beside them takes seconds to load
     environ.pop("PYTEST_XDIST_WORKER", None)
     done = subprocess.run(argv, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
     told = (tmp_path / "unproven").read_text()

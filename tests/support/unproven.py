@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pytest
 
@@ -37,3 +38,11 @@ def lines(skipped: Sequence[pytest.TestReport]) -> Iterator[str]:
     for word, tests in missing.items():
         yield f"  {BRINGS[word]}"
         yield f"    {len(tests)} skipped: {', '.join(dict.fromkeys(tests))}"
+
+
+def tell(terminalreporter: pytest.TerminalReporter, file: str) -> None:
+    """Write the lines at the end of a run, and to ``file`` unless it is empty."""
+    told = "".join(f"{line}\n" for line in lines(terminalreporter.stats.get("skipped", ())))
+    terminalreporter.write(told)
+    if file:
+        Path(file).write_text(told, encoding="utf-8")
