@@ -76,8 +76,8 @@ def test_an_obstacle_has_its_exit_code_its_cause_and_its_words(obstacle: Obstacl
 @obstacles.each(own_process=True)
 def test_an_obstacle_to_loading_has_them_too(obstacle: Obstacle, stage: Stage) -> None:
     obstacle.prepare(stage)
-    judge(obstacle, stage.spawn("deployment-drift", "check", "--format", "json"))
-    judge_start(obstacle, stage.spawn("prediction-coordinator", *stage.start_args()), stage)
+    judge(obstacle, stage.load("deployment-drift", "check", "--format", "json"))
+    judge_start(obstacle, stage.load("prediction-coordinator", *stage.start_args()), stage)
 
 
 @pytest.mark.parametrize(("name", "near"), [("prediction-workr", "prediction-worker"), ("worker", None)])
@@ -188,7 +188,7 @@ def self_measured(stage: Stage) -> Measured:
     if not Path("/proc/self/status").exists():
         pytest.skip("only Linux tells the peak of one process")
     peak = "print(open('/proc/self/status').read().split('VmHWM:')[1].split()[0], file=sys.stderr)"
-    done = stage.spawn("deployment-drift", "check", "--verbose", "--format", "json", after=peak)
+    done = stage.load("deployment-drift", "check", "--verbose", "--format", "json", after=peak)
     assert done.code == 1
     return Measured(done.out, int(done.err.splitlines()[-1]))
 
@@ -238,7 +238,6 @@ def test_a_git_that_hangs_while_gitpython_loads_ends_with_the_deadline(stage: St
     stage.deadline = f"{SHARE_S:g}s"
     done = stage.spawn("deployment-drift", "check", "--format", "json")
     assert (done.code, verdict(done)["report"]["unknown"]["cause"]) == (3, "timeout")
-    assert "does `git version` end?) did not end within the deadline" in done.out
     assert left_running("sleep 97531") == []
 
 

@@ -77,7 +77,7 @@ def test_an_obstacle_is_overridden(obstacle: Obstacle, stage: Stage) -> None:
 @obstacles.each(own_process=True)
 def test_an_obstacle_to_loading_is_too(obstacle: Obstacle, stage: Stage) -> None:
     obstacle.prepare(stage)
-    done = stage.spawn("prediction-coordinator", *stage.start_args(*BYPASS))
+    done = stage.load("prediction-coordinator", *stage.start_args(*BYPASS))
     judged(obstacle, started(done, stage))
 
 
@@ -349,7 +349,7 @@ class TestLibrariesThatDoNotLoad:
         broken.parent.mkdir()
         broken.write_text(line)
         stage.environ["PYTHONPATH"] = str(broken.parent)
-        done = stage.spawn("prediction-coordinator", *stage.start_args(*BYPASS))
+        done = stage.load("prediction-coordinator", *stage.start_args(*BYPASS))
         started(done, stage)
 
 
@@ -358,14 +358,16 @@ class TestTheProcessEnds:
 
     @pytest.mark.parametrize("what", ["the API", "the metadata server", "the remote"])
     def test_while_they_hang(self, stage: Stage, what: str) -> None:
+        run = stage.spawn
         if what == "the API":
             stage.cloud.fault("*", hang=True)
         elif what == "the remote":
             obstacles.remote(stage, stage.silent_port())
         else:
+            run = stage.load  # the library looks for it as it is loaded
             del stage.environ["CLOUD_RUN_EMULATOR_HOST"]
             stage.environ["GCE_METADATA_HOST"] = f"127.0.0.1:{stage.silent_port()}"
-        started(stage.spawn("prediction-coordinator", *stage.start_args(*BYPASS)), stage)
+        started(run("prediction-coordinator", *stage.start_args(*BYPASS)), stage)
 
 
 def moment(**ago: int) -> str:

@@ -12,13 +12,15 @@ import time
 from pathlib import Path
 
 import pytest
+from support.forkserver import forkserver
 from support.world import WORKER, World
 
 from drift_gate.commands import main
 from drift_gate.policy.codes import CAUSE_MEANINGS, REASONS
 
 ROOT = Path(__file__).parents[2]
-COMMAND = [sys.executable, "-c", "import sys; from drift_gate.commands.main import main; sys.exit(main())"]
+CODE = "import sys; from drift_gate.commands.main import main; sys.exit(main())"
+COMMAND = [sys.executable, "-c", CODE]
 
 
 def environment(world: World, **more: str) -> dict[str, str]:
@@ -34,15 +36,7 @@ def environment(world: World, **more: str) -> dict[str, str]:
 
 
 def run(world: World, *args: str, **more: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, *args],
-        cwd=world.folder,
-        env=environment(world, **more),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    return forkserver().run(CODE, args, cwd=world.folder, env=environment(world, **more))
 
 
 def test_exit_codes_of_a_check(world: World) -> None:

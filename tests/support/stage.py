@@ -10,11 +10,13 @@ import socket
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 from unittest import mock
 
+from support.forkserver import Forked, forkserver
 from support.world import WORKER, World
 
 from drift_gate.commands import main as gate_cli
@@ -141,8 +143,31 @@ class Stage:
             code = PROGRAMS[program](args)
         return clean(Done(code, out.getvalue(), err.getvalue()))
 
-    def spawn(self, program: str, *args: str, before: str = "", after: str = "") -> Done:
-        """The command line as a process of its own, between the lines ``before`` and ``after``."""
+    def spawn(self, program: str, *args: str) -> Done:
+        """The command line as a process of its own."""
+        self.write_config()
+        code = self.argv(program)[2]
+        done = forkserver().run(code, args, cwd=self.folder, env=self.variables())
+        return clean(Done(done.returncode, done.stdout, done.stderr))
+
+    def begin(
+        self,
+        program: str,
+        *args: str,
+        stdin: IO[bytes] | None = None,
+        stdout: IO[bytes],
+        stderr: IO[bytes],
+        environ: Mapping[str, str] | None = None,
+    ) -> Forked:
+        """The same, under way; ``environ``: more variables than the stage's own."""
+        self.write_config()
+        env = {**self.variables(), **(environ or {})}
+        with open(os.devnull, "rb") as nothing:
+            streams = {"stdin": stdin or nothing, "stdout": stdout, "stderr": stderr}
+            return forkserver().fork(self.argv(program)[2], args, cwd=self.folder, env=env, **streams)
+
+    def load(self, program: str, *args: str, before: str = "", after: str = "") -> Done:
+        """The command line in a fresh interpreter, between the lines ``before`` and ``after``."""
         self.write_config()
         done = subprocess.run(
             self.argv(program, *args, before=before, after=after),

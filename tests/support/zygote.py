@@ -32,7 +32,8 @@ from drift_gate.wiring import checks, rollouts
 class Answer:
     """What a check in a process of its own came to.
 
-    ``threads`` are those of the gate that were left ``WIND_UP_S`` after it, ``warnings`` the gate's log.
+    ``threads`` are those of the gate that nothing had ended ``WIND_UP_S`` after it, ``warnings`` the gate's
+    log.
     """
 
     decision: str
@@ -44,7 +45,7 @@ class Answer:
     warnings: tuple[str, ...]
 
 
-#: Seconds after the check until its threads are counted.
+#: Seconds after the check until the threads that are still at it are counted.
 WIND_UP_S = 0.5
 
 
@@ -151,11 +152,16 @@ def _answer(folder: str, environ: dict[str, str], file_size: int | None, record:
     except DriftGateError as error:
         told |= {"decision": "error", "cause": getattr(error, "cause", None), "message": str(error)}
     seconds = time.monotonic() - started
-    time.sleep(WIND_UP_S)
-    # The teller of long waits ends by itself, seconds after the last of them.
-    named = [thread.name for thread in threading.enumerate() if thread.name.startswith("drift-gate")]
-    threads = len(named) - named.count("drift-gate teller")
+    until = time.monotonic() + WIND_UP_S
+    while (threads := _at_it()) and time.monotonic() < until:
+        time.sleep(0.02)
     return Answer(**told, seconds=seconds, threads=threads, warnings=tuple(heard.told))
+
+
+def _at_it() -> int:
+    """How many threads of the gate there are, but for the teller of long waits, which outlives them."""
+    named = [thread.name for thread in threading.enumerate() if thread.name.startswith("drift-gate")]
+    return len(named) - named.count("drift-gate teller")
 
 
 def _told(outcome: Any) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from typing import Any
 
 import httpx
 import pytest
+from support.forkserver import Forked
 from support.google_tokens import AUDIENCE, certs_server, key
 from support.limits import SHARE_S
 from support.stage import DAY, Stage
@@ -46,7 +47,7 @@ def stage(tmp_path: Path, fake_cloud_run: FakeCloudRun) -> Iterator[Stage]:
 class Running:
     """The server, where it listens, and what it has said on stderr."""
 
-    process: subprocess.Popen[bytes]
+    process: Forked
     client: httpx.Client
     log: Path
 
@@ -76,17 +77,11 @@ def serving(
     headers: Mapping[str, str] | None = None,
 ) -> Iterator[Running]:
     """The server of ``stage`` on a free port."""
-    stage.write_config()
     log = stage.folder.parent / "serve.log"
-    variables = {**stage.variables(), "COORDINATOR_SLATE": str(stage.slate), **(environ or {})}
-    with log.open("wb") as stderr:
-        process = subprocess.Popen(
-            stage.argv("prediction-coordinator", "serve", "--port", "0", *args),
-            cwd=stage.folder,
-            env=variables,
-            stdout=stderr,
-            stderr=stderr,
-        )
+    variables = {"COORDINATOR_SLATE": str(stage.slate), **(environ or {})}
+    serve = ("serve", "--port", "0", *args)
+    with log.open("wb") as said:
+        process = stage.begin("prediction-coordinator", *serve, stdout=said, stderr=said, environ=variables)
     try:
         with httpx.Client(timeout=60, headers=headers, trust_env=False) as client:
             running = Running(process, client, log)
@@ -355,6 +350,6 @@ class TestItDoesNotServe:
 
     @pytest.mark.parametrize("library", ["fastapi", "uvicorn"])
     def test_without_its_extra_and_names_the_line(self, stage: Stage, library: str) -> None:
-        done = stage.spawn("prediction-coordinator", "serve", before=f"sys.modules[{library!r}] = None")
+        done = stage.load("prediction-coordinator", "serve", before=f"sys.modules[{library!r}] = None")
         assert done.code == 2
         assert "pip install prediction-coordinator[serve]" in done.err

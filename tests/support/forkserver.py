@@ -1,0 +1,196 @@
+"""Command lines that cost no start: a process that has loaded both programs forks for each.
+
+What is forked is a process of its own, with its own folder, variables, streams, signals and exit code. What
+the libraries read once, when they are loaded, is the fork server's: a test of that starts an interpreter.
+"""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import importlib
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryFile
+from threading import Lock
+from typing import IO, Any, NoReturn
+
+from drift_gate.commands.main import COMMANDS
+
+#: Bytes of one request at most.
+LONGEST = 1 << 18
+#: Whatever a check, a batch, or the server loads late.
+LOADED = (
+    *(f"drift_gate.commands.{entry.module}" for entry in COMMANDS.values()),
+    "drift_gate.sources.cloud_run.reader",
+    "drift_gate.sources.git.mirror",
+    "drift_gate.sources.ledger",
+    "drift_gate.wiring.rollouts",
+    "predictions.coordinator.commands.main",
+    "predictions.coordinator.commands.serve",
+    "predictions.coordinator.dispatch.local",
+    "predictions.coordinator.http.server",
+    "predictions.coordinator.slate.csv_file",
+    "predictions.coordinator.store.sqlite",
+    "uvicorn.lifespan.on",
+    "uvicorn.protocols.http.auto",
+)
+
+
+class Forked:
+    """A process that was forked; what it takes and tells is that of ``subprocess.Popen``."""
+
+    def __init__(self, told: int) -> None:
+        self._told = open(told, "rb", buffering=0)  # noqa: SIM115 - closed when it has ended
+        self.pid = int(self._told.readline())
+        self.returncode: int | None = None
+
+    def poll(self) -> int | None:
+        """Its exit code; None while it runs."""
+        with suppress(subprocess.TimeoutExpired):
+            self.wait(0)
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Its exit code, when it has ended. Raises ``subprocess.TimeoutExpired``."""
+        if self.returncode is None:
+            if not select.select([self._told], [], [], timeout)[0]:
+                raise subprocess.TimeoutExpired(f"the fork {self.pid}", timeout or 0)
+            self.returncode = int(self._told.readline())
+            self._told.close()
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        """Send it a signal, unless it has ended."""
+        if self.poll() is None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """Send it SIGKILL, unless it has ended."""
+        self.send_signal(signal.SIGKILL)
+
+
+class ForkServer:
+    """The process that has loaded the programs; it ends with this one."""
+
+    def __init__(self) -> None:
+        self._asking = Lock()
+        self._line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        path = os.pathsep.join(filter(None, sys.path))
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "support.forkserver", str(theirs.fileno())],
+                env={"PATH": os.environ["PATH"], "PYTHONPATH": path},
+                pass_fds=[theirs.fileno()],
+            )
+
+    def fork(
+        self,
+        code: str,
+        args: Sequence[str],
+        *,
+        cwd: Path,
+        env: Mapping[str, str],
+        stdin: IO[bytes],
+        stdout: IO[bytes],
+        stderr: IO[bytes],
+    ) -> Forked:
+        """What ``python -c code args…`` does in ``cwd``, with ``env`` as all of its variables."""
+        asked = json.dumps({"code": code, "args": list(args), "cwd": str(cwd), "env": dict(env)}).encode()
+        assert len(asked) < LONGEST
+        told, tells = os.pipe()
+        streams = [each.fileno() for each in (stdin, stdout, stderr)]
+        with self._asking:
+            socket.send_fds(self._line, [asked], [tells, *streams])
+        os.close(tells)
+        return Forked(told)
+
+    def run(
+        self, code: str, args: Sequence[str], *, cwd: Path, env: Mapping[str, str]
+    ) -> subprocess.CompletedProcess[str]:
+        """The same, to its end, without an input."""
+        with open(os.devnull, "rb") as nothing, TemporaryFile() as out, TemporaryFile() as err:
+            process = self.fork(code, args, cwd=cwd, env=env, stdin=nothing, stdout=out, stderr=err)
+            try:
+                status = process.wait(240)
+            finally:
+                process.kill()
+            said = [_read(out), _read(err)]
+        return subprocess.CompletedProcess([code, *args], status, *said)
+
+    def close(self) -> None:
+        """End it."""
+        self._line.close()
+        self._process.wait(60)
+
+
+def _read(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode("utf-8")
+
+
+@cache
+def forkserver() -> ForkServer:
+    """The one of this process, started with its first use."""
+    server = ForkServer()
+    atexit.register(server.close)
+    return server
+
+
+def main(line: socket.socket) -> None:
+    for name in LOADED:
+        importlib.import_module(name)
+    gc.freeze()
+    while True:
+        asked, streams, _, _ = socket.recv_fds(line, LONGEST, 4)
+        if not asked:
+            return
+        if os.fork() == 0:
+            line.close()
+            _watch(streams, json.loads(asked))
+        for stream in streams:
+            os.close(stream)
+        with suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                continue
+
+
+def _watch(streams: Sequence[int], asked: Mapping[str, Any]) -> None:
+    """Fork the program, and tell its process id and its exit code."""
+    tells, *its_own = streams
+    if (process_id := os.fork()) == 0:
+        os.close(tells)
+        for number, stream in enumerate(its_own):
+            os.dup2(stream, number)
+            os.close(stream)
+        _become(**asked)
+    for stream in its_own:
+        os.close(stream)
+    os.write(tells, f"{process_id}\n".encode())
+    _, status = os.waitpid(process_id, 0)
+    os.write(tells, f"{os.waitstatus_to_exitcode(status)}\n".encode())
+    os._exit(0)
+
+
+def _become(code: str, args: Sequence[str], cwd: str, env: Mapping[str, str]) -> NoReturn:
+    os.environ.clear()
+    os.environ.update(env)
+    os.chdir(cwd)
+    sys.path[0] = ""
+    sys.argv = ["-c", *args]
+    exec(code, {"__name__": "__main__"})  # noqa: S102 - the test's own
+    sys.exit()
+
+
+if __name__ == "__main__":
+    main(socket.socket(fileno=int(sys.argv[1])))
