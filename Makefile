@@ -7,6 +7,8 @@ GAME_DATE := 2026-02-05
 # The Pythons that are tried, first one that is new enough; `make run PYTHON=/path/to/python3.12` names one.
 PYTHON := python3 python3.13 python3.12 python3.11
 PYTEST_ARGS :=
+# Three test processes for two cores: a test waits for other processes half of its time.
+PROCESSES := $(shell echo $$(( ($$(getconf _NPROCESSORS_ONLN) * 3 + 1) / 2 )))
 # For goals where one test may take an hour.
 ENDLESS := -o faulthandler_timeout=0
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -26,13 +28,13 @@ demo: .venv/run.stamp ## show a refusal and the emergency bypass, in a throw-awa
 
 test: .venv/test.stamp ## run the tests and hold the branch coverage
 	$(BIN)/coverage erase
-	UNPROVEN=.venv/unproven $(BIN)/coverage run -m pytest -m "not heavy" --numprocesses=auto $(PYTEST_ARGS)
+	UNPROVEN=.venv/unproven $(BIN)/coverage run -m pytest -m "not heavy" --numprocesses=$(PROCESSES) --dist=worksteal $(PYTEST_ARGS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 	@cat .venv/unproven
 
-test-heavy: .venv/test.stamp ## run what make test leaves out, with four times the examples
-	$(BIN)/python -m pytest -m heavy --hypothesis-profile=full --numprocesses=auto $(PYTEST_ARGS)
+test-heavy: .venv/test.stamp ## run what make test leaves out, and hypothesis with all its examples
+	$(BIN)/python -m pytest -m "heavy or hypothesis" --hypothesis-profile=full --numprocesses=auto $(PYTEST_ARGS)
 
 test-all: .venv/test.stamp ## run the tests on each Python, 3.11 to 3.13, that is on the machine
 	$(BIN)/nox -s tests

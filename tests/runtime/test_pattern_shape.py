@@ -20,6 +20,8 @@ from drift_gate.runtime.pattern_shape import MOST_TEXT, more_than_linear
 LENGTH = 96
 #: What twice the text may cost: a match from its beginning, and a search, which begins at every place.
 MATCH, SEARCH = 2.8, 5.6
+#: Characters of the shorter text where one without counted repeats is refused.
+SOME = 32
 
 SINGLE = st.sampled_from(["a", "b", "ab", "-", ".", "[ab]", "[^a]", r"\w", r"\s", r"\b", "^", "$"])
 REPEAT = st.sampled_from(["*", "+", "?", "*?", "+?", "{0,3}", "{2}", "{1,}", "*+"])
@@ -67,11 +69,11 @@ def test_twice_the_text_is_twice_the_work_where_a_pattern_is_taken(pattern: str)
         ("(a{1,3})*x", 5),
         ("(?:.*?,)*x", 5),
         (r"(?:a|\wb?)*x", 5),
-        ("a*a*b", LENGTH),
-        (r"\s*\w*\s*$", LENGTH),
-        (r".*\s+bug", LENGTH),
-        ("a*(?=.*x)b", LENGTH),
-        ("(?:(?!.*x).)*y", LENGTH),
+        ("a*a*b", SOME),
+        (r"\s*\w*\s*$", SOME),
+        (r".*\s+bug", SOME),
+        ("a*(?=.*x)b", SOME),
+        ("(?:(?!.*x).)*y", SOME),
     ],
 )
 def test_what_is_refused_looks_again_and_again(pattern: str, size: int) -> None:
