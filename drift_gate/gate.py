@@ -35,7 +35,8 @@ from drift_gate.facts import History, Kind, Live, LiveSource, Target, Unknown
 from drift_gate.policy import acknowledgements
 from drift_gate.policy.acknowledgements import Acknowledgement
 from drift_gate.policy.verdict import Policy, Verdict, judge
-from drift_gate.relevance.lookup import Memory, Relevance
+from drift_gate.relevance.lookup import Relevance
+from drift_gate.relevance.memory import Memory
 from drift_gate.relevance.patterns import PathRules
 from drift_gate.relevance.rules import Rules
 from drift_gate.runtime.deadline import Deadline, gather, told

@@ -12,7 +12,8 @@ from drift_gate.evidence import marks as evidence
 from drift_gate.evidence import proof
 from drift_gate.facts import Commit, History, Unknown
 from drift_gate.gate import Case, Plan
-from drift_gate.relevance.lookup import Memory, Relevance
+from drift_gate.relevance.lookup import Relevance
+from drift_gate.relevance.memory import Memory
 from drift_gate.relevance.patterns import PathRules, path_rules
 from drift_gate.relevance.rules import Rules
 from drift_gate.relevance.selection import Selection

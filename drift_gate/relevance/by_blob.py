@@ -1,31 +1,65 @@
-"""What was found in a file's content, remembered by blob id: equal content is read once per process."""
+"""What was found in a file's content, remembered by blob id: equal content is read once."""
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from drift_gate.runtime.memory import Disk, Nowhere
+
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Form(Generic[T]):
+    """How a disk keeps values of the kind ``name``. ``read`` says None to what it cannot read."""
+
+    name: str
+    write: Callable[[T], bytes]
+    read: Callable[[bytes], T | None]
 
 
 class ByBlob(Generic[T]):
     """``read(content)``, remembered for the ``most`` blobs that were asked for last; safe across threads.
 
     A blob id stands for its content for ever, so nothing here is ever out of date. Two threads that
-    ask for the same new blob at once may both read it.
+    ask for the same new blob at once may both read it. ``form`` is how a disk keeps what was found (None: it
+    keeps nothing), see ``on``.
     """
 
-    def __init__(self, read: Callable[[bytes], T], most: int = 65_536) -> None:
+    def __init__(
+        self, read: Callable[[bytes], T], most: int = 65_536, *, form: Form[T] | None = None
+    ) -> None:
         self._read = read
         self._most = most
+        self._form = form
+        self._disk: Disk = Nowhere()
         self._known: OrderedDict[str, T] = OrderedDict()
         self._lock = threading.Lock()
+
+    def on(self, disk: Disk) -> ByBlob[T]:
+        """The same memory, which also asks ``disk`` and has it keep what is read from now on."""
+        beside = copy.copy(self)
+        beside._disk = disk
+        return beside
 
     def __contains__(self, blob: str) -> bool:
         """Whether ``blob`` can be answered without its content."""
         return blob in self._known
+
+    def recall(self, blobs: Iterable[str]) -> set[str]:
+        """Take up what the disk knows of ``blobs``; those that still cannot be answered without content."""
+        unknown = {blob for blob in blobs if blob not in self._known}
+        if unknown and self._form is not None:
+            for blob, text in self._disk.get(self._form.name, unknown).items():
+                if (found := self._form.read(text)) is not None:
+                    self._keep(blob, found)
+                    unknown.discard(blob)
+        return unknown
 
     def of(self, blob: str, content: Callable[[], bytes]) -> T:
         """What ``read`` says of ``blob``; ``content()`` is called only where that is not known yet."""
@@ -34,8 +68,13 @@ class ByBlob(Generic[T]):
                 self._known.move_to_end(blob)
                 return self._known[blob]
         found = self._read(content())
+        self._keep(blob, found)
+        if self._form is not None:
+            self._disk.put(self._form.name, blob, self._form.write(found))
+        return found
+
+    def _keep(self, blob: str, found: T) -> None:
         with self._lock:
             self._known[blob] = found
             while len(self._known) > self._most:
                 self._known.popitem(last=False)
-        return found

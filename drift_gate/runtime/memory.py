@@ -5,14 +5,37 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
-from typing import Generic, TypeVar
+from collections.abc import Callable, Collection, Hashable, Mapping
+from typing import Generic, Protocol, TypeVar
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 #: Values that are held at once unless the caller says otherwise: those of some dozens of services.
 _MOST = 256
+
+
+class Disk(Protocol):
+    """What is kept for later processes: values by kind and key, each of which stands for its key for ever."""
+
+    def get(self, kind: str, keys: Collection[str]) -> Mapping[str, bytes]:
+        """The values of those of ``keys`` that are kept."""
+        ...
+
+    def put(self, kind: str, key: str, value: bytes) -> None:
+        """Keep ``value``, where that can be done."""
+        ...
+
+
+class Nowhere:
+    """A ``Disk`` that keeps nothing."""
+
+    def get(self, kind: str, keys: Collection[str]) -> Mapping[str, bytes]:
+        """None of them."""
+        return {}
+
+    def put(self, kind: str, key: str, value: bytes) -> None:
+        """Forgotten."""
 
 
 class Recent(Generic[K, V]):

@@ -101,6 +101,11 @@ class Settings(Fact):
         raise DriftConfigError(f"no folder for the mirror: set {CACHE_DIR}, or HOME")
 
     @property
+    def checkout_cache_dir(self) -> Path | None:
+        """Where what is learned of checkouts is kept: ``DRIFT_CACHE_DIR``; None: in each repository."""
+        return self.cache_dir if self.environ.get(CACHE_DIR) else None
+
+    @property
     def ca_file(self) -> Path | None:
         """The certificates that the gate's own requests trust instead of the usual ones; None: those."""
         named = self.environ.get("SSL_CERT_FILE")

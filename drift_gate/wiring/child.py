@@ -34,7 +34,10 @@ def main(asked: BinaryIO, answers: int) -> None:
     busy = threading.Event()
     threading.Thread(target=_end_with_parent, args=(asked.fileno(), busy), daemon=True).start()
     import drift_gate.gate
+    import drift_gate.runtime.disk_cache
+    from drift_gate.relevance.written import code_version
 
+    code_version()
     _send(answers, ("ready", None))
     import drift_gate.sources.git.checkout  # noqa: F401 - runs git, which may never end
 

@@ -191,11 +191,12 @@ class Builder:
 
     def _place(self, service: ServiceSettings) -> Place:
         settings, address = self._settings, service.repository
+        cache_dir = settings.cache_dir if service.mirrored else settings.checkout_cache_dir
         return Place(
             mirrored=service.mirrored,
             repository=settings.address(address) if service.mirrored else str(settings.beside(address)),
             target_ref=service.target_ref,
-            cache_dir=os.path.abspath(settings.cache_dir) if service.mirrored else "",
+            cache_dir="" if cache_dir is None else os.path.abspath(cache_dir),
             environ=settings.environ,
             stale_target_limit=service.stale_target_limit,
             cache_ttl=service.cache_ttl,

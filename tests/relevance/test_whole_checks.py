@@ -10,7 +10,7 @@ from support.world import WORKER, World, codes
 
 from drift_gate import gate
 from drift_gate.comparison.report import DriftReport
-from drift_gate.relevance.lookup import Memory
+from drift_gate.relevance.memory import Memory
 from drift_gate.runtime.deadline import Deadline
 from drift_gate.sources.git.checkout import Checkout
 from drift_gate.sources.git.repositories import Here

@@ -18,7 +18,8 @@ from drift_gate.evidence.proof import Settled
 from drift_gate.facts import Entry, Finding, History, Live, LiveRevision, Target, Unknown
 from drift_gate.gate import Plan
 from drift_gate.policy.codes import REASONS, Decision
-from drift_gate.relevance.lookup import Memory, Relevance
+from drift_gate.relevance.lookup import Relevance
+from drift_gate.relevance.memory import Memory
 from drift_gate.relevance.patterns import PathRules
 from drift_gate.relevance.rules import Rules
 from drift_gate.relevance.selection import Selection

@@ -119,6 +119,10 @@ class Checkout:
             raise self._explained(SourceError("file contents are missing", "history-unavailable"))
         return found
 
+    def kept_in(self) -> Path:
+        """The folder in which the gate keeps what it learned of this repository; all worktrees share it."""
+        return self._opened.get().common_dir / "drift-gate"
+
     def _lacked(self, blobs: Collection[str]) -> bool:
         """Whether this is a partial clone that lacks one of ``blobs``."""
         git = self._history.git

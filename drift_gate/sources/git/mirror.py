@@ -151,6 +151,10 @@ class Mirror:
 
         return self._read(read)
 
+    def kept_in(self) -> Path:
+        """The folder in which the gate keeps what it learned of this repository: beside its copies."""
+        return self._store.get().folder
+
     def _open_store(self) -> Store:
         return Store.at(self._cache, Remote(self._address), self._environ, self._deadline)
 

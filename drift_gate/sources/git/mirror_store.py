@@ -5,7 +5,8 @@
 ├── current          a symbolic link to the copy in use, replaced in one step
 ├── repo-…           copies: the one in use, and older ones that somebody may still read
 ├── making-…         a copy in the making: whoever holds the lock may remove it
-└── confirmed.json   what the remote last confirmed
+├── confirmed.json   what the remote last confirmed
+└── learned/          what checks found out (see ``relevance.memory``)
 """
 
 from __future__ import annotations
@@ -77,7 +78,7 @@ class Store:
     @classmethod
     def at(cls, cache: Path, remote: Remote, environ: Mapping[str, str], deadline: Deadline) -> Store:
         """The place of ``remote`` under the folder ``cache``, made where it is missing."""
-        folder = Path(os.path.abspath(cache)) / _folder_name(remote.address)
+        folder = Path(os.path.abspath(cache)) / folder_name(remote.address)
         with _usable(folder):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return cls(remote=remote, folder=folder, git=Git(cwd=str(folder), environ=environ, deadline=deadline))
@@ -227,7 +228,7 @@ class Store:
 _ID_LENGTH = {"sha1": 40, "sha256": 64}
 
 
-def _folder_name(address: str) -> str:
+def folder_name(address: str) -> str:
     """A folder of its own for each address, with a name that people know again."""
     words = re.sub(r"[^\w.-]+", "-", shown(address).removesuffix(".git")).strip("-.")[-60:]
     return f"{words.lstrip('-.')}-{hashlib.sha256(address.encode()).hexdigest()[:16]}"

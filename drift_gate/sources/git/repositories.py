@@ -7,6 +7,7 @@ question is a function of a module, which crosses with its arguments.
 
 from __future__ import annotations
 
+import os
 import secrets
 import threading
 import weakref
@@ -14,11 +15,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any, TypeVar, TypeVarTuple
+from pathlib import Path
+from typing import Any, Protocol, TypeVar, TypeVarTuple
 
 from drift_gate.errors import SourceError
 from drift_gate.facts import History, Target
-from drift_gate.relevance.lookup import Memory
+from drift_gate.relevance.memory import Memory
 from drift_gate.runtime import child_process
 from drift_gate.runtime.child_process import Child
 from drift_gate.runtime.deadline import Deadline, gather, told
@@ -30,6 +32,14 @@ Ts = TypeVarTuple("Ts")
 #: By so much of the time that is left, and at most so many seconds, does a question end early, so that
 #: what git did not answer is heard with its cause, and by half of it does the wait for the answer.
 _HAND_OVER_SHARE, _HAND_OVER_S = 0.1, 0.1
+
+
+class _Stored(History, Protocol):
+    """A history that has a folder on this machine."""
+
+    def kept_in(self) -> Path:
+        """The folder in which the gate keeps what it learned of it. Raises ``SourceError``."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +62,9 @@ class Here:
 class Place:
     """Where a repository is, and what is asked of it; each field as ``Checkout`` and ``Mirror`` take it.
 
-    ``repository`` is the address of a mirror, or a path. Answers of a remote serve for ``cache_ttl`` seconds,
-    unless they are wanted ``fresh``.
+    ``repository`` is the address of a mirror, or a path. ``cache_dir`` is the folder of all mirrors, and of
+    what is learned of a repository (empty: one at a path keeps that itself). Answers of a remote serve for
+    ``cache_ttl`` seconds, unless they are wanted ``fresh``.
     """
 
     mirrored: bool
@@ -65,7 +76,16 @@ class Place:
     cache_ttl: float
     fresh: bool
 
-    def open(self, deadline: Deadline, kept: Borrowed[Any, Any]) -> History:
+    def learned_in(self, history: _Stored) -> Path:
+        """The folder of what was learned of ``history``, opened here before. Raises ``SourceError``."""
+        from drift_gate.sources.git.mirror_store import folder_name
+
+        kept = history.kept_in()
+        if self.cache_dir and not self.mirrored:
+            kept = Path(self.cache_dir, folder_name(os.path.realpath(kept)))
+        return kept / "learned"
+
+    def open(self, deadline: Deadline, kept: Borrowed[Any, Any]) -> _Stored:
         """The history, for one check."""
         if self.mirrored:
             from drift_gate.sources.git.mirror import Mirror
@@ -185,10 +205,10 @@ class _Desk:
         self.memory = Memory()
         self._kept: dict[float, Kept[Any, Any]] = {}
         self._check = ""
-        self._histories: dict[int, History] = {}
+        self._histories: dict[int, _Stored] = {}
         self._borrowed: list[Borrowed[Any, Any]] = []
 
-    def history(self, check: str, number: int, place: Place, deadline: Deadline) -> History:
+    def history(self, check: str, number: int, place: Place, deadline: Deadline) -> _Stored:
         """The history at ``place``; the same one for all questions of a check."""
         if check != self._check:
             self._check, self._histories, self._borrowed = check, {}, []
@@ -221,8 +241,12 @@ def _targets(
 def _answer(
     seconds: float, check: str, number: int, place: Place, question: Callable[..., Any], args: Sequence[Any]
 ) -> Any:
+    from drift_gate.relevance.written import code_version
+    from drift_gate.runtime.disk_cache import DiskCache
+
     history = _desk().history(check, number, place, Deadline(seconds))
-    return question(history, _desk().memory, *args)
+    with DiskCache(place.learned_in(history), code_version()) as disk:
+        return question(history, _desk().memory.on(disk), *args)
 
 
 def _utc_now() -> datetime:

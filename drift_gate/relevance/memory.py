@@ -1,0 +1,64 @@
+"""What one process knows of trees and contents, and what it has on disk beside."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from drift_gate.facts import Entry
+from drift_gate.relevance import written
+from drift_gate.relevance.basis import FACTS, LITERALS
+from drift_gate.relevance.by_blob import ByBlob
+from drift_gate.relevance.python.config_names import ENDINGS, SCRIPTS, names_of
+from drift_gate.relevance.python.import_facts import ImportFacts
+from drift_gate.relevance.python.imports import facts_of
+from drift_gate.relevance.python.literals import literals_of, words_of
+from drift_gate.relevance.python.syntax import meaning
+from drift_gate.relevance.rules import Rules
+from drift_gate.relevance.selection import Selection
+from drift_gate.runtime.memory import Disk, Nowhere, Recent
+
+Listing = Mapping[str, Entry]
+
+#: Trees are large and few: both ends of a few services. Selections are smaller.
+_LISTINGS, _SELECTIONS = 16, 256
+
+
+class Memory:
+    """What one process knows of trees and contents. One per process serves every check.
+
+    ``disk`` keeps what is learned of the repository at hand for later processes.
+    """
+
+    def __init__(self) -> None:
+        self.disk: Disk = Nowhere()
+        self.listings: Recent[str, Listing] = Recent(_LISTINGS)
+        self.selections: Recent[tuple[Rules, str], Selection] = Recent(_SELECTIONS)
+        self.facts = ByBlob(facts_of, form=written.FACTS)
+        self.names = ByBlob(names_of, form=written.NAMES)
+        self.literals = ByBlob(literals_of, form=written.LITERALS)
+        self.words = ByBlob(words_of, form=written.WORDS)
+        self.meanings = ByBlob(meaning, form=written.MEANING)
+
+    def on(self, disk: Disk) -> Memory:
+        """The same memory, which also takes up what ``disk`` knows, and has it keep what is learned."""
+        beside = copy.copy(self)
+        beside.disk = disk
+        beside.facts, beside.names = self.facts.on(disk), self.names.on(disk)
+        beside.literals, beside.words = self.literals.on(disk), self.words.on(disk)
+        beside.meanings = self.meanings.on(disk)
+        return beside
+
+    def facts_about(self, path: str) -> ByBlob[ImportFacts]:
+        """What files like ``path`` import; what they name, where they are no sources."""
+        return self.names if path.endswith((*ENDINGS, *SCRIPTS)) else self.facts
+
+    def texts(self, path: str) -> ByBlob[frozenset[str]]:
+        """What files like ``path`` say in strings or words."""
+        return self.literals if path.endswith(".py") else self.words
+
+    def asked(self, path: str, kinds: str) -> list[ByBlob[Any]]:
+        """Who answers the questions ``kinds`` (see ``basis``) about files like ``path``."""
+        answers: dict[str, ByBlob[Any]] = {FACTS: self.facts_about(path), LITERALS: self.texts(path)}
+        return [answer for kind, answer in answers.items() if kind in kinds]
