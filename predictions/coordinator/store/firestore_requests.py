@@ -32,8 +32,9 @@ def write_requests(client: Any, reference: Any, requests: Iterable[PredictionReq
         if len(names) < len(lot):
             raise StateError("a player stands on the slate twice")
         for name, each in names.items():
+            told = dict(zip(rows.REQUEST, rows.request_fields(each), strict=True))
             fresh = {"state": "open", "handed": False, "attempts": 0}
-            write.create(below.document(name), {**rows.request_row(each), **fresh})
+            write.create(below.document(name), {**told, **fresh})
         write.commit()
         count += len(lot)
     return count

@@ -13,6 +13,9 @@ from predictions.coordinator.batches.stamp import Stamp
 from predictions.worker.messages import Completion
 from predictions.worker.worker import PredictionRequest
 
+#: The fields of a request that nobody has.
+REQUEST = ("player_id", "player_name", "game_id", "recent_points")
+
 
 def text(moment: datetime) -> str:
     """A point in time, such that text sorts as time does."""
@@ -82,14 +85,9 @@ def request_of(row: Mapping[str, Any]) -> PredictionRequest:
     )
 
 
-def request_row(request: PredictionRequest) -> dict[str, str]:
-    """The fields of a request that nobody has."""
-    return {
-        "player_id": request.player_id,
-        "player_name": request.player_name,
-        "game_id": request.game_id,
-        "recent_points": json.dumps(request.recent_points),
-    }
+def request_fields(request: PredictionRequest) -> tuple[str, str, str, str]:
+    """What a request that nobody has holds: the values of ``REQUEST``."""
+    return request.player_id, request.player_name, request.game_id, json.dumps(request.recent_points)
 
 
 def settled_row(completion: Completion, now: datetime) -> dict[str, Any]:

@@ -41,6 +41,7 @@ from predictions.coordinator.exceptions import (
     StateError,
 )
 from predictions.coordinator.store import rows
+from predictions.coordinator.store.sqlite_completions import count, heard_of
 from predictions.coordinator.store.sqlite_file import OpenFile
 from predictions.worker.messages import Completion
 from predictions.worker.worker import PredictionRequest
@@ -57,12 +58,7 @@ INSERT INTO batches (id, game_date, state, slate, dispatch, set_aside, stamp, re
         :idempotency_key, :terms, :now, :now)
     RETURNING number"""
 _INSERT_REQUEST = """
-INSERT INTO requests (batch, player_id, player_name, game_id, recent_points)
-    VALUES (:batch, :player_id, :player_name, :game_id, :recent_points)"""
-_SETTLE = """
-UPDATE requests SET state = :state, points = :points, error = :error, worker_revision = :worker_revision,
-        worker_commit = :worker_commit, attempt = :attempt, message_id = :message_id, settled_at = :settled_at
-    WHERE batch = :batch AND player_id = :player_id"""
+INSERT INTO requests (batch, player_id, player_name, game_id, recent_points) VALUES (?, ?, ?, ?, ?)"""
 
 
 class SqliteStore:
@@ -103,9 +99,9 @@ class SqliteStore:
         with self._transaction() as connection:
             self._check_new(batch)
             (number,) = connection.execute(_INSERT_BATCH, rows.batch_row(batch, now)).fetchone()
-            requests = ({"batch": number, **rows.request_row(each)} for each in batch.requests)
-            count = connection.executemany(_INSERT_REQUEST, requests).rowcount
-            connection.execute("UPDATE batches SET requested = ? WHERE number = ?", (max(count, 0), number))
+            requests = ((number, *rows.request_fields(each)) for each in batch.requests)
+            requested = max(connection.executemany(_INSERT_REQUEST, requests).rowcount, 0)
+            connection.execute("UPDATE batches SET requested = ? WHERE number = ?", (requested, number))
             return self._need(batch.id)
 
     def begin(self, batch_id: str, now: datetime, stamp: Stamp | None = None) -> Batch:
@@ -156,18 +152,14 @@ class SqliteStore:
                 connection.executemany(
                     "UPDATE requests SET attempts = :round WHERE batch = :batch AND player_id = :player", keys
                 )
-            self._heard_of(row["number"], now, Counter(dispatched=max(fresh, 0)))
+            heard_of(connection, row["number"], now, Counter(dispatched=max(fresh, 0)))
             state: BatchState = row["state"]
         return state
 
     def apply(self, completions: Sequence[Completion], now: datetime) -> list[Applied]:
         """As ``Store.apply``."""
-        heard: dict[int, Counter[str]] = {}
-        with self._transaction():
-            applied = [self._apply(each, heard, now) for each in completions]
-            for number, more in heard.items():
-                self._heard_of(number, now, more)
-        return applied
+        with self._transaction() as connection:
+            return count(connection, completions, now)
 
     def move(
         self,
@@ -194,13 +186,14 @@ class SqliteStore:
             return self._need(batch_id)
 
     def stall(self, silent_since: datetime, now: datetime) -> list[Batch]:
-        """As ``Store.stall``."""
+        """As ``Store.stall``; writes nothing where none is, which is nearly always."""
+        silent = "state IN ('pending', 'dispatched', 'stalled') AND state <> 'stalled' AND heartbeat_at < ?"
+        since = rows.text(silent_since)
+        if not self._read(f"SELECT 1 FROM batches WHERE {silent} LIMIT 1", since):  # noqa: S608 - our own words
+            return []
         with self._transaction() as connection:
-            found = connection.execute(
-                "UPDATE batches SET state = 'stalled'"
-                " WHERE state IN ('pending', 'dispatched') AND heartbeat_at < ? RETURNING id",
-                (rows.text(silent_since),),
-            ).fetchall()
+            change = f"UPDATE batches SET state = 'stalled' WHERE {silent} RETURNING id"  # noqa: S608 - our own words
+            found = connection.execute(change, (since,)).fetchall()
             return [self._need(row["id"]) for row in found]
 
     def get(self, batch_id: str) -> Batch | None:
@@ -216,7 +209,8 @@ class SqliteStore:
         """As ``Store.active``."""
         day = rows.day(game_date)
         where = "state IN ('pending', 'dispatched', 'stalled') AND (? IS NULL OR game_date = ?)"
-        return self._batches(f"{where} ORDER BY number DESC", day, day)
+        # The plus: in the order of the numbers themselves SQLite would read through all that have ended.
+        return self._batches(f"{where} ORDER BY +number DESC", day, day)
 
     def by_key(self, idempotency_key: str) -> Batch | None:
         """As ``Store.by_key``."""
@@ -240,7 +234,10 @@ class SqliteStore:
 
     def settled(self, batch_id: str) -> bool:
         """As ``Store.settled``."""
-        return self._need(batch_id).progress.settled
+        found = self._read("SELECT completed + failed >= requested FROM batches WHERE id = ?", batch_id)
+        if not found:
+            raise BatchNotFoundError(f"there is no batch {batch_id}")
+        return bool(found[0][0])
 
     def errors(self, batch_id: str, limit: int) -> list[tuple[str, str]]:
         """As ``Store.errors``."""
@@ -262,53 +259,6 @@ class SqliteStore:
             raise BatchRunningError(running(batch.game_date, active), active)
         if batch.idempotency_key and (made := self.by_key(batch.idempotency_key)):
             raise KeyReusedError(f"this idempotency key made batch {made.id} for {made.game_date} before")
-
-    def _apply(self, completion: Completion, heard: dict[int, Counter[str]], now: datetime) -> Applied:
-        row = self._asked(completion)
-        answer = completion.prediction
-        if row is None or (answer is not None and answer.game_id != row["game_id"]):
-            self._stray()
-            return "unknown"
-        more = heard.setdefault(row["number"], Counter())
-        if row["state"] == "completed" or (row["state"] == "failed" and answer is None):
-            more["duplicates"] += 1
-            return "duplicate"
-        if row["batch_state"] not in ACTIVE:
-            more["late"] += 1
-            return "late"
-        told = {"batch": row["number"], "player_id": completion.request_id}
-        self._connection.execute(_SETTLE, {**rows.settled_row(completion, now), **told})
-        more["completed" if answer else "failed"] += 1
-        more["failed"] -= row["state"] == "failed"
-        more["dispatched"] += row["state"] == "pending"
-        return "counted"
-
-    def _asked(self, completion: Completion) -> sqlite3.Row | None:
-        """The request that is answered, with its batch; None: nobody asked."""
-        found: sqlite3.Row | None = self._connection.execute(
-            "SELECT number, batches.state AS batch_state, requests.state AS state, game_id"
-            " FROM batches JOIN requests ON batch = number WHERE id = ? AND player_id = ?",
-            (completion.batch_id, completion.request_id),
-        ).fetchone()
-        return found
-
-    def _heard_of(self, number: int, now: datetime, more: Counter[str]) -> None:
-        """Add ``more`` to the batch's counts. What only repeats itself is no sign of life."""
-        told = {name: more[name] for name in ("dispatched", "completed", "failed", "duplicates", "late")}
-        alive = any(more[name] for name in ("dispatched", "completed", "failed"))
-        self._connection.execute(
-            "UPDATE batches SET dispatched = dispatched + :dispatched, completed = completed + :completed,"
-            " failed = failed + :failed, duplicates = duplicates + :duplicates, late = late + :late,"
-            " heartbeat_at = CASE WHEN :alive THEN :now ELSE heartbeat_at END,"
-            " state = CASE WHEN :alive AND state = 'stalled' THEN 'dispatched' ELSE state END"
-            " WHERE number = :number",
-            {**told, "alive": alive, "now": rows.text(now), "number": number},
-        )
-
-    def _stray(self) -> None:
-        self._connection.execute(
-            "INSERT INTO counters VALUES ('strays', 1) ON CONFLICT (name) DO UPDATE SET value = value + 1"
-        )
 
     def _request_rows(self, batch_id: str, states: Sequence[RequestState]) -> Iterator[sqlite3.Row]:
         number, last = self._find(batch_id)["number"], ""

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from contextlib import closing
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -227,3 +228,31 @@ def test_a_reader_of_the_file_sees_the_predictions_in_one_place(file: Path) -> N
     with closing(sqlite3.connect(file)) as connection:
         rows = connection.execute("SELECT batch_id, player_id, points FROM predictions").fetchall()
     assert rows == [(batch.id, "P000", 7.5)]
+
+
+def test_what_is_asked_at_each_look_and_answer_reads_through_no_table(file: Path) -> None:
+    """Neither the batches that have ended nor the other requests of a batch are read for it."""
+    with open_sqlite(file) as store:
+        batch = store.begin(store.create(a_batch(), NOW).id, NOW)
+        asked: list[str] = []
+        store._connection.set_trace_callback(asked.append)
+        store.get(batch.id)
+        store.settled(batch.id)
+        store.active()
+        store.active(DAY)
+        store.stall(NOW - timedelta(seconds=1), NOW)
+        assert len(store.stall(NOW + timedelta(seconds=1), NOW)) == 1
+        store.apply([answer(batch.id, "P000"), answer(batch.id, "P001")], NOW)
+        store._connection.set_trace_callback(None)
+        plans = {
+            each: [row["detail"] for row in store._read(f"EXPLAIN QUERY PLAN {each}")]
+            for each in asked
+            if "batches" in each
+        }
+    assert len(plans) >= 8
+    through = {
+        each: plan
+        for each, plan in plans.items()
+        if any(step.startswith("SCAN") and "USING INDEX one_active_batch" not in step for step in plan)
+    }
+    assert not through

@@ -304,6 +304,27 @@ class TestCompletions:
         assert (batch.progress.completed, batch.progress.failed) == (2, 0)
         assert store.errors(batch_id, 5) == []
 
+    def test_that_arrive_together_come_to_the_same_as_one_after_the_other(self, store: Store) -> None:
+        """Several of one request, and of two batches and of none, in one step."""
+        first = begun(store, 3)
+        other = store.create(a_batch(1, day=date(2026, 2, 6)), NOW).id
+        together = [
+            failure(first, "P000"),
+            answer(other, "P000"),
+            answer(first, "P000"),
+            answer("nobody", "P000"),
+            failure(first, "P000"),
+            failure(first, "P001"),
+            failure(first, "P001"),
+        ]
+        assert store.apply(together, NOW) == [
+            *("counted", "counted", "counted", "unknown", "duplicate", "counted", "duplicate"),
+        ]
+        found = store.get(first)
+        assert found is not None
+        assert (found.progress.completed, found.progress.failed, found.progress.duplicates) == (1, 1, 2)
+        assert (store.settled(first), store.settled(other), store.strays()) == (False, True, 1)
+
     def test_another_round_asks_again_what_failed(self, store: Store) -> None:
         batch_id = begun(store)
         store.apply([failure(batch_id, "P000")], NOW)
