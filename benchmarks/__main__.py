@@ -7,7 +7,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks import batches, closure, fingerprint, history, image, mirror
+from benchmarks import batches, closure, fingerprint, history, image, mirror, server
 from benchmarks.measuring import Row, cpu_of, in_turn, machine, python, table, wall
 from benchmarks.worlds import CLOUD_RUN, PATHS, WORKER, world
 from drift_gate.testing import Draft, FakeCloudRun, HistoryBuilder
@@ -72,6 +72,7 @@ TABLES = {
     "A batch of 100,000 requests in SQLite": batches.store_rows,
     "100,000 requests into the Pub/Sub emulator": batches.dispatch_rows,
     "Memory of a dispatch out of the store": batches.memory_rows,
+    "Completions over HTTP into SQLite": server.completion_rows,
 }
 
 

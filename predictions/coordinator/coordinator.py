@@ -11,7 +11,6 @@ from functools import partial
 from typing import Literal
 
 from drift_gate.policy.verdict import UNTOLD
-from drift_gate.runtime.memory import Recent
 from drift_gate.wiring.enforcement import finish
 from predictions.coordinator.batches import telemetry
 from predictions.coordinator.batches.admission import admitted
@@ -27,6 +26,7 @@ from predictions.coordinator.batches.batch import (
     running,
 )
 from predictions.coordinator.batches.contracts import Claim, Dispatcher, Store
+from predictions.coordinator.batches.counting import Completions
 from predictions.coordinator.batches.export import Predictions
 from predictions.coordinator.batches.finalizer import Deliver, Finish, goes_on
 from predictions.coordinator.batches.gate import declared_terms, serving_now, stamp_of
@@ -135,7 +135,7 @@ class Coordinator:
         self._stamp = stamp
         self._terms = terms
         self._finish = Finish(store, live, deliver, clock)
-        self._known: Recent[str, Batch] = Recent()
+        self.completions = Completions(store, self._finish, clock)
         self._stall_after = timedelta(seconds=stall_after)
         self._tell = tell
         self._clock = clock
@@ -234,14 +234,9 @@ class Coordinator:
 
         Raises ``StateError``; the same completion may then come again, and is counted once.
         """
-        (applied,) = self._store.apply([self._admitted(completion)], self._clock())
-        telemetry.applied(applied)
-        if applied == "unknown":
-            log.warning("completion for batch %s, which nobody asked for", completion.batch_id)
-        elif applied != "late" and self._store.settled(completion.batch_id):
-            # A duplicate too: the first one may have been counted by a coordinator that died of it.
-            self._finish.end(completion.batch_id)
-        return applied
+        (counted,) = self.completions.count([completion])
+        self.completions.follow_up(completion, counted)
+        return counted.applied
 
     def cancel(self, batch_id: str) -> Batch:
         """End the batch as it is; what comes for it from now on is late.
@@ -327,17 +322,6 @@ class Coordinator:
         with suppress(BatchRunningError), self._store.claim(batch.game_date, self._clock()):
             return self._abandoned(self.get(batch.id))
         return False
-
-    def _admitted(self, completion: Completion) -> Completion:
-        """What of ``completion`` counts; a verdict that came meanwhile may have judged its commit."""
-        batch = self._known.get(completion.batch_id)
-        if batch is None or admitted(batch, completion) is not completion:
-            batch = self._store.get(completion.batch_id)
-        if batch is None:
-            return completion
-        if batch.latest.live_commits:  # under a bypass they become known later
-            self._known.put(batch.id, batch)
-        return admitted(batch, completion)
 
     def _created(self, order: Order, slate: Slate, verdict: Verdict, stamp: Stamp) -> Batch:
         batch = self._store.create(self._new(order, slate, verdict, stamp), self._clock())

@@ -40,7 +40,7 @@ from predictions.coordinator.exceptions import (
     StateError,
     TransitionError,
 )
-from predictions.coordinator.http import curl, middleware, openapi, problems, push
+from predictions.coordinator.http import curl, middleware, openapi, problems
 from predictions.coordinator.http.access import Caller, Permission
 from predictions.coordinator.http.bodies import (
     GAME_DATE,
@@ -57,6 +57,7 @@ from predictions.coordinator.http.game_dates import game_date as date_of
 from predictions.coordinator.http.identity import Doorkeeper
 from predictions.coordinator.http.openapi import refusals
 from predictions.coordinator.http.problems import CurableDriftError, RequestError
+from predictions.coordinator.http.push import Push
 from predictions.coordinator.http.threads import Places, Threads
 
 log = logging.getLogger("prediction_coordinator")
@@ -150,12 +151,13 @@ class App:
         self._parts = parts
         self._starts, self._bypasses, self._looks = Threads(STARTS), Threads(BYPASSES), Threads(LOOKS)
         self._short, self._tokens, self._probes = Threads(SHORT_ONES), Threads(SHORT_ONES), Threads(PROBES)
+        self._push = Push(parts.coordinator.completions, self._short)
         self.api = self._api()
 
     def close(self) -> None:
         """Answer all who wait, with 503, and take no more. From the thread of the event loop."""
-        for threads in (self._starts, self._bypasses, self._looks, self._short, self._probes):
-            threads.close()
+        for each in (self._starts, self._bypasses, self._looks, self._short, self._probes, self._push):
+            each.close()
 
     def _api(self) -> FastAPI:
         api = FastAPI(
@@ -261,8 +263,7 @@ class App:
     async def complete(self, request: Request, envelope: Envelope) -> Response:
         """Count a completion that Pub/Sub pushes. 200 acknowledges it; anything else brings it back."""
         _may(request, "complete")
-        count = partial(push.count, envelope, self._parts.coordinator.complete)
-        return _json(CompletionAnswer(applied=await self._short.run(count, within=SHORT_S)))
+        return _json(CompletionAnswer(applied=await self._push.take(envelope, within=SHORT_S)))
 
     async def drift(
         self,
@@ -368,12 +369,8 @@ def _told(caller: Caller, asked: StartRequest, order: Order) -> None:
             raise
         log.warning("%s starts %s with %s; reason: %s", caller.actor, order.game_date, names, reason)
     else:
-        log.info(
-            "%s asks for the batch of %s%s",
-            caller.actor,
-            order.game_date,
-            " (dry run)" if asked.dry_run else "",
-        )
+        dry = " (dry run)" if asked.dry_run else ""
+        log.info("%s asks for the batch of %s%s", caller.actor, order.game_date, dry)
 
 
 def _json(model: BaseModel, status: int = 200, headers: dict[str, str] | None = None) -> Response:

@@ -13,11 +13,15 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from contextvars import copy_context
+from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from predictions.coordinator.http.problems import BusyError, LateError, ShuttingDownError
 
 log = logging.getLogger("prediction_coordinator")
+
+#: Seconds for which a thread stays that has nothing to do: to start one takes longer than a short request.
+KEPT_S = 5.0
 
 T = TypeVar("T")
 
@@ -49,6 +53,8 @@ class Threads:
 
     def __init__(self, at_once: int) -> None:
         self._slots = threading.BoundedSemaphore(at_once)
+        self._jobs: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._idle = threading.Semaphore(0)
         self._closed = False
         self._waiting: set[asyncio.Future[None]] = set()
 
@@ -67,9 +73,7 @@ class Threads:
         """
         if self._closed:
             raise ShuttingDownError("this instance is about to end; ask again")
-        if not self._slots.acquire(blocking=False):
-            raise BusyError("all threads are taken by other requests; ask again")
-        future = self._started(job)
+        future = self.begin(job)
         answer = asyncio.wrap_future(future)
         closing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.add(closing)
@@ -89,7 +93,10 @@ class Threads:
             "batches, or repeat the request with the same Idempotency-Key"
         )
 
-    def _started(self, job: Callable[[], T]) -> Future[T]:
+    def begin(self, job: Callable[[], T]) -> Future[T]:
+        """``job`` on a thread of its own. Raises ``BusyError`` at once when all are taken."""
+        if not self._slots.acquire(blocking=False):
+            raise BusyError("all threads are taken by other requests; ask again")
         future: Future[T] = Future()
         context = copy_context()  # so that what the job logs belongs to the trace of its request
         future.set_running_or_notify_cancel()
@@ -98,14 +105,33 @@ class Threads:
             try:
                 result = context.run(job)
             except BaseException as error:  # whoever waits for the answer raises it
-                self._slots.release()
+                self._free()
                 future.set_exception(error)
             else:
-                self._slots.release()
+                self._free()
                 future.set_result(result)
 
-        threading.Thread(target=work, name="coordinator request", daemon=True).start()
+        self._jobs.put(work)
+        if not self._idle.acquire(blocking=False):
+            threading.Thread(target=self._serve, name="coordinator request", daemon=True).start()
         return future
+
+    def _free(self) -> None:
+        """Before the answer, so that whoever asks again on it finds this thread."""
+        self._slots.release()
+        self._idle.release()
+
+    def _serve(self) -> None:
+        """One thread: does what is to be done, and ends where nothing was for ``KEPT_S`` seconds."""
+        while True:
+            try:
+                work = self._jobs.get(timeout=KEPT_S)
+            except Empty:
+                if self._idle.acquire(blocking=False):
+                    return
+                continue  # it is counted upon already
+            work()
+            del work  # what a job held is not kept for as long as nothing comes
 
 
 def _told_late(future: Future[Any]) -> None:

@@ -65,10 +65,12 @@ class _Asked:
 
     def changes(self) -> Counter[str]:
         """How the batch's counts change by all of it."""
-        before = Counter(self.known[player][0] for player in self.settled)
+        before: Counter[str] = Counter(self.known[player][0] for player in self.settled)
         completed = sum(each.prediction is not None for each in self.settled.values())
         failed = len(self.settled) - completed - before["failed"]
-        return Counter(self.counts, completed=completed, failed=failed, dispatched=before["pending"])
+        more = Counter(self.counts)
+        more.update(completed=completed, failed=failed, dispatched=before["pending"])
+        return more
 
 
 def count(connection: sqlite3.Connection, completions: Sequence[Completion], now: datetime) -> list[Applied]:

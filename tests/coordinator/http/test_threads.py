@@ -101,3 +101,13 @@ def test_a_job_logs_into_the_trace_of_its_request() -> None:
 def _line() -> str:
     record = logging.LogRecord("prediction_coordinator", logging.INFO, "", 0, "hello", (), None)
     return logs.CloudFormatter("example-project").format(record)
+
+
+def test_a_thread_that_is_free_is_used_again() -> None:
+    """To start one takes longer than what a short request asks."""
+
+    async def work() -> set[int]:
+        threads = Threads(4)
+        return {await threads.run(threading.get_ident, within=60) for _ in range(20)}
+
+    assert len(run(work())) == 1
