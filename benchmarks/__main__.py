@@ -73,6 +73,7 @@ TABLES = {
     "100,000 requests into the Pub/Sub emulator": batches.dispatch_rows,
     "Memory of a dispatch out of the store": batches.memory_rows,
     "Completions over HTTP into SQLite": server.completion_rows,
+    "A look at 1,000 batches in Firestore": server.look_rows,
 }
 
 

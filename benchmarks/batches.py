@@ -171,7 +171,7 @@ def _count(file: Path) -> float:
 
 def dispatch_rows() -> list[Row]:
     """100,000 messages into one emulator: Google's client by itself, our dispatch, and with the store."""
-    with _emulator() as host, tempfile.TemporaryDirectory() as folder:
+    with emulator("pubsub") as host, tempfile.TemporaryDirectory() as folder:
         topic = _topic(host)
         rows = in_turn(
             {
@@ -244,7 +244,7 @@ print(took, peak_mib())
 def memory_rows() -> list[Row]:
     """The peak of a process that creates a batch of so many requests and hands it out."""
     rows = []
-    with _emulator() as host, tempfile.TemporaryDirectory() as folder:
+    with emulator("pubsub") as host, tempfile.TemporaryDirectory() as folder:
         topic = _topic(host)
         for count in (1_000, 10_000, 100_000):
             argv = [sys.executable, "-c", _MEMORY, host, topic, str(_fresh(Path(folder))), str(count)]
@@ -256,12 +256,12 @@ def memory_rows() -> list[Row]:
     return rows
 
 
-def _emulator() -> Any:
-    """The tests know how to start one."""
+def emulator(name: str) -> Any:
+    """``host:port`` of one, for a block; the tests know how to start it."""
     sys.path.insert(0, str(ROOT / "tests"))
     from support.emulators import running
 
-    return running("pubsub")
+    return running(name)
 
 
 def _topic(host: str) -> str:

@@ -11,21 +11,28 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
 from functools import partial
 from itertools import islice
 from pathlib import Path
 from statistics import median
+from urllib.request import urlopen
+from uuid import uuid4
 
-from benchmarks.batches import completions
-from benchmarks.measuring import Row, in_turn
+from benchmarks.batches import DAY, NOW, completions, emulator, new_batch, requests
+from benchmarks.measuring import Row, in_turn, wall
+from predictions.coordinator.batches.batch import new_id
+from predictions.coordinator.store.firestore import open_firestore
 
 ROOT = Path(__file__).parents[1]
 #: A checkout of an older build, which takes its turn beside ours; without it there is no row for it.
 BEFORE = os.environ.get("BENCH_BEFORE")
 ASKED, ROUNDS = 1_200, 7
 CONNECTIONS = (1, 24)
+BATCHES, UNDER_WAY = 1_000, 60
 
 
 @dataclass(slots=True)
@@ -98,6 +105,39 @@ def _served(folder: Path, build: Path) -> Iterator[_Server]:
     argv = [sys.executable, "-c", _SERVE, "serve", "--port", "0"]
     with _serving(argv, build, {"COORDINATOR_STORE": str(file)}) as (process, port):
         yield _Server(process, port, _bodies(made.stdout.strip()))
+
+
+def look_rows() -> list[Row]:
+    """``GET /batches`` with 1,000 batches in Firestore's emulator, 60 of them under way."""
+    with emulator("firestore") as host, ExitStack() as stack:
+        project = f"p{uuid4().hex[:8]}"
+        _fill(host, project)
+        environ = {"COORDINATOR_STORE": f"firestore://{project}", "FIRESTORE_EMULATOR_HOST": host}
+        argv, servers = [sys.executable, "-c", _SERVE, "serve", "--port", "0"], {}
+        for name, build in {"before": BEFORE, "ours": str(ROOT)}.items():
+            if build:
+                servers[name] = stack.enter_context(_serving(argv, Path(build), environ))[1]
+        subjects = {f"GET /batches, {name}": wall(partial(_look, port)) for name, port in servers.items()}
+        return list(in_turn(subjects, 2 * ROUNDS).values())
+
+
+def _fill(host: str, project: str) -> None:
+    """The last sixty of a thousand batches go on; they have two requests each."""
+    days = [DAY + timedelta(number) for number in range(BATCHES)]
+    with open_firestore(project, "(default)", host) as store, ThreadPoolExecutor(16) as pool:
+
+        def made(day: date) -> None:
+            batch = store.create(replace(new_batch(2), id=new_id(day), game_date=day), NOW)
+            store.mark_dispatched(batch.id, [each.player_id for each in requests(2)], NOW)
+            store.move(batch.id, "dispatched" if day in days[-UNDER_WAY:] else "cancelled", NOW)
+
+        list(pool.map(made, days))
+
+
+def _look(port: int) -> None:
+    with urlopen(f"http://127.0.0.1:{port}/batches", timeout=60) as answer:
+        if len(json.load(answer)["batches"]) != 100:
+            raise ValueError("that is no page of batches")
 
 
 _SERVE = """

@@ -66,9 +66,10 @@ class Finish:
             batch = self._store.get(batch_id)
             if batch is None or not batch.active:
                 return
-            foreign = strangers(batch, self._store.shares(batch_id, "failed"))
+            lost = self._store.shares(batch_id, "failed")
+            foreign = strangers(batch, lost)
             end = ending(batch.stamps, self._store.shares(batch_id), self._live(batch), foreign)
-            error = self._problem(batch, foreign)
+            error = self._problem(batch, foreign, sum(each.results for each in lost))
             if not error:
                 self._hand_over(batch, "completed")
             elif not foreign:
@@ -76,11 +77,11 @@ class Finish:
             told = error or self._lacks(batch, _LISTED)
             self._close(batch_id, "failed" if error else "completed", end, told)
 
-    def _problem(self, batch: Batch, foreign: Sequence[Share]) -> str | None:
-        """Why the batch has failed; None: it has not."""
+    def _problem(self, batch: Batch, foreign: Sequence[Share], failed: int) -> str | None:
+        """Why the batch has failed, ``failed`` of whose requests have no prediction; None: it has not."""
         if foreign:
             return _answered_by_others(batch, foreign)
-        return self._lacks(batch, _NAMED) if batch.progress.failed > terms_of(batch).tolerate else None
+        return self._lacks(batch, _NAMED) if failed > terms_of(batch).tolerate else None
 
     def _lacks(self, batch: Batch, named: int) -> str | None:
         """Which of its requests have no prediction, ``named`` of them by name; None: all have one."""

@@ -45,16 +45,23 @@ from predictions.coordinator.exceptions import (
 from predictions.coordinator.store import rows
 from predictions.coordinator.store.firestore_calls import Bounded
 from predictions.coordinator.store.firestore_claims import Claims
+from predictions.coordinator.store.firestore_completions import TOGETHER, count, strays_of
 from predictions.coordinator.store.firestore_parts import (
     UNFINISHED,
     attempt,
     errors,
-    judged,
     lots,
-    name_of,
     seen,
+    unchanged,
 )
-from predictions.coordinator.store.firestore_requests import counted, pages, reopen_failed, write_requests
+from predictions.coordinator.store.firestore_requests import (
+    counted,
+    hand_out,
+    pages,
+    reopen_failed,
+    write_requests,
+)
+from predictions.coordinator.store.firestore_tallies import Tallies
 from predictions.worker.messages import Completion
 from predictions.worker.worker import PredictionRequest
 
@@ -69,6 +76,7 @@ class FirestoreStore:
         self._client = client
         self._all = client.collection("batches")
         self._claims = Claims(client)
+        self._tallies = Tallies(client)
 
     def close(self) -> None:
         """Give back the dates that are held: whoever comes next need not wait for the end of a lease."""
@@ -108,13 +116,13 @@ class FirestoreStore:
                     raise BatchRunningError(running(game_date, other), other)
             write = self._client.batch()
             change = {"state": "pending", "active": True, "rounds": Increment(1), "counts": None}
-            change["resumed"] = rows.resumed_row(self._batch(found), stamp)
+            change["resumed"] = rows.resumed_row(self._shown([found])[0], stamp)
             change |= {"error": None, "ending": None, "ended_at": None, "heartbeat_at": rows.text(now)}
-            write.update(found.reference, change, option=self._unchanged(found))
+            write.update(found.reference, change, option=unchanged(self._client, found))
             self._replace_last(write, last, batch_id)
             with attempt():
                 write.commit()
-                reopen_failed(self._client, found.reference)
+                reopen_failed(self._client, self._tallies, found.reference)
                 break
         return self._need(batch_id)
 
@@ -123,9 +131,9 @@ class FirestoreStore:
     ) -> None:
         """As ``Store.judge``."""
         for found in self._until_written(batch_id):
-            known = rows.judged_row(self._batch(found), stamp, reasons, break_glass)
+            known = rows.judged_row(self._shown([found])[0], stamp, reasons, break_glass)
             with attempt():
-                found.reference.update(known, option=self._unchanged(found))
+                found.reference.update(known, option=unchanged(self._client, found))
                 break
 
     def requests(self, batch_id: str, states: Sequence[RequestState]) -> Iterator[PredictionRequest]:
@@ -138,20 +146,16 @@ class FirestoreStore:
         """As ``Store.mark_dispatched``."""
         with errors():
             found = self._find(batch_id)
-            below = found.reference.collection("requests")
-            change = {"handed": True, "attempts": found.get("rounds")}
             for lot in lots(request_ids):
-                write = self._client.batch()
-                for each in lot:
-                    write.update(below.document(name_of(each)), change)
-                write.commit()
+                self._hand_out(found, lot)
             self._heard_of(found, now)
             state: BatchState = found.get("state")
         return state
 
     def apply(self, completions: Sequence[Completion], now: datetime) -> list[Applied]:
-        """As ``Store.apply``; each completion is a step of its own."""
-        return [self._apply(each, now) for each in completions]
+        """As ``Store.apply``; some at a time, each of these all or nothing."""
+        lots = range(0, len(completions), TOGETHER)
+        return [what for at in lots for what in self._apply(completions[at : at + TOGETHER], now)]
 
     def move(
         self,
@@ -179,32 +183,34 @@ class FirestoreStore:
                 "counts": counted(found.reference) if ended else None,
             }
             with attempt():
-                found.reference.update(change, option=self._unchanged(found))
+                found.reference.update(change, option=unchanged(self._client, found))
                 break
         return self._need(batch_id)
 
     def stall(self, silent_since: datetime, now: datetime) -> list[Batch]:
-        """As ``Store.stall``."""
-        silent = [
-            batch for batch in self.active() if batch.state != "stalled" and batch.heartbeat_at < silent_since
-        ]
-        return [self._stalled(batch) for batch in silent]
+        """As ``Store.stall``; what its own document says moved of late is not asked about any further."""
+        with errors():
+            going_on = self._all.where(filter=FieldFilter("active", "==", True)).stream()
+            old = [each for each in going_on if each.get("heartbeat_at") < rows.text(silent_since)]
+            batches = self._shown([each for each in old if each.get("state") != "stalled"])
+        silent = [each for each in batches if each.heartbeat_at < silent_since]
+        return [self.move(each.id, "stalled", each.heartbeat_at) for each in silent]
 
     def get(self, batch_id: str) -> Batch | None:
         """As ``Store.get``."""
         with errors():
             found = self._all.document(batch_id).get()
-            return self._batch(found) if seen(found) else None
+            return self._shown([found])[0] if seen(found) else None
 
     def batches(self, game_date: date | None = None, limit: int = 100) -> list[Batch]:
         """As ``Store.batches``."""
         with errors():
             newest = self._all.order_by("created_at", direction=firestore.Query.DESCENDING)
             if game_date is None:
-                return [self._batch(found) for found in newest.limit(limit).stream()]
+                return self._shown(list(newest.limit(limit).stream()))
             # Sorted here: to sort a date's batches there would need an index that somebody must make.
             dated = self._all.where(filter=FieldFilter("game_date", "==", game_date.isoformat()))
-            return self._newest_first(dated)[:limit]
+            return self._newest_first(dated, limit)
 
     def active(self, game_date: date | None = None) -> list[Batch]:
         """As ``Store.active``."""
@@ -249,7 +255,7 @@ class FirestoreStore:
     def strays(self) -> int:
         """As ``Store.strays``."""
         with errors():
-            found = self._strays.get()
+            found = strays_of(self._client).get()
         return int(found.get("value")) if found.exists else 0
 
     def _show(self, batch: NewBatch, reference: Any, shown: Mapping[str, Any]) -> None:
@@ -262,6 +268,7 @@ class FirestoreStore:
                 raise KeyReusedError(f"this idempotency key made batch {made.id} for {made.game_date} before")
             write = self._client.batch()
             write.set(reference, shown)
+            self._tallies.begin(write, reference)
             self._replace_last(write, last, batch.id)
             if batch.idempotency_key:
                 write.create(self._key(batch.idempotency_key), {"batch": batch.id})
@@ -280,7 +287,7 @@ class FirestoreStore:
 
     def _replace_last(self, write: Any, last: Any, batch_id: str) -> None:
         if last.exists:
-            write.update(last.reference, {"batch": batch_id}, option=self._unchanged(last))
+            write.update(last.reference, {"batch": batch_id}, option=unchanged(self._client, last))
         else:
             write.create(last.reference, {"batch": batch_id})
 
@@ -290,33 +297,21 @@ class FirestoreStore:
         for found in query.where(filter=FieldFilter("state", "==", UNFINISHED)).stream():
             self._client.recursive_delete(found.reference)
 
-    def _apply(self, completion: Completion, now: datetime) -> Applied:
-        batch = self._all.document(completion.batch_id)
-        request = batch.collection("requests").document(name_of(completion.request_id))
+    def _hand_out(self, found: Any, players: Sequence[str]) -> None:
         for _ in range(_TRIES):
             with attempt():
-                found = {each.reference.path: each for each in self._client.get_all([batch, request])}
-                applied = judged(completion, found[batch.path], found[request.path])
-                self._write(applied, completion, found[batch.path], found[request.path], now)
-                return applied
+                return hand_out(self._client, self._tallies, found, players)
             time.sleep(_PAUSE)
-        raise StateError(f"the completion for {completion.request_id} could not be written")
+        raise StateError(f"that {len(players)} requests are handed out could not be written")
 
-    def _write(
-        self, applied: Applied, completion: Completion, batch: Any, request: Any, now: datetime
-    ) -> None:
-        match applied:
-            case "counted":
-                change = {**rows.settled_row(completion, now), "handed": True}
-                request.reference.update(change, option=self._unchanged(request))
-                if batch.get("state") == "stalled":
-                    self._heard_of(batch, now)
-            case "unknown":
-                self._strays.set({"value": Increment(1)}, merge=True)
-            case "duplicate":
-                batch.reference.update({"duplicates": Increment(1)})
-            case "late":
-                batch.reference.update({"late": Increment(1)})
+    def _apply(self, completions: Sequence[Completion], now: datetime) -> list[Applied]:
+        for _ in range(_TRIES):
+            with attempt():
+                return count(self._client, self._tallies, completions, now)
+            if len(completions) > 1:  # one that somebody else wrote does not hold up the others
+                return [what for each in completions for what in self._apply([each], now)]
+            time.sleep(_PAUSE)
+        raise StateError(f"the completion for {completions[0].request_id} could not be written")
 
     def _heard_of(self, found: Any, now: datetime) -> None:
         """Move the heartbeat; what was stalled is dispatched. Another's move counts more than ours."""
@@ -324,24 +319,27 @@ class FirestoreStore:
         if found.get("state") == "stalled":
             change["state"] = "dispatched"
         with attempt():
-            found.reference.update(change, option=self._unchanged(found))
-
-    def _stalled(self, batch: Batch) -> Batch:
-        return self.move(batch.id, "stalled", batch.heartbeat_at)
+            found.reference.update(change, option=unchanged(self._client, found))
 
     def _pages(self, batch_id: str, state: str) -> Iterator[Any]:
         with errors():
             reference = self._find(batch_id).reference
         return pages(reference, state)
 
-    def _newest_first(self, query: Any) -> list[Batch]:
+    def _newest_first(self, query: Any, limit: int | None = None) -> list[Batch]:
         found = [each for each in query.stream() if seen(each)]
         found.sort(key=lambda each: str(each.get("created_at")), reverse=True)
-        return [self._batch(each) for each in found]
+        return self._shown(found[:limit])
 
-    def _batch(self, found: Any) -> Batch:
+    def _shown(self, found: Sequence[Any]) -> list[Batch]:
+        """The batches; how far those are that go on is read for all of them at once."""
+        going_on = [each.reference for each in found if each.to_dict().get("counts") is None]
+        tallies = self._tallies.read(going_on)
+        return [self._batch(each, tallies.get(each.id)) for each in found]
+
+    def _batch(self, found: Any, tally: dict[str, Any] | None = None) -> Batch:
         row = found.to_dict()
-        counts = row.pop("counts", None) or counted(found.reference)
+        counts = row.pop("counts", None) or tally or counted(found.reference)
         row.pop("active")
         heard = counts.pop("heard_at", None) or ""
         row["heartbeat_at"] = max(row["heartbeat_at"], heard)
@@ -373,16 +371,9 @@ class FirestoreStore:
             raise BatchNotFoundError(f"there is no batch {batch_id}")
         return batch
 
-    def _unchanged(self, found: Any) -> Any:
-        return self._client.write_option(last_update_time=found.update_time)
-
     def _key(self, idempotency_key: str) -> Any:
         name = hashlib.sha256(idempotency_key.encode()).hexdigest()
         return self._client.collection("keys").document(name)
-
-    @property
-    def _strays(self) -> Any:
-        return self._client.collection("counters").document("strays")
 
 
 @contextmanager

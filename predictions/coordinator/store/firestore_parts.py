@@ -1,4 +1,4 @@
-"""What Firestore's documents are called, what they mean for a completion, and its errors as ours."""
+"""What Firestore's documents are called, and its errors as ours."""
 
 from __future__ import annotations
 
@@ -12,9 +12,7 @@ from urllib.parse import quote
 from google.api_core import exceptions as google
 from google.auth.exceptions import GoogleAuthError
 
-from predictions.coordinator.batches.batch import ACTIVE, Applied
 from predictions.coordinator.exceptions import StateError
-from predictions.worker.messages import Completion
 
 T = TypeVar("T")
 
@@ -29,22 +27,14 @@ TAKEN = (google.AlreadyExists, google.FailedPrecondition, google.NotFound, googl
 _LONGEST_NAME = 1000
 
 
-def judged(completion: Completion, batch: Any, request: Any) -> Applied:
-    """What ``completion`` comes to, beside the documents of its batch and its request."""
-    answer = completion.prediction
-    if not seen(batch) or not request.exists:
-        return "unknown"
-    if answer is not None and answer.game_id != request.get("game_id"):
-        return "unknown"
-    state = request.get("state")
-    if state == "completed" or (state == "failed" and answer is None):
-        return "duplicate"
-    return "counted" if batch.get("state") in ACTIVE else "late"
-
-
 def seen(found: Any) -> bool:
     """Whether the document is a batch that all may see."""
     return bool(found.exists) and found.get("state") != UNFINISHED
+
+
+def unchanged(client: Any, found: Any) -> Any:
+    """The condition of a write that nobody has written the document since it was found so."""
+    return client.write_option(last_update_time=found.update_time)
 
 
 def name_of(player_id: str) -> str:

@@ -10,7 +10,8 @@ from google.cloud.firestore import FieldFilter
 
 from predictions.coordinator.exceptions import StateError
 from predictions.coordinator.store import rows
-from predictions.coordinator.store.firestore_parts import LOT, errors, lots, name_of
+from predictions.coordinator.store.firestore_parts import LOT, attempt, errors, lots, name_of, unchanged
+from predictions.coordinator.store.firestore_tallies import Tallies, first_of
 from predictions.worker.worker import PredictionRequest
 
 #: Documents of one read.
@@ -40,15 +41,40 @@ def write_requests(client: Any, reference: Any, requests: Iterable[PredictionReq
     return count
 
 
-def reopen_failed(client: Any, reference: Any) -> None:
-    """Let those that failed be handed out again."""
-    below = reference.collection("requests")
-    failed = below.where(filter=FieldFilter("state", "==", "failed"))
+def hand_out(client: Any, tallies: Tallies, batch: Any, players: Iterable[str]) -> None:
+    """Note that the requests of ``players`` were handed out in this round of ``batch``; all of it or nothing.
+
+    Raises one of ``TAKEN`` where somebody else wrote meanwhile: a worker may be quicker than the note.
+    """
+    below, first = batch.reference.collection("requests"), first_of(batch.reference)
+    wanted = [below.document(name_of(each)) for each in players]
+    found = {each.reference.path: each for each in client.get_all([first, *wanted])}
+    tallied, write = found.pop(first.path).exists, client.batch()
+    fresh = [each for each in found.values() if not each.get("handed")]
+    for each in fresh:
+        change = {"handed": True, "attempts": batch.get("rounds")}
+        write.update(each.reference, change, option=unchanged(client, each))
+    for each in found.values():
+        if each.get("handed"):
+            write.update(each.reference, {"attempts": batch.get("rounds")})
+    if tallied:
+        tallies.add(write, batch.reference, {"dispatched": len(fresh)})
+    write.commit()
+
+
+def reopen_failed(client: Any, tallies: Tallies, batch: Any) -> None:
+    """Let those of the batch at the reference ``batch`` that failed be handed out again."""
+    failed = batch.collection("requests").where(filter=FieldFilter("state", "==", "failed"))
+    tallied = first_of(batch).get().exists
     while found := list(failed.limit(LOT).stream()):
         write = client.batch()
         for each in found:
-            write.update(each.reference, {"state": "open", "handed": False, "error": None})
-        write.commit()
+            change = {"state": "open", "handed": False, "error": None}
+            write.update(each.reference, change, option=unchanged(client, each))
+        if tallied:
+            tallies.add(write, batch, {"failed": -len(found), "dispatched": -len(found)})
+        with attempt():  # one may have its prediction meanwhile
+            write.commit()
 
 
 def pages(reference: Any, state: str) -> Iterator[Any]:

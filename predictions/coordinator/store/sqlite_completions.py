@@ -5,12 +5,12 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from predictions.coordinator.batches.batch import ACTIVE, Applied, RequestState
+from predictions.coordinator.batches.batch import ACTIVE, Applied
 from predictions.coordinator.store import rows
+from predictions.coordinator.store.judging import Asked, players_of
 from predictions.worker.messages import Completion
 
 #: Requests of one read: SQLite takes 999 values in a statement where it is older than 3.32.
@@ -34,56 +34,13 @@ UPDATE batches SET dispatched = dispatched + :dispatched, completed = completed 
     WHERE number = :number"""
 
 
-@dataclass(slots=True)
-class _Asked:
-    """The requests of one batch that are answered: state and game by player, and the answers that count."""
-
-    number: int
-    active: bool
-    known: dict[str, tuple[RequestState, str]] = field(default_factory=dict)
-    counts: Counter[str] = field(default_factory=Counter)
-    settled: dict[str, Completion] = field(default_factory=dict)
-
-    def judge(self, completion: Completion) -> Applied:
-        """What ``completion`` comes to after those before it."""
-        player, answer = completion.request_id, completion.prediction
-        if player not in self.known:
-            return "unknown"
-        state, game = self.known[player]
-        if answer is not None and answer.game_id != game:
-            return "unknown"
-        if player in self.settled:
-            state = "completed" if self.settled[player].prediction else "failed"
-        if state == "completed" or (state == "failed" and answer is None):
-            self.counts["duplicates"] += 1
-            return "duplicate"
-        if not self.active:
-            self.counts["late"] += 1
-            return "late"
-        self.settled[player] = completion
-        return "counted"
-
-    def changes(self) -> Counter[str]:
-        """How the batch's counts change by all of it."""
-        before: Counter[str] = Counter(self.known[player][0] for player in self.settled)
-        completed = sum(each.prediction is not None for each in self.settled.values())
-        failed = len(self.settled) - completed - before["failed"]
-        more = Counter(self.counts)
-        more.update(completed=completed, failed=failed, dispatched=before["pending"])
-        return more
-
-
 def count(connection: sqlite3.Connection, completions: Sequence[Completion], now: datetime) -> list[Applied]:
     """As ``Store.apply``, in the transaction that ``connection`` is in."""
-    players: dict[str, list[str]] = {}
-    for each in completions:
-        players.setdefault(each.batch_id, []).append(each.request_id)
-    asked = {batch: found for batch, who in players.items() if (found := _asked(connection, batch, who))}
-    applied: list[Applied] = [
-        asked[each.batch_id].judge(each) if each.batch_id in asked else "unknown" for each in completions
-    ]
-    for told in asked.values():
-        _write(connection, told, now)
+    asked = {each: _asked(connection, each, who) for each, who in players_of(completions).items()}
+    applied = [asked[each.batch_id][1].judge(each) for each in completions]
+    for number, told in asked.values():
+        if number is not None:
+            _write(connection, number, told, now)
     if strays := applied.count("unknown"):
         connection.execute(
             "INSERT INTO counters VALUES ('strays', ?1) ON CONFLICT (name) DO UPDATE SET value = value + ?1",
@@ -99,26 +56,26 @@ def heard_of(connection: sqlite3.Connection, number: int, now: datetime, more: C
     connection.execute(_HEARD_OF, {**told, "alive": alive, "now": rows.text(now), "number": number})
 
 
-def _asked(connection: sqlite3.Connection, batch_id: str, players: Sequence[str]) -> _Asked | None:
-    """None: nobody asked ``players`` of that batch."""
-    asked: _Asked | None = None
+def _asked(connection: sqlite3.Connection, batch_id: str, players: Sequence[str]) -> tuple[int | None, Asked]:
+    """The batch's number, and what it asked of ``players``; None: nothing."""
+    number: int | None = None
+    asked = Asked(active=False)
     reading = connection.cursor()
     reading.row_factory = None
     for first in range(0, len(players), _AT_ONCE):
         some = players[first : first + _AT_ONCE]
         marks = ", ".join("?" * len(some))
-        query = f"{_ASKED} ({marks})"
-        reading.execute(query, (batch_id, *some))
-        for number, batch_state, player, state, game in reading:
-            asked = asked or _Asked(number, batch_state in ACTIVE)
+        reading.execute(f"{_ASKED} ({marks})", (batch_id, *some))
+        for found, batch_state, player, state, game in reading:
+            number, asked.active = found, batch_state in ACTIVE
             asked.known[player] = (state, game)
-    return asked
+    return number, asked
 
 
-def _write(connection: sqlite3.Connection, asked: _Asked, now: datetime) -> None:
-    at, number = rows.text(now), asked.number
+def _write(connection: sqlite3.Connection, number: int, asked: Asked, now: datetime) -> None:
     completed: list[tuple[Any, ...]] = []
     failed: list[tuple[Any, ...]] = []
+    at = rows.text(now)
     for each in asked.settled.values():
         told = (each.revision, each.commit, each.attempt, each.message_id, at, number, each.request_id)
         if each.prediction is None:
