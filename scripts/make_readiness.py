@@ -18,6 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+from drift_gate.runtime import own_folder  # noqa: E402 (needs the path above)
 from predictions.coordinator.slate import read_slate  # noqa: E402 (needs the path above)
 
 FILE = ROOT / ".drift" / "readiness.sqlite"
@@ -36,7 +37,7 @@ CREATE TABLE clean_ups (day TEXT, removed INTEGER);
 
 def write(file: Path) -> None:
     """The whole file anew; what was there is gone."""
-    file.parent.mkdir(parents=True, exist_ok=True)
+    own_folder.make(file.parent)
     file.unlink(missing_ok=True)
     players = [request.player_id for request in read_slate(GAME_DATE).requests]
     made = random.Random(20260205)  # noqa: S311 (made-up data, no secret)

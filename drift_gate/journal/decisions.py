@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from drift_gate.policy.verdict import Verdict
+from drift_gate.runtime import own_folder
 from drift_gate.runtime.deadline import Deadline
 from drift_gate.runtime.forks import CALLS
 
@@ -59,7 +60,7 @@ class DecisionsSink:
 
     def write(self, verdict: Verdict) -> None:
         """One row for ``verdict``; the column ``verdict`` keeps all of it as JSON."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        own_folder.make(self._path.parent)
         patience = min(_BUSY_S, max(self._least, self._deadline.remaining()))
         self._least = 0.0  # one wait beyond the deadline, not one for each verdict
         # A fork in the middle of it would leave the child with locks that are not its own.

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from drift_gate.runtime import own_folder
+
 #: What SQLite raises (primary codes), having answered ``wal``, where it cannot map the shared memory of WAL.
 _UNMAPPED = (
     sqlite3.SQLITE_READONLY,
@@ -28,7 +30,7 @@ def connect(
     WAL, or a rollback journal where its file system cannot map WAL's shared memory; a WARNING on ``log`` says
     so. One that was there keeps its journal and is never removed. Raises ``OSError`` and ``sqlite3.Error``.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    own_folder.make(path.parent)
     with FileLock(path.with_name(f"{path.name}.lock"), timeout=busy_s):
         if not _claim(path):
             return _open(path, prepare, busy_s)

@@ -19,6 +19,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 
 from drift_gate.errors import SourceError
 from drift_gate.facts import Evidence, Live, LiveRevision
+from drift_gate.runtime import own_folder
 from drift_gate.runtime.regular_files import GROWN, opened, require
 from drift_gate.runtime.values import near_misses
 
@@ -143,7 +144,7 @@ def record(path: Path, service: str, commit: str, now: datetime) -> None:
     """
     line = {"service": service, "commit": commit, "recorded_at": now.isoformat()}
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        own_folder.make(path.parent)
         if path.exists():
             require(path)
         with FileLock(f"{path}.lock", timeout=_LOCK_S), path.open("a+b") as file:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -17,6 +18,7 @@ from coordinator.worlds import HEADER, SETTINGS, World
 
 import shared.utils.deployment_checker as front_door
 from drift_gate.commands.exit_codes import code_of
+from drift_gate.commands.main import main as gate_main
 from predictions.coordinator import exceptions
 from predictions.coordinator.commands.main import EXIT_CODES, main
 
@@ -53,6 +55,19 @@ class TestStart:
             assert said in err
         assert counts() == (1, 273, 273)
 
+    def test_the_tree_stays_clean_without_a_gitignore(self, world: World) -> None:
+        """A file of our own that git showed would be a change that nobody made."""
+        shutil.rmtree(".drift")
+        git = ["git", "-c", "user.name=T", "-c", "user.email=t@example.com"]
+        subprocess.run([*git, "add", "drift.toml"], check=True)
+        subprocess.run([*git, "commit", "-q", "-m", "settings"], check=True)
+        head = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True)
+        assert gate_main(["record", "prediction-worker", "--commit", head.stdout.strip()]) == 0
+        assert main(START) == 0
+        status = subprocess.run([*git, "status", "--porcelain"], check=True, capture_output=True, text=True)
+        assert status.stdout == ""
+        assert {"ledger.jsonl", "decisions.sqlite", "predictions.sqlite"} <= set(os.listdir(".drift"))
+
     def test_piped_output_holds_no_control_sequence(
         self, world: World, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -81,7 +96,7 @@ class TestStart:
     def test_2_the_configuration_is_broken(self, world: World, capsys: pytest.CaptureFixture[str]) -> None:
         world.write_settings("[defaults\n")
         assert main(START) == 2
-        assert "drift.toml: is no valid TOML" in capsys.readouterr().err
+        assert "drift.toml:1: is no valid TOML" in capsys.readouterr().err
         assert counts() is None
 
     @pytest.mark.parametrize(
