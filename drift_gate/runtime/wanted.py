@@ -140,6 +140,8 @@ def _list(items: Mapping[str, Any]) -> str:
         return f"a list of {_either(map(_toml, items['enum']))}, such as {_toml(items['enum'][:1])}"
     if items.get("type") == "string" and "title" not in items:
         return 'a list of texts such as ["a", "b"]'
+    if "examples" in items:
+        return f"a list such as {_toml(items['examples'][:1])}, each {items['title']}"
     return f"a list, each {_words(items)}"
 
 

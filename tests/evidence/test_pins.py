@@ -158,7 +158,7 @@ def test_a_file_without_keys_is_its_text_and_toml_is_read_too(world: World) -> N
         ('env = "A"\nfile = "../x.json#a"', "no path inside the repository"),
         ('env = "A"\nfile = "x.yaml#a"', "keys need a .json or .toml file"),
         ('env = "A"\nfile = "x.json#"', "keys need a .json or .toml file"),
-        ('env = "A B"\nequals = "x"', "pattern"),
+        ('env = "A B"\nequals = "x"', "a name without spaces"),
         ('env = "A"\nequal = "x"', "pins"),
     ],
 )

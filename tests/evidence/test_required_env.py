@@ -160,11 +160,11 @@ def test_no_value_comes_out_anywhere(world: World, caplog: pytest.LogCaptureFixt
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ('required_env = "MODEL_PATH"', "tuple"),
-        ("required_env = [1]", "string"),
-        ('required_env = ["MODEL PATH"]', "pattern"),
-        ('required_env = ["MODEL_PATH=x"]', "pattern"),
-        ('required_env = [""]', "pattern"),
+        ("required_env = 1", 'must be a list such as ["ODDS_URL"], each a name without spaces'),
+        ("required_env = [1]", "each a name without spaces"),
+        ('required_env = ["MODEL PATH"]', "each a name without spaces"),
+        ('required_env = ["MODEL_PATH=x"]', "each a name without spaces"),
+        ('required_env = [""]', "each a name without spaces"),
         ('require_env = ["MODEL_PATH"]', "did you mean required_env"),
         ('live = "ledger"\nrequired_env = ["MODEL_PATH"]', "a ledger knows nothing but commits"),
     ],
