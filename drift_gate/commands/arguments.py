@@ -65,7 +65,7 @@ def environment_of(arguments: argparse.Namespace) -> Mapping[str, str]:
     """The process's environment, and what the command line says stands nearer."""
     from drift_gate.settings.file import environment
 
-    told = {"DRIFT_CONFIG": arguments.config}
+    told = {"DRIFT_CONFIG": arguments.config, "DRIFT_TARGET_REF": getattr(arguments, "target", None)}
     return {**environment(), **{name: value for name, value in told.items() if value is not None}}
 
 

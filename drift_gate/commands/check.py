@@ -1,20 +1,30 @@
 """``deployment-drift check``: judges the declared services and says why.
 
-Exit codes: those of ``Outcome.exit_code``.
+Exit codes: those of ``Outcome.exit_code``; with ``--fail-on warn`` 1 for whatever is no plain ``allow``.
 """
 
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from drift_gate.commands.arguments import add_services, add_wait, settings_of
+from drift_gate.commands.exit_codes import REFUSED
+from drift_gate.errors import DriftGateError
 from drift_gate.presentation.formats import Format
 
 if TYPE_CHECKING:
     from drift_gate.policy.verdict import Outcome
     from drift_gate.settings.file import Settings
+
+_FORMATS = [each.value for each in Format]
+
+
+class OutputError(DriftGateError):
+    """A file that ``--output`` names could not be written, and is as it was."""
 
 
 def declare(command: argparse.ArgumentParser) -> None:
@@ -25,11 +35,30 @@ def declare(command: argparse.ArgumentParser) -> None:
         "error; 2 usage or configuration; 130 interrupted. Bypasses are ignored."
     )
     add_services(command)
+    command.add_argument("--format", choices=_FORMATS, default="table", help="what to print")
     command.add_argument(
-        "--format", choices=[each.value for each in Format], default="table", help="what to print"
+        "--output",
+        action="append",
+        default=[],
+        type=_output,
+        metavar="FORMAT=FILE",
+        help="also write FILE in one of these formats, whole or not at all; may be given several times",
+    )
+    command.add_argument(
+        "--quiet", action="store_true", help="print nothing on stdout, and on stderr what is worth a warning"
     )
     command.add_argument(
         "--verbose", action="store_true", help="list each undeployed commit with its relevant paths"
+    )
+    command.add_argument(
+        "--target", metavar="REF", help="hold what is live against REF this time, as with DRIFT_TARGET_REF"
+    )
+    command.add_argument(
+        "--fail-on",
+        choices=["deny", "warn"],
+        default="deny",
+        help="from which decision on the exit code is 1; warn also counts what is denied and not enforced "
+        "(default: %(default)s)",
     )
     add_wait(command)
     command.add_argument(
@@ -39,25 +68,64 @@ def declare(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _output(text: str) -> tuple[Format, Path]:
+    name, _, file = text.partition("=")
+    if name not in _FORMATS or not file:
+        raise argparse.ArgumentTypeError(f"{text!r} is no FORMAT=FILE, with one of {', '.join(_FORMATS)}")
+    return Format(name), Path(file)
+
+
 def run(arguments: argparse.Namespace) -> int:
-    """Check, print, and say by the exit code what came of it."""
+    """Check, print, write, and say by the exit code what came of it."""
     from drift_gate.wiring import rollouts
 
+    if arguments.quiet:
+        logging.getLogger("drift_gate").setLevel(logging.WARNING)
     settings = settings_of(arguments)
     outcome = rollouts.check(
         arguments.services, wait=arguments.wait, settings=settings, inventory=arguments.inventory
     )
-    _show(outcome, settings, arguments)
-    return outcome.exit_code
+    if not arguments.quiet:
+        _show(outcome, settings, arguments)
+    _write(outcome, settings, arguments)
+    clean = arguments.fail_on == "deny" or all(each.decision == "allow" for each in outcome.services)
+    return outcome.exit_code or (0 if clean else REFUSED)
 
 
 def _show(outcome: Outcome, settings: Settings, arguments: argparse.Namespace) -> None:
     """Print the verdicts on stdout."""
     from drift_gate.commands.console import draw
     from drift_gate.presentation import render
+    from drift_gate.presentation.documents import written
 
     form = Format(arguments.format)
-    if form in render.TEXT:
-        sys.stdout.write(render.TEXT[form](outcome, verbose=arguments.verbose))
+    if form is Format.table:
+        drawing = render.table(outcome, settings, verbose=arguments.verbose)
+        draw(drawing, no_color=arguments.no_color)
     else:
-        draw(render.table(outcome, settings, verbose=arguments.verbose), no_color=arguments.no_color)
+        sys.stdout.write(written(outcome, form, settings, verbose=arguments.verbose))
+
+
+def _write(outcome: Outcome, settings: Settings, arguments: argparse.Namespace) -> None:
+    """Write each file that ``--output`` names. Raises ``OutputError`` for the first that cannot be."""
+    from drift_gate.presentation.documents import written
+
+    for form, file in arguments.output:
+        text = written(outcome, form, settings, verbose=arguments.verbose)
+        try:
+            _replace(file, text)
+        except OSError as error:
+            raise OutputError(f"--output {form.value}={file}: {error.strerror or error}") from error
+
+
+def _replace(file: Path, text: str) -> None:
+    """``text`` as the content of ``file``, all of it or none. Raises ``OSError``."""
+    if file.exists() and not file.is_file():
+        raise OSError("is no regular file")
+    file = file.resolve()  # a link stays one
+    beside = file.with_name(f".{file.name}.new")
+    try:
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(file)
+    finally:
+        beside.unlink(missing_ok=True)

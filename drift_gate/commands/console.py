@@ -14,11 +14,14 @@ from drift_gate.presentation import render
 def draw(drawing: RenderableType, file: TextIO | None = None, *, no_color: bool = False) -> None:
     """Print a drawing (``file`` None: on stdout): fitted to a terminal, else wide and without padding.
 
+    No word is cut, such as a commit or a revision: on a narrower terminal its line is longer than that.
+
     ``no_color`` does what ``NO_COLOR`` in the environment does.
     """
     file = file or sys.stdout
-    width = None if file.isatty() else render.PIPED_WIDTH
-    console = Console(file=file, highlight=False, width=width, no_color=no_color or None)
+    console = Console(file=file, highlight=False, no_color=no_color or None)
+    columns = console.width if file.isatty() else render.PIPED_WIDTH
+    console.width = max(columns, render.least_width(console, drawing))
     with console.capture() as captured:
         console.print(drawing, crop=False)  # a line to paste stays one line, however long
     for line in captured.get().splitlines():

@@ -11,3 +11,5 @@ class Format(Enum):
     table = "table"
     json = "json"
     markdown = "markdown"
+    github = "github"
+    junit = "junit"

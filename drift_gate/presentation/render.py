@@ -9,10 +9,11 @@ from __future__ import annotations
 import io
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from rich.console import Console, Group, RenderableType
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -20,9 +21,8 @@ from drift_gate.comparison.report import DriftReport, LiveReport
 from drift_gate.comparison.tally import Undeployed
 from drift_gate.policy.acknowledgements import BECAUSE
 from drift_gate.policy.codes import DECISIONS
-from drift_gate.policy.verdict import UNTOLD, Outcome, Start, Verdict, duration
+from drift_gate.policy.verdict import UNTOLD, Outcome, Policy, Start, Verdict, duration
 from drift_gate.presentation import remedies
-from drift_gate.presentation.formats import Format as Format
 from drift_gate.presentation.plain_text import plain as plain
 from drift_gate.presentation.remedies import Step, candidates
 from drift_gate.settings.file import Settings
@@ -40,6 +40,8 @@ COLOUR: dict[str | None, str] = {
 }
 #: Columns of a table that is not shown on a terminal: a pipe has no width, and a log folds by itself.
 PIPED_WIDTH = 200
+#: Columns that no drawing needs.
+_WIDEST = 100_000
 #: How many commits a refusal, and a table, names before it says "and N more".
 _NAMED, _FIRST = 10, 5
 
@@ -75,6 +77,11 @@ def drawn(drawing: RenderableType, width: int = PIPED_WIDTH) -> list[str]:
     with console.capture() as captured:
         console.print(drawing, crop=False)
     return [line.rstrip() for line in captured.get().splitlines()]
+
+
+def least_width(console: Console, drawing: RenderableType) -> int:
+    """The columns that ``drawing`` needs so that none of its words is cut."""
+    return Measurement.get(console, console.options.update(max_width=_WIDEST), drawing).minimum
 
 
 def _brief(verdicts: Iterable[Verdict]) -> Table:
@@ -144,6 +151,8 @@ def _service_table(verdict: Verdict) -> Table:
     if report.target:
         grid.add_row("target", Text(plain(f"{report.target.commit[:12]}  {report.target.ref}")))
     grid.add_row("drift", Text(_drift_line(report)))
+    if by := _policy_line(verdict):
+        grid.add_row("policy", Text(plain(by)))
     for tagged in report.tagged:
         grid.add_row("tagged", Text(plain(f"{tagged.tag} → {tagged.revision}, no traffic")))
     for reason in verdict.reasons:
@@ -154,6 +163,15 @@ def _service_table(verdict: Verdict) -> Table:
     if verdict.break_glass:
         grid.add_row(Text("bypass", style="bold yellow"), Text(plain(_bypass_line(verdict))))
     return grid
+
+
+def _policy_line(verdict: Verdict) -> str:
+    """Which policy judged; nothing where it is the built-in one."""
+    by = verdict.policy
+    if by is None or (by.hash == Policy().digest and not by.overrides):
+        return ""
+    overrides = f", after {', '.join(by.overrides)}" if by.overrides else ""
+    return f"{by.hash} of {by.file}{overrides}"
 
 
 def _grid() -> Table:
@@ -272,8 +290,8 @@ def _escaped(text: str) -> str:
 _STEERING = re.compile("[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]")
 
 
-def json(outcome: Outcome, *, verbose: bool = False) -> str:
-    """The verdicts for a program; everything is in it, so ``verbose`` adds nothing.
+def json(outcome: Outcome) -> str:
+    """The verdicts for a program, with everything that is known.
 
     A character that steers is written by its number: the same text for a program, harmless elsewhere.
     """
@@ -283,10 +301,6 @@ def json(outcome: Outcome, *, verbose: bool = False) -> str:
 def steering_by_number(text: str) -> str:
     """JSON in which every character that steers is written by its number."""
     return _STEERING.sub(lambda char: f"\\u{ord(char[0]):04x}", text)
-
-
-#: The formats that are text; the table is drawn by a console.
-TEXT: dict[Format, Callable[..., str]] = {Format.json: json, Format.markdown: markdown}
 
 
 def refusal(verdict: Verdict, settings: Settings, start: Start = UNTOLD) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -38,9 +40,12 @@ def on_terminal(monkeypatch: pytest.MonkeyPatch, *argv: str, columns: int = 120)
     with open(theirs, "w", encoding="utf-8") as terminal, monkeypatch.context() as patched:
         patched.setattr(sys, "stdout", terminal)
         main.main(argv)
-        shown = os.read(ours, 65_536).decode()
+    shown = b""
+    with suppress(OSError):  # what Linux calls an error is the end, once nobody writes any more
+        while chunk := os.read(ours, 65_536):
+            shown += chunk
     os.close(ours)
-    return shown.replace("\r\n", "\n")
+    return shown.decode().replace("\r\n", "\n")
 
 
 def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
@@ -158,3 +163,95 @@ def test_a_stdout_that_takes_nothing(argument: str, stdout: str, why: str) -> No
     )
     said = f"deployment-drift: cannot write to stdout: {why}\n"
     assert (done.returncode, done.stdout, done.stderr) == (3, "", said)
+
+
+def behind(world: World, commits: int) -> None:
+    for _ in range(commits):
+        world.change()
+
+
+class TestCheck:
+    def test_another_target_for_once(self, here: World, capsys: pytest.CaptureFixture[str]) -> None:
+        """``--target`` overrides the file as ``DRIFT_TARGET_REF`` does, and is told in the same way."""
+        behind(here, 4)
+        here.history.git("branch", "release", here.first)
+        assert main.main(["check", "--format", "json"]) == 1
+        capsys.readouterr()
+        assert main.main(["check", "--target", "release", "--format", "json"]) == 0
+        out, err = capsys.readouterr()
+        (service,) = json.loads(out)["services"]
+        assert service["report"]["target"]["commit"] == here.first
+        assert service["policy"]["overrides"] == {"DRIFT_TARGET_REF": "release"}
+        assert f"WARNING DRIFT_TARGET_REF=release stands before {here.folder / 'drift.toml'}" in err
+
+    def test_quiet_is_silent_where_all_is_well(self, here: World, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main.main(["check", "--quiet"]) == 0
+        assert capsys.readouterr() == ("", "")
+        behind(here, 4)
+        assert main.main(["check", "--quiet"]) == 1
+        out, err = capsys.readouterr()
+        assert (out, json.loads(err)["decision"]) == ("", "deny")
+
+    def test_a_warning_fails_where_it_is_asked_to(self, here: World) -> None:
+        """So does what is denied and not enforced; an allowed service never."""
+        fail = ["check", "--fail-on", "warn"]
+        assert main.main(fail) == 0
+        behind(here, 1)
+        assert (main.main(["check"]), main.main(fail)) == (0, 1)
+        behind(here, 4)
+        here.toml += '\n[policy]\nenforcement = "warn"\n'
+        here.settings()
+        assert (main.main(["check"]), main.main(fail)) == (0, 1)
+        here.cloud.services.clear()
+        here.toml = here.toml.replace('enforcement = "warn"', "")
+        here.settings()
+        assert (main.main(["check"]), main.main(fail)) == (3, 3)
+
+    def test_several_files_beside_what_is_printed(
+        self, here: World, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        asked = [f"--output={form}=out/{form}" for form in ("json", "junit", "github", "markdown", "table")]
+        Path("out").mkdir()
+        Path("out/json").symlink_to("real.json")
+        assert main.main(["check", *asked, "--format", "markdown"]) == 0
+        assert capsys.readouterr().out == Path("out/markdown").read_text()
+        assert json.loads(Path("out/real.json").read_text())["decision"] == "allow"
+        assert Path("out/json").is_symlink()
+        assert 'tests="1"' in Path("out/junit").read_text()
+        assert "ALLOW" in Path("out/table").read_text()
+        assert sorted(os.listdir("out")) == ["github", "json", "junit", "markdown", "real.json", "table"]
+
+    @pytest.mark.parametrize(
+        ("file", "why"), [("none/x", "No such file or directory"), ("/dev/null", "is no regular file")]
+    )
+    def test_a_file_that_cannot_be_written(
+        self, here: World, file: str, why: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """The answer is printed, and 3 says that the file is not there."""
+        assert main.main(["check", "--output", f"json={file}"]) == 3
+        out, err = capsys.readouterr()
+        assert "ALLOW" in out
+        assert f"deployment-drift: --output json={file}: {why}\n" in err
+
+    @pytest.mark.parametrize("text", ["json", "yaml=x", "json=", "=x"])
+    def test_an_output_that_is_none(self, text: str, capsys: pytest.CaptureFixture[str]) -> None:
+        with pytest.raises(SystemExit) as ended:
+            main.main(["check", "--output", text])
+        assert ended.value.code == 2
+        assert "FORMAT=FILE, with one of table, json," in capsys.readouterr().err
+
+    @pytest.mark.parametrize("columns", [20, 40])
+    def test_a_narrow_terminal_cuts_no_id(
+        self, here: World, columns: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Commit, revision and service are whole, in the full table and in the line of an allowed one."""
+        second = f"{WORKER}-with-a-name-as-long-as-cloud-run-takes"
+        here.toml += f"\n[services.{second}]\n"
+        here.settings()
+        revision = here.cloud.deploy(second, commit=here.first)
+        shown = on_terminal(monkeypatch, "--no-color", "check", columns=columns)
+        verbose = on_terminal(monkeypatch, "--no-color", "check", "--verbose", columns=columns)
+        for each in (second, here.first[:12]):
+            assert each in shown
+            assert each in verbose
+        assert revision in verbose

@@ -147,11 +147,6 @@ def test_the_json_has_exactly_the_published_fields(world: World) -> None:
     assert report["undeployed"][0]["committed_at"].endswith("Z")
 
 
-def test_every_format_is_drawn() -> None:
-    """``--format`` offers a member per format, and each has its function or is the table."""
-    assert set(render.TEXT) | {render.Format.table} == set(render.Format)
-
-
 def test_the_table_says_what_a_person_asks(world: World) -> None:
     """Decision, live commit with its share, target, drift, reasons; verbose adds the commits."""
     revision = world.cloud.deploy(WORKER, commit=world.first)

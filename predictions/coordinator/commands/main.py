@@ -18,6 +18,7 @@ from rich.live import Live
 
 from drift_gate.commands import exit_codes
 from drift_gate.commands.arguments import add_wait
+from drift_gate.commands.console import draw
 from drift_gate.commands.exit_codes import exit_code_of
 from drift_gate.presentation import render
 from drift_gate.runtime import signals
@@ -278,7 +279,7 @@ def _status(arguments: argparse.Namespace) -> int:
     if not batches:
         print("no batch yet", file=sys.stderr)
         return 0
-    Console(highlight=False).print(status_table(batches))
+    draw(status_table(batches))
     for line in problems(batches):
         print(line)
     return 0

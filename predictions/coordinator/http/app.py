@@ -273,7 +273,7 @@ class App:
         """What the gate says now: the JSON of ``deployment-drift check --format json``, or its table."""
         _may(request, "read")
         text = middleware.asks_text(request.scope)
-        written = self._parts.words if text else render.TEXT[render.Format.json]
+        written = self._parts.words if text else render.json
         answer = await self._looks.run(lambda: written(self._parts.check()), within=self._parts.longest)
         return Response(answer, media_type=middleware.PLAIN if text else "application/json")
 
