@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -32,9 +33,18 @@ BOUNDED: dict[str, tuple[str, ...]] = {
 FILES = sorted(GATE.rglob("*.py"))
 
 
-def imports(file: Path) -> Iterator[tuple[str, bool]]:
+@cache
+def parsed(file: Path) -> ast.Module:
+    return ast.parse(file.read_text(encoding="utf-8"))
+
+
+@cache
+def imports(file: Path) -> tuple[tuple[str, bool], ...]:
     """Every module that the file imports, and whether only for the type checker."""
-    tree = ast.parse(file.read_text(encoding="utf-8"))
+    return tuple(_imports(parsed(file)))
+
+
+def _imports(tree: ast.Module) -> Iterator[tuple[str, bool]]:
     typing_only = {
         id(inner)
         for node in ast.walk(tree)
@@ -118,7 +128,7 @@ def reads_environ(file: Path) -> bool:
         and node.attr in {"environ", "environb", "getenv", "putenv", "unsetenv"}
         and isinstance(node.value, ast.Name)
         and node.value.id == "os"
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        for node in ast.walk(parsed(file))
     )
 
 
@@ -143,7 +153,7 @@ def possessive(pattern: str) -> bool:
 def test_no_pattern_takes_a_group_possessively(folder: str) -> None:
     """Python 3.11.2, Debian 12's own, fails to match ``(?:a|b(?!b))*+bb`` on ``aabb``."""
     for file in sorted((ROOT / folder).rglob("*.py")):
-        for line, pattern in patterns(ast.parse(file.read_text(encoding="utf-8"))):
+        for line, pattern in patterns(parsed(file)):
             assert not possessive(pattern), f"{file}:{line}"
 
 

@@ -433,9 +433,9 @@ class TestBigQuery:
 
 @pytest.fixture(scope="module")
 def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with 50,000 rows three times over."""
+    """A folder with 25,000 rows three times over."""
     folder = tmp_path_factory.mktemp("many")
-    rows = [(*GOOD[:2], f"P{each:06}", *GOOD[3:]) for each in range(50_000)]
+    rows = [(*GOOD[:2], f"P{each:06}", *GOOD[3:]) for each in range(25_000)]
     sqlite_file(folder, rows)
     (folder / "day.csv").write_text("\n".join([HEADER, *map(",".join, rows)]))
     parquet_file(folder / "day.parquet", f"FROM read_csv('{folder}/day.csv', all_varchar=true)")
@@ -444,7 +444,7 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("name", ["{}/day.csv", "{}/day.parquet", "sqlite:{}/day.sqlite?table=players"])
 def test_rows_are_streamed(many: Path, name: str) -> None:
-    """50,000 rows are over 20 MB as Python values; a source holds less than a tenth at a time."""
+    """25,000 rows are over 10 MB as Python values; a source holds less than a fifth at a time."""
     source = named(name.format(many))
     next(source.rows(DAY))  # loads the library
     tracemalloc.start()
@@ -453,7 +453,7 @@ def test_rows_are_streamed(many: Path, name: str) -> None:
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert count == 50_000
+    assert count == 25_000
     assert peak < 2_000_000, f"{peak / 1e6:.1f} MB"
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from support.histories import RandomHistory, histories
+from support.limits import DEAR
 from support.mirrors import NOW, Remoted, serving
 
 from drift_gate.facts import History, Unknown
@@ -359,8 +360,8 @@ def agree(history: RandomHistory, folder: Path) -> None:
     assert mirror.contents(blobs) == checkout.contents(blobs)
 
 
-#: A tenth of the 200 histories of the long run: MIRROR_HISTORIES says how many.
-EXAMPLES = int(os.environ.get("MIRROR_HISTORIES", "20"))
+#: MIRROR_HISTORIES says how many histories; `make agree` asks for 200.
+EXAMPLES = int(os.environ.get("MIRROR_HISTORIES", DEAR))
 
 
 @settings(
