@@ -65,10 +65,10 @@ class Repository(Protocol):
 
 
 class Sink(Protocol):
-    """Somewhere that a verdict is written to."""
+    """Somewhere that the verdicts of a check are written to."""
 
-    def write(self, verdict: Verdict) -> None:
-        """Write it, or raise: the gate warns and goes on."""
+    def write(self, verdicts: Sequence[Verdict]) -> None:
+        """Write them, or raise: the gate warns and goes on."""
         ...
 
 
@@ -148,15 +148,14 @@ def check(plans: Sequence[Plan], *, deadline: Deadline, now: datetime) -> list[V
     return _acknowledged(plans, [verdicts[plan.service] for plan in plans], now)
 
 
-def write(verdicts: Iterable[Verdict], sinks: Sequence[Sink]) -> None:
-    """Every verdict to every sink; one that fails is warned about and changes nothing."""
-    for verdict in verdicts:
-        for sink in sinks:
-            try:
-                sink.write(verdict)
-            except Exception as error:  # whatever a sink raises, the verdict stands
-                name = type(sink).__name__
-                log.warning("%s could not keep the verdict on %s: %s", name, verdict.service, error)
+def write(verdicts: Sequence[Verdict], sinks: Sequence[Sink]) -> None:
+    """The verdicts of a check to every sink; one that fails is warned about and changes nothing."""
+    for sink in sinks:
+        try:
+            sink.write(verdicts)
+        except Exception as error:  # whatever a sink raises, the verdict stands
+            services = ", ".join(verdict.service for verdict in verdicts)
+            log.warning("%s could not keep the verdict on %s: %s", type(sink).__name__, services, error)
 
 
 def _judged(

@@ -133,7 +133,10 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "reason": "why, for those who read the verdict",
         "until": "when it ends, 90 days ahead at most (UTC unless it names a zone; a date: its first moment)",
     },
-    "[sinks]": {"decisions": "SQLite file that keeps every verdict, relative to `drift.toml`"},
+    "[sinks]": {"decisions": "SQLite file of the versions before the journal, which takes its rows over"},
+    "[journal]": {
+        "store": "SQLite file that keeps every verdict, relative to `drift.toml`; `off`: none is kept"
+    },
 }
 
 

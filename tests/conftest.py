@@ -15,9 +15,9 @@ from support.processes import heed_signals
 from support.unproven import tell
 from support.world import World
 
+from drift_gate.runtime import background
 from drift_gate.runtime.child_process import pool
 from drift_gate.testing import FakeCloudRun
-from drift_gate.wiring import enforcement
 
 __all__ = ["firestore_emulator", "pubsub_emulator"]  # fixtures for every test
 
@@ -49,7 +49,7 @@ def pytest_runtest_call() -> Iterator[None]:
     try:
         return (yield)
     finally:
-        enforcement.finish()
+        background.finish()
 
 
 def pytest_sessionfinish() -> None:

@@ -26,8 +26,8 @@ import drift_gate.sources.cloud_run.reader
 import drift_gate.sources.git.checkout
 import drift_gate.sources.ledger  # noqa: F401 - see above
 from drift_gate.errors import DriftUnknownError
+from drift_gate.runtime import background
 from drift_gate.settings.file import Settings, load
-from drift_gate.wiring import enforcement
 from shared.utils.deployment_checker import Verdict, require_current_worker
 
 
@@ -98,7 +98,7 @@ def required(settings: Settings | None) -> Verdict:
     verdict = require_current_worker(
         skip=True, reason="fire", actor="ann", settings=settings, later=told.append
     )
-    enforcement.finish()
+    background.finish()
     (trace,) = told
     for each in (verdict, trace):
         assert (each.enforced, each.not_enforced_because) == (False, "break-glass")
@@ -119,7 +119,7 @@ class TestTheBatchWaitsForNothing:
         assert (first.report.unknown and first.report.unknown.message) == "the check runs alongside the start"
         assert told == []
         begun.set()
-        enforcement.finish()
+        background.finish()
         assert [reason.code for reason in told[0].reasons if reason.decision == "deny"] == [
             "too-many-commits-behind"
         ]
@@ -179,15 +179,18 @@ class TestTheGatesPart:
     def test_the_api_hangs_and_another_process_locks_the_decisions(
         self, stage: Stage, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """Both waits together keep the two seconds; the log has its lines before the row is given up."""
+        """What waits for the lock waits beside the start, and the log has it whole."""
         stage.cloud.fault("*", hang=True)
-        with locked(stage.folder / ".drift" / "decisions.sqlite"):
+        with locked(stage.folder / ".drift" / "journal.sqlite"):
             required(loaded(stage))
         assert [record.name for record in caplog.records] == [
             "drift_gate",
             "drift_gate",
             "drift_gate.verdict",
+            "drift_gate",
+            "drift_gate.verdict",
         ]
+        assert json.loads(caplog.messages[-1])["verdict"]["break_glass"]["actor"] == "ann"
 
     def test_git_hangs(self, stage: Stage, tmp_path: Path) -> None:
         git = tmp_path / "bin" / "git"
@@ -216,7 +219,7 @@ class TestTheGatesPart:
     def test_a_sink_hangs(self, stage: Stage) -> None:
         """The decisions store is a named pipe."""
         (stage.folder / ".drift").mkdir()
-        os.mkfifo(stage.folder / ".drift" / "decisions.sqlite")
+        os.mkfifo(stage.folder / ".drift" / "journal.sqlite")
         required(loaded(stage))
 
     def test_no_thread_can_be_started(self, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -254,7 +257,7 @@ class TestItsTrace:
         assert line["break_glass"]["actor"] == "ops@example.com"
         assert line["break_glass"]["reason"] == "tip-off in ten minutes"
         assert "too-many-commits-behind" in line["break_glass"]["overrode"]
-        with closing(sqlite3.connect(stage.folder / ".drift" / "decisions.sqlite")) as rows:
+        with closing(sqlite3.connect(stage.folder / ".drift" / "journal.sqlite")) as rows:
             found = rows.execute(
                 "SELECT decision, enforced, bypass_actor, bypass_reason FROM decisions"
             ).fetchall()
@@ -268,7 +271,7 @@ class TestItsTrace:
         assert done.code == 0
         assert "by Zo\\xeb via" in done.talk
         assert "reason: caf\\xe9 \\ud83d" in done.talk
-        with closing(sqlite3.connect(stage.folder / ".drift" / "decisions.sqlite")) as rows:
+        with closing(sqlite3.connect(stage.folder / ".drift" / "journal.sqlite")) as rows:
             found = rows.execute("SELECT bypass_actor, bypass_reason FROM decisions").fetchall()
         assert found == [("Zo\\xeb", "caf\\xe9 \\ud83d\n\x1b[31m")]
 
@@ -279,11 +282,11 @@ class TestItsTrace:
 
     def test_decisions_that_cannot_be_kept_are_warned_of(self, stage: Stage) -> None:
         """The store's folder is a file: as read-only as it gets, for root too."""
-        stage.toml = stage.toml.replace(".drift/decisions.sqlite", "slate/decisions.sqlite")
+        stage.toml = stage.toml.replace(".drift/journal.sqlite", "slate/journal.sqlite")
         (stage.folder / "slate").write_text("")
         done = stage.start(*BYPASS)
         started(done, stage)
-        assert "WARNING DecisionsSink could not keep the verdict on prediction-worker" in done.talk
+        assert "WARNING the verdict on prediction-worker is not in the journal" in done.talk
 
     def test_a_directory_that_cannot_be_written(self, stage: Stage, tmp_path: Path) -> None:
         """The working directory is another user's; the batch's own state lies elsewhere."""
@@ -298,7 +301,7 @@ class TestItsTrace:
             done = stage.start("--state", str(elsewhere), *BYPASS)
         assert done.code == 0
         assert "WARNING drift gate bypassed for prediction-worker" in done.talk
-        assert "WARNING DecisionsSink could not keep the verdict on prediction-worker" in done.talk
+        assert "WARNING the verdict on prediction-worker is not in the journal" in done.talk
 
 
 @contextmanager

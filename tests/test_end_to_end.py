@@ -93,7 +93,7 @@ def test_a_redeploy_in_the_middle_of_a_batch_shows_as_mixed_where_its_results_ar
     tmp_path: Path, fake_cloud_run: FakeCloudRun, pubsub_emulator: str
 ) -> None:
     """Nothing is lost, nothing counted twice, and each result says which revision and verdict it is of."""
-    toml = TOML.replace("[sinks]", '[batch]\nforeign_results = "keep"\n\n[sinks]')
+    toml = TOML.replace("[journal]", '[batch]\nforeign_results = "keep"\n\n[journal]')
     batch, said, (old, new), folder = redeployed(tmp_path, fake_cloud_run, pubsub_emulator, toml, "completed")
     assert batch["marks"] == ["mixed-revision"]
     assert batch["progress"]["completed"] == PLAYERS

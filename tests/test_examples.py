@@ -116,4 +116,4 @@ def test_it_refuses_what_names_no_commit(adopted: Adopted) -> None:
 def test_its_decisions_are_kept_where_it_says(adopted: Adopted) -> None:
     adopted.deploy()
     adopted.verdict()
-    assert (adopted.here.path / ".drift" / "decisions.sqlite").exists()
+    assert (adopted.here.path / ".drift" / "journal.sqlite").exists()

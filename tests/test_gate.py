@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -307,9 +308,9 @@ def test_not_knowing_is_an_error_of_its_own(world: World) -> None:
 class Broken:
     """A sink that fails."""
 
-    def write(self, verdict: Verdict) -> None:
+    def write(self, verdicts: Sequence[Verdict]) -> None:
         """Fails."""
-        raise RuntimeError(f"no place for {verdict.service}")
+        raise RuntimeError(f"no place for {verdicts[0].service}")
 
 
 class Kept:
@@ -318,9 +319,9 @@ class Kept:
     def __init__(self) -> None:
         self.verdicts: list[Verdict] = []
 
-    def write(self, verdict: Verdict) -> None:
+    def write(self, verdicts: Sequence[Verdict]) -> None:
         """Remembers."""
-        self.verdicts.append(verdict)
+        self.verdicts.extend(verdicts)
 
 
 def test_a_failing_sink_changes_nothing(world: World, caplog: pytest.LogCaptureFixture) -> None:

@@ -145,7 +145,7 @@ class TestWhatProgramsRead:
 
     def test_a_row_of_the_decisions_is_one_row(self, scene: Scene) -> None:
         scene.stage.run("deployment-drift", "check")
-        with closing(sqlite3.connect(scene.stage.folder / ".drift" / "decisions.sqlite")) as store:
+        with closing(sqlite3.connect(scene.stage.folder / ".drift" / "journal.sqlite")) as store:
             rows = store.execute("SELECT decision, verdict FROM decisions").fetchall()
         assert [row[0] for row in rows] == ["deny"]
         assert json.loads(rows[0][1])["report"]["live"][0]["evidence"]
@@ -227,7 +227,7 @@ def test_sizes_are_bounded_whatever_the_platform_says(world: World) -> None:
         assert done.code == 0, form
         assert len(done.out + done.err) < 100_000, form
     assert len(stage.start().err) < 100_000
-    with closing(sqlite3.connect(stage.folder / ".drift" / "decisions.sqlite")) as store:
+    with closing(sqlite3.connect(stage.folder / ".drift" / "journal.sqlite")) as store:
         (largest,) = store.execute("SELECT max(length(verdict)) FROM decisions").fetchone()
     assert largest < 100_000
     stage.close()

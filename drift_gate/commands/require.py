@@ -108,12 +108,12 @@ def _become(command: Sequence[str]) -> int:
 
 def _beside(command: Sequence[str]) -> int:
     """The command's exit code, as a shell says it, once the skipped check is on record, too."""
-    from drift_gate.wiring import enforcement
+    from drift_gate.runtime import background
 
     with _handed_on() as to, subprocess.Popen(command) as child:
         to(child)
         code = child.wait()
-    enforcement.finish()
+    background.finish()
     return code if code >= 0 else 128 - code
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Sequence
 
 from drift_gate.policy.codes import Decision
 from drift_gate.policy.verdict import Verdict
@@ -16,10 +17,11 @@ _LEVELS: dict[Decision, int] = {"allow": logging.INFO, "warn": logging.WARNING, 
 class LogSink:
     """Writes verdicts to the log: allow as INFO, warn and a bypass as WARNING, an enforced deny as ERROR."""
 
-    def write(self, verdict: Verdict) -> None:
-        """One line for ``verdict``."""
-        level = _LEVELS[verdict.decision] if verdict.enforced else logging.WARNING
-        log.log(level, "%s", json.dumps(_line(verdict), default=str))
+    def write(self, verdicts: Sequence[Verdict]) -> None:
+        """One line for each of ``verdicts``."""
+        for verdict in verdicts:
+            level = _LEVELS[verdict.decision] if verdict.enforced else logging.WARNING
+            log.log(level, "%s", json.dumps(_line(verdict), default=str))
 
 
 def _line(verdict: Verdict) -> dict[str, object]:

@@ -13,7 +13,7 @@ from drift_gate.policy.codes import Decision
 from drift_gate.policy.verdict import Severity, Verdict
 
 #: Where a verdict was asked for.
-Door = Literal["check", "require", "start", "preflight", "drift", "monitor", "deploy"]
+Door = Literal["check", "start", "preflight", "drift", "monitor", "deploy"]
 DOORS: tuple[Door, ...] = get_args(Door)
 
 #: Whoever sets it asks about another branch.
@@ -32,6 +32,14 @@ def verdict_of(text: str) -> Verdict:
     told = json.loads(text)
     told["report"]["service"] = told["service"]
     return Verdict.model_validate(told)
+
+
+class Asked(Fact):
+    """Where a verdict was asked for, by whom, and for which batch (None: for none)."""
+
+    door: Door
+    by: Text
+    batch: str | None = None
 
 
 class Entry(Fact):

@@ -77,9 +77,9 @@ class SqliteJournal:
         """As ``Journal.entries``."""
         with self._reading() as connection:
             rows = connection.execute(
-                "SELECT * FROM entries WHERE (:service IS NULL OR service = :service)"
-                " AND (:since IS NULL OR at >= :since) AND (:until IS NULL OR at < :until)"
-                " ORDER BY at DESC, id DESC LIMIT :limit",
+                "SELECT * FROM decisions WHERE (:service IS NULL OR service = :service)"
+                " AND (:since IS NULL OR decided_at >= :since) AND (:until IS NULL OR decided_at < :until)"
+                " ORDER BY decided_at DESC, id DESC LIMIT :limit",
                 {
                     "service": service,
                     "since": since and _text(since),
@@ -105,7 +105,8 @@ class SqliteJournal:
         found: dict[str, list[datetime]] = {}
         with self._reading() as connection:
             for service, at in connection.execute(
-                "SELECT service, at FROM entries WHERE :since IS NULL OR at >= :since ORDER BY at",
+                "SELECT service, decided_at FROM decisions"
+                " WHERE :since IS NULL OR decided_at >= :since ORDER BY decided_at",
                 {"since": since and _text(since)},
             ):
                 found.setdefault(service, []).append(datetime.fromisoformat(at))
@@ -165,7 +166,7 @@ class SqliteJournal:
     def rebuild(self) -> list[Incident]:
         """As ``Journal.rebuild``."""
         with self._writing() as connection:
-            for (service,) in connection.execute("SELECT DISTINCT service FROM entries").fetchall():
+            for (service,) in connection.execute("SELECT DISTINCT service FROM decisions").fetchall():
                 self._again(connection, service, datetime.min.replace(tzinfo=UTC))
             return _incidents(connection.execute(f"{_WITH_MARKS} ORDER BY detected_at DESC, number DESC"))
 
@@ -173,10 +174,11 @@ class SqliteJournal:
         """As ``Journal.prune``."""
         with self._writing() as connection:
             forgotten = 0
-            for (service,) in connection.execute("SELECT DISTINCT service FROM entries").fetchall():
+            for (service,) in connection.execute("SELECT DISTINCT service FROM decisions").fetchall():
                 forgotten += _prune(connection, service, _text(before))
             connection.execute(
-                "DELETE FROM looks WHERE at < ? AND at < (SELECT coalesce(min(at), '9') FROM entries)",
+                "DELETE FROM looks WHERE at < ?"
+                " AND at < (SELECT coalesce(min(decided_at), '9') FROM decisions)",
                 (_text(before),),
             )
             connection.execute("DELETE FROM notifications WHERE at < ?", (_text(before),))
@@ -190,7 +192,8 @@ class SqliteJournal:
     def _again(self, connection: sqlite3.Connection, service: str, at: datetime) -> list[Change]:
         """Compute the incidents of ``service`` from the last fine look before ``at`` on; what is new."""
         calm, calm_id = connection.execute(
-            "SELECT at, id FROM entries WHERE service = ? AND at < ? AND sighted = 1 AND drifted = 0"
+            "SELECT decided_at, id FROM decisions"
+            " WHERE service = ? AND decided_at < ? AND sighted = 1 AND drifted = 0"
             " UNION ALL SELECT '', '' ORDER BY 1 DESC, 2 DESC LIMIT 1",
             (service, _text(at)),
         ).fetchone()
@@ -292,7 +295,7 @@ def _incidents(rows: Iterable[sqlite3.Row]) -> list[Incident]:
 
 def _sightings(connection: sqlite3.Connection, service: str, since: str, after: str) -> list[Sighting]:
     rows = connection.execute(
-        "SELECT sighting FROM entries WHERE service = ? AND (at, id) > (?, ?) AND sighted = 1",
+        "SELECT sighting FROM decisions WHERE service = ? AND (decided_at, id) > (?, ?) AND sighted = 1",
         (service, since, after),
     )
     return [Sighting.model_validate_json(row["sighting"]) for row in rows]
@@ -316,8 +319,8 @@ def _looks_from(connection: sqlite3.Connection, since: str) -> list[Look]:
 def _prune(connection: sqlite3.Connection, service: str, before: str) -> int:
     """Forget what ``service`` had before then, up to the last fine look: no incident is cut in two."""
     (cut,) = connection.execute(
-        "SELECT coalesce(max(at), '') FROM entries"
-        " WHERE service = ? AND at < ? AND sighted = 1 AND drifted = 0",
+        "SELECT coalesce(max(decided_at), '') FROM decisions"
+        " WHERE service = ? AND decided_at < ? AND sighted = 1 AND drifted = 0",
         (service, before),
     ).fetchone()
     (ended,) = connection.execute(
@@ -335,7 +338,9 @@ def _prune(connection: sqlite3.Connection, service: str, before: str) -> int:
         (service, cut),
     )
     connection.execute("DELETE FROM incidents WHERE service = ? AND detected_at < ?", (service, cut))
-    return connection.execute("DELETE FROM entries WHERE service = ? AND at < ?", (service, cut)).rowcount
+    return connection.execute(
+        "DELETE FROM decisions WHERE service = ? AND decided_at < ?", (service, cut)
+    ).rowcount
 
 
 def _text(at: datetime) -> str:

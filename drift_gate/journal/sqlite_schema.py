@@ -16,9 +16,9 @@ _TABLES = (
     # What a person may ask by stands in columns; ``verdict`` keeps all of it as JSON. ``sighting`` is what
     # incidents are made of (``sighted`` 0: nothing), ``drifted`` whether it found drift.
     """
-CREATE TABLE entries (
+CREATE TABLE decisions (
     id TEXT PRIMARY KEY,
-    at TEXT NOT NULL,
+    decided_at TEXT NOT NULL,
     service TEXT NOT NULL,
     door TEXT,
     by TEXT,
@@ -42,8 +42,8 @@ CREATE TABLE entries (
     sighting TEXT,
     verdict TEXT NOT NULL
 )""",
-    "CREATE INDEX entries_of_service ON entries (service, at)",
-    "CREATE INDEX entries_in_time ON entries (at)",
+    "CREATE INDEX decisions_of_service ON decisions (service, decided_at)",
+    "CREATE INDEX decisions_in_time ON decisions (decided_at)",
     "CREATE TABLE looks (id TEXT PRIMARY KEY, at TEXT NOT NULL, body TEXT NOT NULL)",
     "CREATE INDEX looks_in_time ON looks (at)",
     """
@@ -96,7 +96,7 @@ def insert(connection: sqlite3.Connection, entry: Entry) -> None:
     row = _row(entry)
     names = ", ".join(row)
     connection.execute(
-        f"INSERT OR IGNORE INTO entries ({names}) VALUES ({', '.join('?' * len(row))})",  # noqa: S608 - our names
+        f"INSERT OR IGNORE INTO decisions ({names}) VALUES ({', '.join('?' * len(row))})",  # noqa: S608 - our names
         tuple(row.values()),
     )
 
@@ -106,7 +106,7 @@ def _row(entry: Entry) -> dict[str, str | int | None]:
     sighting = Sighting.of(entry)
     return {
         "id": entry.id,
-        "at": entry.at.astimezone(UTC).isoformat(timespec="microseconds"),
+        "decided_at": entry.at.astimezone(UTC).isoformat(timespec="microseconds"),
         "service": verdict.service,
         "door": entry.door,
         "by": entry.by,
@@ -134,8 +134,8 @@ def _row(entry: Entry) -> dict[str, str | int | None]:
 
 def entry_of(row: sqlite3.Row) -> Entry:
     """The decision that ``insert`` has written."""
-    fields = {name: row[name] for name in ("id", "at", "door", "by", "batch", "version", "look")}
-    return Entry.model_validate(fields | {"verdict": verdict_of(row["verdict"])})
+    fields = {name: row[name] for name in ("id", "door", "by", "batch", "version", "look")}
+    return Entry.model_validate(fields | {"at": row["decided_at"], "verdict": verdict_of(row["verdict"])})
 
 
 def take_over(connection: sqlite3.Connection, old: Path) -> dict[str, datetime]:

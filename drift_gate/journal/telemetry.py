@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cache, wraps
 from typing import TYPE_CHECKING, ParamSpec
@@ -69,19 +69,23 @@ def observed(check: Callable[P, Outcome]) -> Callable[P, Outcome]:
 class MetricsSink:
     """A ``gate.Sink``: counts verdicts in ``driftgate.checks`` and bypasses in ``driftgate.bypasses``."""
 
-    def write(self, verdict: Verdict) -> None:
-        """One more; nobody's name and no reason, which would make a time series each."""
-        if not listened():
-            return
-        about: dict[str, AttributeValue] = {
-            "driftgate.service": verdict.service,
-            "driftgate.decision": verdict.decision,
-            "driftgate.enforced": verdict.enforced,
-        }
-        _counter("driftgate.checks", "verdicts that were written down").add(1, about)
-        if verdict.break_glass:
-            via = {"driftgate.service": verdict.service, "driftgate.via": verdict.break_glass.via}
-            _counter("driftgate.bypasses", "starts that went past the gate").add(1, via)
+    def write(self, verdicts: Sequence[Verdict]) -> None:
+        """One more each; nobody's name and no reason, which would make a time series each."""
+        if listened():
+            for verdict in verdicts:
+                _count(verdict)
+
+
+def _count(verdict: Verdict) -> None:
+    about: dict[str, AttributeValue] = {
+        "driftgate.service": verdict.service,
+        "driftgate.decision": verdict.decision,
+        "driftgate.enforced": verdict.enforced,
+    }
+    _counter("driftgate.checks", "verdicts that were written down").add(1, about)
+    if verdict.break_glass:
+        via = {"driftgate.service": verdict.service, "driftgate.via": verdict.break_glass.via}
+        _counter("driftgate.bypasses", "starts that went past the gate").add(1, via)
 
 
 def count(name: str, description: str, about: Attributes, amount: int = 1) -> None:

@@ -30,6 +30,7 @@ from drift_gate.settings.keys import (
     Batch,
     Defaults,
     Inventory,
+    JournalKeys,
     PolicyKeys,
     ServiceSettings,
     Sinks,
@@ -43,7 +44,7 @@ PREFIX = "DRIFT_"
 EMULATOR = "CLOUD_RUN_EMULATOR_HOST"
 CACHE_DIR = "DRIFT_CACHE_DIR"
 LOGINS = "DRIFT_REGISTRY_LOGINS"
-_TABLES = ("defaults", "policy", "services", "batch", "sinks", "inventory", "acknowledged")
+_TABLES = ("defaults", "policy", "services", "batch", "sinks", "journal", "inventory", "acknowledged")
 #: Variables with the prefix that are no key of the file.
 _OTHER_VARIABLES = frozenset({"DRIFT_CONFIG", CACHE_DIR, LOGINS, break_glass.SWITCH, break_glass.UNTIL})
 
@@ -69,6 +70,7 @@ class Settings(Fact):
     services: Mapping[str, ServiceSettings]
     batch: Batch
     sinks: Sinks
+    journal: JournalKeys
     inventory: Inventory
     acknowledged: tuple[Acknowledgement, ...] = ()
     emulator: str | None = None
@@ -222,6 +224,7 @@ def load(start: Path | None = None, environ: Mapping[str, str] | None = None) ->
     _check_bases(document, services)
     batch = _batch(document, services)
     sinks = document.model(Sinks, ("sinks",), document.table("sinks"))
+    journal = document.model(JournalKeys, ("journal",), document.table("journal"))
     inventory = document.model(Inventory, ("inventory",), document.table("inventory"))
     acknowledged = _acknowledged(document, services)
     document.settle()
@@ -230,6 +233,7 @@ def load(start: Path | None = None, environ: Mapping[str, str] | None = None) ->
         services=services,
         batch=batch,
         sinks=sinks,
+        journal=journal,
         inventory=inventory,
         acknowledged=acknowledged,
         emulator=_emulator(environ),

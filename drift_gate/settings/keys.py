@@ -350,6 +350,15 @@ class Inventory(Fact):
 
 
 class Sinks(Fact):
-    """``[sinks]``: ``decisions`` is the SQLite file that keeps every verdict; None: none is kept."""
+    """``[sinks]``: ``decisions`` is the SQLite file of the versions before the journal, which takes it over.
+
+    None: there is none.
+    """
 
     decisions: PathText | None = None
+
+
+class JournalKeys(Fact):
+    """``[journal]``: ``store`` is the SQLite file that keeps every verdict; ``off``: none is kept."""
+
+    store: PathText = ".drift/journal.sqlite"

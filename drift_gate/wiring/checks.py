@@ -17,6 +17,8 @@ from drift_gate.errors import DriftCheckError, DriftConfigError, SourceError
 from drift_gate.evidence import marks
 from drift_gate.facts import Evidence, Live, LiveSource, Target, Unknown
 from drift_gate.journal.log import LogSink
+from drift_gate.journal.records import Asked
+from drift_gate.journal.sink import WRITE_S, JournalSink
 from drift_gate.journal.telemetry import MetricsSink, observed
 from drift_gate.policy.inventory import Known, undeclared
 from drift_gate.policy.verdict import Outcome, Verdict, judge
@@ -24,8 +26,9 @@ from drift_gate.relevance import loaded_list as loaded_files
 from drift_gate.relevance.selection import Selection
 from drift_gate.runtime.child_process import pool
 from drift_gate.runtime.deadline import Deadline, gather, told
-from drift_gate.settings.file import PREFIX, Settings, load
+from drift_gate.settings.file import PREFIX, Settings, actor, load
 from drift_gate.settings.keys import PolicyKeys, ServiceSettings
+from drift_gate.wiring.journals import opened
 from drift_gate.wiring.plans import LOAD_SECONDS, Builder, loaded_list, process, work_tree
 from drift_gate.wiring.plans import utc_now as utc_now
 from drift_gate.wiring.trace import Traced, run
@@ -87,13 +90,11 @@ def warn_of_overrides(settings: Settings) -> None:
             log.warning("%s=%s stands before %s", name, value, settings.file)
 
 
-def keep(outcome: Outcome, settings: Settings) -> None:
-    """Write the verdicts of ``outcome`` down, within what the check has left of its deadline."""
-    names = {verdict.service for verdict in outcome.services}
-    given = max((one.deadline for name, one in settings.services.items() if name in names), default=0.0)
+def keep(outcome: Outcome, settings: Settings, asked: Asked | None = None) -> None:
+    """Write the verdicts of ``outcome`` down. ``asked`` None: whoever runs this process ran a check."""
     warn_of_overrides(settings)
-    left = Deadline(max(0.0, given - outcome.elapsed_ms / 1000))
-    gate.write(outcome.services, sinks_of(settings, left))
+    asked = asked or Asked(door="check", by=actor(settings.environ))
+    gate.write(outcome.services, sinks_of(settings, asked, outcome.checked_at))
 
 
 def _judged(
@@ -305,14 +306,14 @@ def report_on(name: str | None, *, settings: Settings | None) -> DriftReport:
     return report
 
 
-def sinks_of(settings: Settings, deadline: Deadline | None = None) -> list[gate.Sink]:
-    """Where verdicts are written to, within the ``deadline`` of a check; None: a second each."""
-    sinks: list[gate.Sink] = [LogSink(), MetricsSink()]
-    if settings.sinks.decisions:
-        from drift_gate.journal.decisions import DecisionsSink
+def sinks_of(settings: Settings | None, asked: Asked, at: datetime) -> list[gate.Sink]:
+    """Where the verdicts of a check are written to that was ``asked`` for and began ``at`` (UTC).
 
-        sinks.append(DecisionsSink(settings.beside(settings.sinks.decisions), utc_now, deadline))
-    return sinks
+    ``settings`` None: they could not be read; the log remains.
+    """
+    sinks: list[gate.Sink] = [LogSink(), MetricsSink()]
+    journal = opened(settings, busy_s=WRITE_S * 3 / 4) if settings else None
+    return [*sinks, JournalSink(journal, asked, at)] if journal else sinks
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,7 @@ A bypass waits for nothing: the check that it skips goes on beside the start, an
 
 from __future__ import annotations
 
-import atexit
-import contextvars
 import logging
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -17,11 +14,11 @@ from drift_gate import gate
 from drift_gate.comparison.report import unknown_report
 from drift_gate.errors import DeploymentDriftError, DriftCheckError, DriftUnknownError
 from drift_gate.facts import Unknown
-from drift_gate.journal.log import LogSink
-from drift_gate.journal.telemetry import MetricsSink
+from drift_gate.journal.records import Asked
 from drift_gate.policy import break_glass
 from drift_gate.policy.verdict import UNTOLD, BreakGlass, Policy, Start, Verdict, judge
 from drift_gate.presentation import render
+from drift_gate.runtime import background
 from drift_gate.runtime.deadline import Deadline, attempt
 from drift_gate.settings.file import Settings, environment, load
 from drift_gate.settings.file import actor as process_actor
@@ -72,32 +69,13 @@ def require(
         return _bypassed(name, asked.bypass, settings, environ, later)
     settings = settings or load(environ=environ)
     name = name or settings.batch_service()
-    verdict = rollouts.check([name], wait=wait, settings=settings).services[0]
+    verdict = rollouts.check(
+        [name], wait=wait, settings=settings, asked=Asked(door="start", by=who)
+    ).services[0]
     if verdict.refuses:
         error = DriftUnknownError if verdict.refuses_unknown else DeploymentDriftError
         raise error(render.refusal(verdict, settings, start), verdict)
     return verdict
-
-
-def finish() -> None:
-    """Wait until each check that a bypass has skipped is on record, or its deadline is over.
-
-    For a program that would end before; one that ends without it waits here as it ends.
-    """
-    for thread, deadline in tuple(_beside.items()):
-        thread.join(deadline.remaining())
-
-
-@atexit.register
-def _at_exit() -> None:
-    try:
-        finish()
-    except KeyboardInterrupt:  # whoever presses it twice does not want the trace
-        return
-
-
-#: The checks that go on beside a start, and when they are over at the latest.
-_beside: dict[threading.Thread, Deadline] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,16 +97,8 @@ class _Skipped:
 
     def begin(self, within: Deadline) -> None:
         """Let the check go on beside whatever follows. Raises where no thread can be started."""
-        inside = contextvars.copy_context()  # what is logged there belongs to the same trace and batch
-        thread = threading.Thread(
-            target=inside.run, args=(self.judge, within), name="drift-gate skipped check", daemon=True
-        )
-        _beside[thread] = Deadline(within.remaining() + TRACE_SECONDS)
-        try:
-            thread.start()
-        except BaseException:
-            _beside.pop(thread)
-            raise
+        whole = Deadline(within.remaining() + TRACE_SECONDS)
+        background.start(partial(self.judge, within), whole, "skipped check")
 
     def judge(self, within: Deadline) -> None:
         """What the check says, on record."""
@@ -138,11 +108,8 @@ class _Skipped:
             names = [self.service]
             return checks.check(names, settings=self.settings, within=early, record=False).services[0]
 
-        try:
-            found = attempt(judged, within, "skipped check")
-            self.record(found if isinstance(found, Verdict) else self.unjudged(Unknown.of(found)))
-        finally:
-            _beside.pop(threading.current_thread(), None)
+        found = attempt(judged, within, "skipped check")
+        self.record(found if isinstance(found, Verdict) else self.unjudged(Unknown.of(found)))
 
     def record(self, judged: Verdict) -> Verdict:
         """``judged``, overridden: told, on record, and told to whoever wants to know later."""
@@ -159,9 +126,8 @@ class _Skipped:
         def recorded() -> None:
             if self.settings:
                 checks.warn_of_overrides(self.settings)
-            gate.write(
-                [verdict], checks.sinks_of(self.settings) if self.settings else [LogSink(), MetricsSink()]
-            )
+            asked = Asked(door="start", by=self.bypass.actor)
+            gate.write([verdict], checks.sinks_of(self.settings, asked, self.bypass.at))
 
         attempt(recorded, Deadline(RECORD_SECONDS), "record of a bypass")
         if self.later is not None:

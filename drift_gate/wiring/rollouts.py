@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from drift_gate.errors import DriftConfigError
+from drift_gate.journal.records import Asked
 from drift_gate.policy.verdict import Outcome, Reason, Verdict, duration
 from drift_gate.presentation import render
 from drift_gate.runtime.deadline import Deadline
@@ -48,6 +49,7 @@ def check(
     wait: float,
     settings: Settings | None = None,
     inventory: bool = False,
+    asked: Asked | None = None,
     pace: Pace = REAL,
 ) -> Outcome:
     """What ``assembly.check`` says once no rollout is under way, or once ``wait`` seconds are over.
@@ -56,7 +58,8 @@ def check(
     rollout would leave it so, or nobody can say what the rollout brings. A rollout that landed, failed
     or stalled ends the wait, and so does the time: then the last answer holds. The first look has the
     whole ``deadline`` of the settings; each later one has no more than what is left of the wait, and one
-    that finds nothing out for now is no answer. Only the verdicts that are returned are written down.
+    that finds nothing out for now is no answer. Only the verdicts that are returned are written down, as
+    ``checks.keep`` does it with ``asked``.
 
     Raises ``DriftConfigError``, also for a ``wait`` that is no number from 0 upwards.
     """
@@ -80,7 +83,7 @@ def check(
     outcome = look(first=True)
     while ends.remaining() > 0 and _worth_it(outcome, lambda: look(after_rollout=True)):
         outcome = _next(outcome, look, ends, pace)
-    checks.keep(outcome, settings)
+    checks.keep(outcome, settings, asked)
     return outcome
 
 

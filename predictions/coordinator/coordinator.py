@@ -11,7 +11,7 @@ from functools import partial
 from typing import Literal
 
 from drift_gate.policy.verdict import UNTOLD
-from drift_gate.wiring.enforcement import finish
+from drift_gate.runtime.background import finish
 from predictions.coordinator.batches import telemetry
 from predictions.coordinator.batches.admission import admitted
 from predictions.coordinator.batches.batch import (

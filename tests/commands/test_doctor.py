@@ -47,7 +47,7 @@ def test_a_healthy_set_up(
 ) -> None:
     """Every step is ok, nothing to paste, exit 0, one line per step, and nothing was changed."""
     world.cloud.deploy(WORKER, commit=world.first)
-    replaced(world, "[services.", '[sinks]\ndecisions = "kept/decisions.sqlite"\n[services.')
+    replaced(world, "[services.", '[journal]\nstore = "kept/journal.sqlite"\n[services.')
     found = steps(world)
     assert [(step.name, step.state, step.line) for step in found] == [
         (name, "ok", "")
@@ -61,7 +61,7 @@ def test_a_healthy_set_up(
             "service",
             "evidence",
             "paths",
-            "decisions",
+            "journal",
             "clock",
         )
     ]
@@ -122,12 +122,12 @@ def committed_ahead(world: World) -> None:
 
 def no_sqlite(world: World) -> None:
     (world.folder / "kept").write_text("this is no store")
-    world.toml += '\n[sinks]\ndecisions = "kept"\n'
+    world.toml += '\n[journal]\nstore = "kept"\n'
 
 
 def a_file_for_a_folder(world: World) -> None:
     (world.folder / "kept").write_text("")
-    world.toml += '\n[sinks]\ndecisions = "kept/decisions.sqlite"\n'
+    world.toml += '\n[journal]\nstore = "kept/journal.sqlite"\n'
 
 
 def behind_upstream(world: World) -> None:
@@ -297,14 +297,14 @@ CASES = [
         "image-incomplete: the image lacks shared/odds.py",
         "COPY shared/odds.py shared/odds.py",
     ),
-    Broken("no store", no_sqlite, "decisions", "fail", "is no SQLite file", "decisions = "),
+    Broken("no store", no_sqlite, "journal", "fail", "is no SQLite file", "store = "),
     Broken(
         "no folder for the store",
         a_file_for_a_folder,
-        "decisions",
+        "journal",
         "fail",
         "kept is no folder",
-        "decisions = ",
+        "store = ",
     ),
     Broken(
         "clock behind Google's",

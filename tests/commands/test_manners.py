@@ -16,6 +16,7 @@ from support.world import WORKER, World
 import drift_gate
 from drift_gate.commands import main
 from drift_gate.policy.codes import CAUSE_MEANINGS, REASONS
+from drift_gate.runtime import background
 
 ROOT = Path(__file__).parents[2]
 
@@ -121,12 +122,10 @@ class TestWhatEveryCommandTakes:
     def test_a_bypass_reads_the_file_of_settings_too(
         self, here: World, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        from drift_gate.wiring import enforcement
-
         (here.folder / "drift.toml").rename(here.folder / "other.toml")
         argv = ["--config", "other.toml", "require", "--skip-drift-check", "--reason", "x", WORKER]
         assert main.main(argv) == 0
-        enforcement.finish()
+        background.finish()
         assert '"file": "' + str(here.folder / "other.toml") in capsys.readouterr().err
 
     def test_no_colour(self, here: World, monkeypatch: pytest.MonkeyPatch) -> None:

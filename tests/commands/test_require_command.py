@@ -41,7 +41,7 @@ def ran(stage: Stage) -> bool:
 
 
 def rows(stage: Stage) -> list[tuple[str, int, str | None, str | None]]:
-    with contextlib.closing(sqlite3.connect(stage.folder / ".drift" / "decisions.sqlite")) as kept:
+    with contextlib.closing(sqlite3.connect(stage.folder / ".drift" / "journal.sqlite")) as kept:
         return kept.execute(
             "SELECT decision, enforced, bypass_actor, bypass_reason FROM decisions"
         ).fetchall()

@@ -126,7 +126,7 @@ def test_each_service_is_tested_by_its_own_policy(world: World) -> None:
 
 def test_nothing_of_the_users_is_asked_or_written(world: World) -> None:
     """Their Cloud Run gets no call, their repository and decisions no change."""
-    world.toml += '\n[sinks]\ndecisions = "decisions.sqlite"\n'
+    world.toml += '\n[journal]\nstore = "journal.sqlite"\n'
     settings = world.settings()
     before = sorted(path.stat().st_mtime_ns for path in world.folder.rglob("*"))
     assert all(each.passed for each in selftest.run([WORKER], settings=settings))

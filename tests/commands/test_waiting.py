@@ -157,12 +157,12 @@ def test_whoever_is_refused_is_not_sent_to_wait_for_it_either(
 
 def test_whoever_is_refused_can_tell_that_the_rollout_under_way_is_the_cure(world: World) -> None:
     """And nothing is written down of that look: the refusal was."""
-    world.toml += '\n[sinks]\ndecisions = "decisions.sqlite"\n'
+    world.toml += '\n[journal]\nstore = "journal.sqlite"\n'
     stale_with_a_cure_under_way(world)
     verdict = world.verdict()
     assert verdict.decision == "deny"
     assert rollouts.cures(verdict, settings=world.settings())
-    with closing(sqlite3.connect(world.folder / "decisions.sqlite")) as rows:
+    with closing(sqlite3.connect(world.folder / "journal.sqlite")) as rows:
         assert rows.execute("SELECT count(*) FROM decisions").fetchone() == (1,)
 
 
@@ -216,10 +216,10 @@ def test_when_time_ends_without_a_new_answer_the_known_one_holds(world: World) -
 
 def test_only_what_is_returned_is_written_down(world: World) -> None:
     """One log line and one row for the verdict; nothing for the looks before, nor for what would be."""
-    world.toml += '\n[sinks]\ndecisions = "decisions.sqlite"\n'
+    world.toml += '\n[journal]\nstore = "journal.sqlite"\n'
     stale_with_a_cure_under_way(world)
     judged(world, Time([nothing, lambda: world.cloud.land(WORKER)]))
-    with closing(sqlite3.connect(world.folder / "decisions.sqlite")) as store:
+    with closing(sqlite3.connect(world.folder / "journal.sqlite")) as store:
         assert store.execute("SELECT decision FROM decisions").fetchall() == [("allow",)]
 
 

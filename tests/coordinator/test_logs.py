@@ -22,8 +22,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drift_gate.errors import DeploymentDriftError
+from drift_gate.runtime import background
 from drift_gate.runtime.deadline import Deadline, gather
-from drift_gate.wiring import enforcement
 from predictions.coordinator import logs
 from predictions.coordinator.logs import CloudFormatter, Trace, labelled, trace_of, traced
 from shared.utils.deployment_checker import require_current_worker
@@ -173,7 +173,7 @@ class TestAVerdict:
             with pytest.raises(DeploymentDriftError):
                 require_current_worker()
             require_current_worker(skip=True, reason='fix\n{"severity": "DEBUG"}', actor="ann\x1b[2J")
-            enforcement.finish()
+            background.finish()
         verdicts = [entry for entry in written() if entry.get("event") == "drift_verdict"]
         assert [(each["severity"], each["decision"], each["enforced"]) for each in verdicts] == [
             ("INFO", "allow", True),

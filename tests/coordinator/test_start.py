@@ -240,7 +240,7 @@ class TestARefusal:
         world.fall_behind()
         with pytest.raises(DeploymentDriftError, match="4 relevant commits behind"):
             start(Path(".drift"), Order(game_date=DAY), require_current_worker)
-        assert sorted(os.listdir(".drift")) == ["decisions.sqlite", "ledger.jsonl"]
+        assert sorted(os.listdir(".drift")) == ["journal.sqlite", "journal.sqlite.lock", "ledger.jsonl"]
 
 
 def contents(folder: Path) -> tuple[list[Batch], list[Result], bytes]:

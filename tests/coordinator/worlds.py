@@ -17,8 +17,8 @@ SETTINGS = """\
 [defaults]
 live = "ledger"
 target_ref = "HEAD"
-[sinks]
-decisions = ".drift/decisions.sqlite"
+[journal]
+store = ".drift/journal.sqlite"
 [services.prediction-worker]
 paths = ["/worker/"]
 """

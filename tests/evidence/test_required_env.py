@@ -150,7 +150,7 @@ def test_no_value_comes_out_anywhere(world: World, caplog: pytest.LogCaptureFixt
     world.cloud.deploy(WORKER, commit=world.first, env={**ENV, "MODEL_PATH": ""})
     with caplog.at_level(logging.DEBUG):
         outcome = world.outcome()
-        LogSink().write(outcome.services[0])
+        LogSink().write(outcome.services)
     assert missing(world) == [["MODEL_PATH", "OTHER"]]
     told = [render.json(outcome), render.markdown(outcome, verbose=True), caplog.text, repr(outcome)]
     assert "MODEL_PATH" in told[0]

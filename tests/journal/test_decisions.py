@@ -12,18 +12,18 @@ import pytest
 from support.world import WORKER, World
 
 from drift_gate.errors import DeploymentDriftError
-from drift_gate.wiring import enforcement
+from drift_gate.runtime import background
 from shared.utils.deployment_checker import require_current_worker
 
 NOW = datetime(2026, 2, 5, tzinfo=UTC)
-STORE = '[sinks]\ndecisions = "decisions.sqlite"\n'
+STORE = '[journal]\nstore = "journal.sqlite"\n'
 
 
 def rows(path: Path) -> list[sqlite3.Row]:
     connection = sqlite3.connect(path)
     connection.row_factory = sqlite3.Row
     try:
-        return connection.execute("SELECT * FROM decisions ORDER BY id").fetchall()
+        return connection.execute("SELECT * FROM decisions ORDER BY decided_at").fetchall()
     finally:
         connection.close()
 
@@ -48,7 +48,7 @@ def test_every_verdict_is_a_line_and_a_row(world: World, caplog: pytest.LogCaptu
     with pytest.raises(DeploymentDriftError):
         require_current_worker(settings=world.settings())
     require_current_worker(settings=world.settings(), skip=True, reason="the fix is in", actor="ann")
-    enforcement.finish()
+    background.finish()
 
     levels = [(level, line["event"], line["decision"], line["enforced"]) for level, line in lines(caplog)]
     assert levels == [
@@ -56,7 +56,7 @@ def test_every_verdict_is_a_line_and_a_row(world: World, caplog: pytest.LogCaptu
         (logging.ERROR, "drift_verdict", "deny", True),
         (logging.WARNING, "drift_verdict", "deny", False),
     ]
-    allowed, refused, bypassed = rows(world.folder / "decisions.sqlite")
+    allowed, refused, bypassed = rows(world.folder / "journal.sqlite")
     assert (allowed["decision"], allowed["commits_behind"], allowed["bypass_actor"]) == ("allow", 0, None)
     assert (refused["decision"], refused["enforced"], refused["commits_behind"]) == ("deny", 1, 4)
     assert (bypassed["enforced"], bypassed["bypass_actor"], bypassed["bypass_reason"]) == (
@@ -73,21 +73,25 @@ def test_a_store_that_cannot_be_written_changes_no_verdict(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It is warned about; the batch may start."""
-    world.toml = STORE.replace("decisions.sqlite", "drift.toml/decisions.sqlite") + world.toml
+    world.toml = STORE.replace("journal.sqlite", "drift.toml/journal.sqlite") + world.toml
     world.cloud.deploy(WORKER, commit=world.first)
     assert require_current_worker(settings=world.settings()).decision == "allow"
-    assert "DecisionsSink could not keep the verdict on prediction-worker" in caplog.text
+    assert "the verdict on prediction-worker is not in the journal" in caplog.text
 
 
 def test_a_locked_store_is_waited_for_only_so_long(world: World, caplog: pytest.LogCaptureFixture) -> None:
-    """Another writer that never ends costs a second and a warning."""
+    """Another writer that never ends costs a moment and a warning, and the log has the decision whole."""
     world.toml = STORE + world.toml
     world.cloud.deploy(WORKER, commit=world.first)
     require_current_worker(settings=world.settings())
-    blocker = sqlite3.connect(world.folder / "decisions.sqlite", isolation_level=None)
+    background.finish()
+    blocker = sqlite3.connect(world.folder / "journal.sqlite", isolation_level=None)
     try:
         blocker.execute("BEGIN EXCLUSIVE")
         assert require_current_worker(settings=world.settings()).decision == "allow"
+        background.finish()
     finally:
         blocker.close()
     assert "database is locked" in caplog.text
+    told = json.loads(caplog.messages[-1])
+    assert (told["event"], told["door"], told["verdict"]["decision"]) == ("drift_decision", "start", "allow")

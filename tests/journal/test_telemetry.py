@@ -18,7 +18,8 @@ from support.world import WORKER, World
 
 from drift_gate.errors import DeploymentDriftError, DriftConfigError
 from drift_gate.journal import telemetry
-from drift_gate.wiring import checks, enforcement
+from drift_gate.runtime import background
+from drift_gate.wiring import checks
 from shared.utils.deployment_checker import require_current_worker
 
 ROOT = Path(__file__).parents[2]
@@ -122,7 +123,7 @@ class TestMetrics:
         with pytest.raises(DeploymentDriftError):
             require_current_worker(settings=settings)
         require_current_worker(settings=settings, skip=True, actor="ann", reason="the fix is in")
-        enforcement.finish()
+        background.finish()
 
         assert more("driftgate.checks", before) == {(WORKER, "deny", True): 1, (WORKER, "deny", False): 1}
         via = (WORKER, "--skip-drift-check")

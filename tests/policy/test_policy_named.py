@@ -13,6 +13,7 @@ from support.world import WORKER, World
 
 from drift_gate.policy import break_glass
 from drift_gate.policy.verdict import Verdict
+from drift_gate.runtime import background
 from drift_gate.settings.file import actor
 from drift_gate.wiring import enforcement
 
@@ -70,7 +71,7 @@ def test_a_bypass_names_it_too(world: World) -> None:
     first = enforcement.require(
         WORKER, skip=True, reason="x", actor="ann", settings=settings, later=told.append
     )
-    enforcement.finish()
+    background.finish()
     assert first.policy == settings.judged_by(WORKER)
     assert told[0].policy == settings.judged_by(WORKER)
 

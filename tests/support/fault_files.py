@@ -46,9 +46,9 @@ def decisions(spoil: Callable[[World, Path, ExitStack], object]) -> Prepare:
     """A table of decisions is asked for where something is in its way."""
 
     def prepare(world: World, stack: ExitStack) -> None:
-        file = world.folder.parent / "kept" / "decisions.sqlite"
+        file = world.folder.parent / "kept" / "journal.sqlite"
         file.parent.mkdir()
-        world.toml += f'\n[sinks]\ndecisions = "{file}"\n'
+        world.toml += f'\n[journal]\nstore = "{file}"\n'
         spoil(world, file, stack)
 
     return prepare

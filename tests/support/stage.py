@@ -36,8 +36,8 @@ region = "us-west2"
 target_ref = "main"
 deadline = "DEADLINE"
 
-[sinks]
-decisions = ".drift/decisions.sqlite"
+[journal]
+store = ".drift/journal.sqlite"
 
 [services.{WORKER}]
 paths = ["/predictions/worker/", "/shared/"]

@@ -52,7 +52,8 @@ class World:
 
     def settings(self) -> Settings:
         """The settings of ``toml``, with an environment that owes nothing to the tester's."""
-        (self.folder / "drift.toml").write_text(self.toml)
+        quiet = "" if "[journal]" in self.toml else '\n[journal]\nstore = "off"\n'
+        (self.folder / "drift.toml").write_text(self.toml + quiet)
         environ = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "USER": "ann"}
         environ["CLOUD_RUN_EMULATOR_HOST"] = self.cloud.host
         return load(self.folder, environ | dict(self.environ))

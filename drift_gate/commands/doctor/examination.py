@@ -24,6 +24,7 @@ from drift_gate.settings.file import FILE_NAME, Settings, environment, load, unk
 from drift_gate.settings.keys import ServiceSettings
 from drift_gate.sources.git.process import Git
 from drift_gate.wiring import checks
+from drift_gate.wiring.journals import OFF
 
 #: Seconds that a look at git itself may take.
 GIT_SECONDS = 10.0
@@ -221,17 +222,17 @@ def _api(patient: Patient) -> Iterator[Step]:
 
 def _decisions(settings: Settings) -> Iterator[Step]:
     """Whether verdicts can be kept, without keeping one."""
-    if settings.sinks.decisions is None:
+    if settings.journal.store == OFF:
         return
-    file = settings.beside(settings.sinks.decisions)
+    file = settings.beside(settings.journal.store)
     problem = _unwritable(file.parent)
     if problem is None and file.exists():
         problem = _no_store(file)
     if problem is None:
-        yield Step("decisions", "", "ok", f"{file} can be written")
+        yield Step("journal", "", "ok", f"{file} can be written")
         return
-    line = f'# in {settings.file}: [sinks] decisions = ".drift/decisions.sqlite"'
-    yield Step("decisions", "", "fail", f"verdicts are not kept: {problem}", line)
+    line = f'# in {settings.file}: [journal] store = ".drift/journal.sqlite"'
+    yield Step("journal", "", "fail", f"verdicts are not kept: {problem}", line)
 
 
 def _no_store(file: Path) -> str | None:

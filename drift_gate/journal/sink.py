@@ -1,0 +1,75 @@
+"""Verdicts into the journal: one that cannot be written delays no verdict, and stands in the log whole."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from datetime import datetime
+from functools import partial
+from uuid import uuid4
+
+from drift_gate import __version__
+from drift_gate.errors import JournalError
+from drift_gate.journal.records import Asked, Entry, Journal
+from drift_gate.policy.verdict import Verdict
+from drift_gate.runtime import background
+from drift_gate.runtime.deadline import Deadline, attempt
+
+log = logging.getLogger("drift_gate")
+lines = logging.getLogger("drift_gate.verdict")
+
+#: Seconds that a verdict waits for the journal, and that the journal gets beside it.
+WAIT_S, WRITE_S = 0.2, 2.0
+
+
+class JournalSink:
+    """A ``gate.Sink``: keeps the verdicts of one check in ``journal``.
+
+    ``asked`` is where the check was asked for and by whom, ``at`` (UTC) when it began.
+    """
+
+    def __init__(self, journal: Journal, asked: Asked, at: datetime) -> None:
+        self._journal = journal
+        self._asked = asked
+        self._at = at
+
+    def write(self, verdicts: Sequence[Verdict]) -> None:
+        """Keep each of ``verdicts``, or warn, and say all of them in the log."""
+        entries = [
+            Entry(
+                id=uuid4().hex,
+                at=self._at,
+                version=__version__,
+                verdict=each,
+                **self._asked.model_dump(),
+            )
+            for each in verdicts
+        ]
+        try:
+            writing = background.start(partial(self._keep, entries), Deadline(WRITE_S), "journal")
+        except RuntimeError as error:  # no room for a thread
+            _tell(entries, str(error))
+        else:
+            writing.join(WAIT_S)
+
+    def _keep(self, entries: Sequence[Entry]) -> None:
+        """Keep them, or say in the log what is not kept."""
+        kept = attempt(partial(self._kept, entries), Deadline(WRITE_S), "journal")
+        if kept is not None:
+            _tell(entries, str(kept))
+
+    def _kept(self, entries: Sequence[Entry]) -> str | None:
+        """None once they are; else why not."""
+        try:
+            self._journal.record(entries)
+        except JournalError as error:
+            return str(error)
+        return None
+
+
+def _tell(entries: Sequence[Entry], why: str) -> None:
+    services = ", ".join(dict.fromkeys(each.verdict.service for each in entries))
+    log.warning("the verdict on %s is not in the journal: %s", services, why)
+    for entry in entries:
+        lines.warning("%s", json.dumps({"event": "drift_decision", **entry.model_dump(mode="json")}))

@@ -1,0 +1,19 @@
+"""Settings into the journal that they name."""
+
+from __future__ import annotations
+
+from drift_gate.journal.records import Journal
+from drift_gate.settings.file import Settings
+
+#: What ``[journal] store`` says where nothing is to be kept.
+OFF = "off"
+
+
+def opened(settings: Settings, *, busy_s: float) -> Journal | None:
+    """The journal of ``settings``; None: none is kept. ``busy_s``: seconds to wait for another writer."""
+    from drift_gate.journal.sqlite import SqliteJournal
+
+    store, old = settings.journal.store, settings.sinks.decisions
+    if store == OFF:
+        return None
+    return SqliteJournal(settings.beside(store), old=settings.beside(old) if old else None, busy_s=busy_s)
