@@ -64,6 +64,7 @@ class Walk:
         self._unresolved: dict[str, Missing] = {}
         self._strays: dict[str, tuple[str, ...]] = {}
         self._used_roots: set[str] = set()
+        self._loaded: dict[str, Sequence[Found]] = {}
         self._scripts: set[str] = set()
         self._errors: dict[str, None] = {}
         # Searched is a folder that nobody knows: a name leads to every file that could lie there.
@@ -146,26 +147,33 @@ class Walk:
             self._queued.add((name, image_path))
             self._queue.append(_Module(name, image_path, path))
 
-    def _load(self, module: str, importer: str | None) -> list[Found]:
-        """Imports a module with all packages above it, as far as they are there; what was found of it."""
-        if not module:
-            return []
+    def _load(self, module: str, importer: str | None) -> Sequence[Found]:
+        """Imports a module with all packages above it, as far as they are there; what was found of it.
+
+        Who asks first is the importer: nothing is nearer to an entry point later.
+        """
+        if module in self._loaded or not module:
+            return self._loaded.get(module, ())
         parts = module.split(".")
-        names = [".".join(parts[: count + 1]) for count in range(len(parts))]
-        last = []
-        if self._anywhere and parts[0] not in sys.stdlib_module_names:
-            for found in (found for name in names for found in self._image.ending_like(name)):
-                self._reach(found.name, found.file or "", importer)
-        for finder in self._finders:
-            for name in names:
-                module_found = finder.find(name)
-                if module_found is None:
-                    break
-                if module_found.file:
-                    self._reach(name, module_found.file, importer)
-                if name == module:
-                    last.append(module_found)
-        return last
+        found: Sequence[Found] = ()
+        for count in range(len(parts)):
+            name = ".".join(parts[: count + 1])
+            if name not in self._loaded:
+                self._loaded[name] = self._load_one(name, importer, is_there=not count or bool(found))
+            found = self._loaded[name]
+        return found
+
+    def _load_one(self, name: str, importer: str | None, *, is_there: bool) -> Sequence[Found]:
+        """As ``_load``, after the package above it, of which ``is_there`` tells."""
+        if self._anywhere and name.partition(".")[0] not in sys.stdlib_module_names:
+            for each in self._image.ending_like(name):
+                self._reach(name, each.file or "", importer)
+        found = [finder.find(name) for finder in self._finders] if is_there else []
+        there = [each for each in found if each is not None]
+        for module in there:
+            if module.file:
+                self._reach(name, module.file, importer)
+        return there
 
     def _read(self, module: _Module, facts: ImportFacts) -> None:
         if facts.syntax_error:
@@ -228,7 +236,7 @@ class Walk:
     def _is_module(self, name: str) -> bool:
         return any(found.file for finder in self._finders if (found := finder.find(name)))
 
-    def _load_member(self, name: str, importer: str) -> list[Found]:
+    def _load_member(self, name: str, importer: str) -> Sequence[Found]:
         """Imports the module that binds a dotted name, or whose class does; what was found of it."""
         above, _, member = name.rpartition(".")
         for _ in range(2):
