@@ -15,6 +15,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+from predictions.coordinator import variables  # noqa: E402 (needs the path above)
 from predictions.coordinator.exceptions import (  # noqa: E402
     DriftUnknownError,
     ReadinessUnknownError,
@@ -32,21 +33,21 @@ NIGHTLY, ON_CALL, PUSH, STRANGER = (
     f"{name}@example.com" for name in ("nightly", "on-call", "push", "stranger")
 )
 _LISTS = {
-    access.CALLERS: NIGHTLY,
-    access.BYPASS_CALLERS: ON_CALL,
-    access.PUSH_CALLERS: PUSH,
+    variables.CALLERS: NIGHTLY,
+    variables.BYPASS_CALLERS: ON_CALL,
+    variables.PUSH_CALLERS: PUSH,
 }
 #: The settings of each kind of server that the table shows.
 SERVERS: Mapping[str, Mapping[str, str]] = {
-    "`platform`": {access.MODE: "platform"},
-    "`platform`, lists set": {access.MODE: "platform", **_LISTS},
-    "`id-token`": {access.MODE: "id-token", access.AUDIENCE: AUDIENCE, **_LISTS},
+    "`platform`": {variables.MODE: "platform"},
+    "`platform`, lists set": {variables.MODE: "platform", **_LISTS},
+    "`id-token`": {variables.MODE: "id-token", variables.AUDIENCE: AUDIENCE, **_LISTS},
     "`api-key`": {
-        access.MODE: "api-key",
-        access.API_KEY: KEY,
-        access.BYPASS_KEY: BYPASS_KEY,
-        access.AUDIENCE: AUDIENCE,
-        access.PUSH_CALLERS: PUSH,
+        variables.MODE: "api-key",
+        variables.API_KEY: KEY,
+        variables.BYPASS_KEY: BYPASS_KEY,
+        variables.AUDIENCE: AUDIENCE,
+        variables.PUSH_CALLERS: PUSH,
     },
     "none, on a loopback address": {},
 }

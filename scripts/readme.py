@@ -336,7 +336,8 @@ PARTS: Mapping[str, Part] = {
     "help": Part(REFERENCE / "commands.md", helps),
     "demo": Part(DOCS / "demo.md", demo),
     "refusal": Part(README, refusal),
-    "map": Part(ROOT / "CONTRIBUTING.md", house.table),
+    "map": Part(ROOT / "CONTRIBUTING.md", house.GATE.table),
+    "coordinator-map": Part(ROOT / "CONTRIBUTING.md", house.COORDINATOR.table),
 }
 
 

@@ -14,10 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from scripts.house import FLOORS, table
+from scripts.house import COORDINATOR, GATE, House
 
 ROOT = Path(__file__).parent.parent
-GATE = ROOT / "drift_gate"
 #: Who may import what from outside, by the beginning of its path; everybody else may not.
 BOUNDED: dict[str, tuple[str, ...]] = {
     "google": ("sources/cloud_run/", "sources/health/tokens.py", "testing/cloud_run"),
@@ -30,7 +29,14 @@ BOUNDED: dict[str, tuple[str, ...]] = {
     "httpx": ("sources/http/",),
     "httpcore": ("sources/http/",),
 }
-FILES = sorted(GATE.rglob("*.py"))
+FILES = GATE.files
+HOUSES = pytest.mark.parametrize("house", [GATE, COORDINATOR], ids=lambda house: house.name)
+EVERY = [(house, file) for house in (GATE, COORDINATOR) for file in house.files]
+EACH = pytest.mark.parametrize(
+    ("house", "file"), EVERY, ids=lambda each: each.stem if isinstance(each, Path) else each.name
+)
+#: Lines of a file and of a function that a reader takes in.
+LONGEST_FILE, LONGEST_FUNCTION = 400, 40
 
 
 @cache
@@ -59,64 +65,72 @@ def _imports(tree: ast.Module) -> Iterator[tuple[str, bool]]:
             yield from ((f"{node.module}.{name.name}", id(node) in typing_only) for name in node.names)
 
 
-def room(module: str) -> str | None:
-    """The room that a module of the gate stands in; None for any other module."""
-    parts = module.split(".")
-    known = {name for floor in FLOORS for name in floor}
-    return parts[1] if parts[0] == "drift_gate" and len(parts) > 1 and parts[1] in known else None
-
-
-def floor(name: str) -> int:
-    """The floor of a room, from the ground up."""
-    return next(number for number, rooms in enumerate(FLOORS) if name in rooms)
-
-
-def test_every_room_has_its_floor() -> None:
+@HOUSES
+def test_every_room_has_its_floor(house: House) -> None:
     """What lies at the top of the package is a room of the table, and the table names nothing else."""
-    seen = {path.stem for path in GATE.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
-    assert seen - {"__init__"} == {name for floor in FLOORS for name in floor}
+    seen = {
+        path.stem
+        for path in house.folder.iterdir()
+        if path.suffix == ".py" or (path / "__init__.py").exists()
+    }
+    assert seen - {"__init__"} == {name for floor in house.floors for name in floor}
 
 
-def test_the_house_is_seen_at_one_look() -> None:
+@HOUSES
+def test_the_house_is_seen_at_one_look(house: House) -> None:
     """Whoever needs a further floor, or a twenty-third room, looks first for what is in the wrong one."""
-    assert len(FLOORS) <= 11
-    assert sum(map(len, FLOORS)) <= 22
+    assert len(house.floors) <= 11
+    assert sum(map(len, house.floors)) <= 22
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(GATE)))
-def test_a_room_imports_only_from_itself_and_the_floors_below(file: Path) -> None:
+@EACH
+def test_a_room_imports_only_from_itself_and_the_floors_below(house: House, file: Path) -> None:
     """Facts flow one way, for the type checker too."""
-    relative = file.relative_to(GATE)
+    relative = file.relative_to(house.folder)
     own = relative.parts[0].removesuffix(".py")
     for module, _ in imports(file):
-        assert not module.startswith("predictions"), f"the gate never imports {module}"
-        other = room(module)
+        assert house is not GATE or not module.startswith("predictions"), f"the gate never imports {module}"
+        other = house.room(module)
         if other and own != "__init__":
-            assert other == own or floor(other) < floor(own), f"{relative} imports {module}"
+            assert other == own or house.floor(other) < house.floor(own), f"{relative} imports {module}"
 
 
-def test_no_modules_import_each_other_in_a_circle() -> None:
+@HOUSES
+def test_no_modules_import_each_other_in_a_circle(house: House) -> None:
     """Within a room, too, and for the type checker as well."""
-    names = {".".join(("drift_gate", *file.relative_to(GATE).with_suffix("").parts)): file for file in FILES}
+    names = {
+        ".".join((house.name, *file.relative_to(house.folder).with_suffix("").parts)): file
+        for file in house.files
+    }
     graph = {name: {each for each, _ in imports(file)} & names.keys() for name, file in names.items()}
     list(TopologicalSorter({name: needs - {name} for name, needs in graph.items()}).static_order())
 
 
-def test_the_map_of_the_house_is_the_table_of_its_floors() -> None:
+@pytest.mark.parametrize(
+    "file", COORDINATOR.files, ids=lambda file: str(file.relative_to(COORDINATOR.folder))
+)
+def test_a_function_of_the_coordinator_is_taken_in_at_once(file: Path) -> None:
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno:
+            assert node.end_lineno - node.lineno < LONGEST_FUNCTION, node.name
+
+
+@HOUSES
+def test_the_map_of_the_house_is_the_table_of_its_floors(house: House) -> None:
     """CONTRIBUTING.md cannot rot: ``make readme`` writes the map."""
-    assert table() in (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    assert house.table() in (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(GATE)))
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(GATE.folder)))
 def test_a_foreign_library_has_one_place(file: Path) -> None:
     """Google, git, httpx and tenacity are imported where they are spoken to and nowhere else."""
-    relative = str(file.relative_to(GATE))
+    relative = str(file.relative_to(GATE.folder))
     for module, _ in imports(file):
         library = module.split(".")[0]
         assert relative.startswith(BOUNDED.get(library, "")), f"{relative} imports {module}"
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(GATE)))
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(GATE.folder)))
 def test_the_environment_is_read_in_one_place_and_changed_in_none(file: Path) -> None:
     """``os.environ`` and its relatives appear in the settings alone."""
     assert not reads_environ(file) or file.parent.name == "settings"

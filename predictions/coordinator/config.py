@@ -13,8 +13,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from drift_gate.runtime.values import near_misses
+from predictions.coordinator import variables
 from predictions.coordinator.exceptions import ConfigError
-from predictions.coordinator.http import access
 from predictions.coordinator.readiness import settings as readiness
 from predictions.coordinator.slate import SLATE_TIMEOUT_S
 
@@ -79,12 +79,12 @@ class Config(BaseModel):
     def of(cls, environ: Mapping[str, str]) -> Config:
         """The settings in ``environ``; an empty variable is one that is not set.
 
-        ``access`` and ``readiness`` read variables of the same prefix themselves. Raises ``ConfigError``
+        ``http.access`` and ``readiness`` read variables of the same prefix themselves. Raises ``ConfigError``
         naming the variable, for one that begins with ``COORDINATOR_`` and is unknown too.
         """
         known = {str(field.alias) for field in cls.model_fields.values()}
         told = {name: value for name, value in environ.items() if value and name in known}
-        every = known | {*access.VARIABLES, readiness.VARIABLE}
+        every = known | {*variables.VARIABLES, readiness.VARIABLE}
         for name in environ:
             if name.startswith(_PREFIX) and name not in every:
                 raise ConfigError(f"{name}: there is no such setting{near_misses(name, every)}")

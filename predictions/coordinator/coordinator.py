@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
@@ -28,7 +27,7 @@ from predictions.coordinator.batches.batch import (
 from predictions.coordinator.batches.contracts import Claim, Dispatcher, Store
 from predictions.coordinator.batches.counting import Completions
 from predictions.coordinator.batches.export import Predictions
-from predictions.coordinator.batches.finalizer import Deliver, Finish, goes_on
+from predictions.coordinator.batches.finalizer import Deliver, Finalizer, goes_on
 from predictions.coordinator.batches.gate import declared_terms, serving_now, stamp_of
 from predictions.coordinator.batches.orders import (
     Gate,
@@ -41,12 +40,12 @@ from predictions.coordinator.batches.orders import (
     slate_of,
     untold,
 )
+from predictions.coordinator.batches.predecessors import Predecessors
 from predictions.coordinator.batches.stamp import Serving, Stamp, Terms
 from predictions.coordinator.config import DEFAULT_STALL_AFTER
 from predictions.coordinator.exceptions import (
     BatchNotFoundError,
     BatchRunningError,
-    ConfigError,
     TransitionError,
 )
 from predictions.coordinator.readiness.side_by_side import Once, beside
@@ -134,8 +133,9 @@ class Coordinator:
         self._ready = ready
         self._stamp = stamp
         self._terms = terms
-        self._finish = Finish(store, live, deliver, clock)
-        self.completions = Completions(store, self._finish, clock)
+        self._before = Predecessors(store, dispatcher.name, clock)
+        self._finalizer = Finalizer(store, live, deliver, clock)
+        self.completions = Completions(store, self._finalizer, clock)
         self._stall_after = timedelta(seconds=stall_after)
         self._tell = tell
         self._clock = clock
@@ -151,7 +151,7 @@ class Coordinator:
         batch that fails later, by Ctrl-C too, stays on record as failed. A date may be started again once its
         batch has ended. Where its coordinator died, the start goes on with it in place of making another.
         """
-        if (made := self._made_before(order)) and not self._left_alone(made):
+        if (made := self._before.of_key(order)) and not self._before.unattended(made):
             return Started(how="existing", batch=made)  # whatever the gate says now
         overridden = Overridden(self._keep_verdict)
         gate = partial(self._gate, later=overridden, start=order.start)
@@ -161,13 +161,13 @@ class Coordinator:
 
         self.find_stalled()
         with self._store.claim(order.game_date, self._clock()) as claim:
-            made = self._made_before(order)
-            if made and not self._abandoned(made):  # by the one who held the claim until now
+            made = self._before.of_key(order)
+            if made and not self._before.abandoned(made):  # by the one who held the claim until now
                 return Started(how="existing", batch=made, verdict=verdict, slate=slate)
 
             # 4. The batch exists from here on, with all of its requests.
             stamp = self._stamp(verdict)
-            left = made or self._left_behind(order.game_date)
+            left = made or self._before.of_date(order.game_date)
             batch = left or self._created(order, slate, verdict, stamp)
             begun(batch)
             if not left:
@@ -198,11 +198,11 @@ class Coordinator:
         self.find_stalled()
         chosen = self._store.active() if batch_id is None else [self.get(batch_id)]
         if batch_id is None:
-            chosen = [batch for batch in chosen if self._abandoned(batch)]
+            chosen = [batch for batch in chosen if self._before.abandoned(batch)]
         if not chosen:
             return []
         for batch in chosen:
-            self._require_way_of(batch)
+            self._before.require_same_way(batch)
         later = Overridden(self._keep_verdict)
         verdict = self._gate(
             skip=skip_drift_check, reason=reason, actor=actor, wait=wait, later=later, start=start
@@ -295,34 +295,6 @@ class Coordinator:
             )
         return stalled
 
-    def _made_before(self, order: Order) -> Batch | None:
-        """The batch that the idempotency key has made and that the order may be answered with, or go on with.
-
-        None: there is none. Raises ``KeyReusedError`` where that was another order, and ``TransitionError``
-        where the batch has ended without its results, unless it failed and the order is to go on with it.
-        """
-        batch = self._store.by_key(order.idempotency_key) if order.idempotency_key else None
-        if batch is None:
-            return None
-        order.require_same(batch)
-        if batch.state == "cancelled" or (batch.state == "failed" and not order.resume):
-            again = " send it with resume to go on with that batch, or" if batch.state == "failed" else ""
-            why = f": {batch.error}" if batch.error else ""
-            raise TransitionError(
-                f"this idempotency key made batch {batch.id}, which is {batch.state}{why};{again} give a new "
-                "start a key of its own",
-                batch,
-            )
-        return batch
-
-    def _left_alone(self, batch: Batch) -> bool:
-        """Whether nobody works on ``batch``, or it failed: only whoever has its date knows."""
-        if not self._abandoned(batch):
-            return False
-        with suppress(BatchRunningError), self._store.claim(batch.game_date, self._clock()):
-            return self._abandoned(self.get(batch.id))
-        return False
-
     def _created(self, order: Order, slate: Slate, verdict: Verdict, stamp: Stamp) -> Batch:
         batch = self._store.create(self._new(order, slate, verdict, stamp), self._clock())
         telemetry.started(batch)
@@ -343,36 +315,10 @@ class Coordinator:
             idempotency_key=order.idempotency_key,
         )
 
-    def _left_behind(self, game_date: date) -> Batch | None:
-        """The batch of the date that nobody works on any more; its claim must be held.
-
-        None: there is none. Raises ``BatchRunningError`` where workers still have its requests.
-        """
-        for batch in self._store.active(game_date):
-            if not self._abandoned(batch):
-                raise BatchRunningError(running(game_date, batch), batch)
-            return batch
-        return None
-
-    def _abandoned(self, batch: Batch) -> bool:
-        """Whether nothing more would come of the batch by itself, if nobody holds its date."""
-        if batch.state == "dispatched" and batch.dispatch not in ANSWERING:
-            return self._store.settled(batch.id)
-        return batch.state not in ("completed", "cancelled")
-
-    def _require_way_of(self, batch: Batch) -> None:
-        """Raise ``ConfigError`` where this coordinator's way to the workers is not the batch's."""
-        if batch.dispatch != self._dispatcher.name:
-            raise ConfigError(
-                f"batch {batch.id} was started with COORDINATOR_DISPATCH={batch.dispatch}, and this is "
-                f"{self._dispatcher.name}: set COORDINATOR_DISPATCH={batch.dispatch} and what it needs, as "
-                "where the batch was started"
-            )
-
     def _resume(self, batch: Batch, stamp: Stamp, overridden: Overridden) -> Batch:
         with self._store.claim(batch.game_date, self._clock()) as claim:
             batch = self.get(batch.id)  # as it is now that nobody else may touch it
-            if batch.active and not self._abandoned(batch):
+            if batch.active and not self._before.abandoned(batch):
                 raise BatchRunningError(f"workers have the requests of batch {batch.id}", batch)
             return self._go_on(batch, claim, stamp, overridden)
 
@@ -385,14 +331,14 @@ class Coordinator:
 
         ``stamp`` None: the one that the batch was made on.
         """
-        self._require_way_of(batch)
+        self._before.require_same_way(batch)
         # Pub/Sub delivers what it took, so that a batch whose dispatch broke off lacks the rest alone.
         broke_off = batch.state == "pending" and batch.dispatch not in ANSWERING
         states: Sequence[RequestState] = ("pending",) if broke_off else _UNANSWERED
         batch = self._store.begin(batch.id, self._clock(), stamp)
         if stamp is not None:
             overridden.began(batch.id)
-        with telemetry.handing_out(batch), self._finish.failed_unless_done(batch.id):
+        with telemetry.handing_out(batch), self._finalizer.failed_unless_done(batch.id):
             if self._hand_out(batch, states, claim) and not self._end_if_settled(batch.id):
                 self._store.move(batch.id, "dispatched", self._clock())
         return self.get(batch.id)
@@ -416,5 +362,5 @@ class Coordinator:
     def _end_if_settled(self, batch_id: str) -> bool:
         if not self._store.settled(batch_id):
             return False
-        self._finish.end(batch_id)
+        self._finalizer.end(batch_id)
         return True

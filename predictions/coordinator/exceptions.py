@@ -26,13 +26,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from collections.abc import Sequence
+from typing import Any, Protocol, Self
 
 from shared.utils.deployment_checker import DeploymentDriftError, DriftConfigError, DriftUnknownError
-
-if TYPE_CHECKING:
-    from predictions.coordinator.batches.batch import Batch
-    from predictions.coordinator.readiness.verdict import Readiness
 
 __all__ = [
     "AccessError",
@@ -59,6 +56,24 @@ __all__ = [
     "TransitionError",
     "UnauthenticatedError",
 ]
+
+
+class Batch(Protocol):
+    """What an error carries of a batch: a ``batches.batch.Batch``."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def state(self) -> str: ...
+
+
+class Judgement(Protocol):
+    """What an error carries of the checks of the data: a ``readiness.verdict.Readiness``."""
+
+    @property
+    def decision(self) -> str: ...
+    @property
+    def checks(self) -> Sequence[Any]: ...
 
 
 class CoordinatorError(Exception):
@@ -110,7 +125,7 @@ class NotReadyError(CoordinatorError):
     each check that denies and the lines to paste.
     """
 
-    def __init__(self, message: str, readiness: Readiness | None = None) -> None:
+    def __init__(self, message: str, readiness: Judgement | None = None) -> None:
         super().__init__(message, readiness)
         self.message = message
         self.readiness = readiness

@@ -15,7 +15,7 @@ from predictions.coordinator.config import Config
 from predictions.coordinator.coordinator import Coordinator
 from predictions.coordinator.dispatch.local import Local
 from predictions.coordinator.exceptions import MissingExtraError
-from predictions.coordinator.readiness.enforcing import ready_for
+from predictions.coordinator.readiness.enforcement import ready_for
 from predictions.coordinator.store.sqlite import open_sqlite
 
 

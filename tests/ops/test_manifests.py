@@ -15,10 +15,11 @@ from ops.conftest import Team
 from ops.stand_ins import DEPLOY, ROOT
 
 from drift_gate.settings.keys import ServiceSettings
+from predictions.coordinator import variables
 from predictions.coordinator.config import Config
 from predictions.coordinator.http import access, app
 from predictions.coordinator.readiness import settings as readiness
-from predictions.coordinator.slate.reading import named
+from predictions.coordinator.slate.reader import named
 from predictions.worker.serve import app as worker_app
 
 EVERYTHING = {"READINESS": "readiness.toml", "GITHUB_SECRET": "github-token"}
@@ -53,7 +54,13 @@ class TestCoordinator:
         )
         assert config.slate is not None
         assert named(config.slate).name
-        others = {access.MODE, access.CALLERS, access.BYPASS_CALLERS, access.PUSH_CALLERS, readiness.VARIABLE}
+        others = {
+            variables.MODE,
+            variables.CALLERS,
+            variables.BYPASS_CALLERS,
+            variables.PUSH_CALLERS,
+            readiness.VARIABLE,
+        }
         known = {str(field.alias) for field in Config.model_fields.values()} | others
         assert told.keys() - known == {"GOOGLE_CLOUD_PROJECT", "GITHUB_TOKEN"}
 

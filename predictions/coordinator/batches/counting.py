@@ -12,7 +12,7 @@ from predictions.coordinator.batches import telemetry
 from predictions.coordinator.batches.admission import admitted
 from predictions.coordinator.batches.batch import Applied, Batch
 from predictions.coordinator.batches.contracts import Store
-from predictions.coordinator.batches.finalizer import Finish
+from predictions.coordinator.batches.finalizer import Finalizer
 from predictions.worker.messages import Completion
 
 log = logging.getLogger("prediction_coordinator")
@@ -28,7 +28,7 @@ class Counted(NamedTuple):
 class Completions:
     """Counts what workers report, and ends batches with their last results; for all threads."""
 
-    def __init__(self, store: Store, finish: Finish, clock: Callable[[], datetime]) -> None:
+    def __init__(self, store: Store, finish: Finalizer, clock: Callable[[], datetime]) -> None:
         self._store = store
         self._finish = finish
         self._clock = clock

@@ -38,7 +38,7 @@ def goes_on(batch_id: str) -> str:
     return f"to hand out the rest again: prediction-coordinator resume {batch_id}"
 
 
-class Finish:
+class Finalizer:
     """Ends the batches of a store; for all threads.
 
     ``live``: what serves when a batch ends, or why nobody knows. ``deliver`` None: results stay in the store.

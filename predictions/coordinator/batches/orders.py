@@ -161,7 +161,7 @@ class Ready(Protocol):
     """What looks at the data before a batch: a verdict, or an exception and no batch."""
 
     def __call__(self, order: Order, slate: Callable[[], Slate]) -> Readiness | None:
-        """As ``readiness.enforcing.ready_for``; None: nobody declared what ready means."""
+        """As ``readiness.enforcement.ready_for``; None: nobody declared what ready means."""
         ...
 
 

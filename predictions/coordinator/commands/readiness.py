@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from drift_gate.commands.console import draw
 from drift_gate.errors import DriftConfigError
 from drift_gate.settings.file import environment
-from predictions.coordinator.readiness import checking, render
+from predictions.coordinator.readiness import render, runner
 from predictions.coordinator.readiness.facts import PHASES, Occasion
 from predictions.coordinator.readiness.settings import FILE_NAME, VARIABLE, declared
 from predictions.coordinator.readiness.sparkline import glyphs
@@ -66,9 +66,9 @@ def _readiness(arguments: argparse.Namespace) -> int:
     settings = declared(environment())
     if settings is None:
         raise DriftConfigError(f"no {FILE_NAME} beside drift.toml; write one, or set {VARIABLE}")
-    plan = checking.plan(settings, arguments.phase)
-    readiness = checking.check(plan, occasion_of(arguments.game_date, arguments.slate))
-    checking.record(readiness)
+    plan = runner.plan(settings, arguments.phase)
+    readiness = runner.check(plan, occasion_of(arguments.game_date, arguments.slate))
+    runner.record(readiness)
     if render.Format(arguments.format) is render.Format.json:
         sys.stdout.write(render.json(readiness))
     else:

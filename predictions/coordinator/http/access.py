@@ -20,22 +20,23 @@ from predictions.coordinator.exceptions import (
     ForbiddenError,
     UnauthenticatedError,
 )
+from predictions.coordinator.variables import (
+    API_KEY,
+    AUDIENCE,
+    BYPASS_ACCESS,
+    BYPASS_CALLERS,
+    BYPASS_KEY,
+    CALLERS,
+    CERTS_URL,
+    MODE,
+    PUSH_CALLERS,
+    VARIABLES,
+)
 
 Mode = Literal["platform", "id-token", "api-key", "open"]
 #: ``read`` looks, ``start`` starts and cancels, ``bypass`` starts past a refusal, ``complete`` delivers
 #: results.
 Permission = Literal["read", "start", "bypass", "complete"]
-
-PREFIX = "COORDINATOR_"
-MODE = "COORDINATOR_ACCESS"
-AUDIENCE = "COORDINATOR_AUDIENCE"
-CALLERS = "COORDINATOR_CALLERS"
-BYPASS_CALLERS = "COORDINATOR_BYPASS_CALLERS"
-BYPASS_ACCESS = "COORDINATOR_BYPASS_ACCESS"
-PUSH_CALLERS = "COORDINATOR_PUSH_CALLERS"
-API_KEY = "COORDINATOR_API_KEY"
-BYPASS_KEY = "COORDINATOR_BYPASS_KEY"
-CERTS_URL = "COORDINATOR_CERTS_URL"
 
 #: Google's certificates for the ID tokens that it signs, as X.509 by key id.
 GOOGLE_CERTS = "https://www.googleapis.com/oauth2/v1/certs"
@@ -60,10 +61,6 @@ _SECOND_NEEDS = frozenset({AUDIENCE, BYPASS_CALLERS})
 _SECOND_READS = _SECOND_NEEDS | {CERTS_URL}
 #: The header of that token: Cloud Run checks the others itself, or passes them on unchecked.
 BYPASS_HEADER = "X-Bypass-Authorization"
-VARIABLES = (
-    *(MODE, AUDIENCE, CALLERS, BYPASS_CALLERS, BYPASS_ACCESS),
-    *(PUSH_CALLERS, API_KEY, BYPASS_KEY, CERTS_URL),
-)
 _EMAIL = re.compile(r"[^@\s,]+@[^@\s,]+")
 
 _START: frozenset[Permission] = frozenset({"read", "start"})

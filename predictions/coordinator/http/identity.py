@@ -17,6 +17,7 @@ from drift_gate.errors import SourceError
 from drift_gate.presentation import render
 from drift_gate.runtime.deadline import Deadline
 from drift_gate.sources.http.client import Http
+from predictions.coordinator import variables
 from predictions.coordinator.exceptions import ForbiddenError, IdentityUnavailableError, UnauthenticatedError
 from predictions.coordinator.http import access
 from predictions.coordinator.http.access import Access, Caller
@@ -179,7 +180,7 @@ class Doorkeeper:
             raise UnauthenticatedError("the ID token is too long")
         if token.endswith(f".{SIGNATURE_REMOVED}"):
             raise UnauthenticatedError(
-                f"the platform has removed the signature of the ID token: set {access.MODE}=platform, "
+                f"the platform has removed the signature of the ID token: set {variables.MODE}=platform, "
                 "or let the platform take requests without a check of its own"
             )
         try:

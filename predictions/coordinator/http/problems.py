@@ -182,7 +182,7 @@ def answer(error: Exception) -> Answer:
             detail=detail or kind.title,
             batch=_batch(error),
             verdict=_verdict(error),
-            readiness=error.readiness if isinstance(error, NotReadyError) else None,
+            readiness=_readiness(error),
             errors=error.errors or None if isinstance(error, RequestError) else None,
         ),
         headers(error, kind),
@@ -227,6 +227,11 @@ def _part(place: object) -> str:
 def _verdict(error: Exception) -> Verdict | None:
     verdict = error.verdict if isinstance(error, DeploymentDriftError) else None
     return verdict if isinstance(verdict, Verdict) else None
+
+
+def _readiness(error: Exception) -> Readiness | None:
+    readiness = error.readiness if isinstance(error, NotReadyError) else None
+    return readiness if isinstance(readiness, Readiness) else None
 
 
 def _batch(error: Exception) -> str | None:

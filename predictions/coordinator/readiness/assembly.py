@@ -74,18 +74,7 @@ def _check(name: str, keys: AnyCheck, sources: Mapping[str, Source], settings: S
     source, phases = sources[keys.source], frozenset(keys.phases)
     match keys:
         case MetricKeys():
-            return MetricCheck(
-                name=name,
-                phases=phases,
-                source=source,
-                query=keys.query,
-                day=keys.day,
-                fails=keys.fails,
-                unit=keys.unit,
-                threshold=keys.threshold,
-                history=keys.history,
-                calendar=settings.calendar,
-            )
+            return _metric(name, keys, source, settings)
         case FeaturesKeys():
             return FeaturesCheck(
                 name=name,
@@ -111,3 +100,18 @@ def _check(name: str, keys: AnyCheck, sources: Mapping[str, Source], settings: S
             )
         case _:
             assert_never(keys)
+
+
+def _metric(name: str, keys: MetricKeys, source: Source, settings: Settings) -> MetricCheck:
+    return MetricCheck(
+        name=name,
+        phases=frozenset(keys.phases),
+        source=source,
+        query=keys.query,
+        day=keys.day,
+        fails=keys.fails,
+        unit=keys.unit,
+        threshold=keys.threshold,
+        history=keys.history,
+        calendar=settings.calendar,
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from predictions.coordinator.slate.reading import NAMES, SLATE_TIMEOUT_S, read_slate, shipped_slates
+from predictions.coordinator.slate.reader import NAMES, SLATE_TIMEOUT_S, read_slate, shipped_slates
 from predictions.coordinator.slate.rows import COLUMNS, MOST_POINTS, Row, SetAside, Slate, Source
 
 __all__ = [

@@ -14,7 +14,7 @@ from coordinator.served import DAY, Served, pushed, served
 from coordinator.worlds import World, a_verdict
 from support.google_tokens import certs_server, key, passed_on
 
-from predictions.coordinator.http import access
+from predictions.coordinator import variables
 from predictions.coordinator.http.problems import TYPE_PREFIX
 from scripts import pages as page
 from scripts.pages import CALLERS, COLUMNS, SERVERS, Who, answers, host
@@ -46,8 +46,8 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Opened]:
         @cache
         def make(server: str) -> Served:
             environ = dict(SERVERS[server])
-            if access.AUDIENCE in environ:
-                environ[access.CERTS_URL] = certificates.url
+            if variables.AUDIENCE in environ:
+                environ[variables.CERTS_URL] = certificates.url
             folder = tmp_path_factory.mktemp("server")
             return stack.enter_context(
                 served(folder, environ, host=host(server), gate=lambda **_: a_verdict())
@@ -143,4 +143,4 @@ def test_the_page_is_what_the_code_decides(file: Path) -> None:
 
 def test_the_page_names_each_variable() -> None:
     text = page.ACCESS.read_text(encoding="utf-8")
-    assert [name for name in access.VARIABLES if f"| `{name}` |" not in text] == []
+    assert [name for name in variables.VARIABLES if f"| `{name}` |" not in text] == []

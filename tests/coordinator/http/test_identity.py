@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from support.google_tokens import AUDIENCE, CertsServer, certs_server, key, passed_on
 
 from drift_gate.errors import SourceError
+from predictions.coordinator import variables
 from predictions.coordinator.exceptions import (
     BypassForbiddenError,
     ForbiddenError,
@@ -26,11 +27,11 @@ from predictions.coordinator.http import access, identity
 from predictions.coordinator.http.identity import CertStore, Doorkeeper, Presented
 
 ID_TOKEN = {
-    access.MODE: "id-token",
-    access.AUDIENCE: AUDIENCE,
-    access.CALLERS: "nightly@example.com",
-    access.BYPASS_CALLERS: "on-call@example.com",
-    access.PUSH_CALLERS: "push@example.com",
+    variables.MODE: "id-token",
+    variables.AUDIENCE: AUDIENCE,
+    variables.CALLERS: "nightly@example.com",
+    variables.BYPASS_CALLERS: "on-call@example.com",
+    variables.PUSH_CALLERS: "push@example.com",
 }
 
 
@@ -209,8 +210,8 @@ class TestCertificates:
             identity.fetch(server.url)
 
 
-OPEN = {access.MODE: "platform"}
-LISTED = {access.MODE: "platform", access.CALLERS: "nightly@example.com"}
+OPEN = {variables.MODE: "platform"}
+LISTED = {variables.MODE: "platform", variables.CALLERS: "nightly@example.com"}
 
 
 class TestThePlatform:
@@ -252,10 +253,10 @@ class TestThePlatform:
 
 
 SECOND = {
-    access.MODE: "platform",
-    access.AUDIENCE: AUDIENCE,
-    access.BYPASS_CALLERS: "on-call@example.com",
-    access.BYPASS_ACCESS: "id-token",
+    variables.MODE: "platform",
+    variables.AUDIENCE: AUDIENCE,
+    variables.BYPASS_CALLERS: "on-call@example.com",
+    variables.BYPASS_ACCESS: "id-token",
 }
 
 
@@ -354,5 +355,5 @@ class TestAnotherPage:
 
 def test_keys_are_in_no_representation() -> None:
     secret = "correct-horse-battery"
-    ours = partial(access.read, {access.MODE: "api-key", access.API_KEY: secret}, "0.0.0.0")()  # noqa: S104 (read, not bound)
+    ours = partial(access.read, {variables.MODE: "api-key", variables.API_KEY: secret}, "0.0.0.0")()  # noqa: S104 (read, not bound)
     assert secret not in repr(ours)

@@ -16,7 +16,7 @@ from drift_gate.errors import CAUSES, SourceError
 from drift_gate.policy.verdict import BreakGlass
 from drift_gate.runtime.deadline import Deadline
 from predictions.coordinator.exceptions import SlateError
-from predictions.coordinator.readiness import checking
+from predictions.coordinator.readiness import runner
 from predictions.coordinator.readiness.checks import FeaturesCheck, GradingCheck, MetricCheck
 from predictions.coordinator.readiness.facts import ByHistory, Check, Fixed, Occasion, Threshold
 from predictions.coordinator.readiness.grading import Counts
@@ -309,13 +309,13 @@ class TestGrading:
         assert codes(verdict_of(check)) == ["days-set-aside"]
 
 
-def plan(*checks: Check, policy: Policy | None = None, deadline: float = ENOUGH_S) -> checking.Plan:
-    return checking.Plan(phase="pre-game", checks=checks, policy=policy or Policy(), deadline=deadline)
+def plan(*checks: Check, policy: Policy | None = None, deadline: float = ENOUGH_S) -> runner.Plan:
+    return runner.Plan(phase="pre-game", checks=checks, policy=policy or Policy(), deadline=deadline)
 
 
 class TestAll:
     def run(self, *checks: Check, policy: Policy | None = None, deadline: float = 10) -> Readiness:
-        return checking.check(plan(*checks, policy=policy, deadline=deadline), occasion(["P1"]))
+        return runner.check(plan(*checks, policy=policy, deadline=deadline), occasion(["P1"]))
 
     GOOD = a_metric(Answers([(40,)], days_before(HISTORY)), name="good")
     LOW = a_metric(Answers([(5,)], days_before(HISTORY)), name="low")
@@ -362,7 +362,7 @@ class TestAll:
 
     def test_whoever_has_less_time_than_the_plan_ends_it_earlier(self) -> None:
         slow = a_metric(Answers([(40,)], hangs=True), name="slow")
-        told = checking.check(plan(slow, self.GOOD), occasion(), Deadline(SHARE_S))
+        told = runner.check(plan(slow, self.GOOD), occasion(), Deadline(SHARE_S))
         assert [each.decision for each in told.checks] == ["deny", "allow"]
 
     def test_an_error_that_nobody_thought_of_is_raised(self) -> None:
@@ -375,7 +375,7 @@ class TestAll:
 
         check = TestFeatures().check(["P1"])
         with pytest.raises(SlateError):
-            checking.check(plan(check), Occasion(game_date=DAY, players=players))
+            runner.check(plan(check), Occasion(game_date=DAY, players=players))
 
     def test_a_bypass_changes_whether_it_holds_and_nothing_else(self) -> None:
         told = self.run(self.LOW, self.GONE)

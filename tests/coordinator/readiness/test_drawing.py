@@ -17,7 +17,7 @@ from rich.console import Console
 
 from drift_gate.errors import Cause, SourceError
 from drift_gate.policy.verdict import BreakGlass
-from predictions.coordinator.readiness import checking, render
+from predictions.coordinator.readiness import render, runner
 from predictions.coordinator.readiness.facts import ByHistory, Occasion
 from predictions.coordinator.readiness.sparkline import (
     ASCII,
@@ -130,7 +130,7 @@ def judged(*, today: float = 41) -> Readiness:
     good = a_metric(Answers([(today,)], days_before(HISTORY)), name="coverage")
     gone = a_metric(Answers(SourceError("gone \x1b[2J", "not-found")), name="cache")
     few = a_metric(Answers([(41,)], []), name="few")
-    return checking.check(plan(good, gone, few), Occasion(game_date=DAY, players=list))
+    return runner.check(plan(good, gone, few), Occasion(game_date=DAY, players=list))
 
 
 def drawn(readiness: Readiness, width: int) -> list[str]:
@@ -189,7 +189,7 @@ class TestTheRefusal:
     )
     def test_says_how_an_unknown_may_be_cured(self, cause: Cause, todo: str) -> None:
         gone = a_metric(Answers(SourceError("gone", cause)), name="cache")
-        readiness = checking.check(plan(gone), Occasion(game_date=DAY, players=list))
+        readiness = runner.check(plan(gone), Occasion(game_date=DAY, players=list))
         assert f"cure    cache: {todo}" in render.refusal(readiness)
 
 

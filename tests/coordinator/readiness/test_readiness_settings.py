@@ -10,7 +10,7 @@ import pytest
 
 from drift_gate.errors import DriftConfigError
 from predictions.coordinator.exceptions import MissingExtraError
-from predictions.coordinator.readiness import assembly, checking, settings
+from predictions.coordinator.readiness import assembly, runner, settings
 from predictions.coordinator.readiness.checks import FeaturesCheck, GradingCheck, MetricCheck
 from predictions.coordinator.readiness.facts import ByHistory, Fixed
 from predictions.coordinator.readiness.settings import find, load
@@ -85,7 +85,7 @@ class TestWhatIsDeclared:
     def test_holds_for_its_phases(self, tmp_path: Path) -> None:
         told = read(tmp_path, WHOLE + HISTORY)
         assert [check.name for check in assembly.checks_of(told, "post-game")] == ["lines"]
-        assert checking.plan(told, "post-game").other_phases == ("cache",)
+        assert runner.plan(told, "post-game").other_phases == ("cache",)
 
     def test_without_a_policy_is_as_strict_as_the_drift_gate(self, tmp_path: Path) -> None:
         told = read(tmp_path, SOURCE + CHECK)

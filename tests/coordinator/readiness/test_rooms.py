@@ -20,8 +20,8 @@ FLOORS = (
     {"checks", "grading", "sources", "verdict", "sparkline"},
     {"settings", "render"},
     {"assembly"},
-    {"checking"},
-    {"enforcing"},
+    {"runner"},
+    {"enforcement"},
 )
 #: Foreign libraries, and the one file that may import each.
 BOUNDED = {

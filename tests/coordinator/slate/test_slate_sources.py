@@ -27,7 +27,7 @@ from predictions.coordinator.commands.main import EXIT_CODES
 from predictions.coordinator.exceptions import EmptySlateError, MissingExtraError, SlateError
 from predictions.coordinator.slate import COLUMNS, Slate, read_slate
 from predictions.coordinator.slate.bigquery_table import MAXIMUM_BYTES_BILLED, BigQueryTable
-from predictions.coordinator.slate.reading import named
+from predictions.coordinator.slate.reader import named
 from predictions.coordinator.slate.rows import numbered, slate_of
 from predictions.coordinator.slate.sqlite_table import SqliteTable
 

@@ -20,7 +20,7 @@ from support.bigquery import FakeBigQuery, serving
 from drift_gate.errors import DriftConfigError
 from predictions.coordinator.commands.readiness import occasion_of
 from predictions.coordinator.exceptions import NotReadyError, ReadinessUnknownError
-from predictions.coordinator.readiness.enforcing import require_ready
+from predictions.coordinator.readiness.enforcement import require_ready
 from predictions.coordinator.readiness.facts import Occasion
 from predictions.coordinator.readiness.verdict import Readiness
 from scripts.make_readiness import write
@@ -119,10 +119,10 @@ class TestWithoutABypass:
         code = (
             "from datetime import date\n"
             "from predictions.coordinator.exceptions import ReadinessUnknownError\n"
-            "from predictions.coordinator.readiness import checking\n"
+            "from predictions.coordinator.readiness import runner\n"
             "from predictions.coordinator.commands.readiness import occasion_of\n"
-            "from predictions.coordinator.readiness.enforcing import require_ready\n"
-            "checking.LOAD_SECONDS = 0.5\n"
+            "from predictions.coordinator.readiness.enforcement import require_ready\n"
+            "runner.LOAD_SECONDS = 0.5\n"
             "try:\n"
             "    require_ready(occasion_of(date(2026, 2, 5), None))\n"
             "except ReadinessUnknownError as error:\n"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, TypeVar
+from datetime import UTC, date, datetime
+from typing import Protocol, TypeVar
 
 from drift_gate.errors import DriftCheckError, SourceError
 from drift_gate.facts import Unknown
@@ -14,15 +14,12 @@ from drift_gate.presentation.render import plain
 from drift_gate.runtime.deadline import Deadline, attempt
 from drift_gate.settings import file as drift
 from predictions.coordinator.exceptions import NotReadyError, ReadinessUnknownError
-from predictions.coordinator.readiness import checking, render
+from predictions.coordinator.readiness import render, runner
 from predictions.coordinator.readiness.facts import Occasion, Phase
 from predictions.coordinator.readiness.reasons import UNKNOWN
 from predictions.coordinator.readiness.settings import declared
 from predictions.coordinator.readiness.verdict import CheckVerdict, Readiness
-
-if TYPE_CHECKING:
-    from predictions.coordinator.batches.orders import Order
-    from predictions.coordinator.slate import Slate
+from predictions.coordinator.slate import Slate
 
 log = logging.getLogger("drift_gate")
 
@@ -34,6 +31,19 @@ VIA = "--skip-readiness-checks"
 CHECK_SECONDS = 1.5
 #: Seconds by which checks under a bypass end early, so that what they found out is still heard.
 _HAND_OVER_SECONDS = 0.1
+
+
+class Asked(Protocol):
+    """What is asked of a start, as far as the data are concerned: an ``Order``."""
+
+    @property
+    def game_date(self) -> date: ...
+    @property
+    def skip_readiness_checks(self) -> bool: ...
+    @property
+    def reason(self) -> str | None: ...
+    @property
+    def actor(self) -> str | None: ...
 
 
 def require_ready(
@@ -62,14 +72,14 @@ def require_ready(
     readiness = _judged(occasion, phase, environ, None)
     if readiness is None:
         return None
-    checking.record(readiness)
+    runner.record(readiness)
     if readiness.refuses:
         error = ReadinessUnknownError if readiness.refuses_unknown else NotReadyError
         raise error(render.refusal(readiness), readiness)
     return readiness
 
 
-def ready_for(order: Order, slate: Callable[[], Slate]) -> Readiness | None:
+def ready_for(order: Asked, slate: Callable[[], Slate]) -> Readiness | None:
     """A ``coordinator.Ready``: the verdict that lets the batch of ``order`` start, as ``require_ready``.
 
     ``slate`` is read where a check asks who is on it.
@@ -87,10 +97,10 @@ def _judged(
     if settings is None:
         return None
     try:
-        plan = checking.plan(settings, phase)
+        plan = runner.plan(settings, phase)
     except SourceError as error:
         return _unjudged(occasion, phase, Unknown.of(error))
-    return checking.check(plan, occasion, within)
+    return runner.check(plan, occasion, within)
 
 
 def _bypassed(
@@ -117,7 +127,7 @@ def _bypassed(
     if readiness is None:
         return None
     readiness = readiness.bypassed(glass)
-    checking.record(readiness)
+    runner.record(readiness)
     return readiness
 
 
