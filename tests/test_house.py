@@ -35,8 +35,8 @@ EVERY = [(house, file) for house in (GATE, COORDINATOR) for file in house.files]
 EACH = pytest.mark.parametrize(
     ("house", "file"), EVERY, ids=lambda each: each.stem if isinstance(each, Path) else each.name
 )
-#: Lines of a file and of a function that a reader takes in.
-LONGEST_FILE, LONGEST_FUNCTION = 400, 40
+#: Lines of a function that a reader takes in.
+LONGEST_FUNCTION = 40
 
 
 @cache

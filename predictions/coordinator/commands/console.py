@@ -1,44 +1,49 @@
-"""What the command line says: the talk on stderr while a batch runs, the summary and the tables after it."""
+"""What the command line prints: progress on stderr while a batch runs, then the summary and the tables."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from types import TracebackType
 from typing import Self, assert_never
 
+from rich import progress
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from drift_gate.commands.console import draw
 from drift_gate.policy.verdict import Outcome
 from drift_gate.presentation import render
-from predictions.coordinator.batches.batch import Batch
+from predictions.coordinator.batches.batch import Batch, BatchState
 from predictions.coordinator.batches.ending import Share
 from predictions.coordinator.batches.orders import Started, Step
+from predictions.coordinator.batches.results import found_at
+from predictions.coordinator.config import FirestoreAt
 from predictions.coordinator.readiness import render as readiness
 from predictions.coordinator.readiness.sparkline import glyphs
 from predictions.coordinator.readiness.verdict import Readiness
 from predictions.coordinator.slate import Slate
 from shared.utils.deployment_checker import Verdict
 
+#: States in which a start or a resumption has not done what it was for.
+_NOT_GOOD: frozenset[BatchState] = frozenset({"failed", "cancelled"})
 #: Rows that were set aside and are named one by one; all of them are counted.
 _NAMED = 10
 
 
-class Talk:
+class Progress:
     """What happens, on stderr: the verdict's table, the slate in a line, a bar over the batch."""
 
     def __init__(self) -> None:
         self._console = Console(stderr=True, highlight=False)
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
+        self._bar = progress.Progress(
+            progress.TextColumn("{task.description}"),
+            progress.BarColumn(),
+            progress.MofNCompleteColumn(),
+            progress.TimeElapsedColumn(),
             console=self._console,
         )
         self._task = self._bar.add_task("predicting", total=None, visible=False)
@@ -78,6 +83,22 @@ class Talk:
 
     def _say(self, text: str, style: str = "") -> None:
         self._console.print(escape(render.plain(text)), style=style, soft_wrap=True)
+
+
+def report(done: Sequence[Started], store: Path | FirestoreAt) -> int:
+    """Print what became of each, and the exit code: 4 where one of them did not come to a good end.
+
+    ``store``: what keeps their batches.
+    """
+    for started in done:
+        for line in summary(started):
+            print(line)
+        batch = started.batch
+        if batch is not None and isinstance(store, Path):
+            if file := found_at(store, batch):
+                print(f"predictions: {render.plain(str(file))}")
+            print(f"state: {render.plain(str(store))}")
+    return 4 if any(each.batch and each.batch.state in _NOT_GOOD for each in done) else 0
 
 
 def summary(started: Started) -> list[str]:

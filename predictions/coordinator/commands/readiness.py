@@ -1,4 +1,4 @@
-"""``prediction-coordinator readiness``: arguments, printing, the exit code."""
+"""``prediction-coordinator readiness``: judges the data for a date."""
 
 from __future__ import annotations
 
@@ -6,34 +6,29 @@ import argparse
 import sys
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from drift_gate.commands.console import draw
 from drift_gate.errors import DriftConfigError
 from drift_gate.settings.file import environment
+from predictions.coordinator.commands.arguments import add_game_date
 from predictions.coordinator.readiness import render, runner
 from predictions.coordinator.readiness.facts import PHASES, Occasion
 from predictions.coordinator.readiness.settings import FILE_NAME, VARIABLE, declared
 from predictions.coordinator.readiness.sparkline import glyphs
 from predictions.coordinator.slate import read_slate
 
-if TYPE_CHECKING:
-    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
-
-_DESCRIPTION = (
-    "Judge the data for a date by the checks that readiness.toml declares. Starts and changes nothing. Exit "
-    "code: 0 allow, warn or not enforced; 1 an enforced denial; 3 a denial because something could not be "
-    "judged, or an unexpected error; 2 usage, configuration or slate; 4 nobody is on the slate; "
-    "130 interrupted. Bypasses are ignored."
-)
+HELP = "judge whether the data are ready for a batch"
 
 
-def add(commands: Commands) -> None:
-    """Offer the command ``readiness``."""
-    command = commands.add_parser(
-        "readiness", help="judge whether the data are ready for a batch", description=_DESCRIPTION
+def declare(command: argparse.ArgumentParser) -> None:
+    """The arguments."""
+    command.description = (
+        "Judge the data for a date by the checks that readiness.toml declares. Starts and changes nothing. "
+        "Exit code: 0 allow, warn or not enforced; 1 an enforced denial; 3 a denial because something could "
+        "not be judged, or an unexpected error; 2 usage, configuration or slate; 4 nobody is on the slate; "
+        "130 interrupted. Bypasses are ignored."
     )
-    command.add_argument("--game-date", type=_date, required=True, metavar="DATE", help="such as 2026-02-05")
+    add_game_date(command)
     command.add_argument(
         "--phase", choices=PHASES, default="pre-game", help="which checks hold now (default: %(default)s)"
     )
@@ -43,7 +38,6 @@ def add(commands: Commands) -> None:
     command.add_argument(
         "--format", choices=[each.value for each in render.Format], default="table", help="what to print"
     )
-    command.set_defaults(run=_readiness)
 
 
 def occasion_of(game_date: date, slate: str | Path | None) -> Occasion:
@@ -55,14 +49,8 @@ def occasion_of(game_date: date, slate: str | Path | None) -> Occasion:
     return Occasion(game_date=game_date, players=players)
 
 
-def _date(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is no date; write it as 2026-02-05") from error
-
-
-def _readiness(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
+    """The exit code of the verdict. Raises ``DriftConfigError`` and ``SlateError``."""
     settings = declared(environment())
     if settings is None:
         raise DriftConfigError(f"no {FILE_NAME} beside drift.toml; write one, or set {VARIABLE}")

@@ -1,10 +1,9 @@
-"""``prediction-coordinator serve``: arguments, and the one place that loads the server."""
+"""``prediction-coordinator serve``: the coordinator over HTTP; the one place that loads the server."""
 
 from __future__ import annotations
 
 import argparse
 import logging
-from typing import TYPE_CHECKING
 
 from drift_gate.settings.file import environment
 from predictions.coordinator.config import Config
@@ -14,19 +13,16 @@ from predictions.coordinator.wiring import open_coordinator
 
 log = logging.getLogger("prediction_coordinator")
 
-if TYPE_CHECKING:
-    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
-
-_DESCRIPTION = (
-    "Serve the coordinator over HTTP until SIGTERM or Ctrl-C. COORDINATOR_ACCESS sets who may do what "
-    "(docs/access.md); without it only a loopback address is listened on. Exit code: 0 ended by SIGTERM; "
-    "2 usage or configuration; 3 an unexpected error; 130 interrupted."
-)
+HELP = "serve over HTTP"
 
 
-def add(commands: Commands) -> None:
-    """Offer the command ``serve``."""
-    command = commands.add_parser("serve", help="serve over HTTP", description=_DESCRIPTION)
+def declare(command: argparse.ArgumentParser) -> None:
+    """The arguments."""
+    command.description = (
+        "Serve the coordinator over HTTP until SIGTERM or Ctrl-C. COORDINATOR_ACCESS sets who may do what "
+        "(docs/access.md); without it only a loopback address is listened on. Exit code: 0 ended by SIGTERM; "
+        "2 usage or configuration; 3 an unexpected error; 130 interrupted."
+    )
     command.add_argument(
         "--host",
         metavar="ADDRESS",
@@ -38,7 +34,6 @@ def add(commands: Commands) -> None:
         metavar="N",
         help="the port; 0 is a free one (default: PORT, else 8080)",
     )
-    command.set_defaults(run=_serve)
 
 
 def _port(text: str) -> int:
@@ -47,7 +42,8 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _serve(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
+    """0: ended by a signal. Raises ``ConfigError`` and ``MissingExtraError``."""
     try:
         from predictions.coordinator.http import server
         from predictions.coordinator.http.app import App
