@@ -83,8 +83,8 @@ def listen(host: str, port: int) -> socket.socket:
     return sock
 
 
-def serving(app: App) -> uvicorn.Server:
-    """What serves ``app``; the door counts requests, ``Connection`` connections."""
+def serving(app: App) -> Server:
+    """What serves ``app``; the middleware counts requests, ``Connection`` connections."""
     config = uvicorn.Config(
         app.api,
         log_config=None,
@@ -98,39 +98,51 @@ def serving(app: App) -> uvicorn.Server:
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=CUT_OFF_S,
     )
-    return _Server(config, app)
+    return Server(config, app)
 
 
 def run(app: App, sock: socket.socket) -> None:
-    """Serve on ``sock`` until a signal ends it; a request that is at work then has ``FINISH_S`` seconds."""
-    log.info("listening on %s port %s", *sock.getsockname()[:2])
-    before = signal.signal(signal.SIGTERM, _ended)  # uvicorn raises the signal once more at its end
+    """Serve on ``sock`` until a signal ends it; a request that is at work then has ``FINISH_S`` seconds.
+
+    Raises ``KeyboardInterrupt`` once it has ended where the signal was Ctrl-C.
+    """
+    server = serving(app)
+    # uvicorn heeds signals from its loop's first step on, and raises each once more at its end.
+    before = {each: signal.signal(each, server.handle_exit) for each in (signal.SIGINT, signal.SIGTERM)}
     try:
-        serving(app).run([sock])
+        server.run([sock])
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if server.interrupted:
+        raise KeyboardInterrupt
 
 
-def _ended(_: int, __: FrameType | None) -> None:
-    """The signal has been answered already."""
-
-
-class _Server(uvicorn.Server):
-    """Tells the application that the end is near."""
+class Server(uvicorn.Server):
+    """Says when it listens, and tells the application that the end is near."""
 
     def __init__(self, config: uvicorn.Config, app: App) -> None:
         super().__init__(config)
         self._app = app
         self._loop: asyncio.AbstractEventLoop | None = None
+        self.interrupted = False
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve; the loop is the one that a signal has to be told to."""
         self._loop = asyncio.get_running_loop()
         await super().serve(sockets)
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """From its end on, requests are answered."""
+        await super().startup(sockets)
+        for sock in sockets or ():
+            log.info("listening on %s port %s", *sock.getsockname()[:2])
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """A signal came: let who is at work finish, then answer whoever still waits."""
-        log.info("%s: finishing what is at work", signal.Signals(sig).name)
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._loop.call_later, FINISH_S, self._app.close)
+        self.interrupted |= sig == signal.SIGINT
+        if not self.should_exit:
+            log.info("%s: finishing what is at work", signal.Signals(sig).name)
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(self._loop.call_later, FINISH_S, self._app.close)
         super().handle_exit(sig, frame)
