@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from support.fault_cells import Cell, Prepare
+from support.fault_cells import Cell, Prepare, verdict_before_the_fault
 from support.fault_git import address_at, put_remote, upstream
 from support.fault_server import FaultServer, relay
 from support.world import WORKER, World
@@ -123,7 +123,7 @@ def confirmed_at(ago: timedelta) -> Prepare:
     def prepare(world: World, stack: ExitStack) -> None:
         server = stack.enter_context(FaultServer(relay(upstream())))
         put_remote(world, address_at(server.host))
-        assert world.verdict().decision == "allow"
+        assert verdict_before_the_fault(world).decision == "allow"
         server.stop()
         [file] = (world.folder / ".git").rglob("confirmed.json")
         kept = json.loads(file.read_text())

@@ -7,7 +7,7 @@ import ssl
 import threading
 from contextlib import ExitStack
 
-from support.fault_cells import Cell, Prepare, ground
+from support.fault_cells import Cell, Prepare, ground, verdict_before_the_fault
 from support.fault_server import (
     SPOILS,
     Address,
@@ -143,7 +143,7 @@ def confirmed(fault: str) -> Prepare:
     def prepare(world: World, stack: ExitStack) -> None:
         server = stack.enter_context(FaultServer(relay(upstream())))
         put_remote(world, address_at(server.host))
-        assert world.verdict().decision == "allow"
+        assert verdict_before_the_fault(world).decision == "allow"
         server.way = way(fault)
 
     return prepare
