@@ -35,8 +35,8 @@ EVERY = [(house, file) for house in (GATE, COORDINATOR) for file in house.files]
 EACH = pytest.mark.parametrize(
     ("house", "file"), EVERY, ids=lambda each: each.stem if isinstance(each, Path) else each.name
 )
-#: Lines of a function that a reader takes in.
-LONGEST_FUNCTION = 40
+#: Lines of a file and of a function that a reader takes in.
+LONGEST_FILE, LONGEST_FUNCTION = 400, 40
 
 
 @cache
@@ -109,8 +109,10 @@ def test_no_modules_import_each_other_in_a_circle(house: House) -> None:
 @pytest.mark.parametrize(
     "file", COORDINATOR.files, ids=lambda file: str(file.relative_to(COORDINATOR.folder))
 )
-def test_a_function_of_the_coordinator_is_taken_in_at_once(file: Path) -> None:
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+def test_a_file_of_the_coordinator_and_its_functions_are_taken_in_at_once(file: Path) -> None:
+    text = file.read_text(encoding="utf-8")
+    assert text.count("\n") <= LONGEST_FILE
+    for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno:
             assert node.end_lineno - node.lineno < LONGEST_FUNCTION, node.name
 
