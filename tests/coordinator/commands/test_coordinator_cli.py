@@ -66,7 +66,7 @@ class TestStart:
         assert main(START) == 0
         status = subprocess.run([*git, "status", "--porcelain"], check=True, capture_output=True, text=True)
         assert status.stdout == ""
-        assert {"ledger.jsonl", "decisions.sqlite", "predictions.sqlite"} <= set(os.listdir(".drift"))
+        assert {"ledger.jsonl", "journal.sqlite", "predictions.sqlite"} <= set(os.listdir(".drift"))
 
     def test_piped_output_holds_no_control_sequence(
         self, world: World, capsys: pytest.CaptureFixture[str]
