@@ -7,7 +7,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks import batches, closure, fingerprint, first, history, image, mirror, server
+from benchmarks import batches, closure, fingerprint, first, history, image, mirror, processes, server
 from benchmarks.measuring import Row, cpu_of, in_turn, machine, python, table, wall
 from benchmarks.worlds import CLOUD_RUN, PATHS, WORKER, world
 from drift_gate.testing import Draft, FakeCloudRun, HistoryBuilder
@@ -68,6 +68,7 @@ TABLES = {
     "Import closure of 500 modules, computed in memory": closures,
     "One check of an image of 500 modules": image.rows,
     "A first check of an image, in a new process": first.rows,
+    "One check in a new process, 250 modules among 1,750 files": processes.rows,
     "A mirror against a full clone, over loopback HTTP": mirror.rows,
     "The fingerprint of a worker's files (6 kB each)": fingerprint.rows,
     "A batch of 100,000 requests in SQLite": batches.store_rows,

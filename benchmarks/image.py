@@ -40,7 +40,7 @@ COLD, CHANGED, WARM = STATES = ("nothing is known", "one end changed", "both end
 def rows() -> list[Row]:
     """The same check by closure and by ``paths`` alone, whatever the process knows of the commits."""
     chance = random.Random(7)  # noqa: S311 (the same text each time is the point)
-    files = {f"app/m{number}.py": _module(number, chance) for number in range(MODULES)}
+    files = {f"app/m{number}.py": module(number, chance) for number in range(MODULES)}
     with tempfile.TemporaryDirectory() as folder:
         builder = HistoryBuilder(Path(folder) / "repo")
         first = builder.commit({"Dockerfile": DOCKERFILE, "app/__init__.py": "", **files})
@@ -62,11 +62,11 @@ def rows() -> list[Row]:
     return _with_remarks(timed, f"{MODULES} modules of {size:.1f} kB")
 
 
-def _module(number: int, chance: random.Random) -> str:
+def module(number: int, chance: random.Random, count: int = MODULES) -> str:
     """A module that imports two further ones, so that all are reached, and any third inside a function."""
-    further = [each for each in (2 * number + 1, 2 * number + 2) if each < MODULES]
+    further = [each for each in (2 * number + 1, 2 * number + 2) if each < count]
     imports = "".join(f"from app.m{each} import compute_0 as from_{each}\n" for each in further)
-    inside = f"    from app import m{chance.randrange(MODULES)}\n\n"
+    inside = f"    from app import m{chance.randrange(count)}\n\n"
     functions = (_function(each, chance, inside if each == 0 else "") for each in range(18))
     return f'"""Module {number}."""\n\nimport json\n{imports}\n\n' + "\n\n".join(functions)
 

@@ -127,6 +127,24 @@ def selection_at(history: History, memory: Memory, rules: Rules, commit: str) ->
 
 
 @dataclass(frozen=True, slots=True)
+class Learned:
+    """What was read of ``commit`` for later checks: ``relevant`` of its files count.
+
+    ``kept``: all that was found is on disk, for other processes too.
+    """
+
+    commit: str
+    relevant: int
+    kept: bool
+
+
+def learned_at(history: History, memory: Memory, rules: Rules, commit: str) -> Learned:
+    """Find out what is relevant at ``commit`` and have it kept. Raises ``SourceError``."""
+    relevant = len(selection_at(history, memory, rules, commit).because)
+    return Learned(commit, relevant, memory.disk.flush())
+
+
+@dataclass(frozen=True, slots=True)
 class Loaded:
     """What a run of the program has loaded of ``commit``, held against what counts there.
 

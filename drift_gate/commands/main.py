@@ -52,7 +52,7 @@ COMMANDS = {
     "bypass": Entry(
         "bypass.command", "print the lines that set and remove a bypass on the coordinator, until a time"
     ),
-    "warm": Entry("warm", "clone or refresh the mirrors of declared addresses"),
+    "warm": Entry("warm", "make mirrors of declared addresses, and read what images import"),
     "why": Entry("why", "say why a path or a commit counts for a service"),
     "files": Entry("files", "list the files that count for a service"),
     "is-live": Entry("is_live", "say whether a commit is live"),

@@ -111,10 +111,11 @@ class DiskCache:
             if len(self._pending) >= _TOGETHER and not self._waits:
                 self._write()
 
-    def flush(self) -> None:
-        """Write what is not written yet."""
+    def flush(self) -> bool:
+        """Write what is not written yet; whether all that was put is in the file."""
         with self._lock:
             self._write()
+            return self._usable and not self._pending
 
     def close(self) -> None:
         """Write what is not written yet, and have the file no more open."""

@@ -26,6 +26,10 @@ class Disk(Protocol):
         """Keep ``value``, where that can be done."""
         ...
 
+    def flush(self) -> bool:
+        """Write what is not written yet; whether all that was put is there for later processes."""
+        ...
+
 
 class Nowhere:
     """A ``Disk`` that keeps nothing."""
@@ -36,6 +40,10 @@ class Nowhere:
 
     def put(self, kind: str, key: str, value: bytes) -> None:
         """Forgotten."""
+
+    def flush(self) -> bool:
+        """No."""
+        return False
 
 
 class Recent(Generic[K, V]):

@@ -152,6 +152,31 @@ def warm(*, settings: Settings | None = None) -> dict[str, Target]:
     }
 
 
+def learn(*, settings: Settings | None = None) -> dict[str, questions.Learned | SourceError]:
+    """What each service with a Dockerfile or an entry point comes to at its target, kept for later processes.
+
+    By the name of the service; a ``SourceError`` where its repository did not answer within
+    ``clone_timeout``. Nothing is asked of Cloud Run.
+    """
+    settings = settings or load()
+    chosen = {
+        name: one for name, one in settings.services.items() if not settings.rules(name).by_patterns_alone
+    }
+    build = Builder(settings)
+    if chosen:
+        build.load(())
+    learned: dict[str, questions.Learned | SourceError] = {}
+    for name, one in chosen.items():
+        plan = build.plan(name, one, Deadline(one.clone_timeout))
+        try:
+            commit = plan.repository.target().commit
+            learned[name] = plan.repository.ask(questions.learned_at, plan.workload.rules, commit)
+        except SourceError as error:
+            learned[name] = error
+    build.close()
+    return learned
+
+
 def _warmed(address: str, ref: str, seconds: float, settings: Settings) -> Target:
     """The target of one mirror. A remote may take its time, which is said; Ctrl-C waits for none."""
     from drift_gate.sources.git import mirror
