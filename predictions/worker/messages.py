@@ -10,6 +10,7 @@ import base64
 import binascii
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
@@ -18,6 +19,8 @@ from predictions.worker.worker import Prediction, PredictionRequest
 
 #: What every store can count to.
 HIGHEST_COUNT = 2**31 - 1
+
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 class MessageError(ValueError):
@@ -215,7 +218,7 @@ def _text(told: Mapping[str, Any], key: str) -> str:
     value = told.get(key)
     if not isinstance(value, str) or not value:
         raise MessageError(f"{key} is no text, or empty")
-    if any("\ud800" <= char <= "\udfff" for char in value):  # JSON may hold half of a pair; no store can
+    if _HALF.search(value):  # JSON may hold half of a pair; no store can
         raise MessageError(f"{key} holds half of a character")
     return value
 

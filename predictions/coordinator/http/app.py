@@ -172,6 +172,8 @@ class App:
         api.add_middleware(middleware.Door, keeper=self._parts.keeper, threads=self._tokens, places=places)
         api.exception_handler(RequestValidationError)(_invalid)
         api.exception_handler(HTTPException)(_plain)
+        # The first, since it is asked most often by far and each request looks for its route in this order.
+        api.post("/complete", response_model=CompletionAnswer, responses=refusals(StateError))(self.complete)
         api.post("/start", status_code=202, response_model=StartAnswer, responses=START)(self.start)
         api.get("/batches", response_model=BatchList, responses=refusals(StateError))(self.batches)
         api.get("/batches/{batch_id}", response_model=BatchAnswer, responses=BATCH)(self.batch)
@@ -179,7 +181,6 @@ class App:
             self.predictions
         )
         api.post("/batches/{batch_id}/cancel", response_model=BatchAnswer, responses=CANCEL)(self.cancel)
-        api.post("/complete", response_model=CompletionAnswer, responses=refusals(StateError))(self.complete)
         api.get("/drift", response_model=Outcome, responses=DRIFT)(self.drift)
         api.get("/openapi.json", include_in_schema=False)(self.openapi)
         api.get("/health", responses=refusals(guarded=False))(self.health)

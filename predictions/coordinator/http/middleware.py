@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qs
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -41,11 +41,11 @@ CALLER = "prediction_coordinator.caller"
 
 #: Nothing here is for a browser: no page may frame, guess at, keep or refer to it.
 _HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
+    b"x-content-type-options": b"nosniff",
+    b"x-frame-options": b"DENY",
+    b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
+    b"referrer-policy": b"no-referrer",
+    b"cache-control": b"no-store",
 }
 
 
@@ -157,9 +157,8 @@ class _Out:
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.started = True
-            headers = MutableHeaders(raw=message.setdefault("headers", []))
-            for name, value in _HEADERS.items():
-                headers[name] = value
+            set_before = [each for each in message.get("headers", ()) if each[0] not in _HEADERS]
+            message["headers"] = [*set_before, *_HEADERS.items()]
         await self._send(message)
 
 
@@ -177,7 +176,8 @@ async def _body(headers: Headers, receive: Receive) -> bytes:
     if announced.isdecimal() and (len(announced) > 9 or int(announced) > LARGEST_BODY):
         raise _too_large()
     try:
-        return await asyncio.wait_for(_received(receive), SLOWEST_BODY_S)
+        async with asyncio.timeout(SLOWEST_BODY_S):
+            return await _received(receive)
     except TimeoutError as error:
         raise problems.SlowBodyError(f"the body did not come within {SLOWEST_BODY_S:g} s") from error
 
