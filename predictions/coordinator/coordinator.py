@@ -12,9 +12,7 @@ from typing import Literal
 from drift_gate.policy.verdict import UNTOLD
 from drift_gate.runtime.background import finish
 from predictions.coordinator.batches import telemetry
-from predictions.coordinator.batches.admission import admitted
 from predictions.coordinator.batches.batch import (
-    ACTIVE,
     ANSWERING,
     Applied,
     Batch,
@@ -35,12 +33,12 @@ from predictions.coordinator.batches.orders import (
     Overridden,
     Ready,
     Started,
-    Step,
     Tell,
     slate_of,
     untold,
 )
 from predictions.coordinator.batches.predecessors import Predecessors
+from predictions.coordinator.batches.rounds import hand_out
 from predictions.coordinator.batches.stamp import Serving, Stamp, Terms
 from predictions.coordinator.config import DEFAULT_STALL_AFTER
 from predictions.coordinator.exceptions import (
@@ -61,10 +59,6 @@ _UNANSWERED: tuple[RequestState, ...] = ("pending", "dispatched")
 
 def unheard(_: Batch) -> None:
     """Nobody wants to know."""
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 def permitted(
@@ -118,7 +112,7 @@ class Coordinator:
         deliver: Deliver | None = None,
         stall_after: float = DEFAULT_STALL_AFTER,
         tell: Tell = untold,
-        clock: Callable[[], datetime] = _utc_now,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """``read``: the slate of an order. ``ready``: raises where the data are not; None: nobody looks.
 
@@ -339,28 +333,12 @@ class Coordinator:
         if stamp is not None:
             overridden.began(batch.id)
         with telemetry.handing_out(batch), self._finalizer.failed_unless_done(batch.id):
-            if self._hand_out(batch, states, claim) and not self._end_if_settled(batch.id):
+            parts = (self._store, self._dispatcher, batch, states, claim, self._clock, self._tell)
+            if hand_out(*parts) and not self._end_if_settled(batch.id):
                 self._store.move(batch.id, "dispatched", self._clock())
         return self.get(batch.id)
 
-    def _hand_out(self, batch: Batch, states: Sequence[RequestState], claim: Claim) -> bool:
-        """Whether all went out; not so when somebody has ended the batch meanwhile."""
-        again = "dispatched" in states  # what was out before is counted when it goes out again
-        done = batch.progress.completed if again else batch.progress.dispatched
-        for handed in self._dispatcher.dispatch(batch, self._store.requests(batch.id, states)):
-            state = self._store.mark_dispatched(batch.id, handed.request_ids, self._clock())
-            if handed.completions:
-                told = [admitted(batch, each) for each in handed.completions]
-                self._store.apply(told, self._clock())
-            if state not in ACTIVE:
-                return False
-            claim.renew(self._clock())
-            done += len(handed.request_ids)
-            self._tell(Step(batch.id, done, batch.progress.requested))
-        return True
-
     def _end_if_settled(self, batch_id: str) -> bool:
-        if not self._store.settled(batch_id):
-            return False
-        self._finalizer.end(batch_id)
-        return True
+        if settled := self._store.settled(batch_id):
+            self._finalizer.end(batch_id)
+        return settled

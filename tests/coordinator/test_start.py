@@ -109,7 +109,9 @@ class TestABatchThatMayStart:
         assert batch is not None
         assert told[0] is verdict
         assert isinstance(told[1], Slate)
-        assert told[2:] == [Step(batch.id, 2, 5), Step(batch.id, 4, 5), Step(batch.id, 5, 5)]
+        steps = [each for each in told[2:] if isinstance(each, Step)]
+        assert steps == told[2:] == sorted(steps, key=lambda each: each.done)
+        assert steps[-1] == Step(batch.id, 5, 5)
 
     def test_asks_the_gate_once_with_what_the_operator_said(self, tmp_path: Path, slate_file: Path) -> None:
         gate = Gate()

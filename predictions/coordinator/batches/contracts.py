@@ -89,10 +89,13 @@ class Store(Protocol):
         """
         ...
 
-    def mark_dispatched(self, batch_id: str, request_ids: Sequence[str], now: datetime) -> BatchState:
+    def mark_dispatched(
+        self, batch_id: str, request_ids: Sequence[str], now: datetime, answers: Sequence[Completion] = ()
+    ) -> BatchState:
         """Note that the requests were handed out in this round; the batch's state, as others may move it.
 
-        Moves the heartbeat; a stalled batch is dispatched again.
+        Moves the heartbeat; a stalled batch is dispatched again. ``answers``: what came back at once, which
+        is counted as ``apply`` does.
         """
         ...
 

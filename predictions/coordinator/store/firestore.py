@@ -17,7 +17,6 @@ from datetime import date, datetime
 from itertools import islice
 from typing import Any
 
-from google.auth.credentials import AnonymousCredentials
 from google.cloud import firestore
 from google.cloud.firestore import FieldFilter, Increment
 
@@ -43,7 +42,7 @@ from predictions.coordinator.exceptions import (
     StateError,
 )
 from predictions.coordinator.store import rows
-from predictions.coordinator.store.firestore_calls import Bounded
+from predictions.coordinator.store.firestore_calls import connected
 from predictions.coordinator.store.firestore_claims import Claims
 from predictions.coordinator.store.firestore_completions import TOGETHER, count, strays_of
 from predictions.coordinator.store.firestore_parts import (
@@ -142,7 +141,9 @@ class FirestoreStore:
             for found in self._pages(batch_id, state):
                 yield rows.request_of(found.to_dict())
 
-    def mark_dispatched(self, batch_id: str, request_ids: Sequence[str], now: datetime) -> BatchState:
+    def mark_dispatched(
+        self, batch_id: str, request_ids: Sequence[str], now: datetime, answers: Sequence[Completion] = ()
+    ) -> BatchState:
         """As ``Store.mark_dispatched``."""
         with errors():
             found = self._find(batch_id)
@@ -150,6 +151,7 @@ class FirestoreStore:
                 self._hand_out(found, lot)
             self._heard_of(found, now)
             state: BatchState = found.get("state")
+        self.apply(answers, now)
         return state
 
     def apply(self, completions: Sequence[Completion], now: datetime) -> list[Applied]:
@@ -383,17 +385,11 @@ def open_firestore(project: str, database: str, emulator: str | None = None) -> 
     Raises ``StateError`` where there are no credentials.
     """
     with errors():
-        credentials = AnonymousCredentials() if emulator else None  # type: ignore[no-untyped-call]  # Google's
-        client = firestore.Client(project=project, database=database, credentials=credentials)
-    if emulator:
-        # The library takes an emulator from the environment alone, where it would be everybody's.
-        client._emulator_host = emulator
-    # Where the library takes its calls from; it has no other place for a deadline of all of them.
-    client._firestore_api_internal = Bounded(client._firestore_api)
+        client = connected(project, database, emulator)
     store = FirestoreStore(client)
     try:
         yield store
     finally:
         with suppress(StateError):  # it is over all the same, later
             store.close()
-        client.close()  # type: ignore[no-untyped-call]  # Google's
+        client.close()

@@ -8,10 +8,27 @@ from typing import Any
 
 from google.api_core import exceptions as google
 from google.api_core import retry as retries
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import firestore
 
 #: Seconds in which a call is answered, its retries included. A request makes several, and is to be answered
 #: within five: after one that had no answer each has ``SHORT_S``, until one has an answer again.
 LONG_S, SHORT_S = 4.0, 0.25
+
+
+def connected(project: str, database: str, emulator: str | None) -> Any:
+    """Google's client, whose calls end; ``emulator``: ``host:port`` in clear text, None: Google itself.
+
+    Raises Google's ``DefaultCredentialsError`` where there are no credentials.
+    """
+    credentials = AnonymousCredentials() if emulator else None  # type: ignore[no-untyped-call]  # Google's
+    client: Any = firestore.Client(project=project, database=database, credentials=credentials)
+    if emulator:
+        # The library takes an emulator from the environment alone, where it would be everybody's.
+        client._emulator_host = emulator
+    # Where the library takes its calls from; it has no other place for a deadline of all of them.
+    client._firestore_api_internal = Bounded(client._firestore_api)
+    return client
 
 
 class Bounded:

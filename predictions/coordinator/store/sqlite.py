@@ -138,7 +138,9 @@ class SqliteStore:
         """As ``Store.requests``."""
         return (rows.request_of(dict(row)) for row in self._request_rows(batch_id, states))
 
-    def mark_dispatched(self, batch_id: str, request_ids: Sequence[str], now: datetime) -> BatchState:
+    def mark_dispatched(
+        self, batch_id: str, request_ids: Sequence[str], now: datetime, answers: Sequence[Completion] = ()
+    ) -> BatchState:
         """As ``Store.mark_dispatched``."""
         with self._transaction() as connection:
             row = self._find(batch_id)
@@ -153,6 +155,7 @@ class SqliteStore:
                     "UPDATE requests SET attempts = :round WHERE batch = :batch AND player_id = :player", keys
                 )
             heard_of(connection, row["number"], now, Counter(dispatched=max(fresh, 0)))
+            count(connection, answers, now)
             state: BatchState = row["state"]
         return state
 
