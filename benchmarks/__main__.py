@@ -76,6 +76,7 @@ TABLES = {
     "Memory of a dispatch out of the store": batches.memory_rows,
     "Completions over HTTP into SQLite": server.completion_rows,
     "A look at 1,000 batches in Firestore": server.look_rows,
+    "A start of 273 players over HTTP": server.start_rows,
 }
 
 

@@ -19,7 +19,7 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 from statistics import median
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 from uuid import uuid4
 
 from benchmarks.batches import DAY, NOW, completions, emulator, new_batch, requests
@@ -121,6 +121,44 @@ def look_rows() -> list[Row]:
         return list(in_turn(subjects, 2 * ROUNDS).values())
 
 
+def start_rows() -> list[Row]:
+    """``POST /start`` of the slate that ships, 273 players, from the gate to the results; on a disk."""
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        argv, servers = [sys.executable, "-c", _SERVE, "serve", "--port", "0"], {}
+        for name, build in {"before": BEFORE, "ours": str(ROOT)}.items():
+            if build:
+                root = _world(Path(folder) / name)
+                servers[name] = stack.enter_context(_serving(argv, Path(build), {}, root))[1]
+        subjects = {f"POST /start, {name}": wall(partial(_start, port)) for name, port in servers.items()}
+        return list(in_turn(subjects, 2 * ROUNDS).values())
+
+
+def _world(root: Path) -> Path:
+    """A repository whose worker is deployed at HEAD; the tests know how to make one."""
+    sys.path.insert(0, str(ROOT / "tests"))
+    from coordinator.worlds import World
+
+    root.mkdir()
+    subprocess.run(["git", "init", "-q", "-b", "main"], cwd=root, check=True)
+    made = World(root)
+    made.write_settings()
+    made.commit("first")
+    made.deploy()
+    return root
+
+
+def _start(port: int) -> None:
+    asked = Request(
+        f"http://127.0.0.1:{port}/start",
+        data=json.dumps({"game_date": DAY.isoformat()}).encode(),
+        headers={"Content-Type": "application/json"},
+    )
+    with urlopen(asked, timeout=60) as answer:  # noqa: S310 - our own server
+        batch = json.load(answer)["batch"]
+    if (batch["state"], batch["progress"]["completed"]) != ("completed", 273):
+        raise ValueError(batch)
+
+
 def _fill(host: str, project: str) -> None:
     """The last sixty of a thousand batches go on; they have two requests each."""
     days = [DAY + timedelta(number) for number in range(BATCHES)]
@@ -167,11 +205,11 @@ def _bodies(batch_id: str) -> Iterator[bytes]:
 
 @contextmanager
 def _serving(
-    argv: list[str], build: Path, environ: dict[str, str]
+    argv: list[str], build: Path, environ: dict[str, str], folder: Path | None = None
 ) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    """A server that runs for the block, and its port."""
+    """A server of ``build`` that runs in ``folder`` (None: its own) for the block, and its port."""
     known = {**os.environ, "PYTHONPATH": str(build), **environ}
-    with subprocess.Popen(argv, cwd=build, env=known, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(argv, cwd=folder or build, env=known, stderr=subprocess.PIPE, text=True) as process:
         try:
             said = next(line for line in process.stderr or () if "listening on" in line)
             yield process, int(said.split()[-1])
