@@ -19,7 +19,7 @@ from drift_gate.errors import (
     DriftGateError,
     DriftUnknownError,
 )
-from drift_gate.policy.verdict import UNTOLD, Start, Verdict
+from drift_gate.policy.verdict import NO_START, Start, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,7 +70,7 @@ def require_current_worker(
     wait: float = 0.0,
     settings: Settings | None = None,
     later: Callable[[Verdict], object] | None = None,
-    start: Start = UNTOLD,
+    start: Start = NO_START,
 ) -> Verdict:
     """Refuse, by raising, unless the policy lets a batch start on the worker as it is.
 

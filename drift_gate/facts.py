@@ -297,10 +297,10 @@ class LiveSource(Protocol):
         ...
 
 
-class Witness(Protocol):
+class EvidenceSource(Protocol):
     """Knows more of what the live revisions run than the platform does: their image, or their files."""
 
-    def testify(self, live: Live) -> Live:
+    def with_evidence(self, live: Live) -> Live:
         """``live`` with what was learned added to it.
 
         Never raises ``SourceError``: what it could not ask is a finding ``evidence-unreachable``, so

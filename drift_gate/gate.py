@@ -39,7 +39,7 @@ from drift_gate.relevance.lookup import Relevance
 from drift_gate.relevance.memory import Memory
 from drift_gate.relevance.patterns import PathRules
 from drift_gate.relevance.rules import Rules
-from drift_gate.runtime.deadline import Deadline, gather, told
+from drift_gate.runtime.deadline import Deadline, gather, wait_logged
 
 log = logging.getLogger("drift_gate")
 
@@ -136,7 +136,7 @@ def check(plans: Sequence[Plan], *, deadline: Deadline, now: datetime) -> list[V
     left = list(plans)
     for _ in range(LOOKS):
         cases, judged = _judged(left, deadline, now)
-        moved, unsure = _no_longer_so(left, cases, judged, deadline)
+        moved, unsure = _changed_meanwhile(left, cases, judged, deadline)
         verdicts |= judged | {
             case.workload.service: judge(case.unknown(why), case.workload.policy, now)
             for case in cases
@@ -188,7 +188,7 @@ def _compared(plans: Sequence[Plan], cases: Sequence[Case], now: datetime) -> di
     return reports
 
 
-def _no_longer_so(
+def _changed_meanwhile(
     plans: Sequence[Plan], cases: Sequence[Case], verdicts: Mapping[str, Verdict], deadline: Deadline
 ) -> tuple[set[str], dict[str, Unknown]]:
     """8. The services that changed while they were checked, and why the verdict on each does not hold.
@@ -219,7 +219,7 @@ def _ask(plans: Sequence[Plan], deadline: Deadline) -> tuple[list[Case], dict[st
     jobs |= {id(plan.repository): plan.repository.target for plan in plans}
     names = ", ".join(plan.service for plan in plans[:_NAMED])
     more = f" and {len(plans) - _NAMED} more" if len(plans) > _NAMED else ""
-    with told(f"what is live, and what should be, of {names}{more}", deadline):
+    with wait_logged(f"what is live, and what should be, of {names}{more}", deadline):
         answers = gather(jobs, deadline)
     cases: list[Case] = []
     reports: dict[str, DriftReport] = {}
@@ -337,7 +337,7 @@ def _nothing_relevant(service: str, why: str) -> Unknown:
 
 def _acknowledged(plans: Sequence[Plan], verdicts: Iterable[Verdict], now: datetime) -> list[Verdict]:
     """9. The verdicts with what is acknowledged, at hand or at the target; only a refusal asks for it."""
-    told: dict[tuple[int, str, str], tuple[Acknowledgement, ...]] = {}
+    committed: dict[tuple[int, str, str], tuple[Acknowledgement, ...]] = {}
     answers = []
     for plan, judged in zip(plans, verdicts, strict=True):
         ours, path = plan.workload.acknowledged, plan.workload.config_path
@@ -345,9 +345,9 @@ def _acknowledged(plans: Sequence[Plan], verdicts: Iterable[Verdict], now: datet
         target = verdict.report.target
         if target and acknowledgements.may_cover(verdict):
             place = (id(plan.repository), target.commit, path)
-            if place not in told:
-                told[place] = _told_at(plan.repository, target.commit, path)
-            ours = (*ours, *told[place])
+            if place not in committed:
+                committed[place] = _committed_at(plan.repository, target.commit, path)
+            ours = (*ours, *committed[place])
             verdict = acknowledgements.applied(judged, ours, now)
         for complaint in acknowledgements.complaints(verdict, ours, now):
             log.warning("%s", complaint)
@@ -355,7 +355,7 @@ def _acknowledged(plans: Sequence[Plan], verdicts: Iterable[Verdict], now: datet
     return answers
 
 
-def _told_at(repository: Repository, commit: str, path: str) -> tuple[Acknowledgement, ...]:
+def _committed_at(repository: Repository, commit: str, path: str) -> tuple[Acknowledgement, ...]:
     """What the file ``path`` of ``commit`` acknowledges; nothing where it cannot be read, which is logged."""
     where = f"{path} at {commit[:12]}"
     try:

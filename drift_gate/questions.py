@@ -161,7 +161,7 @@ class Loaded:
     ignored: tuple[str, ...]
 
 
-def held_against(
+def traced_files(
     history: History, memory: Memory, rules: Rules, commit: str, paths: Collection[str]
 ) -> Loaded:
     """Those of ``paths``, which a run has loaded, that ``commit`` holds, and what counts there by ``rules``.

@@ -359,7 +359,7 @@ def test_a_check_that_takes_its_time_says_what_it_waits_for(
 ) -> None:
     """Cloud Run answers only once the sentence is there."""
     world.cloud.deploy(WORKER, commit=world.first)
-    monkeypatch.setattr(deadline, "TELL_AFTER_S", 0.0)
+    monkeypatch.setattr(deadline, "LOG_AFTER_S", 0.0)
     caplog.set_level(logging.INFO, "drift_gate")
     sentence = f"waiting for what is live, and what should be, of {WORKER}, until "
 

@@ -223,7 +223,7 @@ def test_all_evidence_is_kept_the_strongest_first(site: Site) -> None:
     ]
 
 
-def test_without_the_witnesses_the_label_is_believed(site: Site) -> None:
+def test_without_further_evidence_the_label_is_believed(site: Site) -> None:
     """What the other rows find out is found out by asking, and by nothing else."""
     row_25(site)
     site.world.toml = site.world.toml.replace('evidence = ["registry", "health"]', "")

@@ -16,7 +16,7 @@ from typing import NamedTuple, Protocol, cast
 from drift_gate import __version__
 from drift_gate.commands.arguments import add_global
 from drift_gate.commands.exit_codes import exit_code_of
-from drift_gate.commands.stderr import talk_on_stderr
+from drift_gate.commands.stderr import log_to_stderr
 from drift_gate.errors import DriftConfigError
 from drift_gate.runtime import signals
 
@@ -74,7 +74,7 @@ _WITH_VALUE = ("-C", "--config")
 @signals.heeded()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; ``argv`` None means the process's own arguments. Returns the exit code."""
-    talk_on_stderr()
+    log_to_stderr()
     return exit_code_of(lambda: _run(parse(sys.argv[1:] if argv is None else argv)), PROGRAM)
 
 

@@ -11,7 +11,7 @@ from typing import Any, TextIO, cast
 from drift_gate.presentation.plain_text import plain
 
 
-class _Talk:
+class _Stderr:
     """stderr for people: one that is closed or full, or whose reader went away, must stop no batch."""
 
     def __init__(self, stream: TextIO) -> None:
@@ -37,19 +37,19 @@ class _OneLine(logging.Formatter):
         return plain(super().formatMessage(record))
 
 
-def talk_on_stderr() -> None:
+def log_to_stderr() -> None:
     """Log to stderr: sentences for people, and each verdict as one line of JSON alone.
 
     A terminal gets no JSON: there the table says the same. From here on, stderr never fails.
     """
-    if not isinstance(sys.stderr, _Talk):
-        sys.stderr = cast(TextIO, _Talk(sys.stderr or io.StringIO()))
-    talk, lines = logging.getLogger("drift_gate"), logging.getLogger("drift_gate.verdict")
-    for logger, form in ((talk, "%(levelname)s %(message)s"), (lines, "%(message)s")):
+    if not isinstance(sys.stderr, _Stderr):
+        sys.stderr = cast(TextIO, _Stderr(sys.stderr or io.StringIO()))
+    messages, lines = logging.getLogger("drift_gate"), logging.getLogger("drift_gate.verdict")
+    for logger, form in ((messages, "%(levelname)s %(message)s"), (lines, "%(message)s")):
         handler = logging.StreamHandler(sys.stderr)
         handler.setFormatter(_OneLine(form))
         logger.handlers[:] = [handler]
         logger.propagate = False
-    talk.setLevel(logging.INFO)
+    messages.setLevel(logging.INFO)
     if sys.stderr.isatty():
         lines.handlers[:] = [logging.NullHandler()]

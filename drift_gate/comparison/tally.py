@@ -13,7 +13,7 @@ from typing import Literal
 
 from drift_gate.comparison.lineage import Landing, Reach
 from drift_gate.comparison.picks import Sides
-from drift_gate.comparison.watch import NOTHING, Caught, Watch
+from drift_gate.comparison.watch import NOTHING, Watch, WatchMatches
 from drift_gate.facts import Commit, Fact, Finding, readable
 
 #: How many undeployed commits a report lists, and how many relevant paths of each: what a person
@@ -89,12 +89,12 @@ class Tally:
     without: int | None = None
     skewed: tuple[int, Commit, int] | None = None
     undeployed: list[Undeployed] = field(default_factory=list)
-    caught: Caught = field(init=False)
+    caught: WatchMatches = field(init=False)
     unaccounted: set[str] = field(init=False)
     sides: Sides = field(default_factory=Sides)
 
     def __post_init__(self) -> None:
-        self.caught = Caught(self.pair.watch)
+        self.caught = WatchMatches(self.pair.watch)
         self.unaccounted = set(self.pair.net)
 
     def add(self, commit: Commit, reach: Reach) -> None:

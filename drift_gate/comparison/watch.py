@@ -57,7 +57,7 @@ NOTHING = Watch()
 
 
 @dataclass(slots=True)
-class Caught:
+class WatchMatches:
     """What was caught so far: per code the oldest commit, the rule, what it matched, and how many.
 
     Beside it per code all that is denied for: the paths that matched, or the rules that matched a subject.

@@ -22,7 +22,7 @@ CODE = (".py", ".so", ".pth")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
+class ContentDiff:
     """What an image holds of the relevant files of one commit.
 
     ``same`` counts those with the commit's content. ``changed`` have another one, ``missing`` should be
@@ -77,7 +77,7 @@ def in_view(covers: Iterable[str], ignored: Iterable[str], unread: Iterable[str]
     return speaks
 
 
-def held(content: Content, listing: Mapping[str, Entry], union: Union) -> Held:
+def compare(content: Content, listing: Mapping[str, Entry], union: Union) -> ContentDiff:
     """``content`` against ``listing``, the files of a commit; ``union`` says which of them count.
 
     What only decides on the image (a Dockerfile) need not be in it. A file that the image holds and the
@@ -89,7 +89,7 @@ def held(content: Content, listing: Mapping[str, Entry], union: Union) -> Held:
     there = [path for path in files if path in content.files and union.relevant(path)]
     absent = [path for path in files if path not in content.files and union.in_image(path)]
     changed = [path for path in there if content.files[path] != listing[path].blob]
-    return Held(
+    return ContentDiff(
         same=len(there) - len(changed),
         changed=tuple(sorted(changed)),
         missing=tuple(sorted(path for path in absent if speaks(path))),

@@ -12,7 +12,7 @@ from itertools import chain, islice
 
 from drift_gate.errors import SourceError
 from drift_gate.evidence import content, marks
-from drift_gate.evidence.content import LISTED, Held, some
+from drift_gate.evidence.content import LISTED, ContentDiff, some
 from drift_gate.evidence.marks import Weighed
 from drift_gate.facts import Content, Evidence, Finding, History, Live, LiveRevision, Unknown, named
 from drift_gate.relevance.lookup import Relevance
@@ -74,8 +74,8 @@ def settled(
     if all(revision.content is None for revision in live.revisions):
         return disputes.ended(Settled(live, tuple(weighed), union))
     union = _with_loaded(relevance, union, live, _ends(target, weighed))
-    prover = Prover(history, relevance, ways, target, union)
-    proven = [prover.prove(*pair) for pair in zip(live.revisions, weighed, strict=True)]
+    proofs = ContentProofs(history, relevance, ways, target, union)
+    proven = [proofs.prove(*pair) for pair in zip(live.revisions, weighed, strict=True)]
     live = replace(live, revisions=tuple(revision for revision, _ in proven))
     weighed = [one for _, one in proven]
     commits = _ends(target, weighed)
@@ -178,7 +178,7 @@ def _incomplete(union: Union) -> Iterator[Finding]:
 
 
 @dataclass(frozen=True, slots=True)
-class Prover:
+class ContentProofs:
     """The proofs of one service against one target commit; ``union`` knows the ends that the marks name."""
 
     history: History
@@ -193,51 +193,61 @@ class Prover:
         ``weighed`` is what its marks come to. Without content nothing changes. Nothing is raised: a
         history that cannot be searched leaves the commit unknown.
         """
-        said = revision.content
-        if said is None or revision.unknown is not None:
+        reported = revision.content
+        if reported is None or revision.unknown is not None:
             return revision, weighed
         if isinstance(weighed.commit, Unknown):
-            return self._unclaimed(revision, weighed, said, weighed.commit)
-        held = content.held(said, self.relevance.files(weighed.commit), self.union)
-        if held.differs:
-            return self._contradicted(revision, weighed, said, weighed.commit, held)
-        return self._confirmed(revision, weighed, said, weighed.commit, held)
+            return self._unclaimed(revision, weighed, reported, weighed.commit)
+        diff = content.compare(reported, self.relevance.files(weighed.commit), self.union)
+        if diff.differs:
+            return self._contradicted(revision, weighed, reported, weighed.commit, diff)
+        return self._confirmed(revision, weighed, reported, weighed.commit, diff)
 
     def _unclaimed(
-        self, revision: LiveRevision, weighed: Weighed, said: Content, why: Unknown
+        self, revision: LiveRevision, weighed: Weighed, reported: Content, why: Unknown
     ) -> tuple[LiveRevision, Weighed]:
         """No mark names a commit of this history; the files may."""
-        equal = self._equal(said)
-        findings = (*weighed.findings, *_dirty(said))
+        equal = self._equal(reported)
+        findings = (*weighed.findings, *_dirty(reported))
         if isinstance(equal, Unknown):
             return revision, replace(weighed, findings=findings)
-        changed = content.rewritten(said, self.relevance.files(equal), self.union)
+        changed = content.rewritten(reported, self.relevance.files(equal), self.union)
         findings = (*findings, *_changed(changed), *_overruled(why, equal))
-        return _marked(revision, said, equal), Weighed(equal, findings)
+        return _marked(revision, reported, equal), Weighed(equal, findings)
 
     def _confirmed(
-        self, revision: LiveRevision, weighed: Weighed, said: Content, commit: str, held: Held
+        self,
+        revision: LiveRevision,
+        weighed: Weighed,
+        reported: Content,
+        commit: str,
+        diff: ContentDiff,
     ) -> tuple[LiveRevision, Weighed]:
         """The files are those of ``commit``, as far as the worker looked."""
-        changed = content.rewritten(said, self.relevance.files(commit), self.union)
-        findings = (*weighed.findings, *_changed(changed), *_partial(said, held), *_dirty(said))
+        changed = content.rewritten(reported, self.relevance.files(commit), self.union)
+        findings = (*weighed.findings, *_changed(changed), *_partial(reported, diff), *_dirty(reported))
         proven = replace(weighed, findings=findings)
-        return (_marked(revision, said, commit) if held.proves else revision), proven
+        return (_marked(revision, reported, commit) if diff.proves else revision), proven
 
     def _contradicted(
-        self, revision: LiveRevision, weighed: Weighed, said: Content, claimed: str, held: Held
+        self,
+        revision: LiveRevision,
+        weighed: Weighed,
+        reported: Content,
+        claimed: str,
+        diff: ContentDiff,
     ) -> tuple[LiveRevision, Weighed]:
         """The files are not those of the ``claimed`` commit: whatever names it does not count."""
-        equal = self._equal(said)
-        changed = content.rewritten(said, self.relevance.files(claimed), self.union)
-        finding = _mismatch(weighed, claimed, held, equal, changed)
-        proven = Weighed(equal, (*weighed.findings, finding, *_dirty(said)))
-        return (revision if isinstance(equal, Unknown) else _marked(revision, said, equal)), proven
+        equal = self._equal(reported)
+        changed = content.rewritten(reported, self.relevance.files(claimed), self.union)
+        finding = _mismatch(weighed, claimed, diff, equal, changed)
+        proven = Weighed(equal, (*weighed.findings, finding, *_dirty(reported)))
+        return (revision if isinstance(equal, Unknown) else _marked(revision, reported, equal)), proven
 
-    def _equal(self, said: Content) -> str | Unknown:
+    def _equal(self, reported: Content) -> str | Unknown:
         """The newest commit of the target's line whose relevant files are those that run."""
         try:
-            return next(self._equals(said), None) or Unknown(
+            return next(self._equals(reported), None) or Unknown(
                 cause="commit-not-in-history",
                 message="the files that run are those of none of the target's last "
                 f"{SEARCHED} first-parent commits",
@@ -245,38 +255,42 @@ class Prover:
         except SourceError as error:
             return Unknown.of(error)
 
-    def _equals(self, said: Content) -> Iterator[str]:
+    def _equals(self, reported: Content) -> Iterator[str]:
         line = iter(self.history.line(self.target, SEARCHED))
         while some := list(islice(line, _AT_ONCE)):
             for commit, listing in self.history.files(some).items():
-                if content.held(said, listing, self.union).proves and self._proves(said, commit):
+                if content.compare(reported, listing, self.union).proves and self._proves(reported, commit):
                     yield commit
 
-    def _proves(self, said: Content, commit: str) -> bool:
+    def _proves(self, reported: Content, commit: str) -> bool:
         """Whether that holds by the commit's own idea of what is relevant, too."""
         own = _union(self.relevance, self.ways, [commit])
         union = replace(self.union, ends=(*self.union.ends, *own.ends))
-        return content.held(said, self.relevance.files(commit), union).proves
+        return content.compare(reported, self.relevance.files(commit), union).proves
 
 
-def _marked(revision: LiveRevision, said: Content, commit: str) -> LiveRevision:
-    mark = Evidence(carrier="fingerprint", key=said.digest, value=commit)
+def _marked(revision: LiveRevision, reported: Content, commit: str) -> LiveRevision:
+    mark = Evidence(carrier="fingerprint", key=reported.digest, value=commit)
     return replace(revision, evidence=(mark, *revision.evidence))
 
 
 def _mismatch(
-    weighed: Weighed, claimed: str, held: Held, equal: str | Unknown, changed: tuple[str, ...]
+    weighed: Weighed,
+    claimed: str,
+    diff: ContentDiff,
+    equal: str | Unknown,
+    changed: tuple[str, ...],
 ) -> Finding:
     what = equal.message if isinstance(equal, Unknown) else f"they are those of {equal[:12]}"
     data: dict[str, str | int | float | bool | list[str] | None] = {
         "claimed": claimed,
         "equals": None if isinstance(equal, Unknown) else equal,
-        **held.data(),
+        **diff.data(),
         **({"changed_since_start": named(changed, LISTED)} if changed else {}),
     }
     return Finding(
         code="content-mismatch",
-        message=f"the files that run are not those of {claimed[:12]}, which {weighed.claim} says: {held}; "
+        message=f"the files that run are not those of {claimed[:12]}, which {weighed.claim} says: {diff}; "
         f"{what}" + (f"; {_since_start(changed)}" if changed else ""),
         data=data,
     )
@@ -306,32 +320,32 @@ def _overruled(why: Unknown, equal: str) -> Iterator[Finding]:
         )
 
 
-def _dirty(said: Content) -> Iterator[Finding]:
-    if said.dirty:
+def _dirty(reported: Content) -> Iterator[Finding]:
+    if reported.dirty:
         yield Finding(
             code="dirty-build",
             message="built from a work tree with uncommitted changes, says the worker itself",
-            data={"commit": said.commit},
+            data={"commit": reported.commit},
         )
 
 
-def _partial(said: Content, held: Held) -> Iterator[Finding]:
+def _partial(reported: Content, diff: ContentDiff) -> Iterator[Finding]:
     """That the worker did not look at all of what it should prove: agreement is worth what was seen."""
-    if held.same and not held.overlooked:
+    if diff.same and not diff.overlooked:
         return
-    relevant = held.same + len(held.unseen)
-    places = some(tuple(each or "everything" for each in said.covers))
-    not_seen = f", and not {some(held.overlooked)}" if held.overlooked else ""
+    relevant = diff.same + len(diff.unseen)
+    places = some(tuple(each or "everything" for each in reported.covers))
+    not_seen = f", and not {some(diff.overlooked)}" if diff.overlooked else ""
     yield Finding(
         code="evidence-unreachable",
-        message=f"the worker's fingerprint covers {held.same:,} of {relevant:,} relevant files "
+        message=f"the worker's fingerprint covers {diff.same:,} of {relevant:,} relevant files "
         f"({places}{not_seen}), and so does not prove the commit; correct `root`, `prefix` and `covers` "
         "where the worker takes it, or name in `build_files` or `ignore` what the image does not hold",
         data={
             "carrier": "fingerprint",
-            "cause": None if held.same else "nothing-relevant",
-            "covered": held.same,
+            "cause": None if diff.same else "nothing-relevant",
+            "covered": diff.same,
             "relevant": relevant,
-            "unseen": named(held.overlooked, LISTED),
+            "unseen": named(diff.overlooked, LISTED),
         },
     )

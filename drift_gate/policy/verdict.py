@@ -177,7 +177,7 @@ class Start:
 
 
 #: A caller that says nothing of itself.
-UNTOLD = Start()
+NO_START = Start()
 
 
 class Outcome(Fact):

@@ -15,7 +15,7 @@ from drift_gate.comparison.report import DriftReport
 from drift_gate.policy.acknowledgements import may_cover
 from drift_gate.policy.break_glass import SWITCH, UNTIL
 from drift_gate.policy.codes import CAUSE_MEANINGS, CURED_BY_DEPLOY, REASONS
-from drift_gate.policy.verdict import UNTOLD, Reason, Start, Verdict
+from drift_gate.policy.verdict import NO_START, Reason, Start, Verdict
 from drift_gate.settings.file import Settings
 from drift_gate.settings.keys import ServiceSettings
 
@@ -31,7 +31,7 @@ class Step(NamedTuple):
     paste: bool = True
 
 
-def steps(verdict: Verdict, settings: Settings, start: Start = UNTOLD) -> Iterator[Step]:
+def steps(verdict: Verdict, settings: Settings, start: Start = NO_START) -> Iterator[Step]:
     """What to do about the denial in ``verdict``, the cure first and the emergency exit last."""
     yield from _cures(verdict, settings.services.get(verdict.service))
     if _cured_by_deploy(verdict):

@@ -21,7 +21,7 @@ from drift_gate.comparison.report import DriftReport, LiveReport
 from drift_gate.comparison.tally import Undeployed
 from drift_gate.policy.acknowledgements import BECAUSE
 from drift_gate.policy.codes import DECISIONS
-from drift_gate.policy.verdict import UNTOLD, Outcome, Policy, Start, Verdict, duration
+from drift_gate.policy.verdict import NO_START, Outcome, Policy, Start, Verdict, duration
 from drift_gate.presentation import remedies
 from drift_gate.presentation.plain_text import plain as plain
 from drift_gate.presentation.remedies import Step, candidates
@@ -47,7 +47,7 @@ _NAMED, _FIRST = 10, 5
 
 
 def table(
-    outcome: Outcome, settings: Settings | None = None, *, verbose: bool = False, start: Start = UNTOLD
+    outcome: Outcome, settings: Settings | None = None, *, verbose: bool = False, start: Start = NO_START
 ) -> RenderableType:
     """The verdicts for a terminal, and what to do where one is denied.
 
@@ -303,7 +303,7 @@ def steering_by_number(text: str) -> str:
     return _STEERING.sub(lambda char: f"\\u{ord(char[0]):04x}", text)
 
 
-def refusal(verdict: Verdict, settings: Settings, start: Start = UNTOLD) -> str:
+def refusal(verdict: Verdict, settings: Settings, start: Start = NO_START) -> str:
     """The message of a refusal: what is live, what should be, what is missing, since when, what to do."""
     report = verdict.report
     lines = [f"{verdict.service} must not start a batch: {_headline(verdict)}"]

@@ -29,7 +29,7 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 2.0
 #: How many outside calls run side by side; Cloud Run's read quota is per minute, not per connection.
 AT_ONCE = 16
 #: Seconds of silence after which whoever looks on is told what is waited for.
-TELL_AFTER_S = 4.0
+LOG_AFTER_S = 4.0
 
 
 class Deadline:
@@ -68,22 +68,22 @@ class Deadline:
 
 
 @contextlib.contextmanager
-def told(what: str, deadline: Deadline) -> Iterator[None]:
+def wait_logged(what: str, deadline: Deadline) -> Iterator[None]:
     """Say, where the block takes its time, that it waits for ``what``, and until when at the latest."""
 
     def tell() -> None:
         log.info("waiting for %s, until %s at the latest", what, deadline.ends_at())
 
     inside = contextvars.copy_context()
-    teller = _teller_of(os.getpid())
-    mark = teller.add(lambda: inside.run(tell))
+    log_of_waits = _wait_log_of(os.getpid())
+    mark = log_of_waits.add(lambda: inside.run(tell))
     try:
         yield
     finally:
-        teller.drop(mark)
+        log_of_waits.drop(mark)
 
 
-class _Teller:
+class _WaitLog:
     """One thread for all that is waited for: a thread for each would cost what a short wait takes.
 
     It ends when nothing is left to tell.
@@ -96,12 +96,12 @@ class _Teller:
 
     def add(self, tell: Callable[[], object]) -> object:
         """``tell`` after the silence, unless what is returned is dropped before."""
-        mark, due = object(), time.monotonic() + TELL_AFTER_S
+        mark, due = object(), time.monotonic() + LOG_AFTER_S
         with self._changed:
             self._due[mark] = due, tell
             if self._wakes is None:
                 with contextlib.suppress(RuntimeError):  # no room for a thread: then nobody is told
-                    threading.Thread(target=self._run, name="drift-gate teller", daemon=True).start()
+                    threading.Thread(target=self._run, name="drift-gate wait log", daemon=True).start()
                     self._wakes = due
             elif due < self._wakes:
                 self._changed.notify()
@@ -132,9 +132,9 @@ class _Teller:
 
 
 @cache
-def _teller_of(process_id: int) -> _Teller:
+def _wait_log_of(process_id: int) -> _WaitLog:
     """A thread does not survive a fork."""
-    return _Teller()
+    return _WaitLog()
 
 
 def retrying(call: Callable[[], T], deadline: Deadline, sleep: Callable[[float], None] = time.sleep) -> T:

@@ -151,7 +151,7 @@ def _template(text: str) -> str:
     return text
 
 
-EvidenceSource = Literal["registry", "health"]
+EvidenceSourceName = Literal["registry", "health"]
 #: A hundred years: what is longer is a slip of the pen, and more than the system's own clocks can count.
 _LONGEST_S = 3_155_760_000
 _Limit = Annotated[float, Field(ge=0, le=_LONGEST_S, allow_inf_nan=False)]
@@ -237,7 +237,7 @@ class Defaults(Fact):
     rollout_timeout: PositiveDuration = 1800.0
     commit_labels: Texts = ("commit-sha", "commit_sha", "git-sha", "git-commit")
     commit_env: Texts = ("BUILD_COMMIT", "GIT_SHA", "COMMIT_SHA", "GIT_COMMIT")
-    evidence: Annotated[tuple[EvidenceSource, ...], OneOrMore()] = ()
+    evidence: Annotated[tuple[EvidenceSourceName, ...], OneOrMore()] = ()
     image_tag_pattern: Annotated[str | None, AfterValidator(_tag_pattern)] = None
     image_labels: Texts = ("org.opencontainers.image.revision",)
     health_path: Annotated[

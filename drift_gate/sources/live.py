@@ -1,8 +1,8 @@
-"""What is live, with what witnesses know beside the platform, and kept for as long as the settings allow.
+"""What is live: the platform's answer with what other sources of evidence add, kept while the settings allow.
 
-A witness is worth waiting for and never worth failing for: whatever it does not say in its share of the time
-is ``evidence-unreachable``, and the check goes on with what the platform says. It reads what strangers write,
-so that this holds for errors of its own as well.
+Such a source is worth waiting for and never worth failing for: whatever it does not say in its share of the
+time is ``evidence-unreachable``, and the check goes on with what the platform says. It reads what strangers
+write, so that this holds for errors of its own as well.
 """
 
 from __future__ import annotations
@@ -13,40 +13,44 @@ from functools import partial
 
 from drift_gate.errors import SourceError
 from drift_gate.evidence.marks import STRENGTH
-from drift_gate.facts import Carrier, Finding, Live, LiveRevision, LiveSource, Witness
+from drift_gate.facts import Carrier, EvidenceSource, Finding, Live, LiveRevision, LiveSource
 from drift_gate.runtime.deadline import Deadline, gather
 from drift_gate.runtime.memory import Borrowed
 
-#: The part of what is left of the deadline that witnesses may take: the comparison needs the rest.
+#: The part of what is left of the deadline that they may take: the comparison needs the rest.
 SHARE = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Witnessed:
-    """A ``facts.LiveSource``: what ``source`` says, and what each of ``witnesses`` (by its carrier) adds.
+class LiveWithEvidence:
+    """A ``facts.LiveSource``: what ``source`` says, and what each of ``others`` (by its carrier) adds.
 
-    They are asked side by side, each made for the time that it has. A witness that raises whatever
-    it may, or does not answer in its share of ``deadline``, leaves a finding.
+    They are asked side by side, each made for the time that it has. One that raises whatever it
+    may, or does not answer in its share of ``deadline``, leaves a finding.
     """
 
     source: LiveSource
-    witnesses: Mapping[Carrier, Callable[[Deadline], Witness]]
+    others: Mapping[Carrier, Callable[[Deadline], EvidenceSource]]
     deadline: Deadline
 
     def read(self) -> Live:
         """What serves now. Raises what ``source`` raises."""
         live = self.source.read()
         within = self.deadline.sooner(self.deadline.remaining() * (1 - SHARE))
-        jobs = {carrier: partial(_testimony, make(within), live) for carrier, make in self.witnesses.items()}
+        jobs = {
+            carrier: partial(_with_evidence_of, make(within), live) for carrier, make in self.others.items()
+        }
         answers = gather(jobs, within)
-        heard = [answer for answer in answers.values() if isinstance(answer, Live)]
+        answered = [answer for answer in answers.values() if isinstance(answer, Live)]
         silent = [
-            _silent(carrier, answer) for carrier, answer in answers.items() if isinstance(answer, SourceError)
+            _unreachable(carrier, answer)
+            for carrier, answer in answers.items()
+            if isinstance(answer, SourceError)
         ]
-        added = (finding for each in heard for finding in each.findings[len(live.findings) :])
+        added = (finding for each in answered for finding in each.findings[len(live.findings) :])
         return replace(
             live,
-            revisions=tuple(_joined(each, heard, place) for place, each in enumerate(live.revisions)),
+            revisions=tuple(_merged(each, answered, place) for place, each in enumerate(live.revisions)),
             findings=(*live.findings, *added, *silent),
         )
 
@@ -56,7 +60,7 @@ class Witnessed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Remembered:
+class CachedLive:
     """A ``facts.LiveSource``: the last answer of ``source`` while ``kept`` keeps it.
 
     Only a calm answer is kept: all of it read, and nothing to note about it, such as a rollout.
@@ -68,29 +72,29 @@ class Remembered:
 
     def read(self) -> Live:
         """What serves now, or did a moment ago. Raises what ``source`` raises."""
-        return self.kept.get(self.key, self.source.read, _calm)
+        return self.kept.get(self.key, self.source.read, _is_settled)
 
     def unchanged(self, live: Live) -> bool:
         """Always: who keeps answers means to go by them for that long."""
         return True
 
 
-def _testimony(witness: Witness, live: Live) -> Live:
+def _with_evidence_of(evidence_source: EvidenceSource, live: Live) -> Live:
     try:
-        return witness.testify(live)
+        return evidence_source.with_evidence(live)
     except SourceError:
         raise
     except Exception as error:  # an answer that nobody foresaw must not end the check
         raise SourceError(f"{type(error).__name__}: {error}", "invalid-response") from error
 
 
-def _calm(live: Live) -> bool:
+def _is_settled(live: Live) -> bool:
     return not live.findings and all(each.unknown is None for each in live.revisions)
 
 
-def _joined(revision: LiveRevision, heard: list[Live], place: int) -> LiveRevision:
+def _merged(revision: LiveRevision, answered: list[Live], place: int) -> LiveRevision:
     """``revision`` with what was added to it, by whom ever."""
-    told = [each.revisions[place] for each in heard]
+    told = [each.revisions[place] for each in answered]
     added = [item for each in told for item in each.evidence if item not in revision.evidence]
     contents = [each.content for each in told if each.content is not None]
     claims = [*dict.fromkeys(added), *revision.evidence]
@@ -101,7 +105,7 @@ def _joined(revision: LiveRevision, heard: list[Live], place: int) -> LiveRevisi
     )
 
 
-def _silent(carrier: Carrier, error: SourceError) -> Finding:
+def _unreachable(carrier: Carrier, error: SourceError) -> Finding:
     return Finding(
         code="evidence-unreachable",
         message=f"no answer about the {carrier}: {error.message}",

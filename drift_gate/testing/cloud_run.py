@@ -25,7 +25,7 @@ from typing import Any, Literal
 import grpc
 from google.cloud import run_v2
 
-from drift_gate.testing.cloud_run_course import Call, Course, Fault
+from drift_gate.testing.cloud_run_behaviour import Behaviour, Call, Fault
 from drift_gate.testing.cloud_run_methods import METHODS, handlers, within
 
 Kind = Literal["service", "worker-pool", "job"]
@@ -61,8 +61,8 @@ class FakeCloudRun:
         self.worker_pools: dict[str, run_v2.WorkerPool] = {}
         self.jobs: dict[str, run_v2.Job] = {}
         self.page_size: int | None = None
-        self._course = Course()
-        self.calls = self._course.calls
+        self._behaviour = Behaviour()
+        self.calls = self._behaviour.calls
         # Hung calls hold a thread each, so there have to be enough of them for the others to be served.
         self._threads = ThreadPoolExecutor(max_workers=32, thread_name_prefix="fake-cloud-run")
         # A port that a test reserved for itself can be shared; a free one must be ours alone.
@@ -92,7 +92,7 @@ class FakeCloudRun:
 
     def stop(self) -> None:
         """Stop answering at once, also what hangs; the port is dead afterwards."""
-        self._course.closing.set()
+        self._behaviour.closing.set()
         self._server.stop(0.05).wait()  # told nothing, gRPC prints its surprise on the clients' stderr
         self._threads.shutdown(wait=True)
 
@@ -237,18 +237,18 @@ class FakeCloudRun:
         if method != "*" and method not in METHODS:
             raise ValueError(f"no method {method!r} here; there are {', '.join(METHODS)}")
         status = grpc.StatusCode[code] if isinstance(code, str) else code
-        self._course.faults.append(Fault(method, resource, times, delay, status, message, hang, garbage))
+        self._behaviour.faults.append(Fault(method, resource, times, delay, status, message, hang, garbage))
 
     def heal(self) -> None:
         """Forget all faults; calls that hang already go on hanging."""
-        self._course.faults.clear()
+        self._behaviour.faults.clear()
 
     def before(self, method: str, action: Callable[[], object]) -> None:
         """Run ``action`` once, just before the next call of ``method`` is answered.
 
         For what happens between two reads: a deploy, a deleted revision, a moved split.
         """
-        self._course.actions.append((method, action))
+        self._behaviour.actions.append((method, action))
 
     # How it is made
 
@@ -335,7 +335,7 @@ class FakeCloudRun:
 
         def answer(request: Any, context: grpc.ServicerContext) -> bytes:
             resource = request.parent if items else request.name
-            if self._course.of(Call.of(method, resource, context), context):
+            if self._behaviour.of(Call.of(method, resource, context), context):
                 return _GARBAGE
             within(self.parent, resource, context)
             if not items:

@@ -25,7 +25,7 @@ from drift_gate.policy.verdict import Outcome, Verdict, judge
 from drift_gate.relevance import loaded_list as loaded_files
 from drift_gate.relevance.selection import Selection
 from drift_gate.runtime.child_process import pool
-from drift_gate.runtime.deadline import Deadline, gather, told
+from drift_gate.runtime.deadline import Deadline, gather, wait_logged
 from drift_gate.settings.file import PREFIX, Settings, actor, load
 from drift_gate.settings.keys import PolicyKeys, ServiceSettings
 from drift_gate.wiring.journals import opened
@@ -192,7 +192,7 @@ def _warmed(address: str, ref: str, seconds: float, settings: Settings) -> Targe
         environ=settings.environ,
         now=utc_now,
     )
-    with told(f"the mirror of {shown(address)}", deadline):
+    with wait_logged(f"the mirror of {shown(address)}", deadline):
         made = gather({"mirror": make}, Deadline(seconds + HAND_OVER_S))["mirror"]
     if isinstance(made, SourceError):
         raise made
@@ -288,7 +288,7 @@ def trace(
     plan = build.plan(name, service, Deadline(service.deadline))
     commit = plan.repository.target().commit
     asked = (plan.workload.rules, commit, traced.files)
-    return traced, plan.repository.ask(questions.held_against, *asked)
+    return traced, plan.repository.ask(questions.traced_files, *asked)
 
 
 def _here(name: str, settings: Settings) -> tuple[Path, ServiceSettings]:

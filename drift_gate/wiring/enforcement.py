@@ -16,7 +16,7 @@ from drift_gate.errors import DeploymentDriftError, DriftCheckError, DriftUnknow
 from drift_gate.facts import Unknown
 from drift_gate.journal.records import Asked
 from drift_gate.policy import break_glass
-from drift_gate.policy.verdict import UNTOLD, BreakGlass, Policy, Start, Verdict, judge
+from drift_gate.policy.verdict import NO_START, BreakGlass, Policy, Start, Verdict, judge
 from drift_gate.presentation import render
 from drift_gate.runtime import background
 from drift_gate.runtime.deadline import Deadline, attempt
@@ -51,7 +51,7 @@ def require(
     environ: Mapping[str, str] | None = None,
     wait: float = 0.0,
     later: Later | None = None,
-    start: Start = UNTOLD,
+    start: Start = NO_START,
 ) -> Verdict:
     """The verdict that lets a batch start, or ``DeploymentDriftError``.
 

@@ -1,4 +1,4 @@
-"""Settings into the plans of one check: the only room that names concrete sources and witnesses.
+"""Settings into the plans of one check: the only room that names concrete sources.
 
 What a check needs from outside (grpc, Google's clients, git) loads here, before its clock starts.
 """
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from drift_gate import gate
 from drift_gate.errors import SourceError
-from drift_gate.facts import Carrier, Live, LiveSource, Witness
+from drift_gate.facts import Carrier, EvidenceSource, Live, LiveSource
 from drift_gate.journal import telemetry
 from drift_gate.relevance import loaded_list as loaded_files
 from drift_gate.runtime.child_process import pool
@@ -25,9 +25,9 @@ from drift_gate.runtime.deadline import Deadline, gather
 from drift_gate.runtime.memory import Borrowed, Kept
 from drift_gate.runtime.values import is_address
 from drift_gate.settings.file import FILE_NAME, Settings, registry_logins
-from drift_gate.settings.keys import EvidenceSource, ServiceSettings
-from drift_gate.sources.git.repositories import Elsewhere, Place
-from drift_gate.sources.live import Remembered, Witnessed
+from drift_gate.settings.keys import EvidenceSourceName, ServiceSettings
+from drift_gate.sources.git.repositories import Location, RepositoryProcess
+from drift_gate.sources.live import CachedLive, LiveWithEvidence
 
 if TYPE_CHECKING:
     from drift_gate.sources.cloud_run.clients import Clients
@@ -48,7 +48,7 @@ def utc_now() -> datetime:
 
 
 #: What each source of evidence brings at best.
-_CARRIERS: dict[EvidenceSource, Carrier] = {"registry": "image-label", "health": "fingerprint"}
+_CARRIERS: dict[EvidenceSourceName, Carrier] = {"registry": "image-label", "health": "fingerprint"}
 
 
 class Builder:
@@ -61,7 +61,7 @@ class Builder:
         self._settings = settings
         self._fresh = fresh
         self._borrowed: list[Borrowed[Any, Any]] = []
-        self._elsewhere = Elsewhere()
+        self._elsewhere = RepositoryProcess()
         self._repositories: dict[Hashable, gate.Repository] = {}
 
     def load(self, services: Collection[ServiceSettings]) -> None:
@@ -70,12 +70,12 @@ class Builder:
         Raises ``SourceError`` where they do not come: nothing else bounds that.
         """
         cloud_run = any(one.live == "cloud-run" for one in services)
-        witnesses = any(one.evidence for one in services)
-        if (cloud_run, witnesses) in process().loaded and pool().at_hand:
+        others = any(one.evidence for one in services)
+        if (cloud_run, others) in process().loaded and pool().at_hand:
             return
         deadline = Deadline(LOAD_SECONDS)
         jobs: dict[str, Callable[[], None]] = {
-            "libraries": partial(_load, cloud_run, witnesses),
+            "libraries": partial(_load, cloud_run, others),
             "reading": partial(pool().ready, deadline),
         }
         for loaded in gather(jobs, deadline).values():
@@ -83,7 +83,7 @@ class Builder:
                 raise SourceError(f"a library did not load within {LOAD_SECONDS:g} s", "timeout", True)
             if isinstance(loaded, SourceError):
                 raise loaded
-        process().loaded.add((cloud_run, witnesses))
+        process().loaded.add((cloud_run, others))
 
     def plan(self, name: str, service: ServiceSettings, deadline: Deadline) -> gate.Plan:
         """What to check for one service."""
@@ -109,13 +109,13 @@ class Builder:
 
             return Ledger(path=self._settings.beside(service.ledger), service=name)
         source: LiveSource = self._cloud_run(name, service, deadline)
-        witnesses = {_CARRIERS[each]: self._witness(each, service) for each in service.evidence}
-        if witnesses:
-            source = Witnessed(source=source, witnesses=witnesses, deadline=deadline)
+        others = {_CARRIERS[each]: self._evidence_source(each, service) for each in service.evidence}
+        if others:
+            source = LiveWithEvidence(source=source, others=others, deadline=deadline)
         if not service.cache_ttl:
             return source
         key = (self._settings.emulator, name, service.model_dump_json())
-        return Remembered(source=source, key=key, kept=self._borrow(process().lives(service.cache_ttl)))
+        return CachedLive(source=source, key=key, kept=self._borrow(process().lives(service.cache_ttl)))
 
     def _borrow(self, kept: Kept[K, V]) -> Borrowed[K, V]:
         borrowed = Borrowed(kept, fresh=self._fresh)
@@ -127,7 +127,9 @@ class Builder:
         """Whether any answer was kept from an earlier check."""
         return self._elsewhere.reused or any(each.reused for each in self._borrowed)
 
-    def _witness(self, name: EvidenceSource, service: ServiceSettings) -> Callable[[Deadline], Witness]:
+    def _evidence_source(
+        self, name: EvidenceSourceName, service: ServiceSettings
+    ) -> Callable[[Deadline], EvidenceSource]:
         """Who knows more about the live revisions, once it is known by when."""
         from drift_gate.sources.health.reader import Health
         from drift_gate.sources.registry.artifact_registry import Registry
@@ -189,10 +191,10 @@ class Builder:
             self._repositories[key] = self._elsewhere.at(self._place(service), deadline)
         return self._repositories[key]
 
-    def _place(self, service: ServiceSettings) -> Place:
+    def _place(self, service: ServiceSettings) -> Location:
         settings, address = self._settings, service.repository
         cache_dir = settings.cache_dir if service.mirrored else settings.checkout_cache_dir
-        return Place(
+        return Location(
             mirrored=service.mirrored,
             repository=settings.address(address) if service.mirrored else str(settings.beside(address)),
             target_ref=service.target_ref,
@@ -227,11 +229,11 @@ def work_tree(folder: Path) -> Path | None:
     return next((each for each in (real, *real.parents) if (each / ".git").exists()), None)
 
 
-def _load(cloud_run: bool, witnesses: bool) -> None:
+def _load(cloud_run: bool, others: bool) -> None:
     """Loads what will be needed, for its side effect: time."""
     if cloud_run:
         import drift_gate.sources.cloud_run.reader
-    if witnesses:
+    if others:
         import drift_gate.sources.health.reader
         import drift_gate.sources.registry.artifact_registry  # noqa: F401 (and the others, as said above)
     telemetry.load()  # Google's libraries bring the API along
@@ -241,7 +243,7 @@ class Process:
     """What one process keeps from check to check; see ``process``."""
 
     def __init__(self) -> None:
-        #: For which sources the libraries are there: with Cloud Run, with witnesses.
+        #: For which sources the libraries are there: with Cloud Run, with further evidence.
         self.loaded: set[tuple[bool, bool]] = set()
         self._lock = threading.Lock()
         self._made: dict[Hashable, Any] = {}

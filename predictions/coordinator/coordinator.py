@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import Literal
 
-from drift_gate.policy.verdict import UNTOLD
+from drift_gate.policy.verdict import NO_START
 from drift_gate.runtime.background import finish
 from predictions.coordinator.batches import telemetry
 from predictions.coordinator.batches.batch import (
@@ -181,7 +181,7 @@ class Coordinator:
         reason: str | None = None,
         actor: str | None = None,
         wait: float = 0.0,
-        start: Start = UNTOLD,
+        start: Start = NO_START,
     ) -> list[Started]:
         """Go on with what a dead coordinator left behind; None: with every batch that has none.
 

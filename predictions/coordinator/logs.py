@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TextIO
 
-from drift_gate.commands.stderr import talk_on_stderr
+from drift_gate.commands.stderr import log_to_stderr
 from drift_gate.presentation.render import plain
 
 #: Ours, whose INFO is of interest; of every other library only warnings are.
@@ -58,7 +58,7 @@ def configure(
     ``structured`` None: on Cloud Run, unless ``stream`` is a terminal. ``project`` is the Google Cloud
     project of the traces; None: ``GOOGLE_CLOUD_PROJECT``, and without it no record names its trace.
     """
-    talk_on_stderr()
+    log_to_stderr()
     stream = stream or sys.stderr
     if structured is None:
         structured = any(environ.get(name) for name in _ON_CLOUD_RUN) and not stream.isatty()

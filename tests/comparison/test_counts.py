@@ -24,7 +24,7 @@ from drift_gate.relevance.patterns import PathRules
 from drift_gate.relevance.rules import Rules
 from drift_gate.runtime.deadline import Deadline
 from drift_gate.sources.git.checkout import Checkout
-from drift_gate.sources.git.repositories import Here
+from drift_gate.sources.git.repositories import DirectRepository
 from drift_gate.testing import HistoryBuilder
 
 RULES = Rules(paths=("/worker/", "/shared/"))
@@ -65,7 +65,7 @@ def reports_on(folder: Path, target: str, lives: list[list[str]]) -> list[DriftR
         now=lambda: NOW,
         stale_target_limit=0,
     )
-    repository = Here(history)
+    repository = DirectRepository(history)
     plans = [
         gate.Plan(
             gate.Workload(service=f"s{number}", kind="service", rules=RULES, policy=Policy()),

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from drift_gate.evidence.content import LISTED, Held, held, rewritten
+from drift_gate.evidence.content import LISTED, ContentDiff, compare, rewritten
 from drift_gate.facts import Content, Entry
 from drift_gate.relevance.rules import Rules
 from drift_gate.relevance.selection import Selection
@@ -21,15 +21,15 @@ def content(files: Mapping[str, str], *covers: str) -> Content:
     return Content(files=files, covers=covers or ("w/",), digest="sha256:0")
 
 
-def compared(said: Content, listing: Mapping[str, str] = LISTING, rules: Rules | None = None) -> Held:
+def compared(said: Content, listing: Mapping[str, str] = LISTING, rules: Rules | None = None) -> ContentDiff:
     union = Union(rules or Rules(paths=("/w/",)), (Selection(),))
-    return held(said, {path: Entry("100644", blob) for path, blob in listing.items()}, union)
+    return compare(said, {path: Entry("100644", blob) for path, blob in listing.items()}, union)
 
 
 class TestWhatTheImageHolds:
     def test_the_same_files_prove_the_commit(self) -> None:
         found = compared(content({"w/a.py": A, "w/b.py": B}))
-        assert (found, found.differs, found.proves) == (Held(same=2), False, True)
+        assert (found, found.differs, found.proves) == (ContentDiff(same=2), False, True)
 
     def test_a_file_with_another_content_is_changed(self) -> None:
         found = compared(content({"w/a.py": C, "w/b.py": B}))
@@ -77,13 +77,13 @@ class TestWhatTheImageHolds:
         end = Selection(because=because, inputs=frozenset({"Dockerfile"}))
         union = Union(Rules(dockerfile="Dockerfile"), (end,))
         listing = {"Dockerfile": Entry("100644", C), "w/a.py": Entry("100644", A)}
-        assert held(content({"w/a.py": A}, ""), listing, union).proves
-        assert held(content({"w/a.py": A, "Dockerfile": B}, ""), listing, union).changed == ("Dockerfile",)
+        assert compare(content({"w/a.py": A}, ""), listing, union).proves
+        assert compare(content({"w/a.py": A, "Dockerfile": B}, ""), listing, union).changed == ("Dockerfile",)
 
     def test_what_lies_in_a_submodule_is_not_known(self) -> None:
         union = Union(Rules(), (Selection(),))
         listing = {"lib": Entry("160000", A), "a.py": Entry("100644", A)}
-        assert held(content({"a.py": A, "lib/x.py": B}, ""), listing, union) == Held(same=1)
+        assert compare(content({"a.py": A, "lib/x.py": B}, ""), listing, union) == ContentDiff(same=1)
 
     def test_a_folder_is_no_prefix_of_its_neighbour(self) -> None:
         """``w/`` covers nothing of ``w2/``, and a file named ``w`` covers no folder."""
@@ -113,11 +113,11 @@ class TestWhatChangedSinceTheStart:
 
 class TestWhatIsSaid:
     def test_each_kind_with_its_count_and_some_names(self) -> None:
-        found = Held(changed=("a", "b", "c", "d"), missing=("e",), extra=("f", "g"))
+        found = ContentDiff(changed=("a", "b", "c", "d"), missing=("e",), extra=("f", "g"))
         assert str(found) == "4 differing (a, b, c and 1 more), 1 missing (e), 2 unknown to it (f, g)"
 
     def test_the_data_lists_so_many_and_how_many_more(self) -> None:
         many = tuple(f"f{number}" for number in range(LISTED + 1))
-        *listed, more = Held(changed=many, same=1).data()["changed"]
+        *listed, more = ContentDiff(changed=many, same=1).data()["changed"]
         assert listed == list(many[:LISTED])
         assert more.startswith("1 more (")

@@ -15,7 +15,7 @@ from drift_gate.errors import DriftConfigError, SourceError
 from drift_gate.evidence.requirements import Pin
 from drift_gate.runtime.deadline import Deadline
 from drift_gate.sources.git.checkout import Checkout
-from drift_gate.sources.git.repositories import Here
+from drift_gate.sources.git.repositories import DirectRepository
 from drift_gate.wiring import checks
 
 MANIFEST = "models/manifest.json"
@@ -198,7 +198,7 @@ def test_a_file_that_cannot_be_read_leaves_the_other_services_alone(world: World
 
     settings = world.settings()
     plans = [checks.plan(name, settings=settings) for name in settings.services]
-    broken = Here(
+    broken = DirectRepository(
         Broken(
             path=world.folder,
             target_ref="main",

@@ -350,6 +350,6 @@ def test_an_address_on_this_machine_is_the_workers_only_beside_an_emulator(world
     causes = []
     for emulator in (settings.emulator, None):
         builder = plans.Builder(settings.model_copy(update={"emulator": emulator}))
-        witness = builder._witness("health", settings.service(WORKER))(Deadline(60))
-        causes.append(witness.testify(live).findings[0].data["cause"])
+        source = builder._evidence_source("health", settings.service(WORKER))(Deadline(60))
+        causes.append(source.with_evidence(live).findings[0].data["cause"])
     assert causes == ["unavailable", "invalid-response"]

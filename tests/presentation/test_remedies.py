@@ -15,7 +15,7 @@ from drift_gate.comparison.report import unknown_report
 from drift_gate.errors import DeploymentDriftError, DriftConfigError
 from drift_gate.facts import Unknown
 from drift_gate.policy.codes import CAUSE_MEANINGS, CURED_BY_DEPLOY, REASONS
-from drift_gate.policy.verdict import UNTOLD, Outcome, Policy, Reason, Start, Verdict, judge
+from drift_gate.policy.verdict import NO_START, Outcome, Policy, Reason, Start, Verdict, judge
 from drift_gate.presentation import render
 from drift_gate.settings import keys
 from drift_gate.wiring.enforcement import require
@@ -37,7 +37,7 @@ def behind(world: World, commits: int = 7) -> None:
         world.change()
 
 
-def refused(world: World, start: Start = UNTOLD) -> str:
+def refused(world: World, start: Start = NO_START) -> str:
     with pytest.raises(DeploymentDriftError) as raised:
         require(WORKER, skip=False, reason=None, actor=None, settings=world.settings(), start=start)
     return str(raised.value)

@@ -13,7 +13,7 @@ from drift_gate.comparison.report import DriftReport
 from drift_gate.relevance.memory import Memory
 from drift_gate.runtime.deadline import Deadline
 from drift_gate.sources.git.checkout import Checkout
-from drift_gate.sources.git.repositories import Here
+from drift_gate.sources.git.repositories import DirectRepository
 from drift_gate.testing import File
 from drift_gate.wiring import checks
 
@@ -271,7 +271,7 @@ def known_here(image: World, memory: Memory) -> DriftReport:
         now=checks.utc_now,
         stale_target_limit=0,
     )
-    plan = replace(checks.plan(WORKER, settings=settings), repository=Here(checkout, memory))
+    plan = replace(checks.plan(WORKER, settings=settings), repository=DirectRepository(checkout, memory))
     return gate.check([plan], deadline=Deadline(60), now=checks.utc_now())[0].report
 
 

@@ -14,7 +14,15 @@ from support.limits import ENOUGH_S, OVER_S, SHARE_S
 
 from drift_gate.errors import SourceError
 from drift_gate.runtime import deadline as calling
-from drift_gate.runtime.deadline import AT_ONCE, LAST_ATTEMPT_S, Deadline, Lookup, gather, retrying, told
+from drift_gate.runtime.deadline import (
+    AT_ONCE,
+    LAST_ATTEMPT_S,
+    Deadline,
+    Lookup,
+    gather,
+    retrying,
+    wait_logged,
+)
 
 
 class Clock:
@@ -242,9 +250,9 @@ class TestWhatIsWaitedFor:
     def test_is_told_with_its_end(
         self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
-        monkeypatch.setattr(calling, "TELL_AFTER_S", 0.0)
+        monkeypatch.setattr(calling, "LOG_AFTER_S", 0.0)
         caplog.set_level(logging.INFO, "drift_gate")
-        with told("the other side", Deadline(60)):
+        with wait_logged("the other side", Deadline(60)):
             while not caplog.messages:
                 time.sleep(0.01)
         (said,) = caplog.messages
@@ -252,6 +260,6 @@ class TestWhatIsWaitedFor:
 
     def test_is_not_told_where_the_answer_comes_at_once(self, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level(logging.INFO, "drift_gate")
-        with told("the other side", Deadline(60)):
+        with wait_logged("the other side", Deadline(60)):
             pass
         assert caplog.messages == []

@@ -1,4 +1,4 @@
-"""What witnesses add to what is live is kept, and nothing that one of them does is worse than silence."""
+"""Further evidence is kept with what is live, and no source of it does worse than to be silent."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import pytest
 from support.limits import ENOUGH_S, SHARE_S
 
 from drift_gate.errors import SourceError
-from drift_gate.facts import Content, Evidence, Finding, Live, LiveRevision, Unknown, Witness
+from drift_gate.facts import Content, Evidence, EvidenceSource, Finding, Live, LiveRevision, Unknown
 from drift_gate.runtime.deadline import Deadline
 from drift_gate.runtime.memory import Borrowed, Kept
-from drift_gate.sources.live import Remembered, Witnessed
+from drift_gate.sources.live import CachedLive, LiveWithEvidence
 
 LABEL = Evidence(carrier="revision-label", key="commit-sha", value="a" * 40)
 IMAGE = Evidence(carrier="image-label", key="revision", value="a" * 40)
@@ -42,11 +42,11 @@ class Serving:
 
 @dataclass(frozen=True)
 class Saying:
-    """A witness that answers by a function."""
+    """An evidence source that answers by a function."""
 
     say: Callable[[Live], Live]
 
-    def testify(self, live: Live) -> Live:
+    def with_evidence(self, live: Live) -> Live:
         return self.say(live)
 
 
@@ -55,18 +55,18 @@ def adding(live: Live, **fields: object) -> Live:
     return replace(live, revisions=(replace(one, **fields),))  # type: ignore[arg-type]  # fields of it
 
 
-def heard(seconds: float = ENOUGH_S, **witnesses: Callable[[Live], Live]) -> Live:
+def answered(seconds: float = ENOUGH_S, **others: Callable[[Live], Live]) -> Live:
     carriers = {"image": "image-label", "files": "fingerprint"}
-    made: dict[str, Callable[[Deadline], Witness]] = {
+    made: dict[str, Callable[[Deadline], EvidenceSource]] = {
         carriers[name]: lambda _, say=say: Saying(say)  # type: ignore[misc]  # bound at once
-        for name, say in witnesses.items()
+        for name, say in others.items()
     }
-    return Witnessed(source=Serving(), witnesses=made, deadline=Deadline(seconds)).read()  # type: ignore[arg-type]  # carriers
+    return LiveWithEvidence(source=Serving(), others=made, deadline=Deadline(seconds)).read()  # type: ignore[arg-type]  # carriers
 
 
 def test_all_that_is_added_is_kept_in_the_order_of_its_strength() -> None:
     """Each adds to what the platform says, and none takes anything of another away."""
-    live = heard(
+    live = answered(
         image=lambda live: adding(live, evidence=(IMAGE, LABEL)),
         files=lambda live: adding(live, evidence=(LABEL, HEALTH), content=CONTENT),
     )
@@ -78,7 +78,9 @@ def test_all_that_is_added_is_kept_in_the_order_of_its_strength() -> None:
 
 def test_what_each_found_stands_beside_what_was_found_before() -> None:
     found = Finding(code="evidence-conflict", message="two digests")
-    live = heard(image=lambda live: replace(live, findings=(*live.findings, found)), files=lambda live: live)
+    live = answered(
+        image=lambda live: replace(live, findings=(*live.findings, found)), files=lambda live: live
+    )
     assert live.findings == (NOTE, found)
 
 
@@ -89,7 +91,7 @@ def test_one_that_hangs_leaves_the_rest_its_share_of_the_time() -> None:
         forever.wait()
         return live
 
-    live = heard(
+    live = answered(
         SHARE_S,
         image=lambda live: adding(live, evidence=(IMAGE, LABEL)),
         files=hangs,
@@ -115,7 +117,7 @@ def test_one_that_fails_in_whatever_way_is_no_worse_than_not_asked(error: Except
     def fails(_: Live) -> Live:
         raise error
 
-    live = heard(files=fails, image=lambda live: live)
+    live = answered(files=fails, image=lambda live: live)
     assert live.revisions == LIVE.revisions
     (_, found) = live.findings
     assert (found.code, found.data) == ("evidence-unreachable", {"carrier": "fingerprint", "cause": cause})
@@ -156,5 +158,5 @@ def test_only_what_was_read_in_whole_and_is_calm_is_kept(live: Live, times: int)
 
     kept: Kept[object, Live] = Kept(3600)
     for _ in range(2):
-        assert Remembered(source=Counting(), key="w", kept=Borrowed(kept)).read() == live
+        assert CachedLive(source=Counting(), key="w", kept=Borrowed(kept)).read() == live
     assert len(asked) == times

@@ -106,7 +106,7 @@ class Cell:
 
 
 def coded(reason: Reason) -> str:
-    """The code of ``reason``; with the cause of a witness that was not heard."""
+    """The code of ``reason``; with the cause where no evidence could be had."""
     unheard = reason.code == "evidence-unreachable"
     return f"{reason.code} ({reason.data['cause']})" if unheard else reason.code
 

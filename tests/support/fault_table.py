@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
-from support import fault_cloud_run, fault_credentials, fault_files, fault_git, fault_witnesses
+from support import fault_cloud_run, fault_credentials, fault_evidence, fault_files, fault_git
 from support.fault_cells import DEADLINE_S, FAULTS, Cell, Column
 
 #: The tables of the page: a title, and the cells of its columns.
@@ -16,7 +16,7 @@ GROUPS: Mapping[str, Sequence[Cell]] = {
     "Cloud Run": [*fault_cloud_run.CELLS, *fault_cloud_run.MORE],
     "Credentials": fault_credentials.CELLS,
     "Git": fault_git.CELLS,
-    "Witnesses": fault_witnesses.CELLS,
+    "Further evidence": fault_evidence.CELLS,
     "Files and the clock": fault_files.CELLS,
 }
 CELLS = [cell for cells in GROUPS.values() for cell in cells]
@@ -44,7 +44,7 @@ What holds in the tables:
 - A git remote that confirmed its commit within `stale_target_limit` and cannot be asked now warns,
   `target-may-be-stale`. The record of what it confirmed is a help: where that cannot be written, nothing
   stands in later, and the verdict of now stands.
-- A witness (`evidence = ["registry", "health"]`) is worth asking and not needed: what it does not say warns,
+- What `evidence` adds (the registry, the health answer) is not needed: what cannot be had warns,
   `evidence-unreachable`, with the cause in brackets. It gets half of what is left of the deadline.
 - The decisions file is no part of the answer: the verdict stands, and a warning is logged.
 - One thread, a daemon that nobody waits for, goes on where nothing can interrupt a call: the search for a

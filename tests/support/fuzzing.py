@@ -67,7 +67,7 @@ class Line:
 
 
 @dataclass
-class Remembered:
+class CachedLive:
     """A real ``facts.History`` that is asked each question once, however many checks ask it again."""
 
     history: Checkout

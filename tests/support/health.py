@@ -26,9 +26,9 @@ def live(url: str | None, *revisions: LiveRevision) -> Live:
 
 
 def ask(asked: Live, seconds: float = ENOUGH_S, **more: Any) -> Live:
-    """What is known after the witness was heard, on this machine and without a token."""
+    """What is known after the worker was asked, on this machine and without a token."""
     more = {"allow_loopback": True, "patience": seconds, **more}
-    return Health(deadline=Deadline(seconds + 0.1), **more).testify(asked)
+    return Health(deadline=Deadline(seconds + 0.1), **more).with_evidence(asked)
 
 
 def document(revision: str | None = OLD, **other: Any) -> dict[str, Any]:

@@ -109,7 +109,7 @@ def asked(
     **settings: Any,
 ) -> Live:
     """What the registry adds to ``revisions`` within ``seconds``."""
-    return Registry(deadline=Deadline(seconds), **settings).testify(live(*revisions, others=others))
+    return Registry(deadline=Deadline(seconds), **settings).with_evidence(live(*revisions, others=others))
 
 
 def reasons(findings: tuple[Finding, ...]) -> list[object]:

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from drift_gate.errors import SourceError
+from drift_gate.sources.git.errors import unavailable
 from drift_gate.sources.git.process import Git
-from drift_gate.sources.git.words import unavailable
 
 #: The mark that `git log` is told to put around each commit differs from call to call.
 _MARK = re.compile("tformat:([0-9a-f]{32})")

@@ -161,7 +161,7 @@ def _answer(folder: str, environ: dict[str, str], file_size: int | None, record:
 def _at_it() -> int:
     """How many threads of the gate there are, but for the teller of long waits, which outlives them."""
     named = [thread.name for thread in threading.enumerate() if thread.name.startswith("drift-gate")]
-    return len(named) - named.count("drift-gate teller")
+    return len(named) - named.count("drift-gate wait log")
 
 
 def _told(outcome: Any) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from google.api_core import exceptions as api
 from google.auth import exceptions as auth
 
 from drift_gate.errors import Cause, SourceError
-from drift_gate.sources.text import plain
+from drift_gate.sources.one_line import one_line
 
 #: Foreign exception → (cause, may it heal). The entry nearest to the exception's own class counts.
 TABLE: dict[type[Exception], tuple[Cause, bool]] = {
@@ -102,7 +102,7 @@ def classify(error: Exception) -> tuple[Cause, bool]:
 def translate(error: Exception, asked: Asked) -> SourceError:
     """``error``, one of ``FOREIGN``, as the gate's own; raise it ``from error``."""
     cause, retryable = classify(error)
-    sentence = _sentence(cause, plain(_words(error)), error, asked)
+    sentence = _sentence(cause, one_line(_words(error)), error, asked)
     return SourceError(sentence, cause, retryable, None, _retry_after(error))
 
 

@@ -14,7 +14,7 @@ from drift_gate.evidence.image import TAG_LIMIT
 from drift_gate.facts import Evidence, LiveStart
 from drift_gate.sources.cloud_run.errors import Asked
 from drift_gate.sources.cloud_run.states import Entry
-from drift_gate.sources.text import plain
+from drift_gate.sources.one_line import one_line
 
 #: Longest value that is kept whole. No commit id is longer; a variable may hold kilobytes of anything.
 VALUE_LIMIT = 1000
@@ -165,7 +165,7 @@ def moment(revision: run_v2.Revision) -> datetime | None:
 def same_name(message: Any, name: str, asked: Asked) -> None:
     """An empty or foreign message parses, too; nothing in it may count as a fact about ``name``."""
     if short(message.name) != name:
-        found = plain(message.name) or "nothing"
+        found = one_line(message.name) or "nothing"
         sentence = f"Cloud Run's answer about {asked.place} makes no sense: it describes {found}"
         raise SourceError(sentence, "invalid-response", False)
 

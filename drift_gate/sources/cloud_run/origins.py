@@ -11,7 +11,7 @@ from google.cloud import run_v2
 from drift_gate.evidence import marks
 from drift_gate.facts import Evidence, Finding, LiveRevision
 from drift_gate.sources.cloud_run import messages as said
-from drift_gate.sources.text import plain
+from drift_gate.sources.one_line import one_line
 
 _NOUNS = {run_v2.Service: "service", run_v2.WorkerPool: "worker pool", run_v2.Job: "job"}
 
@@ -21,9 +21,9 @@ def source(container: run_v2.Container) -> str:
     stored = container.source_code.cloud_storage_source
     if stored.bucket:
         generation = f"#{stored.generation}" if stored.generation else ""
-        return f"it runs gs://{plain(stored.bucket)}/{plain(stored.object_)}{generation}"
+        return f"it runs gs://{one_line(stored.bucket)}/{one_line(stored.object_)}{generation}"
     place = container.build_info.source_location
-    return f"it was built from {plain(place)}" if place else ""
+    return f"it was built from {one_line(place)}" if place else ""
 
 
 def with_origin(
@@ -55,24 +55,24 @@ def _marks(
     noun = _NOUNS[type(message)]
     for claim in marks.read(labels):
         if claim.id:
-            yield f"the {noun}'s own label {claim.evidence.key} says {plain(claim.evidence.value)}"
+            yield f"the {noun}'s own label {claim.evidence.key} says {one_line(claim.evidence.value)}"
     for other in others:
         claims = [claim for claim in marks.read(other.evidence) if claim.id]
         if claims and one.image and other.image == one.image:
-            yield f"{other.revision} runs the same image and says {plain(str(claims[0]))}"
+            yield f"{other.revision} runs the same image and says {one_line(str(claims[0]))}"
             break
     if noun == "job" and message.creator:  # of the others each revision has its own
-        yield f"the job was made by {plain(message.creator)}"
-    tool = " ".join(filter(None, map(plain, (message.client, message.client_version))))
+        yield f"the job was made by {one_line(message.creator)}"
+    tool = " ".join(filter(None, map(one_line, (message.client, message.client_version))))
     if message.last_modifier or tool:
-        by = f" by {plain(message.last_modifier)}" if message.last_modifier else ""
+        by = f" by {one_line(message.last_modifier)}" if message.last_modifier else ""
         yield f"the {noun} was last changed{by}{f' with {tool}' if tool else ''}"
 
 
 def made(revision: run_v2.Revision) -> str:
     """By whom and when ``revision`` was made, as far as it says so."""
     moment = said.moment(revision)
-    by = f" by {plain(revision.creator)}" if revision.creator else ""
+    by = f" by {one_line(revision.creator)}" if revision.creator else ""
     return f"it was made{by} at {moment:%Y-%m-%d %H:%M} UTC" if moment else f"it was made{by}" if by else ""
 
 

@@ -14,7 +14,7 @@ from typing import Literal
 from drift_gate.errors import SourceError
 from drift_gate.evidence import marks
 from drift_gate.facts import Finding, Kind, Live, LiveRevision, Tagged, Unknown
-from drift_gate.sources.text import plain
+from drift_gate.sources.one_line import one_line
 
 #: A link longer than this is not shown: cut, it would lead nowhere.
 LINK_LIMIT = 2000
@@ -160,7 +160,7 @@ def _rollout(workload: Workload, newest: Newest) -> Iterator[Finding]:
         sentence = f"a rollout of {workload.name} is under way{_for(age)}{_outlook(workload, newest)}"
         yield Finding(code=code, message=sentence, data={**data, "under_way_s": age})
     if workload.rollout == "failed" and workload.failure is not None:
-        words = plain(workload.failure)
+        words = one_line(workload.failure)
         still = f"; {workload.ready} is the newest that did" if workload.ready else ""
         sentence = (
             f"the revision {workload.created} never became ready{still}{_outlook(workload, newest)}: {words}"
@@ -241,7 +241,7 @@ def _nothing_serves(workload: Workload) -> SourceError:
     why = {
         "settled": "no traffic is assigned to any",
         "in-progress": "a rollout is under way",
-        "failed": plain(workload.failure or ""),
+        "failed": one_line(workload.failure or ""),
     }[workload.rollout]
     place = f"{workload.name} in {workload.project}/{workload.region}"
     return SourceError(f"no revision of {place} serves: {why}", "no-serving-revision", False)

@@ -19,14 +19,14 @@ from drift_gate.runtime.deadline import Deadline
 from drift_gate.runtime.memory import Borrowed
 from drift_gate.sources.git import partial
 from drift_gate.sources.git.confirmed import KeptAnswers
+from drift_gate.sources.git.errors import message_of
 from drift_gate.sources.git.history import GitHistory
 from drift_gate.sources.git.local_repository import Repository, lines
 from drift_gate.sources.git.log import nonsense
 from drift_gate.sources.git.process import Git
 from drift_gate.sources.git.refs import REF_NAME
 from drift_gate.sources.git.remote_branch import RemoteBranch
-from drift_gate.sources.git.words import own_words
-from drift_gate.sources.once import Once
+from drift_gate.sources.lazy_answer import LazyAnswer
 
 try:  # Here and not where it is used, so that it loads before a check's clock starts.
     import git as gitpython
@@ -69,8 +69,8 @@ class Checkout:
         self._now = now
         self._limit = timedelta(seconds=stale_target_limit)
         self._kept = kept or Borrowed()
-        self._opened = Once(self._open)
-        self._target = Once(self._find_target)
+        self._opened = LazyAnswer(self._open)
+        self._target = LazyAnswer(self._find_target)
 
     def target(self) -> Target:
         """The commit that the target ref names now; found out once, also when that failed.
@@ -230,7 +230,7 @@ def _cannot_open(name: str, stderr: str) -> SourceError:
             f"{name} needs what this git does not know: the repository extension {names}; use a newer git"
         )
     else:
-        message = f"{name} cannot be opened: {own_words(stderr)}"
+        message = f"{name} cannot be opened: {message_of(stderr)}"
     return SourceError(message, "history-unavailable")
 
 

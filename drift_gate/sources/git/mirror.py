@@ -23,7 +23,7 @@ from drift_gate.sources.git.mirror_store import Copy, Store
 from drift_gate.sources.git.process import Git
 from drift_gate.sources.git.refs import REF_NAME
 from drift_gate.sources.git.remote import Remote, shown
-from drift_gate.sources.once import Once
+from drift_gate.sources.lazy_answer import LazyAnswer
 
 T = TypeVar("T")
 
@@ -73,8 +73,8 @@ class Mirror:
         self._limit = timedelta(seconds=stale_target_limit)
         self._share = fetch_share
         self._kept = kept or Borrowed()
-        self._store = Once(self._open_store)
-        self._found = Once(self._find_target)
+        self._store = LazyAnswer(self._open_store)
+        self._found = LazyAnswer(self._find_target)
         self._replaced = False
         self._healed: Copy | None = None
 

@@ -20,7 +20,7 @@ from typing import IO
 
 from drift_gate.errors import SourceError
 from drift_gate.runtime.deadline import Deadline
-from drift_gate.sources.git.words import unavailable
+from drift_gate.sources.git.errors import unavailable
 
 #: Variables of git that a child keeps: how a remote is reached, and where the user's settings lie (they
 #: hold credentials and `safe.directory`). All other `GIT_*` say which repository, index or objects to

@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 from drift_gate.errors import SourceError
 from drift_gate.runtime.deadline import retrying
 from drift_gate.runtime.values import is_address
+from drift_gate.sources.git.errors import message_of, refused, unavailable
 from drift_gate.sources.git.process import Git
-from drift_gate.sources.git.words import own_words, refused, unavailable
 
 #: How the remote is called, for the length of one process.
 NAME = "drift-gate"
@@ -178,7 +178,7 @@ def fetch_failed(command: str, stderr: str) -> SourceError:
     words = stderr.lower()
     full = next((each for each in ("no space left", "file too large") if each in words), None)
     if full:
-        message = f"`{command}` failed: no room on the disk ({own_words(stderr)})"
+        message = f"`{command}` failed: no room on the disk ({message_of(stderr)})"
         return SourceError(message, "history-unavailable")
     return (unavailable if any(each in words for each in local) else refused)(command, stderr)
 

@@ -23,7 +23,7 @@ from drift_gate.facts import History, Target
 from drift_gate.relevance.memory import Memory
 from drift_gate.runtime import child_process
 from drift_gate.runtime.child_process import Child
-from drift_gate.runtime.deadline import Deadline, gather, told
+from drift_gate.runtime.deadline import Deadline, gather, wait_logged
 from drift_gate.runtime.memory import Borrowed, Kept
 
 T = TypeVar("T")
@@ -43,7 +43,7 @@ class _Stored(History, Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Here:
+class DirectRepository:
     """A ``gate.Repository`` whose questions are answered by the caller, and end when they end."""
 
     history: History
@@ -59,7 +59,7 @@ class Here:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class Location:
     """Where a repository is, and what is asked of it; each field as ``Checkout`` and ``Mirror`` take it.
 
     ``repository`` is the address of a mirror, or a path. ``cache_dir`` is the folder of all mirrors, and of
@@ -113,7 +113,7 @@ class Place:
         )
 
 
-class Elsewhere:
+class RepositoryProcess:
     """The repositories of one check, read in one process of their own, which nobody else has meanwhile.
 
     ``reused`` says whether any target was kept from an earlier check.
@@ -122,16 +122,16 @@ class Elsewhere:
     def __init__(self) -> None:
         self.reused = False
         self._check = secrets.token_hex(8)
-        self._places: list[Place] = []
+        self._places: list[Location] = []
         self._targets: Mapping[int, Target | SourceError] = {}
-        self._lent = _Lent()
+        self._lease = _ProcessLease()
         self._asking = threading.Lock()
-        self._close = weakref.finalize(self, self._lent.give_back)
+        self._close = weakref.finalize(self, self._lease.give_back)
 
-    def at(self, place: Place, deadline: Deadline) -> There:
+    def at(self, place: Location, deadline: Deadline) -> ProcessRepository:
         """The repository at ``place``, to be asked until ``deadline``."""
         self._places.append(place)
-        return There(self, len(self._places) - 1, deadline)
+        return ProcessRepository(self, len(self._places) - 1, deadline)
 
     def close(self) -> None:
         """Let others have the process; one that is still busy is ended."""
@@ -152,17 +152,17 @@ class Elsewhere:
         """The answer to a question about one repository."""
         with self._asking:
             asked = (self._check, number, self._places[number], question, args)
-            with told("the repository to be read", deadline):
+            with wait_logged("the repository to be read", deadline):
                 answer: T = self._call(_answer, asked, deadline)
             return answer
 
     def _call(self, function: Callable[..., T], args: tuple[object, ...], deadline: Deadline) -> T:
-        child = self._lent.child(deadline)
+        child = self._lease.child(deadline)
         early = min(_HAND_OVER_S, _HAND_OVER_SHARE * deadline.remaining())
         return child.call(function, (deadline.sooner(early).remaining(), *args), deadline.sooner(early / 2))
 
 
-class _Lent:
+class _ProcessLease:
     """The process that a check has to itself, from its first question on."""
 
     def __init__(self) -> None:
@@ -182,10 +182,10 @@ class _Lent:
 
 
 @dataclass(frozen=True, slots=True)
-class There:
-    """A ``gate.Repository`` of ``Elsewhere``."""
+class ProcessRepository:
+    """A ``gate.Repository`` of ``RepositoryProcess``."""
 
-    elsewhere: Elsewhere
+    elsewhere: RepositoryProcess
     number: int
     deadline: Deadline
 
@@ -198,7 +198,7 @@ class There:
         return self.elsewhere.ask(self.number, question, args, self.deadline)
 
 
-class _Desk:
+class _ProcessState:
     """What the process of its own keeps: what is known for ever, and the histories of the check at hand."""
 
     def __init__(self) -> None:
@@ -208,7 +208,7 @@ class _Desk:
         self._histories: dict[int, _Stored] = {}
         self._borrowed: list[Borrowed[Any, Any]] = []
 
-    def history(self, check: str, number: int, place: Place, deadline: Deadline) -> _Stored:
+    def history(self, check: str, number: int, place: Location, deadline: Deadline) -> _Stored:
         """The history at ``place``; the same one for all questions of a check."""
         if check != self._check:
             self._check, self._histories, self._borrowed = check, {}, []
@@ -224,29 +224,36 @@ class _Desk:
 
 
 @cache
-def _desk() -> _Desk:
+def _process_state() -> _ProcessState:
     """Of the process of its own; elsewhere nobody asks for it."""
-    return _Desk()
+    return _ProcessState()
 
 
 def _targets(
-    seconds: float, check: str, places: Sequence[Place]
+    seconds: float, check: str, places: Sequence[Location]
 ) -> tuple[dict[int, Target | SourceError], bool]:
     deadline = Deadline(seconds)
-    histories = [_desk().history(check, number, place, deadline) for number, place in enumerate(places)]
+    histories = [
+        _process_state().history(check, number, place, deadline) for number, place in enumerate(places)
+    ]
     targets = gather({number: each.target for number, each in enumerate(histories)}, deadline)
-    return targets, _desk().reused
+    return targets, _process_state().reused
 
 
 def _answer(
-    seconds: float, check: str, number: int, place: Place, question: Callable[..., Any], args: Sequence[Any]
+    seconds: float,
+    check: str,
+    number: int,
+    place: Location,
+    question: Callable[..., Any],
+    args: Sequence[Any],
 ) -> Any:
     from drift_gate.relevance.written import code_version
     from drift_gate.runtime.disk_cache import DiskCache
 
-    history = _desk().history(check, number, place, Deadline(seconds))
+    history = _process_state().history(check, number, place, Deadline(seconds))
     with DiskCache(place.learned_in(history), code_version()) as disk:
-        return question(history, _desk().memory.on(disk), *args)
+        return question(history, _process_state().memory.on(disk), *args)
 
 
 def _utc_now() -> datetime:

@@ -14,7 +14,7 @@ from typing import Any
 
 from drift_gate.facts import Content, Evidence
 from drift_gate.fingerprint import FILES_AT_MOST, SCHEMA_VERSION, digest
-from drift_gate.sources.text import plain
+from drift_gate.sources.one_line import one_line
 
 #: Keys under which health answers name their commit, the first that holds one counts.
 COMMIT_KEYS = ("commit", "commit_sha", "git_sha", "version")
@@ -29,7 +29,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class Reply:
     """What one instance says: of which revision it is (None: it does not say), its files, its commit.
 
     ``content`` is None where it offers no fingerprint; ``problem`` then says why, where it does.
@@ -41,7 +41,7 @@ class Said:
     problem: str | None = None
 
 
-def read(answer: Any) -> Said:
+def read(answer: Any) -> Reply:
     """``answer``, which is JSON from a stranger. Raises ``ValueError`` in words for a person.
 
     A fingerprint that is wrong in one place is wrong as a whole: what it does not list would pass for
@@ -51,18 +51,18 @@ def read(answer: Any) -> Said:
     inner = said.get("fingerprint", said)
     if isinstance(inner, dict) and "schema_version" in inner and "digest" in inner:
         return _fingerprint(inner)
-    return Said(revision=_revision(said), commit=_claimed(said))
+    return Reply(revision=_revision(said), commit=_claimed(said))
 
 
-def _fingerprint(said: Mapping[str, Any]) -> Said:
+def _fingerprint(said: Mapping[str, Any]) -> Reply:
     if said["schema_version"] != SCHEMA_VERSION:
         raise ValueError(
-            f"the fingerprint is of schema {plain(str(said['schema_version']), 20)}, "
+            f"the fingerprint is of schema {one_line(str(said['schema_version']), 20)}, "
             f"and this gate reads {SCHEMA_VERSION}"
         )
     if said.get("error") is not None:
-        return Said(_revision(said), None, _claimed(said), plain(str(said["error"])))
-    return Said(_revision(said), _content(said), _claimed({**said, "dirty": False}))  # the content tells
+        return Reply(_revision(said), None, _claimed(said), one_line(str(said["error"])))
+    return Reply(_revision(said), _content(said), _claimed({**said, "dirty": False}))  # the content tells
 
 
 def _content(said: Mapping[str, Any]) -> Content:
@@ -109,7 +109,7 @@ def _path(path: str) -> str:
     """A path as git writes it: no start at the root, no way up, no name that steers a terminal."""
     steps = path.split("/")
     if _CONTROL.search(path) or len(path) > PATH_LIMIT or {"", ".", ".."} & set(steps):
-        raise ValueError(f"{plain(path, 60)!r} is no path of a repository")
+        raise ValueError(f"{one_line(path, 60)!r} is no path of a repository")
     try:
         path.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError as error:

@@ -14,11 +14,11 @@ from urllib.parse import urlsplit
 from drift_gate.errors import SourceError
 from drift_gate.facts import Finding, Live, LiveRevision
 from drift_gate.runtime.deadline import Deadline, gather
-from drift_gate.sources.health.document import Said, read
+from drift_gate.sources.health.document import Reply, read
 from drift_gate.sources.health.tokens import TOKENS, Token
 from drift_gate.sources.http.client import Answer, Http
 from drift_gate.sources.http.network import is_loopback
-from drift_gate.sources.text import plain
+from drift_gate.sources.one_line import one_line
 
 #: Bytes of an answer: 20,000 files take less than that.
 ANSWER_LIMIT = 2_000_000
@@ -50,7 +50,7 @@ class _Question:
 
 
 class Health:
-    """The live revisions as witnesses of their own files, within ``deadline``.
+    """What the live revisions say of their own files, within ``deadline``.
 
     ``path`` is where they answer. ``patience`` is how many seconds one of them is waited for; what is
     left of the deadline bounds that. ``token`` brings the ID token for an audience; ``http`` makes the way
@@ -70,7 +70,7 @@ class Health:
         allow_loopback: bool = False,
     ) -> None:
         if not _PATH.fullmatch(path):
-            raise ValueError(f"{plain(path)!r} is no path of a web address")
+            raise ValueError(f"{one_line(path)!r} is no path of a web address")
         self._deadline = deadline
         #: Of now, and not of the start: a worker that knows nothing of it answers as ever.
         self._path = f"{path}{'&' if '?' in path else '?'}fresh=1"
@@ -79,29 +79,33 @@ class Health:
         self._http = http
         self._allow_loopback = allow_loopback
 
-    def testify(self, live: Live) -> Live:
-        """``live`` with what its revisions say of themselves; see ``facts.Witness``.
+    def with_evidence(self, live: Live) -> Live:
+        """``live`` with what its revisions say of themselves; see ``facts.EvidenceSource``.
 
         A revision with an address of its own is asked there; the others share the service's, where each
         answer says whom it speaks for. An answer of a revision without traffic does not count.
         """
         known = [each for each in live.revisions if each.unknown is None and each.revision]
         live = replace(
-            live, findings=(*live.findings, *(_unheard(each, _BEHIND) for each in known if not _asked(each)))
+            live,
+            findings=(
+                *live.findings,
+                *(_unanswered(each, _BEHIND) for each in known if not _reachable(each)),
+            ),
         )
-        revisions = list(filter(_asked, known))
+        revisions = list(filter(_reachable, known))
         if not revisions:
             return live
         within = self._deadline.sooner(max(HANDOVER_S, self._deadline.remaining() - self._patience))
         try:
             answers = self._answers(live, revisions, within)
         except SourceError as error:
-            return replace(live, findings=(*live.findings, *(_unheard(each, error) for each in revisions)))
-        heard = _Heard.of(answers, [str(each.revision) for each in revisions])
+            return replace(live, findings=(*live.findings, *(_unanswered(each, error) for each in revisions)))
+        heard = _Answers.of(answers, [str(each.revision) for each in revisions])
         return replace(
             live,
             revisions=tuple(
-                _told(each, heard.said.get(str(each.revision))) if _asked(each) else each
+                _with_answer(each, heard.said.get(str(each.revision))) if _reachable(each) else each
                 for each in live.revisions
             ),
             findings=(*live.findings, *(found for each in revisions for found in heard.findings(each))),
@@ -109,7 +113,7 @@ class Health:
 
     def _answers(
         self, live: Live, revisions: Sequence[LiveRevision], within: Deadline
-    ) -> list[tuple[_Question, Said | SourceError]]:
+    ) -> list[tuple[_Question, Reply | SourceError]]:
         questions = list(self._questions(live, revisions))
         with self._http(within) as http:
             credentials, missing = self._credentials(live, within)
@@ -142,7 +146,7 @@ class Health:
         here = is_loopback(host.strip("[]"))
         fit = self._allow_loopback and scheme == "http" if here else scheme == "https"
         if not fit or not _HOST.fullmatch(host):
-            shown = plain(url.rpartition("@")[2], 100)  # before an @ stands a password
+            shown = one_line(url.rpartition("@")[2], 100)  # before an @ stands a password
             sentence = f"{shown} is no https address of a service, so nobody is asked there"
             raise SourceError(sentence, "invalid-response")
         return f"{scheme}://{host}" + (f":{port}" if port else "")
@@ -164,10 +168,10 @@ class Health:
 
     def _asking(
         self, http: Http, question: _Question, credentials: Mapping[str, str], missing: SourceError | None
-    ) -> Callable[[], Said]:
+    ) -> Callable[[], Reply]:
         """The request, still to be made; ``missing`` explains why it goes without credentials."""
 
-        def ask() -> Said:
+        def ask() -> Reply:
             try:
                 answer = http.get(
                     question.origin + self._path,
@@ -187,22 +191,22 @@ class Health:
 
 
 @dataclass(frozen=True, slots=True)
-class _Heard:
+class _Answers:
     """What was heard of each revision, and what stands against the rest."""
 
-    said: Mapping[str, Said]
+    said: Mapping[str, Reply]
     errors: Mapping[str, SourceError]
     common: SourceError | None
 
     @classmethod
-    def of(cls, answers: Sequence[tuple[_Question, Said | SourceError]], names: Sequence[str]) -> _Heard:
+    def of(cls, answers: Sequence[tuple[_Question, Reply | SourceError]], names: Sequence[str]) -> _Answers:
         """``answers`` by the revision that each speaks for; ``names`` are the live ones."""
-        said: dict[str, Said] = {}
+        said: dict[str, Reply] = {}
         errors: dict[str, SourceError] = {}
         common: SourceError | None = None
         for question, answer in answers:
-            outcome = answer if isinstance(answer, SourceError) else _speaker(answer, question, names)
-            if isinstance(outcome, str) and isinstance(answer, Said):
+            outcome = answer if isinstance(answer, SourceError) else _revision_of(answer, question, names)
+            if isinstance(outcome, str) and isinstance(answer, Reply):
                 said[outcome] = answer
             elif isinstance(outcome, SourceError) and question.revision:
                 errors[question.revision] = outcome
@@ -215,12 +219,12 @@ class _Heard:
         name = str(revision.revision)
         said = self.said.get(name)
         if said is None:
-            yield _unheard(revision, self.errors.get(name) or self.common or _UNMET)
+            yield _unanswered(revision, self.errors.get(name) or self.common or _UNMET)
         elif said.problem:
-            yield _unheard(revision, SourceError(f"it says itself: {said.problem}", "unavailable"))
+            yield _unanswered(revision, SourceError(f"it says itself: {said.problem}", "unavailable"))
         elif said.content is None and said.commit is None:
             sentence = "its answer holds neither a fingerprint nor a commit"
-            yield _unheard(revision, SourceError(sentence, "invalid-response"))
+            yield _unanswered(revision, SourceError(sentence, "invalid-response"))
 
 
 _UNMET = SourceError(
@@ -232,12 +236,12 @@ _UNMET = SourceError(
 _BEHIND = SourceError("the platform sends it no requests; another container answers there", "not-found")
 
 
-def _asked(revision: LiveRevision) -> bool:
+def _reachable(revision: LiveRevision) -> bool:
     """Whether an answer at the revision's address is its own: another container's vouches for nobody else."""
     return revision.takes_requests
 
 
-def _speaker(said: Said, question: _Question, names: Sequence[str]) -> str | SourceError:
+def _revision_of(said: Reply, question: _Question, names: Sequence[str]) -> str | SourceError:
     """The live revision that ``said`` speaks for, or why it speaks for none."""
     own = question.revision or (names[0] if len(names) == 1 else None)
     if said.revision is None and own is None:
@@ -249,19 +253,19 @@ def _speaker(said: Said, question: _Question, names: Sequence[str]) -> str | Sou
     return said.revision
 
 
-def _read(answer: Answer, question: _Question) -> Said:
+def _read(answer: Answer, question: _Question) -> Reply:
     """What ``answer`` says. Raises ``SourceError`` (``invalid-response``) where it makes no sense."""
     kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
     try:
         if not re.fullmatch(r"application/([!-~]+\+)?json", kind):
-            raise ValueError(f"it is called {plain(kind, 40) or 'nothing'}, not JSON")
+            raise ValueError(f"it is called {one_line(kind, 40) or 'nothing'}, not JSON")
         return read(answer.json())
     except ValueError as error:
-        sentence = f"{question.origin} answered nonsense: {plain(str(error))}"
+        sentence = f"{question.origin} answered nonsense: {one_line(str(error))}"
         raise SourceError(sentence, "invalid-response") from error
 
 
-def _told(revision: LiveRevision, said: Said | None) -> LiveRevision:
+def _with_answer(revision: LiveRevision, said: Reply | None) -> LiveRevision:
     """``revision`` with what was said added; its commit last, since nothing is weaker."""
     if said is None:
         return revision
@@ -269,7 +273,7 @@ def _told(revision: LiveRevision, said: Said | None) -> LiveRevision:
     return replace(revision, content=said.content or revision.content, evidence=evidence)
 
 
-def _unheard(revision: LiveRevision, error: SourceError) -> Finding:
+def _unanswered(revision: LiveRevision, error: SourceError) -> Finding:
     step = _NEXT_STEP.get(error.cause)
     return Finding(
         code="evidence-unreachable",

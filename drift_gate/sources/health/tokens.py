@@ -13,7 +13,7 @@ from typing import Any
 
 from drift_gate.errors import SourceError
 from drift_gate.runtime.deadline import Deadline, Lookup
-from drift_gate.sources.text import plain
+from drift_gate.sources.one_line import one_line
 
 #: The token for an audience, within a deadline. Raises ``SourceError`` (``credentials``).
 Token = Callable[[str, Deadline], str]
@@ -104,10 +104,10 @@ class IdTokens:
             try:
                 outcome = self._lookup.result(deadline).get(audience)
             except TimeoutError as error:
-                sentence = f"no ID token for {plain(audience)} turned up within {deadline.seconds:.3g} s"
+                sentence = f"no ID token for {one_line(audience)} turned up within {deadline.seconds:.3g} s"
                 raise SourceError(sentence, "credentials", True) from error
             if isinstance(outcome, Exception):
-                sentence = f"there is no ID token for {plain(audience)}: {plain(str(outcome))}; {_HINT}"
+                sentence = f"there is no ID token for {one_line(audience)}: {one_line(str(outcome))}; {_HINT}"
                 raise SourceError(sentence, "credentials") from outcome
             if outcome is not None:
                 return outcome.value

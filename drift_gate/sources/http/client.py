@@ -24,7 +24,7 @@ from drift_gate.errors import SourceError
 from drift_gate.runtime.deadline import Deadline, retrying
 from drift_gate.sources.http.errors import FOREIGN, refusal, translate
 from drift_gate.sources.http.network import NAMES, Backend, Names, is_loopback
-from drift_gate.sources.text import plain
+from drift_gate.sources.one_line import one_line
 
 #: Bytes of a body that are read unless the caller says otherwise, and of one that only explains a refusal.
 BODY_LIMIT, REFUSAL_LIMIT = 1_000_000, 10_000
@@ -216,8 +216,8 @@ def _address(url: str, what: str) -> httpx.URL:
     try:
         address = httpx.URL(url)
     except (httpx.InvalidURL, ValueError) as error:
-        raise _unfit(f"{plain(url)} is no address", what) from error
-    place = f"{address.scheme}://{plain(address.host)}"
+        raise _unfit(f"{one_line(url)} is no address", what) from error
+    place = f"{address.scheme}://{one_line(address.host)}"
     if not address.host or address.scheme not in _DEFAULT_PORTS:
         raise _unfit(f"{place} is no address to ask over https", what)
     if address.userinfo:

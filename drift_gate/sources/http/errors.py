@@ -12,7 +12,7 @@ import httpcore
 import httpx
 
 from drift_gate.errors import Cause, SourceError
-from drift_gate.sources.text import plain
+from drift_gate.sources.one_line import one_line
 
 #: Foreign exception → (cause, may it heal). The entry nearest to the exception's own class counts.
 TABLE: dict[type[Exception], tuple[Cause, bool]] = {
@@ -81,7 +81,7 @@ def classify(error: Exception) -> tuple[Cause, bool]:
 def translate(error: Exception, host: str, what: str) -> SourceError:
     """``error``, one of ``FOREIGN``, as the gate's own; raise it ``from error``."""
     cause, retryable = classify(error)
-    words = plain(str(error)) or type(error).__name__
+    words = one_line(str(error)) or type(error).__name__
     match cause:
         case "timeout":
             sentence = f"{host} did not answer in time about {what}: {words}"
@@ -100,7 +100,7 @@ def refusal(
     ``now`` (UTC) is what a ``Retry-After`` counts from that is a date, where the answer bears no date.
     """
     cause, retryable, meaning = _STATUSES.get(status, _DOWN if 500 <= status <= 599 else _NONSENSE)
-    said = f": {plain(words)}" if words else ""
+    said = f": {one_line(words)}" if words else ""
     sentence = f"asked about {what}, {host} {meaning} (HTTP {status}){said}"
     return SourceError(sentence, cause, retryable, None, retry_after(headers, now) if retryable else None)
 

@@ -1,4 +1,4 @@
-"""A witness: what the images that the live revisions run say of their commit, asked of their registry."""
+"""Evidence: what the images that the live revisions run say of their commit, asked of their registry."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from drift_gate.evidence.image import (
 from drift_gate.facts import Finding, Live, LiveRevision
 from drift_gate.runtime.deadline import Deadline, gather
 from drift_gate.sources.http.client import Http
+from drift_gate.sources.one_line import one_line
 from drift_gate.sources.registry.oci import REALMS, Cache, Logins, Oci, Token, is_google
-from drift_gate.sources.text import plain
 
 #: Seconds that registries get at most, however long the deadline is: what they know is read in one, or the
 #: check is better off without.
@@ -31,7 +31,7 @@ HANDOVER_S = 0.1
 
 
 class Registry:
-    """A ``facts.Witness`` that reads labels of images.
+    """A ``facts.EvidenceSource`` that reads labels of images.
 
     ``deadline`` is by when it has to have answered: give it a share of the check's. ``label_keys`` are what
     may carry a commit, strongest first. ``token`` gives Google's access token, for Google's registries; None
@@ -56,7 +56,7 @@ class Registry:
         cache = Cache() if cache is None else cache
         self._oci = partial(Oci, cache=cache, token=token, logins=logins, realms=realms)
 
-    def testify(self, live: Live) -> Live:
+    def with_evidence(self, live: Live) -> Live:
         """``live`` with the labels of what it runs as evidence, and with what contradicts them as findings.
 
         A label counts for a digest that is known to run and for no other: what a tag holds now says nothing
@@ -105,8 +105,8 @@ def _unreachable(
     name, reference, tag = revision.called or "the template", running(revision), named_after(revision)
     if reference is None:
         sentence = (
-            f"which image {name} runs is not told: it is named {plain(str(revision.image))}, and a tag may "
-            "have moved since. Deploy by digest: --image=NAME@sha256:…"
+            f"which image {name} runs is not told: it is named {one_line(str(revision.image))}, "
+            "and a tag may have moved since. Deploy by digest: --image=NAME@sha256:…"
         )
         error: object = SourceError(sentence, "no-commit-evidence", False)
     else:

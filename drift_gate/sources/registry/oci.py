@@ -21,8 +21,8 @@ from drift_gate.runtime.deadline import Deadline
 from drift_gate.runtime.memory import Recent
 from drift_gate.sources.http.client import Answer, Http
 from drift_gate.sources.http.network import is_loopback
-from drift_gate.sources.once import Once
-from drift_gate.sources.text import plain
+from drift_gate.sources.lazy_answer import LazyAnswer
+from drift_gate.sources.one_line import one_line
 
 #: What an index and a manifest are called, by the OCI and by Docker.
 _INDEXES = (
@@ -102,7 +102,7 @@ class Oci:
         self._cache = cache
         self._logins = logins or {}
         self._realms = realms
-        self._google = Once(lambda: token(deadline)) if token else None
+        self._google = LazyAnswer(lambda: token(deadline)) if token else None
         self._granted: dict[tuple[str, str], str] = {}
 
     def image(self, reference: Reference) -> Image:
@@ -232,7 +232,7 @@ class Oci:
             if there.scheme == "https" and (allowed or not secret):
                 return
         sentence = (
-            f"{reference.host} wants a token fetched from {plain(realm) or 'nowhere'}, where nobody asks"
+            f"{reference.host} wants a token fetched from {one_line(realm) or 'nowhere'}, where nobody asks"
         )
         raise SourceError(sentence, "credentials", False)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from drift_gate.facts import readable
-from drift_gate.policy.verdict import UNTOLD
+from drift_gate.policy.verdict import NO_START
 from predictions.coordinator.batches.batch import Batch
 from predictions.coordinator.batches.stamp import Terms
 from predictions.coordinator.exceptions import KeyReusedError
@@ -151,7 +151,7 @@ class Gate(Protocol):
         actor: str | None,
         wait: float,
         later: Callable[[Verdict], object] | None = None,
-        start: Start = UNTOLD,
+        start: Start = NO_START,
     ) -> Verdict:
         """As ``shared.utils.deployment_checker.require_current_worker``."""
         ...

@@ -16,11 +16,11 @@ from urllib.parse import urlsplit
 import httpx
 
 from drift_gate.errors import SourceError
-from drift_gate.runtime.deadline import Deadline, retrying, told
+from drift_gate.runtime.deadline import Deadline, retrying, wait_logged
 from drift_gate.sources.http.client import Transport, bounded
 from drift_gate.sources.http.errors import FOREIGN, translate
 from drift_gate.sources.http.network import NAMES
-from drift_gate.sources.text import plain
+from drift_gate.sources.one_line import one_line
 from predictions.coordinator.batches.batch import Batch
 from predictions.coordinator.batches.contracts import Handed
 from predictions.coordinator.batches.stamp import Stamp
@@ -225,7 +225,7 @@ def _body(response: httpx.Response, limit: int) -> bytes:
         raise SourceError(f"it answered {response.status_code}", "unavailable", heals)
     packed = response.headers.get("Content-Encoding", "identity")
     if packed != "identity":
-        raise SourceError(f"it answered in {plain(packed)}, unasked", "invalid-response", False)
+        raise SourceError(f"it answered in {one_line(packed)}, unasked", "invalid-response", False)
     body = b"".join(bounded(response, limit))
     if len(body) > limit:
         raise SourceError(f"it answered more than {limit:,} bytes", "invalid-response", False)
@@ -245,7 +245,7 @@ def _bypassed(stamp: Stamp) -> bool:
 def _handed(worker: _Worker, waiting: deque[_Lot]) -> Handed:
     """The next lot of ``waiting`` that is answered; raises what one failed of, and none waits any more."""
     oldest = waiting[0]
-    with told(f"{len(oldest.asked):,} predictions of the worker at {worker.url}", oldest.deadline):
+    with wait_logged(f"{len(oldest.asked):,} predictions of the worker at {worker.url}", oldest.deadline):
         _wait(waiting)
     ended = [each for each in waiting if each.answers.done()]
     lot = min(ended, key=_failed)

@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import parse_qsl
 
 from drift_gate.errors import SourceError
-from drift_gate.runtime.deadline import Deadline, gather, told
+from drift_gate.runtime.deadline import Deadline, gather, wait_logged
 from drift_gate.runtime.values import near_misses
 from predictions.coordinator.exceptions import SlateError
 from predictions.coordinator.slate.bigquery_table import MAXIMUM_BYTES_BILLED, BigQueryTable
@@ -63,7 +63,7 @@ def read_slate(
         return slate_of(game_date, source.name, rows, min_minutes)
 
     # On a thread that nobody waits for: a disk of the network may never answer.
-    with told(f"the slate {source.name}", deadline):
+    with wait_logged(f"the slate {source.name}", deadline):
         found = gather({f"the slate {source.name}": read}, deadline)
     (answer,) = found.values()
     if isinstance(answer, SourceError):

@@ -187,7 +187,7 @@ class TestAWorkerThatMisbehaves:
         self, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """It answers when it has been told of, and not before."""
-        monkeypatch.setattr(calling, "TELL_AFTER_S", 0.0)
+        monkeypatch.setattr(calling, "LOG_AFTER_S", 0.0)
         caplog.set_level("INFO")
 
         def silent(tasks: list[Task], call: int) -> tuple[int, bytes]:

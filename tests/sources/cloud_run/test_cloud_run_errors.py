@@ -30,7 +30,7 @@ from drift_gate.runtime.deadline import Deadline
 from drift_gate.sources.cloud_run.clients import Clients, Connected
 from drift_gate.sources.cloud_run.errors import FOREIGN, Asked, classify, translate
 from drift_gate.sources.cloud_run.reader import CloudRun
-from drift_gate.sources.text import MESSAGE_LIMIT, plain
+from drift_gate.sources.one_line import MESSAGE_LIMIT, one_line
 from drift_gate.testing.cloud_run import FakeCloudRun
 
 ASKED = Asked("the service w", "run.services.get", "p", "r")
@@ -267,9 +267,9 @@ def test_who_asks_is_known_from_the_credentials(credentials: Any, principal: str
 
 
 def test_texts_from_outside_are_one_short_line() -> None:
-    assert plain("a\nb\x1b[31m\u202e\x00c\ud800  d ") == "a b [31m c d"
-    assert plain("x" * MESSAGE_LIMIT) == "x" * MESSAGE_LIMIT
-    assert plain("x" * (MESSAGE_LIMIT + 1)) == "x" * (MESSAGE_LIMIT - 1) + "…"
+    assert one_line("a\nb\x1b[31m\u202e\x00c\ud800  d ") == "a b [31m c d"
+    assert one_line("x" * MESSAGE_LIMIT) == "x" * MESSAGE_LIMIT
+    assert one_line("x" * (MESSAGE_LIMIT + 1)) == "x" * (MESSAGE_LIMIT - 1) + "…"
     assert len(translate(made(api.NotFound, "y" * 100_000), ASKED).message) < MESSAGE_LIMIT + 100
 
 

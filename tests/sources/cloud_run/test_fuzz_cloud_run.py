@@ -18,7 +18,7 @@ from google.cloud import run_v2
 from hypothesis import event, given, note
 from hypothesis import strategies as st
 from rich.console import Console
-from support.fuzzing import FUZZ, NOW, OTHER_STRANGER, STRANGER, Line, Remembered
+from support.fuzzing import FUZZ, NOW, OTHER_STRANGER, STRANGER, CachedLive, Line
 from support.wire import Wire, WiredClients
 
 from drift_gate import gate
@@ -29,7 +29,7 @@ from drift_gate.presentation import render
 from drift_gate.relevance.rules import Rules
 from drift_gate.runtime.deadline import Deadline
 from drift_gate.sources.cloud_run.reader import CloudRun
-from drift_gate.sources.git.repositories import Here
+from drift_gate.sources.git.repositories import DirectRepository
 
 W = "prediction-worker"
 PARENT = "projects/p/locations/r"
@@ -340,7 +340,7 @@ def line(tmp_path_factory: pytest.TempPathFactory) -> Line:
     return Line.built(tmp_path_factory.mktemp("fuzz") / "repo")
 
 
-def judged(case: Case, wire: Wire, clients: WiredClients, history: Remembered) -> Verdict:
+def judged(case: Case, wire: Wire, clients: WiredClients, history: CachedLive) -> Verdict:
     """The verdict on ``case``, by the built-in policy."""
     wire.messages = case.messages()
     deadline = Deadline(60)
@@ -360,7 +360,7 @@ def judged(case: Case, wire: Wire, clients: WiredClients, history: Remembered) -
         policy=Policy(max_drift_age=None),
         required_env=("MODEL",) if case.kind == "job" and "variables" in case.changed else (),
     )
-    plan = gate.Plan(workload, live, Here(history))
+    plan = gate.Plan(workload, live, DirectRepository(history))
     [verdict] = gate.check([plan], deadline=deadline, now=NOW)
     return verdict
 
@@ -376,7 +376,7 @@ def shown(verdict: Verdict) -> None:
 
 def test_no_message_makes_the_gate_fail_or_lie(line: Line) -> None:
     """No exception, a known cause for what is unknown, no number with it, and no `allow` that is a lie."""
-    wire, history = Wire(), Remembered(line.checkout())
+    wire, history = Wire(), CachedLive(line.checkout())
     clients, came = WiredClients(wire), Counter[str]()
 
     @FUZZ
@@ -403,7 +403,7 @@ def test_no_message_makes_the_gate_fail_or_lie(line: Line) -> None:
 
 
 def test_the_oracle_finds_nothing_wrong_with_a_healthy_workload(line: Line) -> None:
-    wire, history = Wire(), Remembered(line.checkout())
+    wire, history = Wire(), CachedLive(line.checkout())
     clients = WiredClients(wire)
     for kind in FOLDERS:
         for commit, decision in ((line.target, "allow"), (line.same, "allow"), (line.behind, "deny")):
@@ -414,7 +414,7 @@ def test_the_oracle_finds_nothing_wrong_with_a_healthy_workload(line: Line) -> N
 
 def test_an_enum_value_that_google_adds_one_day_is_no_warning(line: Line) -> None:
     """Google's messages warn of it on stderr, which is an exception where warnings are errors."""
-    wire, history = Wire(), Remembered(line.checkout())
+    wire, history = Wire(), CachedLive(line.checkout())
     case = healthy("service", line.target)
     case.raw.terminal_condition.state = case.raw.conditions.add().state = 77
     case.raw.traffic.add(type_=77, percent=100, revision=NEWEST)

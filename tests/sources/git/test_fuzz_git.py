@@ -28,7 +28,7 @@ from drift_gate.runtime.deadline import Deadline
 from drift_gate.sources.git.checkout import Checkout
 from drift_gate.sources.git.mirror import Mirror
 from drift_gate.sources.git.process import Git
-from drift_gate.sources.git.repositories import Here
+from drift_gate.sources.git.repositories import DirectRepository
 
 COMMANDS = (
     "*",
@@ -96,7 +96,7 @@ def line(tmp_path_factory: pytest.TempPathFactory) -> Line:
 def judged(history: History, commit: str) -> Verdict:
     policy = Policy(max_drift_age=None)
     workload = gate.Workload(service="w", kind="service", rules=Rules(), policy=policy)
-    plan = gate.Plan(workload, Deployed(commit), Here(history))
+    plan = gate.Plan(workload, Deployed(commit), DirectRepository(history))
     [verdict] = gate.check([plan], deadline=Deadline(60), now=NOW)
     return verdict
 

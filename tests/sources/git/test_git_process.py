@@ -16,8 +16,8 @@ from support.limits import ENOUGH_S, SHARE_S
 
 from drift_gate.errors import Cause, SourceError
 from drift_gate.runtime.deadline import Deadline
+from drift_gate.sources.git.errors import message_of, refused
 from drift_gate.sources.git.process import Git, clean_environment
-from drift_gate.sources.git.words import own_words, refused
 from drift_gate.testing import HistoryBuilder
 
 FakeGit = Callable[[str], Git]
@@ -324,7 +324,7 @@ class TestOwnWords:
         ],
     )
     def test_one_line_without_secrets(self, stderr: str, words: str) -> None:
-        assert own_words(stderr) == words
+        assert message_of(stderr) == words
 
 
 REFUSALS: Mapping[str, tuple[Cause, bool]] = {

@@ -51,7 +51,7 @@ def web() -> Iterator[Web]:
 
 class TestWhatIsHeard:
     @pytest.mark.parametrize("worker", [fastapi_worker, flask_worker])
-    def test_a_real_worker_testifies(self, worker: Worker, tmp_path: Path) -> None:
+    def test_a_real_worker_says_what_it_holds(self, worker: Worker, tmp_path: Path) -> None:
         """From the files in its folder to the content of the revision that it names."""
         (tmp_path / "worker.py").write_text("VERSION = 0\n")
         (tmp_path / "latest").symlink_to("größe.py")
@@ -408,7 +408,7 @@ class TestFaults:
         """Patience, and never more than the deadline: a worker that sleeps must not hold up the check."""
         with raw(handler) as port:
             health = Health(deadline=Deadline(seconds), patience=patience, allow_loopback=True)
-            told = health.testify(live(f"http://127.0.0.1:{port}"))
+            told = health.with_evidence(live(f"http://127.0.0.1:{port}"))
         assert unreachable(told).data["cause"] == "timeout"
 
     def test_a_machine_that_does_not_take_the_connection(self) -> None:
@@ -422,7 +422,7 @@ class TestFaults:
             assert unreachable(ask(live(f"http://127.0.0.1:{port}"), 0.5)).data["cause"] == "unavailable"
 
     def test_no_time_is_left_at_all(self, web: Web) -> None:
-        told = Health(deadline=Deadline(0), allow_loopback=True).testify(live(web.url))
+        told = Health(deadline=Deadline(0), allow_loopback=True).with_evidence(live(web.url))
         assert unreachable(told).data["cause"] == "timeout"
         assert web.seen == []
 
@@ -490,6 +490,6 @@ class TestFaults:
 
 
 def test_findings_that_there_were_stay(web: Web) -> None:
-    """A witness adds and takes nothing away."""
+    """Evidence adds and takes nothing away."""
     before = replace(live(web.url), findings=(Finding(code="traffic-split", message="x"),))
     assert ask(before).findings[0].code == "traffic-split"

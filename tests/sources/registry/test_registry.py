@@ -114,7 +114,7 @@ class TestLabels:
     def test_what_has_no_image_or_could_not_be_read_is_left_as_it_is(self) -> None:
         gone = Unknown(cause="timeout", message="no")
         before = live(revision(None), revision("127.0.0.1:1/x@sha256:" + "0" * 64, unknown=gone))
-        assert Registry(deadline=Deadline(60)).testify(before) == before
+        assert Registry(deadline=Deadline(60)).with_evidence(before) == before
 
     def test_the_second_check_asks_nobody(self) -> None:
         """What a digest names never changes."""
@@ -225,7 +225,7 @@ class TestNeighbours:
                 clients=Clients(cloud.host),
                 others=True,
             )
-            told = Registry(deadline=deadline).testify(source.read())
+            told = Registry(deadline=deadline).with_evidence(source.read())
         assert reasons(told.findings) == ["two-commits"]
         assert told.findings[0].data["revisions"] == ["w-00002", "w-00001"]
 

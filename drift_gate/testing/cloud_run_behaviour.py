@@ -52,7 +52,7 @@ class Fault:
 
 
 @dataclass(slots=True)
-class Course:
+class Behaviour:
     """The course of all calls of one server: ``calls`` so far, the ``faults`` and ``actions`` that are due.
 
     Each of ``actions`` is a method and what happens once before its next call. With ``closing`` those that

@@ -7,10 +7,10 @@ import re
 from drift_gate.errors import Cause, SourceError
 
 #: Characters of git's own words in a message.
-WORDS_LIMIT = 300
+MESSAGE_LIMIT = 300
 
 
-def own_words(stderr: str) -> str:
+def message_of(stderr: str) -> str:
     """What git said, fit for a message: up to its first fatal line, one line, bounded.
 
     The line before the fatal one stays, since ssh names its reason there. Control characters and
@@ -24,12 +24,12 @@ def own_words(stderr: str) -> str:
     # Where there is no query the address is taken as it stands, so that nothing begins within it anew.
     text = re.sub(r"(?<!\w)(\w+://[^\s?'\"]*)(?:\?[^\s'\"]*)?", r"\1", text)
     text = "".join(char if char.isprintable() else " " for char in text)
-    return text if len(text) <= WORDS_LIMIT else text[:WORDS_LIMIT] + "…"
+    return text if len(text) <= MESSAGE_LIMIT else text[:MESSAGE_LIMIT] + "…"
 
 
 def unavailable(command: str, stderr: str) -> SourceError:
     """The error for a command over the local repository that failed."""
-    return SourceError(f"`{command}` failed: {own_words(stderr)}", "history-unavailable")
+    return SourceError(f"`{command}` failed: {message_of(stderr)}", "history-unavailable")
 
 
 #: How a remote's refusal reads (`LC_ALL=C`), most specific first. Hosts answer "not found" for what the
@@ -69,5 +69,5 @@ def refused(command: str, stderr: str) -> SourceError:
     """The error for a command that asked a remote, by what git says of it."""
     for cause, retryable, pattern in _REFUSALS:
         if re.search(pattern, stderr, re.IGNORECASE):
-            return SourceError(f"`{command}` failed: {own_words(stderr)}", cause, retryable)
+            return SourceError(f"`{command}` failed: {message_of(stderr)}", cause, retryable)
     return unavailable(command, stderr)

@@ -1,4 +1,4 @@
-"""The fault matrix's columns for the witnesses: a registry, and the live revision's own answer.
+"""The fault matrix's columns for further evidence: a registry, and the live revision's own answer.
 
 Both say more than the platform does and neither is needed: what they do not say is a warning.
 """
@@ -31,7 +31,7 @@ REGISTRY, HEALTH = "registry", "health"
 MIDDLE = {REGISTRY: 350, HEALTH: 220}
 HUGE = answering(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n", forever(b" " * 65_536))
 
-#: Puts the witness at a host (``127.0.0.1:port``) into the world.
+#: Puts the source at a host (``127.0.0.1:port``) into the world.
 Put = Callable[[World, str, str], None]
 
 

@@ -11,7 +11,7 @@ from drift_gate.errors import SourceError
 T = TypeVar("T")
 
 
-class Once(Generic[T]):
+class LazyAnswer(Generic[T]):
     """The outcome of a question that is asked once, on whatever thread first needs it."""
 
     def __init__(self, ask: Callable[[], T]) -> None:

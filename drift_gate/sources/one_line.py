@@ -6,7 +6,7 @@ from __future__ import annotations
 MESSAGE_LIMIT = 300
 
 
-def plain(text: str, limit: int = MESSAGE_LIMIT) -> str:
+def one_line(text: str, limit: int = MESSAGE_LIMIT) -> str:
     """``text`` from outside on one line: no control characters, at most ``limit`` characters."""
     line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
