@@ -50,7 +50,7 @@ def declare(command: argparse.ArgumentParser) -> None:
         "overridden and on record with actor and reason",
     )
     bypass.add_argument("--reason", metavar="TEXT", help="why the check is skipped, for the log")
-    bypass.add_argument("--actor", metavar="NAME", help="who skips it (default: as the environment tells)")
+    bypass.add_argument("--actor", metavar="NAME", help="who skips it (default: from the environment)")
 
 
 def run(arguments: argparse.Namespace) -> int:

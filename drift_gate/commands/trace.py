@@ -28,7 +28,7 @@ def declare(command: argparse.ArgumentParser) -> None:
     """The arguments."""
     command.usage = "deployment-drift trace [--for DURATION] [--write] SERVICE -- COMMAND ..."
     command.description = (
-        "Run the worker's COMMAND and tell which files of the repository it and the Pythons that "
+        "Run the worker's COMMAND and report which files of the repository it and the Pythons that "
         "it starts load and open, and which of them do not count for SERVICE at HEAD. It runs until it ends, "
         "until Ctrl-C, or for the time given; its output goes to stderr. Exit code: 0 all of them count; 1 "
         "some do not; 2 usage or configuration; 3 it could not be determined: the command failed, or no "

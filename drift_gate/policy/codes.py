@@ -179,7 +179,7 @@ REASONS: dict[str, Meaning] = {
     ),
     "computed-import": Meaning(
         "warn",
-        "what the worker can reach could not be told (a computed import or build argument, ONBUILD, an "
+        "what the worker can reach could not be determined (a computed import or build argument, ONBUILD, an "
         "unknown start command): more paths count than need be",
         "name the entry points in drift.toml, or accept that more counts",
     ),

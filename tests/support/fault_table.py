@@ -42,11 +42,11 @@ What holds in the tables:
   code alone (`rollout-stalled`) that it is `deny` because of that.
 - What the gate cannot do without (Cloud Run, the target, the ledger, credentials) makes the drift unknown.
 - A git remote that confirmed its commit within `stale_target_limit` and cannot be asked now warns,
-  `target-may-be-stale`. The record of what it confirmed is a help: where that cannot be written, nothing
-  stands in later, and the verdict of now stands.
+  `target-may-be-stale`. The record of what it confirmed only helps: where it cannot be written, a later
+  check has nothing to fall back on, and the verdict of this one is unaffected.
 - What `evidence` adds (the registry, the health answer) is not needed: what cannot be had warns,
   `evidence-unreachable`, with the cause in brackets. It gets half of what is left of the deadline.
-- The decisions file is no part of the answer: the verdict stands, and a warning is logged.
+- The decisions file is no part of the answer: the verdict is unaffected, and a warning is logged.
 - One thread, a daemon that nobody waits for, goes on where nothing can interrupt a call: the search for a
   metadata server that cannot be reached.
 - A fetch into a checkout that breaks off leaves git's own `tmp_…`, and no object of it; `git gc` removes

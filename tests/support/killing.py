@@ -289,7 +289,7 @@ read without the coordinator's code. The tests run ten of these, and one run for
 which a coordinator can be killed.
 
 *lost*: requests without a prediction, or that no worker was asked. *counted twice*: requests that became
-completed, or stand in the predictions file, more than once. Workers that are asked twice, and completions
+completed, or are in the predictions file, more than once. Workers that are asked twice, and completions
 that come twice, are no fault.
 
 {table}

@@ -14,7 +14,7 @@ from drift_gate.errors import DriftConfigError
 def declare(command: argparse.ArgumentParser) -> None:
     """The arguments."""
     command.description = (
-        "Print the line that lets every start of a coordinator go past the gate until a time, "
+        "Print the line that lets every start of a coordinator bypass the gate until a time, "
         "and the one that ends it. Writes and changes nothing, and needs no valid drift.toml: what it does "
         "not know is in capitals. Exit code: 0 printed; 2 usage."
     )

@@ -105,7 +105,7 @@ def _unreachable(
     name, reference, tag = revision.called or "the template", running(revision), named_after(revision)
     if reference is None:
         sentence = (
-            f"which image {name} runs is not told: it is named {one_line(str(revision.image))}, "
+            f"which image {name} runs is not known: it is named {one_line(str(revision.image))}, "
             "and a tag may have moved since. Deploy by digest: --image=NAME@sha256:…"
         )
         error: object = SourceError(sentence, "no-commit-evidence", False)

@@ -30,7 +30,7 @@ def declare(command: argparse.ArgumentParser) -> None:
     )
     add_game_date(command)
     command.add_argument(
-        "--phase", choices=PHASES, default="pre-game", help="which checks hold now (default: %(default)s)"
+        "--phase", choices=PHASES, default="pre-game", help="which checks apply now (default: %(default)s)"
     )
     command.add_argument(
         "--slate", metavar="SLATE", help="as for `start`, for a features check; without it the shipped one"
