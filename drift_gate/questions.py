@@ -18,6 +18,7 @@ from drift_gate.relevance.patterns import PathRules, path_rules
 from drift_gate.relevance.rules import Rules
 from drift_gate.relevance.selection import Selection
 from drift_gate.relevance.union import Union
+from drift_gate.runtime.values import near_misses
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +78,30 @@ def why(history: History, memory: Memory, case: Case, what: str) -> list[Answer]
     """Whether and why ``what`` counts: one answer for a path, one for each path of a commit.
 
     None: a commit that is not between what is live and the target, so no count of the service holds it.
-    Raises ``SourceError``, also for a commit that the history does not know.
+    Raises ``DriftConfigError`` for a path that neither end has, and ``SourceError``, also for a commit that
+    the history does not know.
     """
     known = learn(history, memory, case)
-    if evidence.is_commit_id(what) and not known.union.relevant(what):
+    files = {path for commit in _ends(known) for path in known.relevance.files(commit)}
+    if what in files:
+        return [why_path(known, what)]
+    if evidence.is_commit_id(what):
         return why_commit(known, what)
-    return [why_path(known, what)]
+    raise DriftConfigError(f"no file {what!r}, neither live nor at the target{_nearest(what, files)}")
+
+
+def _ends(known: Known) -> list[str]:
+    return [known.case.target.commit, *known.commits]
+
+
+def _nearest(path: str, files: Collection[str]) -> str:
+    """The files that ``path`` may have meant: those of its name elsewhere, else those beside it."""
+    folder, _, name = path.rstrip("/").rpartition("/")
+    if any(each.startswith(f"{path.rstrip('/')}/") for each in files):
+        return "; it is a folder: name a file in it"
+    same = sorted(each for each in files if each.rpartition("/")[2] == name)
+    beside = [each for each in files if each.rpartition("/")[0] == folder]
+    return f"; did you mean {' or '.join(same[:3])}?" if same else near_misses(path, beside)
 
 
 def why_path(known: Known, path: str) -> Answer:
@@ -90,9 +109,7 @@ def why_path(known: Known, path: str) -> Answer:
     union = known.union
     if union.relevant(path):
         return Answer(path, union.because(path))
-    if not any(
-        path in known.relevance.files(commit) for commit in (known.case.target.commit, *known.commits)
-    ):
+    if not any(path in known.relevance.files(commit) for commit in _ends(known)):
         return Answer(path, (), "no file of that name at either end")
     ignored = PathRules(known.case.workload.rules.ignore)
     if ignored.relevant(path):

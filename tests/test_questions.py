@@ -62,13 +62,31 @@ def ask(world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
         ("shared/unused.py", "shared/unused.py: does not count: the image holds it, and nothing that"),
         ("shared/notes.md", "shared/notes.md: does not count: ignore: *.md"),
         ("docs/readme.md", "docs/readme.md: does not count: ignore: *.md"),
-        ("setup.cfg", "setup.cfg: does not count: no file of that name at either end"),
     ],
 )
 def test_why_a_path_counts_or_not(ask: Asked, path: str, line: str) -> None:
     """The chain of reasons, or what keeps it out."""
     code, out, _ = ask("why", WORKER, path)
     assert (code, out.startswith(line)) == (0, True), out
+
+
+@pytest.mark.parametrize(
+    ("path", "hint"),
+    [
+        ("shared/ods.py", "'shared/ods.py', neither live nor at the target; did you mean shared/odds.py"),
+        ("odds.py", "; did you mean shared/odds.py?"),
+        ("./shared/odds.py", "; did you mean shared/odds.py?"),
+        ("shared/", "; it is a folder: name a file in it"),
+        ("setup.cfg", "no file 'setup.cfg', neither live nor at the target\n"),
+    ],
+)
+def test_a_path_that_is_nowhere_is_a_slip(ask: Asked, path: str, hint: str) -> None:
+    """Also below a pattern that would take it: whoever reads that it counts would look for it in vain."""
+    code, out, err = ask("why", WORKER, path)
+    assert (code, out, hint in err) == (2, "", True), err
+    ask.world.toml = ask.world.toml.replace('dockerfile = "Dockerfile"', 'paths = ["/shared/"]')
+    ask.world.settings()
+    assert ask("why", WORKER, path)[0] == 2
 
 
 def test_why_a_commit_counts(ask: Asked) -> None:

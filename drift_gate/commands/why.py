@@ -1,4 +1,7 @@
-"""``deployment-drift why``: says why a path or a commit counts for a service. Exit code: 0 answered."""
+"""``deployment-drift why``: says why a path or a commit counts for a service.
+
+Exit codes: 0 answered; 2 a path that is neither live nor at the target.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,8 @@ from drift_gate.presentation.plain_text import plain
 def declare(command: argparse.ArgumentParser) -> None:
     """The arguments."""
     command.description = (
-        "Say why a path, or each path of an undeployed commit, counts for SERVICE, or why not."
+        "Say why a path, or each path of an undeployed commit, counts for SERVICE, or why not. Exit code: "
+        "0 answered; 2 a path that is neither live nor at the target; 3 it could not be determined."
     )
     command.add_argument("service", metavar="SERVICE")
     command.add_argument(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -203,28 +204,30 @@ def why(
     name: str, what: str, *, settings: Settings | None = None
 ) -> tuple[Target, list[questions.Answer] | None]:
     """Why a path or a commit counts for the service ``name``, as ``questions.why``; and the target."""
-    ((plan, case),) = _sides([name], settings or load())
-    return case.target, plan.repository.ask(questions.why, case, what)
+    with _sides([name], settings or load()) as ((plan, case),):
+        return case.target, plan.repository.ask(questions.why, case, what)
 
 
 def is_live(
     commit: str, names: Sequence[str] = (), *, settings: Settings | None = None
 ) -> dict[str, list[questions.Liveness]]:
     """Whether ``commit`` is live, by service, as ``questions.is_live``."""
-    return {
-        plan.service: plan.repository.ask(questions.is_live, case, commit)
-        for plan, case in _sides(names, settings or load())
-    }
+    with _sides(names, settings or load()) as sides:
+        return {plan.service: plan.repository.ask(questions.is_live, case, commit) for plan, case in sides}
 
 
-def _sides(names: Sequence[str], settings: Settings) -> list[tuple[gate.Plan, gate.Case]]:
-    """Both sides of each service. Raises ``SourceError``."""
+@contextmanager
+def _sides(names: Sequence[str], settings: Settings) -> Iterator[list[tuple[gate.Plan, gate.Case]]]:
+    """Both sides of each service, to ask about; what reads for them is given back. Raises ``SourceError``."""
     chosen = {name: settings.service(name) for name in names} or settings.services
     build = Builder(settings)
     build.load(chosen.values())
     deadline = Deadline(max(one.deadline for one in chosen.values()))
     plans = [build.plan(name, one, deadline) for name, one in chosen.items()]
-    return [(plan, questions.sides(plan)) for plan in plans]
+    try:
+        yield [(plan, questions.sides(plan)) for plan in plans]
+    finally:
+        build.close()
 
 
 def plan(name: str, *, settings: Settings) -> gate.Plan:
@@ -255,11 +258,7 @@ def selection_at(name: str, ref: str | None, *, settings: Settings | None = None
     """What is relevant for the service ``name`` at ``ref`` (None: its target ref), and that commit."""
     settings = settings or load()
     service = settings.service(name)
-    if ref is not None:
-        service = service.model_copy(update={"target_ref": ref})
-    build = Builder(settings)
-    build.load([service])
-    plan = build.plan(name, service, Deadline(service.deadline))
+    plan = _plan_at(name, service, ref or service.target_ref, settings)
     commit = plan.repository.target().commit
     return commit, plan.repository.ask(questions.selection_at, plan.workload.rules, commit)
 
@@ -367,11 +366,12 @@ def _unloaded(build: Builder, services: Collection[ServiceSettings]) -> Unknown 
     return None
 
 
-def record(name: str, commit: str, settings: Settings) -> None:
-    """Note in the ledger of the service ``name`` that it runs ``commit``, a full or short commit id.
+def record(name: str, commit: str, settings: Settings) -> str:
+    """Note in the ledger of the service ``name`` that it runs ``commit``; the id that was noted.
 
-    Raises ``DriftConfigError`` where the service is not declared or has no ledger, or where
-    ``commit`` is no commit id, and ``SourceError`` where the ledger cannot be written.
+    ``commit``: a full or short commit id, noted as it is, or a branch, tag or HEAD of the repository, of
+    which the full id is noted. Raises ``DriftConfigError`` where the service is not declared or has no
+    ledger, or where nothing has that name, and ``SourceError`` where the ledger cannot be written.
     """
     from drift_gate.sources import ledger
 
@@ -379,5 +379,23 @@ def record(name: str, commit: str, settings: Settings) -> None:
     if service.live != "ledger":
         raise DriftConfigError(f'{settings.file}: [services.{name}] has no ledger (live = "{service.live}")')
     if not marks.ids([Evidence(carrier="ledger", key="commit", value=commit)]):
-        raise DriftConfigError(f"--commit {commit!r} is no commit id: give 7 to 64 hex digits")
+        commit = _commit_of(name, service, commit, settings)
     ledger.record(settings.beside(service.ledger), name, commit, utc_now())
+    return commit
+
+
+def _commit_of(name: str, service: ServiceSettings, ref: str, settings: Settings) -> str:
+    try:
+        return _plan_at(name, service, ref, settings).repository.target().commit
+    except SourceError as error:
+        if error.cause != "target-not-found":
+            raise
+        raise DriftConfigError(f"--commit {ref!r} is no commit id and names none: {error}") from error
+
+
+def _plan_at(name: str, service: ServiceSettings, ref: str, settings: Settings) -> gate.Plan:
+    """What a check of the service would ask if ``ref`` were its target ref."""
+    build = Builder(settings)
+    service = service.model_copy(update={"target_ref": ref})
+    build.load([service])
+    return build.plan(name, service, Deadline(service.deadline))

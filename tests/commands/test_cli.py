@@ -159,6 +159,19 @@ def test_record_and_check(world: World) -> None:
     assert (refused.returncode, "is no commit id" in refused.stderr) == (2, True)
 
 
+def test_record_takes_a_name(world: World) -> None:
+    """A branch or HEAD stands for its full id: the ledger says the same once the name has moved on."""
+    world.toml = '[defaults]\nlive = "ledger"\ntarget_ref = "main"\n[services.prediction-worker]\n'
+    done = run(world, "record", WORKER, "--commit", "HEAD")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr == f"recorded: {WORKER} runs {world.first}\n"
+    world.change()
+    assert run(world, "record", WORKER, "--commit", "main").returncode == 0
+    assert run(world, "check").returncode == 0
+    wrong = run(world, "record", WORKER, "--commit", "mian")
+    assert (wrong.returncode, "'mian' is no commit id and names none" in wrong.stderr) == (2, True)
+
+
 @pytest.mark.parametrize("code", [*REASONS, *CAUSE_MEANINGS])
 def test_every_code_is_explained(code: str, capsys: pytest.CaptureFixture[str]) -> None:
     """What it means and what to do, for each reason code and each cause."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from drift_gate.commands.doctor import examination
 from drift_gate.commands.doctor.steps import Step, evidence_line, exit_code, history_line, live_line
 from drift_gate.errors import Cause
 from drift_gate.facts import Unknown
+from drift_gate.testing import FakeCloudRun
 
 
 def steps(world: World, **environ: str) -> list[Step]:
@@ -72,10 +74,43 @@ def test_a_healthy_set_up(
     monkeypatch.setenv("CLOUD_RUN_EMULATOR_HOST", world.cloud.host)
     assert main.main(["doctor"]) == 0
     shown = capsys.readouterr().out
-    assert len(shown.splitlines()) == len(found)
+    assert len(shown.splitlines()) == len(found) + 1
+    assert shown.splitlines()[-1] == f"all {len(found)} are well"
     assert "\x1b" not in shown
     assert sorted((path, path.stat().st_mtime_ns) for path in world.folder.rglob("*")) == before
     assert {call.method for call in world.cloud.calls} == {"GetService", "GetRevision"}
+
+
+def test_the_last_line_says_how_many_need_somebody(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And which one to begin with."""
+    world.settings()
+    monkeypatch.chdir(world.folder)
+    monkeypatch.setenv("CLOUD_RUN_EMULATOR_HOST", world.cloud.host)
+    assert main.main(["doctor"]) == 1
+    shown = capsys.readouterr().out.splitlines()
+    needing = [line for line in shown if line.startswith(("warn", "fail"))]
+    every = [line for line in shown[:-1] if not line.startswith(" ")]
+    first = needing[0].split(None, 1)[1]
+    assert shown[-1].startswith(f"{len(needing)} of {len(every)} need you; first: ")
+    assert first.startswith(shown[-1].partition("first: ")[2].split()[0])
+
+
+def test_the_file_that_is_proposed_is_a_good_one(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Pasted as it stands it loads, and a check by it answers."""
+    (world.folder / "drift.toml").unlink(missing_ok=True)
+    clone = world.history.clone(world.folder.parent / "adopter")
+    (step,) = examination.examine(start=clone.path, environ={})
+    subprocess.run(["sh", "-c", step.line], cwd=clone.path, check=True)
+    monkeypatch.chdir(clone.path)
+    with FakeCloudRun(project="example-project", region="us-west2") as cloud:
+        cloud.deploy(WORKER, commit=world.first)
+        monkeypatch.setenv("CLOUD_RUN_EMULATOR_HOST", cloud.host)
+        assert main.main(["check"]) == 0
+    assert "ALLOW" in capsys.readouterr().out
 
 
 @dataclass(frozen=True)

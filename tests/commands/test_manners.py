@@ -114,7 +114,7 @@ class TestWhatEveryCommandTakes:
         assert main.main([*named, "doctor"]) == 0
         assert main.main(["files", *named, WORKER]) == 0
         assert main.main([*named, "is-live", here.first]) == 0
-        assert main.main([*named, "why", WORKER, "shared/x.py"]) == 0
+        assert main.main([*named, "why", WORKER, "shared/odds.py"]) == 0
         assert main.main([*named, "warm"]) == 0
         assert main.main([*named, "bypass", "--for", "1h"]) == 0
         assert "settings not used" not in capsys.readouterr().err

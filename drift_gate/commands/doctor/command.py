@@ -17,13 +17,14 @@ def declare(command: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print each step as it ends."""
+    """Print each step as it ends, and a line for all of them."""
     from drift_gate.commands.console import draw_unfolded
     from drift_gate.commands.doctor.examination import examine
-    from drift_gate.commands.doctor.steps import exit_code
+    from drift_gate.commands.doctor.steps import exit_code, summary
 
     steps = []
     for step in examine(environ=environment_of(arguments)):
         steps.append(step)
         draw_unfolded(step.drawn(), no_color=arguments.no_color)
+    print(summary(steps))
     return exit_code(steps)

@@ -32,7 +32,7 @@ GIT_SECONDS = 10.0
 SKEW = timedelta(minutes=1)
 #: A token that ends so soon is renewed by Google's library; a person's may not be.
 SOON = timedelta(minutes=5)
-_EXAMPLE = r'[defaults]\nproject = "PROJECT"\nregion = "REGION"\n\n[services.WORKER]\n'
+_EXAMPLE = r'[defaults]\nproject = "example-project"\nregion = "us-west2"\n\n[services.prediction-worker]\n'
 _SQLITE = b"SQLite format 3\0"
 
 

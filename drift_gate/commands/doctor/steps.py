@@ -56,6 +56,15 @@ class Step:
         return text
 
 
+def summary(steps: Sequence[Step]) -> str:
+    """How many of ``steps`` need somebody, in one line, and which of them comes first."""
+    needing = [step for step in steps if step.state in ("warn", "fail")]
+    if not needing:
+        return f"all {len(steps)} are well"
+    first = " ".join(filter(None, (needing[0].name, plain(needing[0].about))))
+    return f"{len(needing)} of {len(steps)} need you; first: {first}"
+
+
 def exit_code(steps: Sequence[Step]) -> int:
     """0: nothing fails; 1: something does; 2: there is no configuration to look at anything with."""
     failed = [step for step in steps if step.state == "fail"]
