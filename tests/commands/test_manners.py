@@ -7,7 +7,6 @@ import os
 import pty
 import subprocess
 import sys
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -35,18 +34,21 @@ def here(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
 def on_terminal(monkeypatch: pytest.MonkeyPatch, *argv: str, columns: int = 120) -> str:
     """What the command line prints on a terminal of its own, in this process."""
     ours, theirs = pty.openpty()
+    end = "\x04"
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", str(columns))
     monkeypatch.delenv("NO_COLOR", raising=False)
     with open(theirs, "w", encoding="utf-8") as terminal, monkeypatch.context() as patched:
         patched.setattr(sys, "stdout", terminal)
         main.main(argv)
-    shown = b""
-    with suppress(OSError):  # what Linux calls an error is the end, once nobody writes any more
-        while chunk := os.read(ours, 65_536):
-            shown += chunk
+        terminal.write(end)
+        # Read while it is open: what is under way when the last writer closes a terminal may be lost.
+        terminal.flush()
+        shown = b""
+        while not shown.endswith(end.encode()):
+            shown += os.read(ours, 65_536)
     os.close(ours)
-    return shown.decode().replace("\r\n", "\n")
+    return shown.decode().replace("\r\n", "\n").removesuffix(end)
 
 
 def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
