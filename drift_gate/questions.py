@@ -18,7 +18,7 @@ from drift_gate.relevance.patterns import PathRules, path_rules
 from drift_gate.relevance.rules import Rules
 from drift_gate.relevance.selection import Selection
 from drift_gate.relevance.union import Union
-from drift_gate.runtime.values import near_misses
+from drift_gate.runtime.spelling import near_misses
 
 
 @dataclass(frozen=True, slots=True)

@@ -228,14 +228,16 @@ def test_a_web_framework_is_imported_where_the_coordinator_serves(file: Path) ->
     assert not libraries & {"fastapi", "starlette", "uvicorn"}
 
 
-@pytest.mark.parametrize("argument", ["--help", "--version", "explain"])
-def test_help_and_explanations_load_nothing_but_argparse(argument: str) -> None:
-    """They come at once, and from a broken installation, too."""
+@pytest.mark.parametrize(
+    "argv", [["--help"], ["--version"], ["explain"], ["explain", "ahead"], ["explain", "ahea"]]
+)
+def test_help_and_explanations_load_nothing_but_argparse(argv: list[str]) -> None:
+    """They come at once, and from a broken installation, too; so does what a slip of the hand may mean."""
     loaded = loaded_by(
         "import contextlib, io\n"
         "from drift_gate.commands.main import main\n"
         "with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):\n"
-        f"    main([{argument!r}])"
+        f"    main({argv!r})"
     )
     own = loaded - sys.stdlib_module_names - loaded_by("pass")
     assert own == {"drift_gate"}

@@ -63,9 +63,9 @@ def add_global(command: argparse.ArgumentParser, *, shown: bool) -> None:
 
 def environment_of(arguments: argparse.Namespace) -> Mapping[str, str]:
     """The process's environment, and what the command line says stands nearer."""
-    from drift_gate.settings.file import environment
+    from drift_gate.settings.location import CONFIG, environment
 
-    told = {"DRIFT_CONFIG": arguments.config, "DRIFT_TARGET_REF": getattr(arguments, "target", None)}
+    told = {CONFIG: arguments.config, "DRIFT_TARGET_REF": getattr(arguments, "target", None)}
     return {**environment(), **{name: value for name, value in told.items() if value is not None}}
 
 

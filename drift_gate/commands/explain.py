@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _unknown(code: str) -> str:
-    from drift_gate.runtime.values import near_misses
+    from drift_gate.runtime.spelling import near_misses
 
     known = [*REASONS, *CAUSE_MEANINGS]
     return f"no reason code and no cause {code!r}{near_misses(code, known)} (known: {', '.join(known)})"

@@ -1,10 +1,8 @@
-"""What a person wrote, as a value: points in time, addresses, lists of one, names that were meant. Pure."""
+"""What a person wrote, as a value: points in time, addresses and lists of one. Pure."""
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Collection
 from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
@@ -65,10 +63,3 @@ def _listed(value: object) -> object:
 
 
 Texts = Annotated[tuple[str, ...], OneOrMore()]
-
-
-def near_misses(name: str, known: Collection[str]) -> str:
-    """`; did you mean …?` for the names that ``name`` may mean, first those that it begins; or nothing."""
-    begun = [each for each in known if name and each.startswith(name)]
-    near = list(dict.fromkeys([*begun, *difflib.get_close_matches(name, known, n=3)]))[:3]
-    return f"; did you mean {' or '.join(near)}?" if near else ""

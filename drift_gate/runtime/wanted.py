@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import ErrorDetails, core_schema
 
-from drift_gate.runtime.values import near_misses
+from drift_gate.runtime.spelling import near_misses
 
 #: What a JSON Schema calls each type, for people, with an example.
 _TYPES = {

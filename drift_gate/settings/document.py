@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from drift_gate.errors import DriftConfigError
 from drift_gate.facts import Fact
 from drift_gate.runtime import regular_files
-from drift_gate.runtime.values import near_misses
+from drift_gate.runtime.spelling import near_misses
 from drift_gate.runtime.wanted import mistakes
 from drift_gate.settings.lines import KeyPath, Lines
 

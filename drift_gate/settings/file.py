@@ -1,4 +1,4 @@
-"""``drift.toml`` and the environment as validated settings; the only reader of ``os.environ``.
+"""``drift.toml`` and the environment as validated settings.
 
 What stands nearer wins: the environment, the service's own table, ``[policy]`` and ``[defaults]``,
 what is built in.
@@ -23,7 +23,8 @@ from drift_gate.policy import break_glass
 from drift_gate.policy.acknowledgements import Acknowledgement
 from drift_gate.policy.verdict import JudgedBy
 from drift_gate.relevance.rules import Rules
-from drift_gate.runtime.values import is_address, near_misses
+from drift_gate.runtime.spelling import near_misses
+from drift_gate.runtime.values import is_address
 from drift_gate.settings.document import Document
 from drift_gate.settings.keys import (
     SERVICE_NAME,
@@ -36,17 +37,17 @@ from drift_gate.settings.keys import (
     Sinks,
 )
 from drift_gate.settings.lines import KeyPath
+from drift_gate.settings.location import CONFIG, environment, find
 
 log = logging.getLogger("drift_gate")
 
-FILE_NAME = "drift.toml"
 PREFIX = "DRIFT_"
 EMULATOR = "CLOUD_RUN_EMULATOR_HOST"
 CACHE_DIR = "DRIFT_CACHE_DIR"
 LOGINS = "DRIFT_REGISTRY_LOGINS"
 _TABLES = ("defaults", "policy", "services", "batch", "sinks", "journal", "inventory", "acknowledged")
 #: Variables with the prefix that are no key of the file.
-_OTHER_VARIABLES = frozenset({"DRIFT_CONFIG", CACHE_DIR, LOGINS, break_glass.SWITCH, break_glass.UNTIL})
+_OTHER_VARIABLES = frozenset({CONFIG, CACHE_DIR, LOGINS, break_glass.SWITCH, break_glass.UNTIL})
 
 #: Lists and tables cannot be set by a variable.
 _NO_SCALARS = frozenset(
@@ -155,11 +156,6 @@ class Settings(Fact):
         return names[0]
 
 
-def environment() -> Mapping[str, str]:
-    """The process environment, as it is now; a copy that nothing changes."""
-    return dict(os.environ)
-
-
 def registry_logins(environ: Mapping[str, str]) -> dict[str, tuple[str, SecretStr]]:
     """User and password for each registry that is not Google's, by host.
 
@@ -238,26 +234,6 @@ def load(start: Path | None = None, environ: Mapping[str, str] | None = None) ->
         acknowledged=acknowledged,
         emulator=_emulator(environ),
         environ=environ,
-    )
-
-
-def find(start: Path | None, environ: Mapping[str, str]) -> Path:
-    """Where ``drift.toml`` is, as ``load`` seeks it. Raises ``DriftConfigError``."""
-    named = environ.get("DRIFT_CONFIG")
-    try:
-        if named:
-            return Path(named).expanduser().absolute()
-        start = (start or Path.cwd()).absolute()
-    except (OSError, RuntimeError) as error:  # a working directory that is gone, a user that is none
-        raise DriftConfigError(f"no {FILE_NAME}: {named or 'the working directory'}: {error}") from error
-    for folder in (start, *start.parents):
-        # Whatever has the name: a pipe or a folder there is told as such, and no file further up is taken.
-        if os.path.lexists(folder / FILE_NAME):
-            return folder / FILE_NAME
-        if (folder / ".git").exists():
-            break
-    raise DriftConfigError(
-        f"no {FILE_NAME} in {start} or above, up to the repository root; write one, or set DRIFT_CONFIG"
     )
 
 

@@ -19,7 +19,8 @@ from drift_gate.relevance.gitignore import powerless
 from drift_gate.relevance.patterns import PathRules
 from drift_gate.relevance.rules import IMAGE_CONTEXT, Rules, Upload
 from drift_gate.runtime.pattern_shape import more_than_linear
-from drift_gate.runtime.values import Moment, OneOrMore, Texts, is_address, near_misses
+from drift_gate.runtime.spelling import near_misses
+from drift_gate.runtime.values import Moment, OneOrMore, Texts, is_address
 
 _TRANSPORT = re.compile(r"(https|ssh|file)://|[\w.-]+@")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])?")

@@ -21,7 +21,7 @@ from drift_gate.errors import SourceError
 from drift_gate.facts import Evidence, Live, LiveRevision
 from drift_gate.runtime import own_folder
 from drift_gate.runtime.regular_files import GROWN, opened, require
-from drift_gate.runtime.values import near_misses
+from drift_gate.runtime.spelling import near_misses
 
 log = getLogger("drift_gate")
 

@@ -20,8 +20,9 @@ from drift_gate.policy.verdict import NO_START, BreakGlass, Policy, Start, Verdi
 from drift_gate.presentation import render
 from drift_gate.runtime import background
 from drift_gate.runtime.deadline import Deadline, attempt
-from drift_gate.settings.file import Settings, environment, load
+from drift_gate.settings.file import Settings, load
 from drift_gate.settings.file import actor as process_actor
+from drift_gate.settings.location import environment
 from drift_gate.wiring import checks, rollouts
 
 log = logging.getLogger("drift_gate")

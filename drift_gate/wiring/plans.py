@@ -24,8 +24,9 @@ from drift_gate.runtime.child_process import pool
 from drift_gate.runtime.deadline import Deadline, gather
 from drift_gate.runtime.memory import Borrowed, Kept
 from drift_gate.runtime.values import is_address
-from drift_gate.settings.file import FILE_NAME, Settings, registry_logins
+from drift_gate.settings.file import Settings, registry_logins
 from drift_gate.settings.keys import EvidenceSourceName, ServiceSettings
+from drift_gate.settings.location import FILE_NAME
 from drift_gate.sources.git.repositories import Location, RepositoryProcess
 from drift_gate.sources.live import CachedLive, LiveWithEvidence
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from drift_gate.runtime.values import near_misses
+from drift_gate.runtime.spelling import near_misses
 from predictions.coordinator import variables
 from predictions.coordinator.exceptions import ConfigError
 from predictions.coordinator.readiness import settings as readiness

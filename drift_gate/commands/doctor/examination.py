@@ -20,8 +20,9 @@ from drift_gate.commands.doctor.steps import CONFIGURATION, Step, folder, histor
 from drift_gate.errors import DriftConfigError, SourceError
 from drift_gate.facts import Live, Target, Unknown
 from drift_gate.runtime.deadline import Deadline
-from drift_gate.settings.file import FILE_NAME, Settings, environment, load, unknown_variables
+from drift_gate.settings.file import Settings, load, unknown_variables
 from drift_gate.settings.keys import ServiceSettings
+from drift_gate.settings.location import FILE_NAME, environment
 from drift_gate.sources.git.process import Git
 from drift_gate.wiring import checks
 from drift_gate.wiring.journals import OFF

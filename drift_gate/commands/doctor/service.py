@@ -25,7 +25,7 @@ from drift_gate.relevance.rules import Rules
 from drift_gate.relevance.selection import Selection
 from drift_gate.relevance.union import Union
 from drift_gate.runtime.deadline import Deadline, gather
-from drift_gate.runtime.values import near_misses
+from drift_gate.runtime.spelling import near_misses
 from drift_gate.settings.file import Settings
 from drift_gate.settings.keys import ServiceSettings
 from drift_gate.sources.git import partial

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from datetime import date
 
-from drift_gate.settings.file import environment
+from drift_gate.settings.location import environment
 from predictions.coordinator.config import DEFAULT_BATCH_SIZE, DEFAULT_STORE, Config
 from shared.utils.deployment_checker import Start
 

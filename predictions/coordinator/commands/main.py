@@ -14,7 +14,7 @@ from typing import Protocol
 from drift_gate.commands import exit_codes
 from drift_gate.commands.exit_codes import exit_code_of
 from drift_gate.runtime import signals
-from drift_gate.settings.file import environment
+from drift_gate.settings.location import environment
 from predictions.coordinator import logs
 from predictions.coordinator.commands import cancel, readiness, resume, serve, start, status
 from predictions.coordinator.exceptions import (

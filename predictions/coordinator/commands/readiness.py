@@ -9,7 +9,7 @@ from pathlib import Path
 
 from drift_gate.commands.console import draw
 from drift_gate.errors import DriftConfigError
-from drift_gate.settings.file import environment
+from drift_gate.settings.location import environment
 from predictions.coordinator.commands.arguments import add_game_date
 from predictions.coordinator.readiness import render, runner
 from predictions.coordinator.readiness.facts import PHASES, Occasion

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 
-from drift_gate.settings.file import environment
+from drift_gate.settings.location import environment
 from predictions.coordinator.config import Config
 from predictions.coordinator.exceptions import MissingExtraError
 from predictions.coordinator.http import access

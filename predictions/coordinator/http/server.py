@@ -13,7 +13,8 @@ from types import FrameType
 import uvicorn
 
 from drift_gate.presentation import render
-from drift_gate.settings.file import environment, load
+from drift_gate.settings.file import load
+from drift_gate.settings.location import environment
 from drift_gate.wiring import rollouts
 from predictions.coordinator.config import Config
 from predictions.coordinator.coordinator import Coordinator

@@ -14,9 +14,9 @@ from drift_gate.errors import DriftConfigError
 from drift_gate.facts import Fact
 from drift_gate.policy.codes import Decision
 from drift_gate.policy.verdict import Enforcement
-from drift_gate.runtime.values import OneOrMore, near_misses
-from drift_gate.settings import file as drift
-from drift_gate.settings import keys
+from drift_gate.runtime.spelling import near_misses
+from drift_gate.runtime.values import OneOrMore
+from drift_gate.settings import keys, location
 from drift_gate.settings.document import Document
 from drift_gate.settings.keys import FailurePolicies, Name, PathText, PositiveDuration
 from drift_gate.settings.lines import KeyPath
@@ -192,7 +192,7 @@ def find(environ: Mapping[str, str], start: Path | None = None) -> Path | None:
             raise DriftConfigError(f"environment {VARIABLE}: there is no file {file}")
         return file
     try:
-        folder = drift.find(start, environ).parent
+        folder = location.find(start, environ).parent
     except DriftConfigError:
         folder = start or Path()
     file = folder / FILE_NAME

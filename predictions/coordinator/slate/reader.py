@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 
 from drift_gate.errors import SourceError
 from drift_gate.runtime.deadline import Deadline, gather, wait_logged
-from drift_gate.runtime.values import near_misses
+from drift_gate.runtime.spelling import near_misses
 from predictions.coordinator.exceptions import SlateError
 from predictions.coordinator.slate.bigquery_table import MAXIMUM_BYTES_BILLED, BigQueryTable
 from predictions.coordinator.slate.csv_file import csv_file, shipped

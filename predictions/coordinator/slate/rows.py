@@ -16,7 +16,7 @@ from typing import Protocol
 
 from drift_gate.runtime.deadline import Deadline
 from drift_gate.runtime.regular_files import require
-from drift_gate.runtime.values import near_misses
+from drift_gate.runtime.spelling import near_misses
 from predictions.coordinator.exceptions import EmptySlateError, SlateError
 from predictions.worker.worker import PredictionRequest
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from drift_gate.runtime.deadline import Deadline
-from drift_gate.runtime.values import near_misses
+from drift_gate.runtime.spelling import near_misses
 from predictions.coordinator.exceptions import SlateError
 from predictions.coordinator.slate.rows import COLUMNS, Row, numbered, require_columns, require_file
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from coordinator.worlds import World
 
-from drift_gate.settings.file import environment
+from drift_gate.settings.location import environment
 from predictions.coordinator.store.sqlite import open_sqlite
 
 ROOT = Path(__file__).parents[3]
