@@ -19,8 +19,11 @@ from drift_gate.commands.exit_codes import exit_code_of
 from drift_gate.commands.stderr import log_to_stderr
 from drift_gate.errors import DriftConfigError
 from drift_gate.runtime import signals
+from drift_gate.settings.location import environment
 
 PROGRAM = "deployment-drift"
+#: The variable by which a shell asks what may stand next on the line, as argcomplete has it.
+COMPLETING = "_ARGCOMPLETE"
 
 
 class Command(Protocol):
@@ -74,6 +77,10 @@ _WITH_VALUE = ("-C", "--config")
 @signals.heeded()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; ``argv`` None means the process's own arguments. Returns the exit code."""
+    if COMPLETING in environment():
+        from drift_gate.commands.completion import offer
+
+        offer(parser())
     log_to_stderr()
     return exit_code_of(lambda: _run(parse(sys.argv[1:] if argv is None else argv)), PROGRAM)
 

@@ -26,7 +26,7 @@ def declare(command: argparse.ArgumentParser) -> None:
         dest="seconds",
         help="how long, at most a day (90, 90s, 90m, 2h)",
     )
-    command.add_argument("service", nargs="?", metavar="SERVICE", help="the service that runs the gate")
+    command.add_argument("service", nargs="?", metavar="COORDINATOR", help="the service that runs the gate")
 
 
 def run(arguments: argparse.Namespace) -> int:
