@@ -135,8 +135,10 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
     },
     "[sinks]": {"decisions": "SQLite file of the versions before the journal, which takes its rows over"},
     "[journal]": {
-        "store": "SQLite file that keeps every verdict, relative to `drift.toml`; `off`: none is kept"
+        "store": "SQLite file that keeps every verdict, relative to `drift.toml`; `off`: none is kept",
+        "keep": "for how long; the monitor forgets what is older, but no incident that goes on",
     },
+    "[monitor]": {"name": "the name of the monitor; several that look at the same services share it"},
 }
 
 
@@ -205,9 +207,8 @@ def _quoted(text: object) -> str:
 
 
 def _duration(seconds: int) -> str:
-    size, unit = next(
-        (size, unit) for size, unit in ((3600, "h"), (60, "m"), (1, "s")) if seconds % size == 0
-    )
+    units = ((86_400, "d"), (3600, "h"), (60, "m"), (1, "s"))
+    size, unit = next((size, unit) for size, unit in units if seconds % size == 0)
     return f"{seconds // size}{unit}" if seconds else "0s"
 
 

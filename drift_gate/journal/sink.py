@@ -23,6 +23,16 @@ lines = logging.getLogger("drift_gate.verdict")
 WAIT_S, WRITE_S = 0.2, 2.0
 
 
+def entries_of(
+    verdicts: Sequence[Verdict], asked: Asked, at: datetime, look: str | None = None
+) -> list[Entry]:
+    """A row for each of ``verdicts``; ``at`` (UTC) and ``look`` are those of ``Entry``."""
+    return [
+        Entry(id=uuid4().hex, at=at, version=__version__, look=look, verdict=each, **asked.model_dump())
+        for each in verdicts
+    ]
+
+
 class JournalSink:
     """A ``gate.Sink``: keeps the verdicts of one check in ``journal``.
 
@@ -36,20 +46,11 @@ class JournalSink:
 
     def write(self, verdicts: Sequence[Verdict]) -> None:
         """Keep each of ``verdicts``, or warn, and say all of them in the log."""
-        entries = [
-            Entry(
-                id=uuid4().hex,
-                at=self._at,
-                version=__version__,
-                verdict=each,
-                **self._asked.model_dump(),
-            )
-            for each in verdicts
-        ]
+        entries = entries_of(verdicts, self._asked, self._at)
         try:
             writing = background.start(partial(self._keep, entries), Deadline(WRITE_S), "journal")
         except RuntimeError as error:  # no room for a thread
-            _tell(entries, str(error))
+            tell(entries, str(error))
         else:
             writing.join(WAIT_S)
 
@@ -57,7 +58,7 @@ class JournalSink:
         """Keep them, or say in the log what is not kept."""
         kept = attempt(partial(self._kept, entries), Deadline(WRITE_S), "journal")
         if kept is not None:
-            _tell(entries, str(kept))
+            tell(entries, str(kept))
 
     def _kept(self, entries: Sequence[Entry]) -> str | None:
         """None once they are; else why not."""
@@ -68,7 +69,8 @@ class JournalSink:
         return None
 
 
-def _tell(entries: Sequence[Entry], why: str) -> None:
+def tell(entries: Sequence[Entry], why: str) -> None:
+    """Say in the log, whole, what ``why`` keeps out of the journal."""
     services = ", ".join(dict.fromkeys(each.verdict.service for each in entries))
     log.warning("the verdict on %s is not in the journal: %s", services, why)
     for entry in entries:

@@ -32,6 +32,7 @@ from drift_gate.settings.keys import (
     Defaults,
     Inventory,
     JournalKeys,
+    MonitorKeys,
     PolicyKeys,
     ServiceSettings,
     Sinks,
@@ -45,7 +46,17 @@ PREFIX = "DRIFT_"
 EMULATOR = "CLOUD_RUN_EMULATOR_HOST"
 CACHE_DIR = "DRIFT_CACHE_DIR"
 LOGINS = "DRIFT_REGISTRY_LOGINS"
-_TABLES = ("defaults", "policy", "services", "batch", "sinks", "journal", "inventory", "acknowledged")
+_TABLES = (
+    "defaults",
+    "policy",
+    "services",
+    "batch",
+    "sinks",
+    "journal",
+    "monitor",
+    "inventory",
+    "acknowledged",
+)
 #: Variables with the prefix that are no key of the file.
 _OTHER_VARIABLES = frozenset({CONFIG, CACHE_DIR, LOGINS, break_glass.SWITCH, break_glass.UNTIL})
 
@@ -72,6 +83,7 @@ class Settings(Fact):
     batch: Batch
     sinks: Sinks
     journal: JournalKeys
+    monitor: MonitorKeys
     inventory: Inventory
     acknowledged: tuple[Acknowledgement, ...] = ()
     emulator: str | None = None
@@ -221,6 +233,7 @@ def load(start: Path | None = None, environ: Mapping[str, str] | None = None) ->
     batch = _batch(document, services)
     sinks = document.model(Sinks, ("sinks",), document.table("sinks"))
     journal = document.model(JournalKeys, ("journal",), document.table("journal"))
+    monitor = document.model(MonitorKeys, ("monitor",), document.table("monitor"))
     inventory = document.model(Inventory, ("inventory",), document.table("inventory"))
     acknowledged = _acknowledged(document, services)
     document.settle()
@@ -230,6 +243,7 @@ def load(start: Path | None = None, environ: Mapping[str, str] | None = None) ->
         batch=batch,
         sinks=sinks,
         journal=journal,
+        monitor=monitor,
         inventory=inventory,
         acknowledged=acknowledged,
         emulator=_emulator(environ),

@@ -360,6 +360,16 @@ class Sinks(Fact):
 
 
 class JournalKeys(Fact):
-    """``[journal]``: ``store`` is the SQLite file that keeps every verdict; ``off``: none is kept."""
+    """``[journal]``: ``store`` is the SQLite file that keeps every verdict; ``off``: none is kept.
+
+    ``keep``: for how many seconds; the monitor forgets what is older.
+    """
 
     store: PathText = ".drift/journal.sqlite"
+    keep: PositiveDuration = 34_560_000.0
+
+
+class MonitorKeys(Fact):
+    """``[monitor]``: monitors of one ``name`` look at the same services."""
+
+    name: Name = "monitor"

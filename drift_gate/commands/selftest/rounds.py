@@ -21,7 +21,15 @@ from drift_gate.policy.codes import DECISIONS, REASONS, Decision
 from drift_gate.policy.verdict import Policy, Verdict
 from drift_gate.relevance.patterns import PathRules
 from drift_gate.settings.file import Settings
-from drift_gate.settings.keys import Batch, Inventory, JournalKeys, PolicyKeys, ServiceSettings, Sinks
+from drift_gate.settings.keys import (
+    Batch,
+    Inventory,
+    JournalKeys,
+    MonitorKeys,
+    PolicyKeys,
+    ServiceSettings,
+    Sinks,
+)
 from drift_gate.testing import FakeCloudRun, HistoryBuilder
 from drift_gate.testing.history import Draft
 from drift_gate.wiring import checks
@@ -268,6 +276,7 @@ def _settings(
             "batch": Batch(),
             "sinks": Sinks(),
             "journal": JournalKeys(store="off"),
+            "monitor": MonitorKeys(),
             "inventory": Inventory(),
             "emulator": cloud.host,
         }
