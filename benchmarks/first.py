@@ -20,7 +20,7 @@ from pathlib import Path
 from benchmarks.measuring import Row, in_turn, wall
 from benchmarks.worlds import world
 from drift_gate.testing import HistoryBuilder
-from drift_gate.wiring import checks
+from drift_gate.wiring import answers
 
 ROOT = Path(__file__).parents[1]
 #: The last commit before issue 12.
@@ -77,12 +77,12 @@ def rows() -> list[Row]:
             history.commit({ENTRY: files[ENTRY] + "\nLIMIT = 1\n"})
             settings = world(history.path, TOML)
             for service in (CLOSURE, PATHS):
-                checks.record(service, first, settings)
+                answers.record(service, first, settings)
             tree = folder / "tree"
             for path, text in files.items():
                 (tree / path).parent.mkdir(parents=True, exist_ok=True)
                 (tree / path).write_text(text)
-            _, counts = checks.selection_at(CLOSURE, None, settings=settings)
+            _, counts = answers.selection_at(CLOSURE, None, settings=settings)
             if missed := _reached(_graph(tree), ENTRY) - counts.because.keys():
                 raise RuntimeError(f"ruff reaches what the check does not: {sorted(missed)}")
             timed = in_turn(_subjects(before, history.path, tree), ROUNDS)

@@ -15,7 +15,7 @@ from benchmarks.worlds import CLOUD_RUN, LEDGER, PATHS, WORKER, world
 from drift_gate.settings.file import load
 from drift_gate.testing import Draft, FakeCloudRun, HistoryBuilder
 from drift_gate.testing.history import START
-from drift_gate.wiring import checks
+from drift_gate.wiring import answers, checks
 
 ROOT = Path(__file__).parents[1]
 
@@ -42,7 +42,7 @@ def history_of(count: int, folder: Path) -> list[Row]:
     builder = HistoryBuilder(folder)
     first = builder.commits(drafts(count + 1))[0]
     settings = world(folder, LEDGER)
-    checks.record(WORKER, first, settings)
+    answers.record(WORKER, first, settings)
     log = ["git", "log", "-c", "--no-renames", "--name-only", "-z", "--topo-order"]
     log += ["--format=%H%x00%P%x00%ct%x00%an%x00%s", f"{first}..main"]
     alone, check = f"git log alone, {count:,} commits", f"check, {count:,} commits"

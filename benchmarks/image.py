@@ -14,7 +14,7 @@ from benchmarks.worlds import world
 from drift_gate.runtime.child_process import pool
 from drift_gate.runtime.deadline import Deadline
 from drift_gate.testing import HistoryBuilder
-from drift_gate.wiring import checks
+from drift_gate.wiring import answers, checks
 
 MODULES, ROUNDS = 500, 15
 DOCKERFILE = """\
@@ -46,7 +46,7 @@ def rows() -> list[Row]:
         first = builder.commit({"Dockerfile": DOCKERFILE, "app/__init__.py": "", **files})
         settings = world(builder.path, TOML)
         for service in (CLOSURE, PATHS):
-            checks.record(service, first, settings)
+            answers.record(service, first, settings)
 
         def change(number: int) -> None:
             text = f"{files['app/m250.py']}\nLIMIT = {number}\n"

@@ -17,7 +17,7 @@ from drift_gate.runtime.child_process import pool
 from drift_gate.runtime.deadline import Deadline
 from drift_gate.settings.file import Settings
 from drift_gate.testing import HistoryBuilder
-from drift_gate.wiring import checks
+from drift_gate.wiring import answers, checks
 
 MODULES, OTHERS, SERVICES, IMAGES, ROUNDS = 250, 1_500, 21, 12, 11
 CLOSURE, PATHS, ALL = "one service by closure", "the same by `paths` alone", f"{SERVICES} services by closure"
@@ -37,7 +37,7 @@ def rows() -> list[Row]:
         first = builder.commit({"app/__init__.py": "", **files})
         settings = world(builder.path, HEAD + "".join(map(_table, range(SERVICES))) + _by_paths())
         for name in settings.services:
-            checks.record(name, first, settings)
+            answers.record(name, first, settings)
 
         def change(number: int) -> None:
             text = f"{files[CHANGED_MODULE]}\nLIMIT = {number}\n"

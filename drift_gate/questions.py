@@ -228,6 +228,16 @@ class Liveness:
     missing: tuple[str, ...] = ()
     count: int = 0
 
+    @property
+    def means_nothing(self) -> bool:
+        """Whether the revision lacks the commit, and nothing that counts up to it."""
+        return self.live is False and not self.count
+
+    @property
+    def suffices(self) -> bool:
+        """Whether there is nothing to wait for: it is live, or it means nothing here."""
+        return bool(self.live) or self.means_nothing
+
 
 def is_live(history: History, memory: Memory, case: Case, commit: str) -> list[Liveness]:
     """For each live revision whether ``commit`` is part of what it runs, and if not, what is missing.

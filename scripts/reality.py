@@ -26,7 +26,7 @@ from drift_gate.commands.trace import told, troubles
 from drift_gate.questions import Loaded
 from drift_gate.settings.file import Settings, load
 from drift_gate.settings.keys import seconds
-from drift_gate.wiring import checks
+from drift_gate.wiring import answers
 from drift_gate.wiring.trace import Traced
 
 
@@ -36,7 +36,7 @@ def traced(name: str, table: Mapping[str, Any], beside: Path) -> tuple[Traced, L
     limit = float(str(seconds(table["for"]))) if "for" in table else None
     words = [sys.executable if word == "python" else word for word in table["command"]]
     keys = {key: value for key, value in table.items() if key not in ("repository", "command", "for")}
-    return checks.trace(
+    return answers.trace(
         name, words, settings=_settings(name, keys, folder), cwd=folder, seconds=limit, out=sys.__stderr__
     )
 

@@ -150,10 +150,49 @@ def test_whether_a_fix_is_live(ask: Asked) -> None:
     assert (code, "could not be determined" in out) == (3, True)
 
 
-def test_what_is_no_commit_id_is_usage(ask: Asked) -> None:
-    """Nothing that looks like an option or a branch reaches git."""
-    assert ask("is-live", "--", "--output=pwned")[0] == 2
-    assert ask("is-live", "main")[0] == 2
+def test_a_name_stands_for_its_commit(ask: Asked) -> None:
+    """HEAD, a branch and a tag of the service's repository, told with what they mean."""
+    world, where = ask.world, f"{WORKER}  100 %  {ask.revision}"
+    world.history.git("tag", "v1", world.first)
+    fix = world.history.commit({"shared/odds.py": "ODDS = 2\n"}, subject="the fix")
+    assert ask("is-live", "v1") == (0, f"{where}: v1 ({world.first[:12]}) is live\n", "")
+    for name in ("HEAD", "main"):
+        code, out, _ = ask("is-live", name, WORKER)
+        assert (code, out.splitlines()[0]) == (1, f"{where}: {name} ({fix[:12]}) is not live")
+    world.cloud.deploy(WORKER, commit=fix)
+    assert ask("is-live", "HEAD")[0] == 0
+
+
+def test_a_branch_that_lacks_what_its_upstream_has_is_told(ask: Asked) -> None:
+    """Whoever asks about a branch means what others call so, too."""
+    git = ask.world.history.git
+    git("update-ref", "refs/remotes/origin/main", ask.world.history.commit({"x.py": ""}))
+    git("config", "remote.origin.url", str(ask.world.history.path))
+    git("config", "remote.origin.fetch", "+refs/heads/*:refs/remotes/origin/*")
+    git("branch", "old", ask.world.first)
+    git("branch", "--set-upstream-to=origin/main", "old")
+    code, _, err = ask("is-live", "old")
+    assert (code, "refs/heads/old lacks 1 commits of its upstream" in err) == (0, True)
+
+
+@pytest.mark.parametrize("name", ["--output=pwned", "mian", "a..b", ""])
+def test_what_names_no_commit_is_usage(ask: Asked, name: str) -> None:
+    """Nothing that looks like an option or a range reaches git."""
+    code, out, err = ask("is-live", "--", name)
+    assert (code, out) == (2, "")
+    assert f"{name!r} is no commit id and names none" in err
+    assert "--commit" not in err
+
+
+def test_a_commit_of_which_nothing_counts_is_no_alarm(ask: Asked) -> None:
+    """Green for the service that has nothing to deploy for it, red as soon as something below it counts."""
+    world, where = ask.world, f"{WORKER}  100 %  {ask.revision}"
+    notes = world.history.commit({"docs/readme.md": "words\n", "shared/unused.py": "X = 2\n"})
+    assert ask("is-live", notes) == (0, f"{where}: nothing of {notes} counts for {WORKER}\n", "")
+    world.history.commit({"shared/odds.py": "ODDS = 2\n"})
+    above = world.history.commit({"docs/readme.md": "more words\n"})
+    code, out, _ = ask("is-live", above)
+    assert (code, "1 relevant commit up to it missing" in out) == (1, True)
 
 
 def test_verbose_shows_the_chain(ask: Asked) -> None:

@@ -21,9 +21,9 @@ def declare(command: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the list."""
     from drift_gate.presentation import render
-    from drift_gate.wiring import checks
+    from drift_gate.wiring import answers
 
-    commit, selected = checks.selection_at(arguments.service, arguments.at, settings=settings_of(arguments))
+    commit, selected = answers.selection_at(arguments.service, arguments.at, settings=settings_of(arguments))
     for line in render.file_list(commit, selected):
         print(line)
     return OK

@@ -23,8 +23,8 @@ def declare(command: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the line, and say so."""
-    from drift_gate.wiring import checks
+    from drift_gate.wiring import answers
 
-    commit = checks.record(arguments.service, arguments.commit, settings_of(arguments))
+    commit = answers.record(arguments.service, arguments.commit, settings_of(arguments))
     print(f"recorded: {arguments.service} runs {commit}", file=sys.stderr)
     return OK

@@ -51,20 +51,22 @@ def declare(command: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command, and print what it loaded and what of it does not count."""
-    from drift_gate.wiring import checks
+    from drift_gate.wiring import answers
 
     if not arguments.command:
         raise DriftConfigError("trace: the command that starts the worker is missing; it stands after --")
     # Whoever ends this ends the command, too, and still wants to read what it loaded.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     settings = settings_of(arguments)
-    traced, loaded = checks.trace(
+    traced, loaded = answers.trace(
         arguments.service, arguments.command, settings=settings, seconds=arguments.seconds, out=sys.__stderr__
     )
     for line in told(arguments.service, traced, loaded):
         print(line)
     if arguments.write and loaded.missed:
-        file = checks.keep_loaded(arguments.service, [each.path for each in loaded.missed], settings=settings)
+        file = answers.keep_loaded(
+            arguments.service, [each.path for each in loaded.missed], settings=settings
+        )
         print(f"kept in {file}; they count once it is committed", file=sys.stderr)
     for trouble in troubles(traced):
         print(f"deployment-drift: {trouble}", file=sys.stderr)

@@ -25,13 +25,13 @@ def declare(command: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Mirror and read, and print where each target ref is and what was read."""
-    from drift_gate.wiring import checks
+    from drift_gate.wiring import answers, checks
 
     settings = settings_of(arguments)
     warmed = checks.warm(settings=settings)
     for address, target in warmed.items():
         print(plain(f"{address}: {target.ref} is at {target.commit[:12]}"))
-    learned = checks.learn(settings=settings)
+    learned = answers.learn(settings=settings)
     for name, found in learned.items():
         if isinstance(found, SourceError):
             print(plain(f"{name}: nothing could be read: {found.message}"), file=sys.stderr)

@@ -27,12 +27,12 @@ def declare(command: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print a line for each path."""
     from drift_gate.presentation import render
-    from drift_gate.wiring import checks
+    from drift_gate.wiring import answers
 
-    target, answers = checks.why(arguments.service, arguments.what, settings=settings_of(arguments))
-    if answers is None:
+    target, found = answers.why(arguments.service, arguments.what, settings=settings_of(arguments))
+    if found is None:
         print(f"{arguments.what} is not between what is live and {plain(target.ref)}: no count holds it")
         return OK
-    for answer in answers:
+    for answer in found:
         print(render.reason_chain(answer.path, answer.because, answer.why_not))
     return OK

@@ -4,35 +4,28 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
-from typing import TextIO
 
-from drift_gate import gate, questions
+from drift_gate import gate
 from drift_gate.comparison.report import DriftReport, unknown_report
-from drift_gate.errors import DriftCheckError, DriftConfigError, SourceError
-from drift_gate.evidence import marks
-from drift_gate.facts import Evidence, Live, LiveSource, Target, Unknown
+from drift_gate.errors import DriftCheckError, SourceError
+from drift_gate.facts import Live, LiveSource, Target, Unknown
 from drift_gate.journal.log import LogSink
 from drift_gate.journal.records import Asked
 from drift_gate.journal.sink import WRITE_S, JournalSink
 from drift_gate.journal.telemetry import MetricsSink, observed
 from drift_gate.policy.inventory import Known, undeclared
 from drift_gate.policy.verdict import Outcome, Verdict, judge
-from drift_gate.relevance import loaded_list as loaded_files
-from drift_gate.relevance.selection import Selection
 from drift_gate.runtime.child_process import pool
 from drift_gate.runtime.deadline import Deadline, gather, wait_logged
 from drift_gate.settings.file import PREFIX, Settings, actor, load
 from drift_gate.settings.keys import PolicyKeys, ServiceSettings
 from drift_gate.wiring.journals import opened
-from drift_gate.wiring.plans import LOAD_SECONDS, Builder, loaded_list, process, work_tree
+from drift_gate.wiring.plans import LOAD_SECONDS, Builder, process
 from drift_gate.wiring.plans import utc_now as utc_now
-from drift_gate.wiring.trace import Traced, run
 
 log = logging.getLogger("drift_gate")
 
@@ -153,31 +146,6 @@ def warm(*, settings: Settings | None = None) -> dict[str, Target]:
     }
 
 
-def learn(*, settings: Settings | None = None) -> dict[str, questions.Learned | SourceError]:
-    """What each service with a Dockerfile or an entry point comes to at its target, kept for later processes.
-
-    By the name of the service; a ``SourceError`` where its repository did not answer within
-    ``clone_timeout``. Nothing is asked of Cloud Run.
-    """
-    settings = settings or load()
-    chosen = {
-        name: one for name, one in settings.services.items() if not settings.rules(name).by_patterns_alone
-    }
-    build = Builder(settings)
-    if chosen:
-        build.load(())
-    learned: dict[str, questions.Learned | SourceError] = {}
-    for name, one in chosen.items():
-        plan = build.plan(name, one, Deadline(one.clone_timeout))
-        try:
-            commit = plan.repository.target().commit
-            learned[name] = plan.repository.ask(questions.learned_at, plan.workload.rules, commit)
-        except SourceError as error:
-            learned[name] = error
-    build.close()
-    return learned
-
-
 def _warmed(address: str, ref: str, seconds: float, settings: Settings) -> Target:
     """The target of one mirror. A remote may take its time, which is said; Ctrl-C waits for none."""
     from drift_gate.sources.git import mirror
@@ -198,36 +166,6 @@ def _warmed(address: str, ref: str, seconds: float, settings: Settings) -> Targe
     if isinstance(made, SourceError):
         raise made
     return made
-
-
-def why(
-    name: str, what: str, *, settings: Settings | None = None
-) -> tuple[Target, list[questions.Answer] | None]:
-    """Why a path or a commit counts for the service ``name``, as ``questions.why``; and the target."""
-    with _sides([name], settings or load()) as ((plan, case),):
-        return case.target, plan.repository.ask(questions.why, case, what)
-
-
-def is_live(
-    commit: str, names: Sequence[str] = (), *, settings: Settings | None = None
-) -> dict[str, list[questions.Liveness]]:
-    """Whether ``commit`` is live, by service, as ``questions.is_live``."""
-    with _sides(names, settings or load()) as sides:
-        return {plan.service: plan.repository.ask(questions.is_live, case, commit) for plan, case in sides}
-
-
-@contextmanager
-def _sides(names: Sequence[str], settings: Settings) -> Iterator[list[tuple[gate.Plan, gate.Case]]]:
-    """Both sides of each service, to ask about; what reads for them is given back. Raises ``SourceError``."""
-    chosen = {name: settings.service(name) for name in names} or settings.services
-    build = Builder(settings)
-    build.load(chosen.values())
-    deadline = Deadline(max(one.deadline for one in chosen.values()))
-    plans = [build.plan(name, one, deadline) for name, one in chosen.items()]
-    try:
-        yield [(plan, questions.sides(plan)) for plan in plans]
-    finally:
-        build.close()
 
 
 def plan(name: str, *, settings: Settings) -> gate.Plan:
@@ -252,72 +190,6 @@ def caller(settings: Settings) -> tuple[str | None, datetime | None]:
     google = process().clients(settings.emulator).connect(Deadline(LOAD_SECONDS), asked)
     ends = getattr(google.credentials, "expiry", None)
     return google.principal, ends.replace(tzinfo=UTC) if isinstance(ends, datetime) else None
-
-
-def selection_at(name: str, ref: str | None, *, settings: Settings | None = None) -> tuple[str, Selection]:
-    """What is relevant for the service ``name`` at ``ref`` (None: its target ref), and that commit."""
-    settings = settings or load()
-    service = settings.service(name)
-    plan = _plan_at(name, service, ref or service.target_ref, settings)
-    commit = plan.repository.target().commit
-    return commit, plan.repository.ask(questions.selection_at, plan.workload.rules, commit)
-
-
-def trace(
-    name: str,
-    command: Sequence[str],
-    *,
-    settings: Settings | None = None,
-    cwd: Path | None = None,
-    seconds: float | None = None,
-    out: TextIO | None = None,
-) -> tuple[Traced, questions.Loaded]:
-    """Runs ``command`` and holds what it loads against what counts for the service ``name`` at HEAD.
-
-    HEAD is that of the repository of the service, or of the one that the settings lie in where the service
-    has an address. ``cwd``, ``seconds`` and ``out`` are as ``trace.run`` has them. Raises
-    ``DriftConfigError`` where there is no such repository or the command cannot be started, and
-    ``SourceError`` where git does not answer.
-    """
-    settings = settings or load()
-    root, service = _here(name, settings)
-    traced = run(command, root, settings.environ, cwd=cwd, seconds=seconds, out=out)
-    build = Builder(settings)
-    build.load([service])
-    plan = build.plan(name, service, Deadline(service.deadline))
-    commit = plan.repository.target().commit
-    asked = (plan.workload.rules, commit, traced.files)
-    return traced, plan.repository.ask(questions.traced_files, *asked)
-
-
-def _here(name: str, settings: Settings) -> tuple[Path, ServiceSettings]:
-    """The work tree of the service ``name``, and the service as it is at HEAD there."""
-    service = settings.service(name)
-    beside = settings.file.parent if service.mirrored else settings.beside(service.repository)
-    root = work_tree(beside)
-    if root is None:
-        raise DriftConfigError(f"{beside} is in no git repository: there is nothing to hold a run against")
-    here = {"repository": str(root), "history": "checkout", "target_ref": "HEAD"}
-    return root, service.model_copy(update=here)
-
-
-def keep_loaded(name: str, paths: Collection[str], *, settings: Settings | None = None) -> Path:
-    """Adds ``paths`` to what the work tree keeps as loaded for the service ``name``; the file that keeps it.
-
-    Raises ``DriftConfigError`` where there is no repository, or where the file cannot be read or written.
-    """
-    settings = settings or load()
-    root, service = _here(name, settings)
-    file = root / loaded_list(settings, service)
-    try:
-        kept = loaded_files.read(file.read_bytes()) if file.exists() else {}
-        text = loaded_files.text({**kept, name: [*kept.get(name, ()), *paths]})
-        beside = file.with_name(f".{file.name}.new")
-        beside.write_bytes(text.encode())
-        beside.replace(file)
-    except (OSError, ValueError) as error:
-        raise DriftConfigError(f"{file}: {error}") from error
-    return file
 
 
 def report_on(name: str | None, *, settings: Settings | None) -> DriftReport:
@@ -364,38 +236,3 @@ def _unloaded(build: Builder, services: Collection[ServiceSettings]) -> Unknown 
     except SourceError as error:
         return Unknown.of(error)
     return None
-
-
-def record(name: str, commit: str, settings: Settings) -> str:
-    """Note in the ledger of the service ``name`` that it runs ``commit``; the id that was noted.
-
-    ``commit``: a full or short commit id, noted as it is, or a branch, tag or HEAD of the repository, of
-    which the full id is noted. Raises ``DriftConfigError`` where the service is not declared or has no
-    ledger, or where nothing has that name, and ``SourceError`` where the ledger cannot be written.
-    """
-    from drift_gate.sources import ledger
-
-    service = settings.service(name)
-    if service.live != "ledger":
-        raise DriftConfigError(f'{settings.file}: [services.{name}] has no ledger (live = "{service.live}")')
-    if not marks.ids([Evidence(carrier="ledger", key="commit", value=commit)]):
-        commit = _commit_of(name, service, commit, settings)
-    ledger.record(settings.beside(service.ledger), name, commit, utc_now())
-    return commit
-
-
-def _commit_of(name: str, service: ServiceSettings, ref: str, settings: Settings) -> str:
-    try:
-        return _plan_at(name, service, ref, settings).repository.target().commit
-    except SourceError as error:
-        if error.cause != "target-not-found":
-            raise
-        raise DriftConfigError(f"--commit {ref!r} is no commit id and names none: {error}") from error
-
-
-def _plan_at(name: str, service: ServiceSettings, ref: str, settings: Settings) -> gate.Plan:
-    """What a check of the service would ask if ``ref`` were its target ref."""
-    build = Builder(settings)
-    service = service.model_copy(update={"target_ref": ref})
-    build.load([service])
-    return build.plan(name, service, Deadline(service.deadline))

@@ -19,7 +19,7 @@ from drift_gate.errors import DriftConfigError
 from drift_gate.settings.file import load
 from drift_gate.testing import HistoryBuilder
 from drift_gate.testing.history import Content, File
-from drift_gate.wiring import checks
+from drift_gate.wiring import answers
 
 DOCKERFILE = """\
 FROM python:3.12
@@ -89,7 +89,7 @@ def test_a_path_behind_a_link_stands_for_the_link(tmp_path: Path) -> None:
 def test_outside_of_a_repository_there_is_nothing_to_hold_a_run_against(tmp_path: Path) -> None:
     (tmp_path / "drift.toml").write_text('[defaults]\nlive = "ledger"\n[services.worker]\n')
     with pytest.raises(DriftConfigError, match="is in no git repository"):
-        checks.trace("worker", ["true"], settings=load(tmp_path, os.environ))
+        answers.trace("worker", ["true"], settings=load(tmp_path, os.environ))
 
 
 class TestTheCommandLine:

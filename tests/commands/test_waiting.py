@@ -16,9 +16,9 @@ from support.stage import Stage
 from support.world import WORKER, World, codes
 
 from drift_gate.commands import main
-from drift_gate.errors import DriftConfigError
+from drift_gate.errors import DriftConfigError, SourceError
 from drift_gate.policy.verdict import Outcome, Verdict
-from drift_gate.wiring import rollouts
+from drift_gate.wiring import liveness, rollouts
 from shared.utils.deployment_checker import DeploymentDriftError, require_current_worker
 
 
@@ -308,3 +308,84 @@ class TestTheDoors:
         out, err = process.communicate(timeout=120)
         assert re.match(r"INFO waiting, \d+ s of 10 min", first)
         assert (process.returncode, out, err) == (130, "", "deployment-drift: interrupted\n")
+
+
+class TestIsLive:
+    """``is-live --wait``: until the commit is live, or the time is over."""
+
+    def asked(self, world: World, passing: Time, commit: str, seconds: float = 300) -> list[bool | None]:
+        wanted, settings = {WORKER: commit}, world.settings()
+        found = liveness.wait(wanted, seconds=seconds, settings=settings, pace=passing.pace)
+        return [each.live for each in found[WORKER]]
+
+    def test_it_is_told_at_once_what_is_awaited_and_until_when(
+        self, world: World, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Before anybody is asked: in the first line of the log."""
+        world.cloud.deploy(WORKER, commit=world.first)
+        fix = world.change()
+        passing = Time([nothing, lambda: world.cloud.deploy(WORKER, commit=fix)])
+        with caplog.at_level(logging.INFO, "drift_gate"):
+            assert self.asked(world, passing, fix) == [True]
+        assert passing.slept == [5.0, 5.0]
+        told = [record.getMessage() for record in caplog.records]
+        first, *_, last = (each for each in told if each.startswith("waiting, "))
+        until = r"until \d\d:\d\d:\d\d UTC at the latest"
+        assert re.fullmatch(rf"waiting, 0 s of 5 min, {until}, for {fix[:12]} on {WORKER}", first)
+        assert last.startswith("waiting, 5 s of 5 min, ")
+
+    def test_the_time_is_a_bound(self, world: World) -> None:
+        world.cloud.deploy(WORKER, commit=world.first)
+        passing = Time()
+        assert self.asked(world, passing, world.change(), 12) == [False]
+        assert passing.slept == [5.0, 5.0, 2.0]
+
+    def test_there_is_no_wait_for_what_is_live_or_means_nothing(self, world: World) -> None:
+        world.cloud.deploy(WORKER, commit=world.first)
+        passing = Time()
+        assert self.asked(world, passing, world.first) == [True]
+        assert self.asked(world, passing, world.history.commit({"docs/notes.md": "words"})) == [False]
+        assert passing.slept == []
+
+    def test_a_look_that_finds_nothing_out_is_no_answer(self, world: World) -> None:
+        """The API is down at first and in the middle; when time is over, what was found out holds."""
+        world.toml = world.toml.replace('"60s"', '"2s"')
+        world.cloud.deploy(WORKER, commit=world.first)
+        fix = world.change()
+        world.cloud.fault("GetService", code="UNAVAILABLE")
+        passing = Time([world.cloud.heal, lambda: world.cloud.fault("GetService", code="UNAVAILABLE")])
+        assert self.asked(world, passing, fix, 12) == [False]
+        assert len(passing.slept) == 3
+
+    def test_nothing_found_out_in_time_is_unknown(self, world: World) -> None:
+        world.toml = world.toml.replace('"60s"', '"2s"')
+        world.cloud.deploy(WORKER, commit=world.first)
+        world.cloud.fault("GetService", code="UNAVAILABLE")
+        passing = Time()
+        with pytest.raises(SourceError) as told:
+            self.asked(world, passing, world.first, 5)
+        assert (told.value.cause, passing.slept) == ("unavailable", [5.0])
+
+    def test_what_no_wait_heals_is_told_at_once(self, world: World) -> None:
+        passing = Time()
+        with pytest.raises(SourceError) as told:
+            self.asked(world, passing, world.first)
+        assert (told.value.cause, passing.slept) == ("not-found", [])
+
+    def test_the_command_line(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        """It says so on stderr, and its exit code is that of the end; a name means one commit throughout."""
+        monkeypatch.setattr(rollouts, "PAUSE_S", 0.05)
+        stage = Stage(world)
+        world.cloud.deploy(WORKER, commit=world.first)
+        fix = world.change()
+        for _ in range(2):
+            world.cloud.before("GetService", nothing)
+
+        def go_on() -> None:
+            world.cloud.deploy(WORKER, commit=fix)
+            world.change()
+
+        world.cloud.before("GetService", go_on)
+        done = stage.run("deployment-drift", "is-live", "main", "--wait", "30s")
+        assert (done.code, f"main ({fix[:12]}) is live" in done.out) == (0, True)
+        assert done.talk.startswith("INFO waiting, 0 s of 30 s, until ")

@@ -12,7 +12,7 @@ from drift_gate.questions import Loaded
 from drift_gate.settings.file import load
 from drift_gate.testing import HistoryBuilder
 from drift_gate.testing.history import Content
-from drift_gate.wiring import checks
+from drift_gate.wiring import answers
 from drift_gate.wiring.trace import Traced
 
 TOML = """
@@ -45,7 +45,7 @@ class Project:
         self.commit()
         settings = load(self.folder, {**os.environ, **(environ or {})})
         words = _with_this_python(command)
-        return checks.trace("worker", words, settings=settings, cwd=self.folder, seconds=seconds)
+        return answers.trace("worker", words, settings=settings, cwd=self.folder, seconds=seconds)
 
     def missed(self, *command: str, environ: Mapping[str, str] | None = None) -> list[str]:
         """The files that ``command`` loads, and that do not count; it has to end by itself, and well."""

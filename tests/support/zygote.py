@@ -25,7 +25,7 @@ from typing import Any
 
 from drift_gate.errors import DriftGateError
 from drift_gate.settings.file import load
-from drift_gate.wiring import checks, rollouts
+from drift_gate.wiring import answers, rollouts
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ def _answer(folder: str, environ: dict[str, str], file_size: int | None, record:
     told: dict[str, Any] = {"decision": "recorded", "cause": None, "codes": (), "message": ""}
     try:
         if record is not None:
-            checks.record(next(iter(settings.services)), record, settings)
+            answers.record(next(iter(settings.services)), record, settings)
         else:
             told = _told(rollouts.check(wait=0, settings=settings))
     except DriftGateError as error:

@@ -14,7 +14,7 @@ import pytest
 from drift_gate.evidence.content import in_view
 from drift_gate.settings.file import load
 from drift_gate.testing import HistoryBuilder
-from drift_gate.wiring import checks
+from drift_gate.wiring.answers import selection_at
 from predictions.worker.__main__ import answers
 from predictions.worker.version import COVERS
 
@@ -97,7 +97,7 @@ def test_the_fingerprint_belongs_to_what_the_gate_watches(image: Path, tmp_path:
     history.commit({**files, **others})
     history.check_out("main")
     environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
-    _, selected = checks.selection_at("prediction-worker", None, settings=load(history.path, environ))
+    _, selected = selection_at("prediction-worker", None, settings=load(history.path, environ))
     assert selected.findings == ()
     assert {"drift_gate/fingerprint.py", "drift_gate/__init__.py"} <= set(selected.because)
     assert "drift_gate/gate.py" not in selected.because
