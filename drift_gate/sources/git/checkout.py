@@ -171,10 +171,12 @@ class Checkout:
         if not self._ref.startswith(
             "refs/remotes/"
         ):  # one that nobody confirms must not pass for the remote's
-            for ref, oid, track in repository.refs(_full_names(self._ref)):
-                if commit := repository.history.commit_of(oid):
-                    return Target(ref=ref, commit=commit, confirmed_at=now, findings=_behind(ref, track))
-                repository.require(ref, oid)
+            for ref in repository.refs(_full_names(self._ref)):
+                commit = ref.oid if ref.kind == "commit" else repository.history.commit_of(ref.oid)
+                if commit:
+                    behind = _behind(ref.name, ref.track)
+                    return Target(ref=ref.name, commit=commit, confirmed_at=now, findings=behind)
+                repository.require(ref.name, ref.oid)
         raise repository.not_found(self._ref)
 
 

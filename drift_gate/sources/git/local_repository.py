@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from drift_gate.errors import SourceError
 from drift_gate.sources.git.history import GitHistory
@@ -15,8 +16,21 @@ from drift_gate.sources.git.log import nonsense
 from drift_gate.sources.git.process import Git
 
 _OBJECT_ID = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
+_REF = "%(refname)%00%(objectname)%00%(objecttype)%00%(upstream:track,nobracket)"
 #: How many refs are searched for near misses.
 NEAR_MISS_REFS = 5000
+
+
+class Ref(NamedTuple):
+    """A ref by its full name: the object that it points to, and how it stands to its upstream.
+
+    ``kind`` is the type of the object; empty: not known.
+    """
+
+    name: str
+    oid: str
+    kind: str
+    track: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +52,20 @@ class Repository:
         found = (re.fullmatch(r"([^\t]+)\t(.*) \(fetch\).*", line) for line in told)
         return sorted(((each[1], each[2]) for each in found if each), key=lambda pair: -len(pair[0]))
 
-    def refs(self, names: Sequence[str]) -> list[tuple[str, str, str]]:
-        """Those of ``names`` that exist, in that order: name, object id, how it stands to its upstream."""
-        form = "--format=%(refname)%00%(objectname)%00%(upstream:track,nobracket)"
-        told = [line.split("\0") for line in lines(self.git.run("for-each-ref", form, *names))]
-        if not all(len(line) == 3 and _OBJECT_ID.fullmatch(line[1]) for line in told):
-            raise nonsense("for-each-ref")
-        found = {name: (name, oid, track) for name, oid, track in told}
+    def refs(self, names: Sequence[str]) -> list[Ref]:
+        """Those of ``names`` that exist, in that order."""
+        try:
+            told = self._told(_REF, *names)
+        except SourceError:  # an object that is not there, and so has no type, ends the answer
+            told = self._told(_REF.replace("%(objecttype)", ""), *names)
+        found = {each.name: each for each in told}
         return [found[name] for name in names if name in found]
+
+    def _told(self, form: str, *names: str) -> list[Ref]:
+        told = [line.split("\0") for line in lines(self.git.run("for-each-ref", f"--format={form}", *names))]
+        if not all(len(line) == 4 and _OBJECT_ID.fullmatch(line[1]) for line in told):
+            raise nonsense("for-each-ref")
+        return [Ref(*line) for line in told]
 
     def head(self) -> str | None:
         """The id that HEAD points to, whether or not it is there; None for a branch not born yet."""

@@ -8,7 +8,12 @@ from collections.abc import Iterable, Iterator
 from drift_gate.errors import SourceError
 from drift_gate.facts import Commit
 
-_FULL_ID = re.compile(rb"[0-9a-f]{40}|[0-9a-f]{64}")
+_ID = rb"(?:[0-9a-f]{40}|[0-9a-f]{64})"
+_FULL_ID = re.compile(_ID)
+#: What a commit says of itself: its id, its parents, a time, an author, a subject.
+_HEADER = re.compile(
+    rb"(%(id)s)\0((?:%(id)s(?: %(id)s)*)?)\0([0-9]*)\0([^\0]*)\0(.*)" % {b"id": _ID}, re.DOTALL
+)
 #: Bytes of everything that a commit says of itself (ids, time, author, subject), after which the rest is
 #: cut while it is read: subjects of megabytes exist. Paths are never cut.
 HEADER_LIMIT = 64 << 10
@@ -104,27 +109,25 @@ def _commit(header: bytes, paths: bytes) -> Commit:
     """``header`` is ``%H %P %ct %an %s`` between NULs. ``paths`` is the NUL that ends the format, then,
     where there are any, a separator of one byte (a line feed, a NUL for a merge) and path, NUL, path, NUL.
     """
-    fields = header.split(b"\0", 4)
-    if len(fields) < 5:
-        fields = _cut_fields(fields)
-    sha, parents, seconds, author, subject = fields
-    if not all(map(_FULL_ID.fullmatch, [sha, *parents.split()])):
-        raise nonsense("log")
+    told = _HEADER.fullmatch(header)
+    sha, parents, seconds, author, subject = told.groups() if told else _odd_fields(header)
     return Commit(
         sha=sha.decode(),
         parents=parents.decode().split(),
         committed_at=seconds_of(seconds),
         author=_shown(author, AUTHOR_LIMIT),
         subject=_shown(subject, SUBJECT_LIMIT),
-        paths=[path_of(path) for path in paths[2:-1].split(b"\0")] if len(paths) > 2 else [],
+        paths=path_of(paths[2:-1]).split("\0") if len(paths) > 2 else [],
     )
 
 
-def _cut_fields(fields: list[bytes]) -> list[bytes]:
-    """The fields of a header that was cut: an author may be, the parents must not."""
-    if len(fields) < 4:
+def _odd_fields(header: bytes) -> list[bytes]:
+    """The fields of a header that was cut, or whose time is none; the ids must be whole."""
+    fields = header.split(b"\0", 4)
+    ids = [fields[0], *b"".join(fields[1:2]).split()]
+    if len(fields) < 4 or not all(map(_FULL_ID.fullmatch, ids)):
         raise nonsense("log")
-    return [*fields, b""]
+    return fields if len(fields) == 5 else [*fields, b""]
 
 
 def seconds_of(text: bytes) -> int:

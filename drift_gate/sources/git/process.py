@@ -32,7 +32,7 @@ KEPT_VARIABLES = re.compile(
 )
 
 #: What every child gets on top: no prompt, no lazy fetch, no helper transport that runs commands, no
-#: replacement of objects, English messages.
+#: replacement of objects, English messages, answers by the block: git writes a pipe commit by commit else.
 FIXED_VARIABLES: Mapping[str, str] = {
     "GIT_TERMINAL_PROMPT": "0",
     "GIT_ASKPASS": "true",
@@ -44,6 +44,7 @@ FIXED_VARIABLES: Mapping[str, str] = {
     "GIT_NO_REPLACE_OBJECTS": "1",
     "GIT_GRAFT_FILE": os.devnull,
     "GIT_PAGER": "cat",
+    "GIT_FLUSH": "0",
     "LC_ALL": "C",
 }
 

@@ -92,7 +92,7 @@ class RemoteBranch:
             if history.commit_of(commit):
                 return commit
             raise
-        return next((oid for _, oid, _ in self.repository.refs([self._ours])), commit)
+        return next((ref.oid for ref in self.repository.refs([self._ours])), commit)
 
     def _require_writable(self, commit: str) -> None:
         objects = self.repository.common_dir / "objects"
