@@ -27,9 +27,10 @@ class Figures(Fact):
 
     ``watched``: the share of the services' time that somebody looked at, 0 to 1; None: no service is known.
     Durations are in seconds, None where no incident has one. An incident that a person marked as a false
-    alarm, or that was over before it opened, counts in ``false_alarms`` or ``quiet`` alone.
-    ``interventions_a_week``: bypasses and new acknowledgements. ``drift_hours``: for each day (UTC) the hours
-    that production was stale, summed over services.
+    alarm, or that was over before it opened, counts in ``false_alarms`` or ``quiet`` alone. ``refusals``:
+    batches that did not start, by service. ``interventions_a_week``: bypasses and new acknowledgements.
+    ``drift_hours``: for each day (UTC) the hours that production was stale, summed over services; None:
+    nobody looked, and no incident was going on.
     """
 
     since: datetime
@@ -49,7 +50,7 @@ class Figures(Fact):
     bypasses: tuple[Bypassed, ...]
     acknowledgements: int
     notifications_an_incident: float | None
-    drift_hours: Mapping[date, float]
+    drift_hours: Mapping[date, float | None]
 
 
 #: What a team wants to see beside its own figures, by field: at most that.
@@ -59,6 +60,14 @@ TARGETS: Mapping[str, float] = {
     "mean_time_to_detect_s": 7_200,
     "interventions_a_week": 1,
 }
+
+
+def met(told: Figures, name: str) -> bool | None:
+    """Whether the figure ``name`` keeps its target; None: it has no value, or nobody looked at anything."""
+    value: float | None = getattr(told, name)
+    if value is None or not (told.watched or value):
+        return None
+    return value <= TARGETS[name]
 
 
 def figures(
@@ -82,7 +91,7 @@ def figures(
     weeks = (until - since) / _WEEK
     decisions = list(entries)
     bypasses = _bypasses(decisions)
-    acknowledged = [each for each in incidents if each.acknowledged_at and each.acknowledged_at >= since]
+    acknowledged = [each for each in incidents if _between(since, each.acknowledged_at, until)]
     interventions = sum(each.times for each in bypasses) + len(acknowledged)
     detected = [(each.detected_at - each.landed_at).total_seconds() for each in real if each.landed_at]
     resolved = [(each.resolved_at - each.detected_at).total_seconds() for each in real if each.resolved_at]
@@ -100,14 +109,21 @@ def figures(
         mean_time_to_detect_s=_mean(detected),
         mean_time_to_resolve_s=_mean(resolved),
         interventions_a_week=interventions / weeks,
-        refusals=dict(
-            sorted(Counter(each.verdict.service for each in decisions if each.verdict.refuses).items())
-        ),
+        refusals=dict(sorted(Counter(each.verdict.service for each in decisions if _refused(each)).items())),
         bypasses=bypasses,
         acknowledgements=len(acknowledged),
         notifications_an_incident=notifications / len(real) if real else None,
-        drift_hours=_drift_hours(real, since, until),
+        drift_hours=_drift_hours(real, seen.values(), since, until),
     )
+
+
+def _refused(entry: Entry) -> bool:
+    """Whether a batch did not start. What a monitor or a person is told stops none."""
+    return entry.door == "start" and entry.verdict.refuses
+
+
+def _between(since: datetime, at: datetime | None, until: datetime) -> bool:
+    return at is not None and since <= at < until
 
 
 def gaps(
@@ -157,20 +173,23 @@ def _bypasses(entries: Iterable[Entry]) -> tuple[Bypassed, ...]:
     )
 
 
-def _drift_hours(incidents: Iterable[Incident], since: datetime, until: datetime) -> dict[date, float]:
-    hours = dict.fromkeys(_days(since, until), 0.0)
+def _drift_hours(
+    incidents: Iterable[Incident], seen: Iterable[Sequence[datetime]], since: datetime, until: datetime
+) -> dict[date, float | None]:
+    looked = {at.date() for looks in seen for at in looks}
+    hours = {day: 0.0 if day in looked else None for day in _days(since, until)}
     for incident in incidents:
         begin, end = max(incident.began_at, since), min(incident.resolved_at or until, until)
         for day in _days(begin, end):
             midnight = datetime.combine(day, datetime.min.time(), since.tzinfo)
             part = min(end, midnight + timedelta(days=1)) - max(begin, midnight)
-            hours[day] += max(part, timedelta()) / timedelta(hours=1)
+            hours[day] = (hours[day] or 0.0) + max(part, timedelta()) / timedelta(hours=1)
     return hours
 
 
 def _days(begin: datetime, end: datetime) -> Iterator[date]:
-    """Each day that has a moment between the two."""
+    """Each day that has a moment between the two; ``end`` is none."""
     day = begin.date()
-    while day <= end.date():
+    while datetime.combine(day, datetime.min.time(), begin.tzinfo) < end:
         yield day
         day += timedelta(days=1)

@@ -17,3 +17,13 @@ def opened(settings: Settings, *, busy_s: float) -> Journal | None:
     if store == OFF:
         return None
     return SqliteJournal(settings.beside(store), old=settings.beside(old) if old else None, busy_s=busy_s)
+
+
+def nothing_kept(settings: Settings) -> str | None:
+    """Why the journal of ``settings`` has nothing in it, as a sentence; None: it may have something."""
+    store, old = settings.journal.store, settings.sinks.decisions
+    if store == OFF:
+        return f'{settings.file}: [journal] store = "off": no verdict is kept'
+    if settings.beside(store).exists() or (old and settings.beside(old).exists()):
+        return None
+    return f"nothing is kept yet: {settings.beside(store)} does not exist; the next check makes it"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import signal
 import sqlite3
 import subprocess
@@ -11,7 +12,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from journal.stores import SERVICE, entry, look
+from journal.stores import SERVICE, bypassed, entry, look
 
 from drift_gate.errors import JournalError
 from drift_gate.journal.sqlite import SqliteJournal
@@ -160,3 +161,18 @@ def test_killed_in_the_middle_it_keeps_what_it_said(tmp_path: Path) -> None:
     kept = len(journal.entries())
     assert kept in (said + 1, said + 2)
     assert journal.incidents() == journal.rebuild()
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_the_queries_of_the_page_answer(tmp_path: Path, number: int) -> None:
+    """docs/journal.md says what may be asked in SQL, and promises these columns."""
+    page = (ROOT / "docs" / "journal.md").read_text(encoding="utf-8")
+    queries = re.findall(r"```sql\n(.*?)```", page, re.DOTALL)
+    file = tmp_path / "journal.sqlite"
+    SqliteJournal(file).record([entry(0, 1), entry(1, 4, door="start"), bypassed(2)])
+    with closing(sqlite3.connect(file)) as connection:
+        columns = {row[1] for row in connection.execute("PRAGMA table_info(decisions)")}
+        found = connection.execute(queries[number]).fetchall()
+    assert (len(queries), bool(found)) == (3, number != 2), "no commit of these was named"
+    rows = re.findall(r"^\| (`.*?`) \|", page, re.MULTILINE)
+    assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} <= columns

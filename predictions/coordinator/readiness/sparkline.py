@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from drift_gate.presentation import sparkline
 from predictions.coordinator.readiness.facts import History
 from predictions.coordinator.readiness.thresholds import Bounds
 
@@ -17,11 +18,9 @@ GAUGE = 21
 
 @dataclass(frozen=True, slots=True)
 class Glyphs:
-    """The characters to draw with: ``levels`` from lowest to highest, a day without a value, and so on."""
+    """The characters to draw with: the blocks of a line, and the marks of a gauge."""
 
-    levels: str
-    missing: str
-    more: str
+    blocks: sparkline.Blocks
     outside: str
     normal: str
     middle: str
@@ -30,22 +29,19 @@ class Glyphs:
     today: str
 
 
-UNICODE = Glyphs("▁▂▃▄▅▆▇█", "·", "…", "·", "─", "┼", "├", "┤", "●")
-ASCII = Glyphs("_.-~=+*#", " ", "<", ".", "-", "+", "[", "]", "O")
+UNICODE = Glyphs(sparkline.UNICODE, "·", "─", "┼", "├", "┤", "●")
+ASCII = Glyphs(sparkline.ASCII, ".", "-", "+", "[", "]", "O")
 
 
 def glyphs(encoding: str | None) -> Glyphs:
     """Blocks where ``encoding`` has them, else ASCII; None: an encoding that nobody knows."""
-    try:
-        "".join(vars_of(UNICODE)).encode(encoding or "ascii")
-    except (UnicodeEncodeError, LookupError):
-        return ASCII
-    return UNICODE
+    return UNICODE if sparkline.encodable("".join(vars_of(UNICODE)), encoding) else ASCII
 
 
 def vars_of(glyphs: Glyphs) -> list[str]:
     """Every string of ``glyphs``."""
-    return [getattr(glyphs, name) for name in Glyphs.__slots__]
+    marks = (glyphs.outside, glyphs.normal, glyphs.middle, glyphs.low, glyphs.high, glyphs.today)
+    return [*glyphs.blocks, *marks]
 
 
 def line(history: History, today: float | None, draw: Glyphs) -> tuple[str, str]:
@@ -57,22 +53,15 @@ def line(history: History, today: float | None, draw: Glyphs) -> tuple[str, str]
         return "", ""
     values = {each.day: each.value for each in history.days}
     scale = [*values.values(), *([] if today is None else [today])]
-    low, high = min(scale), max(scale)
     shown = _shown_days(history)
-    text = "".join(_level(values[day], low, high, draw) if day in values else draw.missing for day in shown)
-    cut = draw.more if shown[0] > history.days[0].day else ""
-    return cut + text, "" if today is None else _level(today, low, high, draw)
+    text = sparkline.bars([values.get(day) for day in shown], scale, draw.blocks)
+    cut = draw.blocks.more if shown[0] > history.days[0].day else ""
+    return cut + text, "" if today is None else sparkline.bars([today], scale, draw.blocks)
 
 
 def _shown_days(history: History) -> list[date]:
     first = max(history.days[0].day, history.last_day - timedelta(days=MOST_DAYS - 1))
     return [date.fromordinal(each) for each in range(first.toordinal(), history.last_day.toordinal() + 1)]
-
-
-def _level(value: float, low: float, high: float, draw: Glyphs) -> str:
-    """The glyph of ``value``; of a range without extent, the middle one."""
-    steps = len(draw.levels) - 1
-    return draw.levels[round((value - low) / (high - low) * steps) if high > low else steps // 2]
 
 
 def gauge(today: float, normal: Bounds, values: Sequence[float], draw: Glyphs) -> str:

@@ -74,7 +74,7 @@ class TestTheLine:
 
     def test_has_as_many_levels_either_way_and_no_character_twice_in_a_gauge(self) -> None:
         for each in (UNICODE, ASCII):
-            assert len(set(each.levels)) == 8
+            assert len(set(each.blocks.levels)) == 8
             signs = [each.normal, each.middle, each.low, each.high, each.today]
             assert len(set(signs)) == len(signs)
             assert all(len(sign) == 1 for sign in vars_of(each)[1:])
