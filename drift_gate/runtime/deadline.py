@@ -186,6 +186,10 @@ class Lookup(Generic[T]):
         self._lock = threading.Lock()
         self._pending: Future[T] | None = None
 
+    def begin(self) -> None:
+        """Ask now, for whoever wants the answer later. Raises ``RuntimeError`` without room for a thread."""
+        self._begun()
+
     def result(self, deadline: Deadline) -> T:
         """The answer. Raises what ``ask`` raised, and ``TimeoutError`` at the deadline.
 
@@ -203,9 +207,10 @@ class Lookup(Generic[T]):
     def _begun(self) -> Future[T]:
         with self._lock:
             if self._pending is None or self._over(self._pending):
-                self._pending = Future()
-                work = (self._pending, self._ask)
+                pending = Future[T]()
+                work = (pending, self._ask)
                 threading.Thread(target=_fulfil, args=work, name=self._name, daemon=True).start()
+                self._pending = pending  # only now: without a thread nobody would ever fulfil it
             return self._pending
 
     def _over(self, pending: Future[T]) -> bool:

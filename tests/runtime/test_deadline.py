@@ -183,6 +183,19 @@ class TestLookup:
         assert [lookup.result(Deadline(60)) for _ in range(3)] == ["answer"] * 3
         assert len(called) == 3
 
+    def test_what_no_thread_could_ask_is_asked_when_there_is_one(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refused(thread: threading.Thread) -> None:
+            raise RuntimeError("can't start new thread")
+
+        lookup = Lookup(failing()[0], "test")
+        with monkeypatch.context() as full:
+            full.setattr(threading.Thread, "start", refused)
+            with pytest.raises(RuntimeError):
+                lookup.begin()
+        assert lookup.result(Deadline(60)) == "answer"
+
 
 class TestGather:
     def test_each_job_has_its_answer_or_its_error_in_the_order_asked(self) -> None:
