@@ -40,8 +40,9 @@ commit() {
 mkdir -p "$place/predictions/worker"
 cd "$place"
 git init --quiet --initial-branch=main
-git config user.name "Demo Developer"
-git config user.email "demo@example.com"
+# Not in git's configuration: the gate names whoever asks for the bypass by this at once.
+export GIT_AUTHOR_NAME="Demo Developer" GIT_AUTHOR_EMAIL="demo@example.com"
+export GIT_COMMITTER_NAME=$GIT_AUTHOR_NAME GIT_COMMITTER_EMAIL=$GIT_AUTHOR_EMAIL
 cp "$here/drift.toml" .
 sed '/^COPY \(drift_gate\|requirements\)/d' "$here/predictions/worker/Dockerfile" >predictions/worker/Dockerfile # nothing else is here
 echo "RULES = []" >predictions/worker/serve.py

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -182,39 +181,6 @@ def registry_logins(environ: Mapping[str, str]) -> dict[str, tuple[str, SecretSt
     if not all(host and colon for host, (_, colon, _) in pairs.items()):
         raise DriftConfigError(f'environment {LOGINS}: is no JSON object of "host": "user:password"')
     return {host.lower(): (user, SecretStr(password)) for host, (user, _, password) in pairs.items()}
-
-
-#: Who asked for a run, as each platform tells; what stands first is nearest to a person.
-_ACTORS = (
-    "GITHUB_ACTOR",
-    "GITLAB_USER_LOGIN",
-    "BUILDKITE_BUILD_CREATOR_EMAIL",
-    "BUILDKITE_BUILD_CREATOR",
-    "CLOUD_RUN_JOB",
-    "K_SERVICE",
-    "GIT_AUTHOR_EMAIL",
-    "USER",
-    "LOGNAME",
-)
-
-
-def actor(environ: Mapping[str, str]) -> str:
-    """Who runs this process: what the platform or the environment tells, else the password database.
-
-    Asks nobody over a network and starts nothing: a bypass waits for it. ``unknown`` where none tells.
-    """
-    told = next((environ[name] for name in _ACTORS if environ.get(name)), None)
-    return told or _user() or "unknown"
-
-
-def _user() -> str | None:
-    """The name of the user that the process runs as; None: it has none, as in many a container."""
-    try:
-        import pwd
-
-        return pwd.getpwuid(os.getuid()).pw_name or None
-    except (ImportError, KeyError, OSError):
-        return None
 
 
 def load(start: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:

@@ -14,15 +14,16 @@ from drift_gate.comparison.report import DriftReport, unknown_report
 from drift_gate.errors import DriftCheckError, SourceError
 from drift_gate.facts import Live, LiveSource, Target, Unknown
 from drift_gate.journal.log import LogSink
-from drift_gate.journal.records import Asked
+from drift_gate.journal.records import Asked, Door
 from drift_gate.journal.sink import WRITE_S, JournalSink
 from drift_gate.journal.telemetry import MetricsSink, observed
 from drift_gate.policy.inventory import Known, undeclared
 from drift_gate.policy.verdict import Outcome, Verdict, judge
 from drift_gate.runtime.child_process import pool
 from drift_gate.runtime.deadline import Deadline, gather, wait_logged
-from drift_gate.settings.file import PREFIX, Settings, actor, load
+from drift_gate.settings.file import PREFIX, Settings, load
 from drift_gate.settings.keys import PolicyKeys, ServiceSettings
+from drift_gate.wiring.actor import Actor
 from drift_gate.wiring.journals import opened
 from drift_gate.wiring.plans import LOAD_SECONDS, Builder, process
 from drift_gate.wiring.plans import utc_now as utc_now
@@ -53,6 +54,7 @@ def check(
     """
     pool().start()  # it loads while others do
     settings = settings or load()
+    by = actor(settings) if record else None
     chosen = {name: settings.service(name) for name in names} or settings.services
     build = Builder(settings)
     unloaded = _unloaded(build, chosen.values())
@@ -72,8 +74,8 @@ def check(
         verdicts += _undeclared(settings, deadline, now)
     verdicts = [each.model_copy(update={"policy": settings.judged_by(each.service)}) for each in verdicts]
     outcome = Outcome.of(verdicts, now, int((time.monotonic() - started) * 1000))
-    if record:
-        keep(outcome, settings)
+    if by:
+        keep(outcome, settings, by)
     return outcome
 
 
@@ -84,11 +86,15 @@ def warn_of_overrides(settings: Settings) -> None:
             log.warning("%s=%s stands before %s", name, value, settings.file)
 
 
-def keep(outcome: Outcome, settings: Settings, asked: Asked | None = None) -> None:
-    """Write the verdicts of ``outcome`` down. ``asked`` None: whoever runs this process ran a check."""
+def actor(settings: Settings) -> Actor:
+    """Who runs this process."""
+    return Actor.of(settings.environ, settings.file.parent)
+
+
+def keep(outcome: Outcome, settings: Settings, by: Actor, door: Door = "check") -> None:
+    """Write the verdicts of ``outcome`` down, which were asked for at ``door`` and ``by`` whom."""
     warn_of_overrides(settings)
-    asked = asked or Asked(door="check", by=actor(settings.environ))
-    gate.write(outcome.services, sinks_of(settings, asked, outcome.checked_at))
+    gate.write(outcome.services, sinks_of(settings, Asked(door=door, by=by.known()), outcome.checked_at))
 
 
 def _judged(

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from drift_gate import gate
 from drift_gate.comparison.report import unknown_report
@@ -21,9 +22,10 @@ from drift_gate.presentation import render
 from drift_gate.runtime import background
 from drift_gate.runtime.deadline import Deadline, attempt
 from drift_gate.settings.file import Settings, load
-from drift_gate.settings.file import actor as process_actor
 from drift_gate.settings.location import environment
+from drift_gate.wiring import actor as actors
 from drift_gate.wiring import checks, rollouts
+from drift_gate.wiring.actor import Actor
 
 log = logging.getLogger("drift_gate")
 
@@ -62,17 +64,15 @@ def require(
     the message of a refusal.
     """
     environ = settings.environ if settings else environment() if environ is None else environ
-    who = actor or process_actor(environ)
-    asked = break_glass.asked_for(skip, reason, who, environ, checks.utc_now())
+    by = Actor(actor) if actor else Actor.of(environ, settings.file.parent if settings else Path())
+    asked = break_glass.asked_for(skip, reason, by.name, environ, checks.utc_now())
     for complaint in asked.complaints:
         log.error("%s", complaint)
     if asked.bypass:
-        return _bypassed(name, asked.bypass, settings, environ, later)
+        return _bypassed(name, asked.bypass, by, settings, environ, later)
     settings = settings or load(environ=environ)
     name = name or settings.batch_service()
-    verdict = rollouts.check(
-        [name], wait=wait, settings=settings, asked=Asked(door="start", by=who)
-    ).services[0]
+    verdict = rollouts.check([name], wait=wait, settings=settings, by=by, door="start").services[0]
     if verdict.refuses:
         error = DriftUnknownError if verdict.refuses_unknown else DeploymentDriftError
         raise error(render.refusal(verdict, settings, start), verdict)
@@ -81,10 +81,14 @@ def require(
 
 @dataclass(frozen=True, slots=True)
 class _Skipped:
-    """The check of ``service`` that ``bypass`` skips. ``settings`` None: they could not be read."""
+    """The check of ``service`` that ``bypass`` skips, asked for ``by`` whom.
+
+    ``settings`` None: they could not be read.
+    """
 
     service: str
     bypass: BreakGlass
+    by: Actor
     settings: Settings | None
     later: Later | None
 
@@ -110,25 +114,27 @@ class _Skipped:
             return checks.check(names, settings=self.settings, within=early, record=False).services[0]
 
         found = attempt(judged, within, "skipped check")
+        self.by.known(Deadline(actors.ANSWER_S))
         self.record(found if isinstance(found, Verdict) else self.unjudged(Unknown.of(found)))
 
     def record(self, judged: Verdict) -> Verdict:
         """``judged``, overridden: told, on record, and told to whoever wants to know later."""
-        verdict = judged.bypassed(self.bypass)
+        bypass = BreakGlass(**{**self.bypass.model_dump(), "actor": self.by.known()})
+        verdict = judged.bypassed(bypass)
         denied = [each for each in verdict.reasons if each.decision == "deny"]
         overridden = ", ".join(f"{each.code} ({each.message})" for each in denied)
         log.warning(
             "drift gate bypass of %s by %s; overridden: %s",
             self.service,
-            render.plain(self.bypass.actor),
+            render.plain(bypass.actor),
             render.plain(overridden or "nothing"),
         )
 
         def recorded() -> None:
             if self.settings:
                 checks.warn_of_overrides(self.settings)
-            asked = Asked(door="start", by=self.bypass.actor)
-            gate.write([verdict], checks.sinks_of(self.settings, asked, self.bypass.at))
+            asked = Asked(door="start", by=bypass.actor)
+            gate.write([verdict], checks.sinks_of(self.settings, asked, bypass.at))
 
         attempt(recorded, Deadline(RECORD_SECONDS), "record of a bypass")
         if self.later is not None:
@@ -139,6 +145,7 @@ class _Skipped:
 def _bypassed(
     name: str | None,
     bypass: BreakGlass,
+    by: Actor,
     settings: Settings | None,
     environ: Mapping[str, str],
     later: Later | None,
@@ -158,7 +165,7 @@ def _bypassed(
         bypass.via,
         render.plain(bypass.reason or "none given"),
     )
-    skipped = _Skipped(service, bypass, ours, later)
+    skipped = _Skipped(service, bypass, by, ours, later)
     if isinstance(found, DriftCheckError):
         return skipped.record(skipped.unjudged(Unknown.of(found)))
     try:

@@ -11,7 +11,7 @@ from drift_gate.journal.log import LogSink
 from drift_gate.journal.looks import Notifier, Seen, keep, prune_daily
 from drift_gate.journal.records import Asked, Journal
 from drift_gate.journal.telemetry import MetricsSink
-from drift_gate.settings.file import Settings, actor
+from drift_gate.settings.file import Settings
 from drift_gate.wiring import checks
 from drift_gate.wiring.journals import opened
 
@@ -40,8 +40,9 @@ def look(settings: Settings, notifiers: Sequence[Notifier] = ()) -> Seen:
 
 
 def _looked(settings: Settings, journal: Journal) -> Seen:
+    by = checks.actor(settings)
     outcome = checks.check(settings=settings, record=False)
     checks.warn_of_overrides(settings)
     gate.write(outcome.services, [LogSink(), MetricsSink()])
-    asked = Asked(door="monitor", by=actor(settings.environ))
+    asked = Asked(door="monitor", by=by.known())
     return keep(outcome, tuple(settings.services), settings.monitor.name, asked, journal)

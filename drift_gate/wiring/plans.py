@@ -246,6 +246,8 @@ class Process:
     def __init__(self) -> None:
         #: For which sources the libraries are there: with Cloud Run, with further evidence.
         self.loaded: set[tuple[bool, bool]] = set()
+        #: The service account of this process, by the metadata server that told it.
+        self.accounts: dict[str, str] = {}
         self._lock = threading.Lock()
         self._made: dict[Hashable, Any] = {}
 

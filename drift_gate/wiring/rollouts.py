@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from drift_gate.errors import DriftConfigError
-from drift_gate.journal.records import Asked
+from drift_gate.journal.records import Door
 from drift_gate.policy.verdict import Outcome, Reason, Verdict, duration
 from drift_gate.presentation import render
 from drift_gate.runtime.deadline import Deadline
 from drift_gate.settings.file import Settings, load
 from drift_gate.wiring import checks
+from drift_gate.wiring.actor import Actor
 
 log = logging.getLogger("drift_gate")
 
@@ -49,7 +50,8 @@ def check(
     wait: float,
     settings: Settings | None = None,
     inventory: bool = False,
-    asked: Asked | None = None,
+    by: Actor | None = None,
+    door: Door = "check",
     pace: Pace = REAL,
 ) -> Outcome:
     """What ``assembly.check`` says once no rollout is under way, or once ``wait`` seconds are over.
@@ -59,13 +61,14 @@ def check(
     or stalled ends the wait, and so does the time: then the last answer holds. The first look has the
     whole ``deadline`` of the settings; each later one has no more than what is left of the wait, and one
     that finds nothing out for now is no answer. Only the verdicts that are returned are written down, as
-    ``checks.keep`` does it with ``asked``.
+    ``checks.keep`` does it: asked for at ``door``, and ``by`` whom (None: whoever runs this process).
 
     Raises ``DriftConfigError``, also for a ``wait`` that is no number from 0 upwards.
     """
     if not wait >= 0 or math.isinf(wait):
         raise DriftConfigError(f"wait is {wait!r}: give a number of seconds from 0 upwards")
     settings = settings or load()
+    by = by or checks.actor(settings)
     ends = Deadline(wait, pace.clock)
 
     def look(*, first: bool = False, after_rollout: bool = False) -> Outcome:
@@ -83,7 +86,7 @@ def check(
     outcome = look(first=True)
     while ends.remaining() > 0 and _worth_it(outcome, lambda: look(after_rollout=True)):
         outcome = _next(outcome, look, ends, pace)
-    checks.keep(outcome, settings, asked)
+    checks.keep(outcome, settings, by, door)
     return outcome
 
 

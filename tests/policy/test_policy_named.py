@@ -14,7 +14,7 @@ from support.world import WORKER, World
 from drift_gate.policy import break_glass
 from drift_gate.policy.verdict import Verdict
 from drift_gate.runtime import background
-from drift_gate.settings.file import actor
+from drift_gate.settings.actor import actor
 from drift_gate.wiring import enforcement
 
 NOW = datetime(2026, 2, 5, 16, 37, tzinfo=UTC)

@@ -183,7 +183,7 @@ class TestLookup:
         assert [lookup.result(Deadline(60)) for _ in range(3)] == ["answer"] * 3
         assert len(called) == 3
 
-    def test_what_no_thread_could_ask_is_asked_when_there_is_one(
+    def test_what_no_thread_could_ask_is_asked_once_there_is_one(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def refused(thread: threading.Thread) -> None:

@@ -209,7 +209,7 @@ def dead() -> Iterator[int]:
 
 def get(url: str, seconds: float = ENOUGH_S, **more: Any) -> Answer:
     """What ``url`` answers within ``seconds``; ``more`` is for ``Http`` or its ``get``."""
-    settings = {key: more.pop(key) for key in ("ca_file", "proxy", "names") if key in more}
+    settings = {key: more.pop(key) for key in ("ca_file", "proxy", "plain_to", "names") if key in more}
     with Http(Deadline(seconds), **settings) as http:
         return http.get(url, "the thing", **more)
 

@@ -1,7 +1,7 @@
 """How the gate asks over HTTP: inside one deadline, bounded, and without giving a secret to a stranger.
 
-Only https, and plain http to this machine alone. Nothing is taken from the environment: no proxy, no
-``.netrc``. No cookie is kept.
+Only https, and plain http to this machine or to the one host that the caller names. Nothing is taken from
+the environment: no proxy, no ``.netrc``. No cookie is kept.
 """
 
 from __future__ import annotations
@@ -59,6 +59,7 @@ class Http:
 
     ``ca_file`` holds the certificates to trust instead of the usual ones (those of the system and of
     Mozilla). ``proxy`` is the ``http://`` address of a proxy for everything but this machine; None: none.
+    ``plain_to`` (a host, perhaps with a port) is asked over plain http; None: only this machine is.
     ``names`` is for tests. To be closed, or used as a context manager; threads may share it.
     """
 
@@ -68,9 +69,11 @@ class Http:
         *,
         ca_file: Path | None = None,
         proxy: str | None = None,
+        plain_to: str | None = None,
         names: Names = NAMES,
     ) -> None:
         self._deadline = deadline
+        self._plain_to = plain_to
         self._transport = Transport(deadline, ca_file=ca_file, proxy=proxy, names=names)
 
     def __enter__(self) -> Http:
@@ -110,7 +113,7 @@ class Http:
         return retrying(lambda: self._follow(asked), self._deadline)
 
     def _follow(self, asked: _Asked) -> Answer:
-        url = _address(asked.url, asked.what)
+        url = _address(asked.url, asked.what, self._plain_to)
         credentials = asked.credentials
         for _ in range(1 + MOST_REDIRECTS):
             answer = self._once(url, asked, credentials)
@@ -211,8 +214,8 @@ def _trust(ca_file: Path | None) -> ssl.SSLContext:
     return context
 
 
-def _address(url: str, what: str) -> httpx.URL:
-    """``url``, if it may be asked. Raises ``SourceError``."""
+def _address(url: str, what: str, plain_to: str | None = None) -> httpx.URL:
+    """``url``, if it may be asked, over plain http at ``plain_to`` too. Raises ``SourceError``."""
     try:
         address = httpx.URL(url)
     except (httpx.InvalidURL, ValueError) as error:
@@ -222,7 +225,7 @@ def _address(url: str, what: str) -> httpx.URL:
         raise _unfit(f"{place} is no address to ask over https", what)
     if address.userinfo:
         raise _unfit(f"{place} comes with a password in the address", what)
-    if address.scheme == "http" and not is_loopback(address.host):
+    if address.scheme == "http" and not (is_loopback(address.host) or address.netloc.decode() == plain_to):
         raise _unfit(f"{place} is not https", what)
     return address
 

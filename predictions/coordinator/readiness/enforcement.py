@@ -12,8 +12,8 @@ from drift_gate.facts import Unknown
 from drift_gate.policy.verdict import BreakGlass, Reason
 from drift_gate.presentation.render import plain
 from drift_gate.runtime.deadline import Deadline, attempt
-from drift_gate.settings import file as drift
-from drift_gate.settings import location
+from drift_gate.settings.actor import actor as process_actor
+from drift_gate.settings.location import environment
 from predictions.coordinator.exceptions import NotReadyError, ReadinessUnknownError
 from predictions.coordinator.readiness import render, runner
 from predictions.coordinator.readiness.facts import Occasion, Phase
@@ -64,10 +64,10 @@ def require_ready(
     ``environ`` None: the process environment. Raises ``ReadinessUnknownError`` where nothing is bad and
     something could not be judged, ``DriftConfigError`` and ``SlateError``; never one of them under a bypass.
     """
-    environ = location.environment() if environ is None else environ
+    environ = environment() if environ is None else environ
     if skip:
         glass = BreakGlass(
-            actor=actor or drift.actor(environ), reason=reason, at=datetime.now(UTC), until=None, via=VIA
+            actor=actor or process_actor(environ), reason=reason, at=datetime.now(UTC), until=None, via=VIA
         )
         return _bypassed(occasion, phase, glass, environ)
     readiness = _judged(occasion, phase, environ, None)

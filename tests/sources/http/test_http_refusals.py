@@ -241,6 +241,17 @@ class TestRedirects:
         web.replies["/"] = Reply(302, headers={"Location": to})
         assert error(web.url).cause == "invalid-response"
 
+    def test_but_for_the_one_host_that_the_caller_names(self, web: Web) -> None:
+        """As it stands in the address, port and all; a redirect there goes no further."""
+        web.replies["/"] = Reply()
+        names, named = Names(lambda host: ["127.0.0.1"]), f"metadata.example:{web.port}"
+        assert get(f"http://{named}/", names=names, plain_to=named).status == 200
+        for other in ("metadata.example", f"metadata.example.org:{web.port}", f"a@{named}"):
+            caught = error(f"http://{other}/", names=names, plain_to=named)
+            assert caught.cause == "invalid-response"
+        web.replies["/"] = Reply(302, headers={"Location": f"http://metadata.example.org:{web.port}/"})
+        assert error(f"http://{named}/", names=names, plain_to=named).cause == "invalid-response"
+
     @pytest.mark.parametrize(
         "url",
         [
