@@ -55,7 +55,8 @@ class Fact(BaseModel):
     work as they do for a dictionary.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # What has a default is always written: a schema of the JSON may promise it.
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_serialization_defaults_required=True)
 
     def keys(self) -> Collection[str]:
         """The names of all fields."""

@@ -54,6 +54,11 @@ class TestWhatTheCodeKnowsBetter:
         shown, made = readme.committed(name), readme.PARTS[name].make()
         assert readme.same(name, shown, made), f"shown:\n{shown}\nmade:\n{made}"
 
+    @pytest.mark.parametrize("file", readme.FILES, ids=lambda file: file.name)
+    def test_a_generated_file_is_what_the_code_says_now(self, file: Path) -> None:
+        """Otherwise: python scripts/readme.py."""
+        assert file.read_text(encoding="utf-8") == readme.FILES[file]()
+
     def test_the_demo_prints_what_is_shown(self, tmp_path: Path) -> None:
         """The whole demo, run on a terminal; only ids and times may differ."""
         for program, module in (("deployment-drift", main), ("prediction-coordinator", coordinator_cli)):

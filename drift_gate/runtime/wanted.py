@@ -34,12 +34,16 @@ _BOUNDS = {
 }
 
 
-class TomlSchema(GenerateJsonSchema):
-    """JSON Schema of what may stand in a TOML file: without null, and without titles made up from names."""
+class PlainSchema(GenerateJsonSchema):
+    """JSON Schema without titles made up from names."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         """Never: a title that is there says what is wanted."""
         return False
+
+
+class TomlSchema(PlainSchema):
+    """JSON Schema of what may stand in a TOML file: without null, too."""
 
     def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
         """What is wanted where something is written; TOML has no null."""

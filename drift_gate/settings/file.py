@@ -12,7 +12,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from pydantic import Field, SecretStr
 
@@ -45,17 +45,6 @@ PREFIX = "DRIFT_"
 EMULATOR = "CLOUD_RUN_EMULATOR_HOST"
 CACHE_DIR = "DRIFT_CACHE_DIR"
 LOGINS = "DRIFT_REGISTRY_LOGINS"
-_TABLES = (
-    "defaults",
-    "policy",
-    "services",
-    "batch",
-    "sinks",
-    "journal",
-    "monitor",
-    "inventory",
-    "acknowledged",
-)
 #: Variables with the prefix that are no key of the file.
 _OTHER_VARIABLES = frozenset({CONFIG, CACHE_DIR, LOGINS, break_glass.SWITCH, break_glass.UNTIL})
 
@@ -167,6 +156,17 @@ class Settings(Fact):
         return names[0]
 
 
+def tables_below(model: type[Fact]) -> dict[str, tuple[type[Fact], bool]]:
+    """Each key of ``model`` that is a table of the file, with its model, and whether it is a list of them."""
+    found = {}
+    for key, info in model.model_fields.items():
+        listed = get_origin(info.annotation) is tuple
+        inner = get_args(info.annotation)[0] if listed else info.annotation
+        if isinstance(inner, type) and issubclass(inner, Fact):
+            found[key] = inner, listed
+    return found
+
+
 def registry_logins(environ: Mapping[str, str]) -> dict[str, tuple[str, SecretStr]]:
     """User and password for each registry that is not Google's, by host.
 
@@ -192,7 +192,7 @@ def load(start: Path | None = None, environ: Mapping[str, str] | None = None) ->
     unknown ``DRIFT_…`` variable only warns, since others use the prefix too.
     """
     environ = environment() if environ is None else environ
-    document = Document(find(start, environ), _TABLES)
+    document = Document(find(start, environ), ("defaults", "policy", "services", *tables_below(Settings)))
     registry_logins(environ)
     services = _services(document, _variables(environ))
     _check_bases(document, services)

@@ -263,7 +263,11 @@ class PolicyKeys(Fact):
     reasons: Annotated[
         Mapping[str, Decision],
         AfterValidator(_judged),
-        Field(title="a table by reason code", examples=[{"traffic-split": "deny"}]),
+        Field(
+            title="a table by reason code",
+            examples=[{"traffic-split": "deny"}],
+            json_schema_extra={"propertyNames": {"enum": sorted(REASONS.keys() - {"unknown-drift"})}},
+        ),
     ] = Field(default_factory=dict)
 
 
