@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
+from drift_gate.runtime.spelling import near_misses
+
 _ADDRESS = re.compile(r"[a-zA-Z][\w+.-]*://\S+|[\w.-]+@[\w.-]+:(?!/?/)\S+")
+_CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)|24:00")
 
 
 def is_address(repository: str) -> bool:
@@ -43,6 +47,23 @@ Moment = Annotated[
     ),
     Field(title="a date or time", examples=["2026-12-07"]),
 ]
+
+
+def clock_time(text: str) -> timedelta:
+    """``08:00`` as the time since midnight; the last one is ``24:00``. Raises ``ValueError``."""
+    shown = _CLOCK.fullmatch(text.strip())
+    if not shown:
+        raise ValueError(f"{text!r} is no time of day such as 08:00, up to 24:00")
+    return timedelta(hours=int(shown[1]), minutes=int(shown[2])) if shown[1] else timedelta(days=1)
+
+
+def time_zone(name: str) -> ZoneInfo:
+    """The time zone ``name`` of the IANA database. Raises ``ValueError``."""
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:  # a folder of the database is an OSError
+        hint = near_misses(name, available_timezones())
+        raise ValueError(f"no time zone {name!r}{hint}; write one such as America/Los_Angeles") from error
 
 
 class OneOrMore:

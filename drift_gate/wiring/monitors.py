@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import NoReturn
 
 from drift_gate import gate
-from drift_gate.errors import DriftConfigError
+from drift_gate.errors import DriftConfigError, DriftGateError
 from drift_gate.journal.log import LogSink
 from drift_gate.journal.looks import Notifier, Seen, keep, prune_daily
 from drift_gate.journal.records import Asked, Journal
 from drift_gate.journal.telemetry import MetricsSink
+from drift_gate.presentation.plain_text import plain
+from drift_gate.runtime.schedule import Schedule
 from drift_gate.settings.file import Settings
 from drift_gate.wiring import checks
 from drift_gate.wiring.journals import opened
@@ -19,6 +24,8 @@ log = logging.getLogger("drift_gate")
 
 #: Seconds that a look waits for another writer of the journal: nobody waits for the look.
 BUSY_S = 5.0
+#: The longest pause between two glances at the clock, in seconds.
+NAP_S = 60.0
 
 
 def look(settings: Settings, notifiers: Sequence[Notifier] = ()) -> Seen:
@@ -46,3 +53,29 @@ def _looked(settings: Settings, journal: Journal) -> Seen:
     gate.write(outcome.services, [LogSink(), MetricsSink()])
     asked = Asked(door="monitor", by=by.known())
     return keep(outcome, tuple(settings.services), settings.monitor.name, asked, journal)
+
+
+def watch(
+    schedule: Schedule,
+    look: Callable[[], object],
+    *,
+    clock: Callable[[], datetime] = checks.utc_now,
+    sleep: Callable[[float], object] = time.sleep,
+) -> NoReturn:
+    """``look`` whenever ``schedule`` says so, one at a time, until a signal ends the process.
+
+    What comes due during a look is left out. A look that fails is logged, and the next one comes in its time.
+    ``clock`` says the time in UTC and ``sleep`` makes pauses in seconds, short ones: a machine that was
+    suspended, or a clock that was set, is noticed within ``NAP_S``.
+    """
+    while True:
+        due = schedule.after(clock())
+        log.info("the next look is at %s", f"{due:%Y-%m-%d %H:%M} UTC")
+        while (left := (due - clock()).total_seconds()) > 0:
+            sleep(min(left, NAP_S))
+        try:
+            look()
+        except Exception as error:  # whatever it was, the next look may find it mended
+            log.error(
+                "the look failed: %s", plain(str(error)), exc_info=not isinstance(error, DriftGateError)
+            )

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import logging
+import signal
 import subprocess
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
-from commands.test_cli import run
+from commands.test_cli import COMMAND, environment, run
+from support.limits import ENOUGH_S
+from support.processes import deaf
 from support.world import WORKER, World
 
-from drift_gate.errors import DriftConfigError
+from drift_gate.errors import DriftConfigError, JournalError
 from drift_gate.journal.looks import Seen
 from drift_gate.journal.sqlite import SqliteJournal
+from drift_gate.runtime.schedule import Schedule
 from drift_gate.wiring import monitors
 
 STORE = '[journal]\nstore = "journal.sqlite"\n[monitor]\nname = "nightly"\n'
 SECOND = '[services.second]\npaths = ["/shared/"]\n'
+
+LOS_ANGELES = ZoneInfo("America/Los_Angeles")
 
 
 def once(world: World) -> subprocess.CompletedProcess[str]:
@@ -93,3 +103,127 @@ def test_each_notifier_is_told_after_each_look(world: World) -> None:
         world.change()
     monitors.look(world.settings(), [Listener(), Listener()])
     assert told == [[], ["held", "opened"], ["held", "opened"]]
+
+
+class Over(BaseException):
+    """The test has seen enough."""
+
+
+class Clock:
+    """A clock that goes on while somebody sleeps, until ``ends``."""
+
+    def __init__(self, now: datetime, ends: datetime) -> None:
+        self.now = now
+        self.ends = ends
+        self.naps: list[float] = []
+
+    def sleep(self, seconds: float) -> None:
+        self.naps.append(seconds)
+        self.now += timedelta(seconds=seconds)
+        if self.now > self.ends:
+            raise Over
+
+
+class TestWatch:
+    """A process that looks again and again, on a clock of its own."""
+
+    begin = datetime(2026, 3, 7, 20, 30, tzinfo=LOS_ANGELES).astimezone(UTC)
+    schedule = Schedule(timedelta(hours=2), timedelta(hours=8), timedelta(hours=20), LOS_ANGELES)
+
+    def watched(self, look: Callable[[Clock], object], days: float = 2.0) -> Clock:
+        clock = Clock(self.begin, self.begin + timedelta(days=days))
+        with pytest.raises(Over):
+            monitors.watch(self.schedule, lambda: look(clock), clock=lambda: clock.now, sleep=clock.sleep)
+        return clock
+
+    def test_it_looks_when_clocks_show_it_also_after_they_changed(self) -> None:
+        """From the evening before the short day on: seven looks a day, the first one at eight."""
+        seen: list[str] = []
+        clock = self.watched(lambda clock: seen.append(f"{clock.now.astimezone(LOS_ANGELES):%d %H:%M}"))
+        assert len(seen) == 14
+        assert (seen[0], seen[6], seen[7]) == ("08 08:00", "08 20:00", "09 08:00")
+        assert max(clock.naps) <= monitors.NAP_S
+
+    def test_a_look_that_fails_does_not_end_it(self, caplog: pytest.LogCaptureFixture) -> None:
+        """Ours are told in a sentence, others with their trace."""
+        errors = iter([JournalError("the journal is locked"), ValueError("a bug"), None])
+
+        def look(clock: Clock) -> None:
+            if error := next(errors, None):
+                raise error
+
+        self.watched(look, days=0.7)
+        failed = [each for each in caplog.records if each.levelno == logging.ERROR]
+        assert [each.getMessage() for each in failed] == [
+            "the look failed: the journal is locked",
+            "the look failed: a bug",
+        ]
+        assert [bool(each.exc_info) for each in failed] == [False, True]
+
+    def test_one_look_at_a_time_and_none_made_up_for(self) -> None:
+        """A look that takes five hours leaves out what came due meanwhile."""
+        seen: list[str] = []
+
+        def look(clock: Clock) -> None:
+            seen.append(f"{clock.now.astimezone(LOS_ANGELES):%H:%M}")
+            clock.now += timedelta(hours=5)
+
+        self.watched(look, days=1)
+        assert seen == ["08:00", "14:00", "20:00"]
+
+    def test_a_clock_that_jumps_ahead_is_noticed(self) -> None:
+        """After a machine was suspended over the time that it was due, it looks at once."""
+        seen: list[str] = []
+        clock = Clock(self.begin, self.begin + timedelta(days=1))
+
+        def sleep(seconds: float) -> None:
+            clock.sleep(seconds)
+            if clock.naps == [monitors.NAP_S]:
+                clock.now += timedelta(hours=13)  # half past nine in the evening to half past ten
+
+        def look() -> None:
+            seen.append(f"{clock.now.astimezone(LOS_ANGELES):%H:%M}")
+
+        with pytest.raises(Over):
+            monitors.watch(self.schedule, look, clock=lambda: clock.now, sleep=sleep)
+        assert seen[:2] == ["10:31", "12:00"]
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (("--every", "2h", "--time-zone", "Mars/Olympus"), "--time-zone: no time zone 'Mars/Olympus'"),
+        (("--every", "2h", "--between", "20:00-08:00"), "the hours of a day end after they begin"),
+        (("--every", "2h", "--between", "8-20"), "'8' is no time of day"),
+        (("--every", "2d"), "give 1m to 24h"),
+        ((), "one of the arguments --once --every is required"),
+    ],
+)
+def test_a_schedule_that_makes_no_sense_is_a_usage_error(
+    world: World, given: tuple[str, ...], words: str
+) -> None:
+    """Told at once, and not at the first look."""
+    said = run(world, "monitor", *given)
+    assert (said.returncode, said.stdout) == (2, "")
+    assert words in said.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_process_at_once(world: World, number: signal.Signals) -> None:
+    """While it waits for the next look, a day ahead at most, and however it was started."""
+    world.toml = STORE + world.toml
+    monitor = subprocess.Popen(
+        deaf([*COMMAND, "monitor", "--every", "24h"]),
+        cwd=world.folder,
+        env=environment(world),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert monitor.stderr
+        assert "the next look is at " in monitor.stderr.readline()
+        monitor.send_signal(number)
+        assert monitor.wait(ENOUGH_S) == (130 if number == signal.SIGINT else -signal.SIGTERM)
+    finally:
+        monitor.kill()
+        monitor.communicate()
