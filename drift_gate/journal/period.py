@@ -77,8 +77,10 @@ def week(name: str) -> tuple[datetime, datetime]:
     """The begin and the end (UTC) of an ISO week such as ``2026-W48``. Raises ``ValueError``."""
     try:
         begin = datetime.strptime(f"{name}-1", "%G-W%V-%u").replace(tzinfo=UTC)
-    except ValueError as error:
-        raise ValueError(f"{name!r} is no week such as 2026-W48") from error
+    except ValueError:
+        begin = None
+    if begin is None or f"{begin:%G-W%V}" != name:  # a year without a 53rd week has a 1st one in its place
+        raise ValueError(f"{name!r} is no week such as 2026-W48")
     return begin, begin + timedelta(days=7)
 
 

@@ -45,14 +45,13 @@ class Line(NamedTuple):
 
 def json(period: Period) -> str:
     """The figures for a program, and of each target whether it is met (null: not known)."""
-    return steering_by_number(_json.dumps(document(period), indent=2) + "\n")
+    return steering_by_number(_json.dumps({"schema_version": 1, **document(period)}, indent=2) + "\n")
 
 
 def document(period: Period) -> dict[str, object]:
     """What ``json`` writes, before it is text."""
     told = period.figures
     return {
-        "schema_version": 1,
         "interval_s": period.interval_s,
         **told.model_dump(mode="json"),
         "targets": {name: {"at_most": most, "met": met(told, name)} for name, most in TARGETS.items()},
@@ -82,8 +81,8 @@ def span(since: datetime, until: datetime) -> str:
 
 
 def _number(value: float) -> str:
-    """Two digits: a small one is no zero."""
-    return f"{value:.0f}" if value >= 10 else f"{value:.2g}"
+    """Three digits: a small one is no zero, and a little more than 1 is not 1."""
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 
 _NAMES: Mapping[str, tuple[str, Callable[[float], str]]] = {

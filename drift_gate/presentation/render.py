@@ -257,12 +257,12 @@ def markdown(outcome: Outcome, *, verbose: bool = False) -> str:
     lines += [_markdown_row(verdict) for verdict in outcome.services]
     for verdict in outcome.services:
         if verdict.reasons:
-            lines += ["", f"**{_escaped(verdict.service)}**", ""]
+            lines += ["", f"**{escaped(verdict.service)}**", ""]
         lines += [
-            f"- {reason.decision}: `{reason.code}`: {_escaped(reason.message)}" for reason in verdict.reasons
+            f"- {reason.decision}: `{reason.code}`: {escaped(reason.message)}" for reason in verdict.reasons
         ]
         if verbose:
-            lines += [f"- {_escaped(_commit_line(commit))}" for commit in verdict.report.undeployed]
+            lines += [f"- {escaped(_commit_line(commit))}" for commit in verdict.report.undeployed]
     return "\n".join(lines) + "\n"
 
 
@@ -278,10 +278,10 @@ def _markdown_row(verdict: Verdict) -> str:
         lives,
         report.target.commit[:12] if report.target else "unknown",
     ]
-    return "| " + " | ".join(map(_escaped, cells)) + " |"
+    return "| " + " | ".join(map(escaped, cells)) + " |"
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """``text`` with everything that Markdown or HTML would read as markup made harmless."""
     return "".join(f"\\{char}" if char in r"\`*_{}[]<>()#+!|~" else char for char in plain(text))
 

@@ -154,7 +154,7 @@ class TestStats:
         told = stage.run("deployment-drift", "stats", *ALL)
         assert told.code == 0
         lines = [line.split() for line in told.out.splitlines()]
-        assert ["incidents", "a", "week", "0.00039", "0", "missed"] in lines
+        assert ["incidents", "a", "week", "0.000389", "0", "missed"] in lines
         assert "mean time to detect 7 h 15 min at most 2 h missed" in map(" ".join, lines)
         assert "refused              " + f"  {WORKER}, 1 time" in told.out
         assert f"bob, {WORKER}, 1 time: the fix is in" in told.out
