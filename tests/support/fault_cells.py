@@ -78,10 +78,10 @@ class Cell:
     """``call`` is the column, ``fault`` the row.
 
     ``decision`` and ``cause`` (None: the drift is known) are what the verdict has to be, ``codes`` the
-    reason codes that it has to have. ``warning`` are words of a log line that must be there. ``held`` is
-    the number of threads that a call holds which nothing can interrupt: daemons that nobody waits for.
-    ``own_process``: the check runs in a fork of its own; ``file_size`` is the most bytes that a file may take
-    there (None: any), and with ``record`` not a check is made but a note in the ledger.
+    reason codes that it has to have. ``words`` must be there in its messages, ``warning`` in a line of the
+    log. ``held`` is the number of threads that a call holds which nothing can interrupt: daemons that nobody
+    waits for. ``own_process``: the check runs in a fork of its own; ``file_size`` is the most bytes that a
+    file may take there (None: any), and with ``record`` not a check is made but a note in the ledger.
     """
 
     call: str
@@ -90,6 +90,7 @@ class Cell:
     decision: str = "deny"
     cause: str | None = None
     codes: tuple[str, ...] = ()
+    words: str = ""
     warning: str = ""
     held: int = 0
     own_process: bool = False
@@ -140,6 +141,8 @@ def wrong(cell: Cell, seen: Seen) -> list[str]:
         found.append(f"{seen.decision}, cause {seen.cause}, not {cell.decision}, cause {cell.cause}")
     if missing := set(cell.codes) - set(seen.codes):
         found.append(f"no reason {missing}")
+    if cell.words not in seen.message:
+        found.append(f"nothing that says {cell.words!r}")
     if not any(cell.warning in each for each in seen.warnings or [""] * (not cell.warning)) and cell.warning:
         found.append(f"no warning that says {cell.warning!r}: {seen.warnings}")
     if cell.own_process and seen.threads > cell.held:

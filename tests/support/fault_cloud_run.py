@@ -84,15 +84,23 @@ def fault(method: str, **how: Any) -> Prepare:
     return lambda world, _: world.cloud.fault(method, **how)
 
 
+#: gRPC's own statuses by row, each with its cause.
+STATUS = {
+    "401": ("UNAUTHENTICATED", "credentials"),
+    "403": ("PERMISSION_DENIED", "permission-denied"),
+    "404": ("NOT_FOUND", "not-found"),
+    "408": ("DEADLINE_EXCEEDED", "timeout"),
+    "429": ("RESOURCE_EXHAUSTED", "rate-limited"),
+    "500": ("INTERNAL", "unavailable"),
+    "503": ("UNAVAILABLE", "unavailable"),
+}
+
+
 def _cells(part: str, method: str) -> list[Cell]:
     call = f"Cloud Run, {part}"
-    status = {"401": ("UNAUTHENTICATED", "credentials"), "403": ("PERMISSION_DENIED", "permission-denied")}
-    status |= {"404": ("NOT_FOUND", "not-found"), "408": ("DEADLINE_EXCEEDED", "timeout")}
-    status |= {"429": ("RESOURCE_EXHAUSTED", "rate-limited"), "500": ("INTERNAL", "unavailable")}
-    status |= {"503": ("UNAVAILABLE", "unavailable")}
     return [
         Cell(call, "nothing", lambda world, _: _pad(world, part, LONG), decision="allow"),
-        *(Cell(call, row, fault(method, code=code), cause=cause) for row, (code, cause) in status.items()),
+        *(Cell(call, row, fault(method, code=code), cause=cause) for row, (code, cause) in STATUS.items()),
         Cell(call, "reset", spoiled(part, resetting), cause="unavailable"),
         Cell(call, "hang before the answer", fault(method, hang=True), cause="timeout"),
         Cell(call, "hang in the answer", spoiled(part, stalling), cause="timeout"),

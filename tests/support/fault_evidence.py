@@ -61,6 +61,12 @@ def _image_of(world: World, stack: ExitStack) -> tuple[Address, str]:
     return _address(registry.host), digest
 
 
+def in_registry(world: World, stack: ExitStack) -> None:
+    """The worker's image is in a true registry, which is asked about it."""
+    (host, port), digest = _image_of(world, stack)
+    _registry(world, f"{host}:{port}", digest)
+
+
 def _worker_of(world: World, stack: ExitStack) -> tuple[Address, str]:
     """A worker that truly runs the commit, and says so."""
     files = ground().blobs

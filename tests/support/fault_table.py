@@ -8,12 +8,19 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
-from support import fault_cloud_run, fault_credentials, fault_evidence, fault_files, fault_git
+from support import (
+    fault_cloud_run,
+    fault_credentials,
+    fault_evidence,
+    fault_files,
+    fault_git,
+    fault_revisions,
+)
 from support.fault_cells import DEADLINE_S, FAULTS, Cell, Column
 
 #: The tables of the page: a title, and the cells of its columns.
 GROUPS: Mapping[str, Sequence[Cell]] = {
-    "Cloud Run": [*fault_cloud_run.CELLS, *fault_cloud_run.MORE],
+    "Cloud Run": [*fault_cloud_run.CELLS, *fault_cloud_run.MORE, *fault_revisions.CELLS],
     "Credentials": fault_credentials.CELLS,
     "Git": fault_git.CELLS,
     "Further evidence": fault_evidence.CELLS,
@@ -46,6 +53,9 @@ What holds in the tables:
   check has nothing to fall back on, and the verdict of this one is unaffected.
 - What `evidence` adds (the registry, the health answer) is not needed: what cannot be had warns,
   `evidence-unreachable`, with the cause in brackets. It gets half of what is left of the deadline.
+- The recent revisions decide nothing. Beside a registry, a list that cannot be had warns as the registry
+  does. Where the revision that serves names no commit, which is `no-commit-evidence` without a fault, too,
+  the verdict says that nobody knows whether another revision of the same image names one, and why.
 - The decisions file is no part of the answer: the verdict is unaffected, and a warning is logged.
 - One thread, a daemon that nobody waits for, goes on where nothing can interrupt a call: the search for a
   metadata server that cannot be reached.

@@ -8,6 +8,7 @@ from typing import Any
 
 from google.cloud import run_v2
 
+from drift_gate.errors import SourceError
 from drift_gate.evidence import marks
 from drift_gate.facts import Evidence, Finding, LiveRevision
 from drift_gate.sources.cloud_run import messages as said
@@ -30,11 +31,11 @@ def with_origin(
     message: Any,
     revisions: Sequence[LiveRevision],
     labels: Sequence[Evidence],
-    others: Sequence[LiveRevision],
+    others: Sequence[LiveRevision] | SourceError,
 ) -> tuple[LiveRevision, ...]:
     """``revisions`` with what people may go by, where a revision itself names no commit.
 
-    ``labels`` are the workload's own; ``others`` are its other revisions, as far as they were read.
+    ``labels`` are the workload's own; ``others`` are its other revisions, or why nobody knows them.
     """
     return tuple(
         replace(one, origin="; ".join((*filter(None, [one.origin]), *_marks(message, one, labels, others))))
@@ -50,12 +51,17 @@ def nameless(revision: LiveRevision) -> bool:
 
 
 def _marks(
-    message: Any, one: LiveRevision, labels: Sequence[Evidence], others: Sequence[LiveRevision]
+    message: Any, one: LiveRevision, labels: Sequence[Evidence], others: Sequence[LiveRevision] | SourceError
 ) -> Iterator[str]:
     noun = _NOUNS[type(message)]
     for claim in marks.read(labels):
         if claim.id:
             yield f"the {noun}'s own label {claim.evidence.key} says {one_line(claim.evidence.value)}"
+    if isinstance(others, SourceError):
+        if one.image:
+            unread = one_line(others.message)
+            yield f"whether another revision of the same image names a commit is not known: {unread}"
+        others = ()
     for other in others:
         claims = [claim for claim in marks.read(other.evidence) if claim.id]
         if claims and one.image and other.image == one.image:

@@ -242,16 +242,15 @@ class CloudRun:
 
     def _relatives(
         self, google: Connected, revisions: Iterable[LiveRevision], within: Deadline
-    ) -> tuple[LiveRevision, ...]:
+    ) -> tuple[LiveRevision, ...] | SourceError:
         """The recent revisions, where one that serves names no commit: one of the same image may.
 
-        Nobody decides by them, so that this costs a call in no other case, and harms nothing.
+        Nobody decides by them, so that this costs a call in no other case; an error is for people, too.
         """
         if not any(one.image and origins.nameless(one) for one in revisions):
             return ()
         patience = _briefly(within)
-        found = gather({"": partial(self._recent, google, patience)}, patience)[""]
-        return () if isinstance(found, SourceError) else found
+        return gather({"": partial(self._recent, google, patience)}, patience)[""]
 
     def _recent(self, google: Connected, within: Deadline) -> tuple[LiveRevision, ...]:
         """The recent revisions, the newest first, of one page: what came before says little about now."""

@@ -93,11 +93,14 @@ def test_an_earlier_revision_of_the_same_image_tells_what_it_was(world: World) -
     assert calls(world).count("ListRevisions") == 1
 
 
-def test_what_cannot_be_listed_changes_nothing_about_an_unknown(world: World) -> None:
+def test_that_the_others_cannot_be_listed_is_said_and_changes_nothing_else(world: World) -> None:
     world.cloud.deploy(WORKER, image=IMAGE, labels={}, service_labels={})
-    plain = said(world)
+    plain, before = said(world), codes(world.verdict())
     world.cloud.fault("ListRevisions", code=grpc.StatusCode.PERMISSION_DENIED)
-    assert said(world) == plain
+    more = said(world).replace(plain, "")
+    assert "; whether another revision of the same image names a commit is not known: " in said(world)
+    assert "lacks `run.revisions.list`" in more
+    assert codes(world.verdict()) == before
 
 
 def test_a_job_says_who_made_it_and_with_what(world: World) -> None:
