@@ -6,8 +6,12 @@ import posixpath
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+from drift_gate.errors import SourceError
+
 #: A chain of more links than Linux follows is a loop, a path longer than it takes (PATH_MAX) leads nowhere.
 _LONGEST_CHAIN, _LONGEST_PATH = 40, 4096
+#: Paths that links may show. Each costs 200 bytes and 2 µs, and a few links upon links show any number.
+MOST_SHOWN = 1_000_000
 
 
 def below(
@@ -17,8 +21,10 @@ def below(
 
     All paths are absolute paths in the image. ``targets`` maps each link to what it points to, as
     stored; ``layout`` has a key for each file. A link into a loop or to nothing makes nothing visible.
+    Raises ``SourceError`` as ``require_few`` does.
     """
     files = sorted(path for path in layout if path not in targets)
+    shown = 0
     for link in targets:
         end, passed = _follow(link, targets)
         if end is None:
@@ -27,8 +33,18 @@ def below(
             yield link, end, passed
             continue
         folder = end.rstrip("/") + "/"
-        for path in inside(folder, files):
+        seen = inside(folder, files)
+        shown += len(seen)
+        require_few(shown, link)
+        for path in seen:
             yield link + path[len(folder) - 1 :], path, passed
+
+
+def require_few(shown: int, link: str) -> None:
+    """Raises ``SourceError`` where the links up to ``link`` show more than ``MOST_SHOWN`` paths."""
+    if shown > MOST_SHOWN:
+        sentence = f"symbolic links show more than {MOST_SHOWN:,} paths, {link} some of them"
+        raise SourceError(f"{sentence}: too many to compare", "history-unavailable")
 
 
 def resolved(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 
+from drift_gate.errors import SourceError
 from drift_gate.relevance import links
 from drift_gate.relevance.dockerfile.copies import Tree, find, find_with_parents
 
@@ -82,6 +83,38 @@ WORK = [of_links, of_what_counts, of_copies("d*"), of_copies("l*"), of_copies("*
 )
 def test_twice_the_tree_is_twice_the_work(work: Callable[[int], int]) -> None:
     assert work(80) < MOST * work(40)
+
+
+def all_alike(number: int) -> tuple[Counted, Counted]:
+    """So many links that each show the same hundred files: the files, and the links."""
+    targets = {f"l{each}": "data" for each in range(number)}
+    paths = [*(f"data/f{each}.py" for each in range(100)), *targets]
+    return Counted({path: path for path in paths}), Counted(targets)
+
+
+ALIKE: list[Callable[[Counted, Counted], object]] = [
+    lambda files, targets: find(Tree(files, targets), "l*"),
+    lambda files, targets: find_with_parents(Tree(files, targets), "l*"),
+    lambda files, targets: links.counted(files, targets, lambda path: False),
+]
+
+
+@pytest.mark.parametrize("work", ALIKE, ids=["copied", "with parents", "counted"])
+def test_links_that_each_show_the_whole_tree_are_given_up_before_they_are_followed(
+    monkeypatch: pytest.MonkeyPatch, work: Callable[[Counted, Counted], object]
+) -> None:
+    """What is looked at is bounded by the tree and the links, not by their product."""
+    monkeypatch.setattr(links, "MOST_SHOWN", 1000)
+    work(*all_alike(10))
+    looks = []
+    for number in (80, 160):
+        files, targets = all_alike(number)
+        with pytest.raises(SourceError) as caught:
+            work(files, targets)
+        assert (caught.value.cause, caught.value.retryable) == ("history-unavailable", False)
+        assert "links show more than 1,000 paths, " in caught.value.message
+        looks.append(files.looks + targets.looks)
+    assert looks[1] < MOST * looks[0]
 
 
 def test_a_link_longer_than_any_path_leads_nowhere() -> None:

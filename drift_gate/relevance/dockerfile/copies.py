@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from drift_gate.relevance.dockerfile.ignore import excluded, glob, is_glob
-from drift_gate.relevance.links import inside
+from drift_gate.relevance.links import inside, require_few
 
 #: As many links as Linux follows before it calls them a loop.
 _MAX_LINKS = 40
@@ -90,23 +90,33 @@ def is_archive(found: Found) -> bool:
 def find(tree: Tree, source: str) -> list[Found]:
     """Everything that ``source`` names in ``tree``; empty when it names nothing.
 
-    Wildcards are those of ``filepath.Match``. Raises ``ValueError`` for a pattern that is none.
+    Wildcards are those of ``filepath.Match``. Raises ``ValueError`` for a pattern that is none, and
+    ``SourceError`` where too many of them are seen through links.
     """
     name = clean(source)
     names = _matching(tree, name) if is_glob(name) else [name]
-    found = (_at(tree, each) for each in names)
+    found, through_links = [], 0
+    for each in (_at(tree, each) for each in names):
+        through_links += len(each.files) if each.passed else 0
+        require_few(through_links, each.name)
+        found.append(each)
     return [each for each in found if each.files]
 
 
 def find_with_parents(tree: Tree, source: str) -> list[Found]:
-    """What ``COPY --parents`` takes: the folders above a file stay, from ``/./`` on where that is written."""
+    """What ``COPY --parents`` takes: the folders above a file stay, from ``/./`` on where that is written.
+
+    Raises ``SourceError`` as ``find`` does.
+    """
     start, dot, pattern = source.partition("/./")
     base = _at(tree, clean(start if dot else "/"))
     wanted = excluded([clean(pattern if dot else source)])
     kept = {path: repo for path, repo in base.files.items() if path and wanted(path)}
-    root = clean(start) if dot else ""
+    root, shown = clean(start) if dot else "", 0
     for link in [path for path in kept if posixpath.join(root, path) in tree.links]:
         led = _at(tree, posixpath.join(root, link))  # a link brings what it leads to
+        shown += len(led.files)
+        require_few(shown, link)
         kept |= {posixpath.join(link, path).rstrip("/"): repo for path, repo in led.files.items()}
     return [Found("", kept, base.passed)] if kept else []
 
