@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -28,6 +29,7 @@ from support.world import CLOUD_RUN, WORKER, World
 from support.zygote import Zygote, zygote
 
 from drift_gate.policy.verdict import Reason, Verdict
+from drift_gate.runtime import background
 from drift_gate.testing import FakeCloudRun, HistoryBuilder
 from drift_gate.testing.git_server import GitServer
 from drift_gate.wiring import rollouts
@@ -152,18 +154,22 @@ def wrong(cell: Cell, seen: Seen) -> list[str]:
     return [f"{cell.call}, {cell.fault}: {each} ({seen.message})" for each in found]
 
 
+#: Which check goes on; what it leaves to go on beside it has the same.
+_CHECK = ContextVar("check", default="")
+
+
 class _Heard(logging.Handler):
-    """The warnings of the gate, by the thread that they were logged on."""
+    """The warnings of the gate, by the check that they belong to."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
-        self.told: list[tuple[int | None, str]] = []
+        self.told: list[tuple[str, str]] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.told.append((record.thread, record.getMessage()))
+        self.told.append((_CHECK.get(), record.getMessage()))
 
-    def by_this_thread(self) -> tuple[str, ...]:
-        return tuple(text for thread, text in self.told if thread == threading.get_ident())
+    def of_this_check(self) -> tuple[str, ...]:
+        return tuple(text for check, text in self.told if check == _CHECK.get())
 
 
 def trust() -> dict[str, str]:
@@ -326,8 +332,10 @@ def check(world: World, heard: _Heard) -> Seen:
     """One check, and what it left behind."""
     settings = world.settings()
     started = time.monotonic()
+    _CHECK.set(f"{world.folder} {started}")
     outcome = rollouts.check(wait=0, settings=settings)  # as every door does
     seconds = time.monotonic() - started
+    background.finish()
     [verdict] = outcome.services
     unknown = verdict.report.unknown
     return Seen(
@@ -335,7 +343,7 @@ def check(world: World, heard: _Heard) -> Seen:
         cause=unknown.cause if unknown else None,
         codes=tuple(map(coded, verdict.reasons)),
         seconds=seconds,
-        warnings=heard.by_this_thread(),
+        warnings=heard.of_this_check(),
         left=(*left_running(str(world.folder)), *half_written(world.folder.parent)),
         message="; ".join(reason.message for reason in verdict.reasons),
     )

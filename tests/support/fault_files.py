@@ -15,8 +15,7 @@ from support.fault_git import address_at, put_remote, upstream
 from support.fault_server import FaultServer, relay
 from support.world import WORKER, World
 
-LEDGER, DECISIONS, CLOCK = "ledger file", "decisions file", "clock"
-LATE = "decisions file, at the deadline"
+LEDGER, JOURNAL, CLOCK = "ledger file", "journal", "clock"
 NOTED, CONFIRMED, MIRROR = "ledger file, noted in", "git remote, noted as confirmed", "git mirror, made"
 #: Bytes that no file of a check needs, and no file that a check writes fits into.
 FULL = 64
@@ -42,7 +41,7 @@ def ledger(spoil: Callable[[World, Path, ExitStack], object]) -> Prepare:
     return prepare
 
 
-def decisions(spoil: Callable[[World, Path, ExitStack], object]) -> Prepare:
+def journal(spoil: Callable[[World, Path, ExitStack], object]) -> Prepare:
     """A table of decisions is asked for where something is in its way."""
 
     def prepare(world: World, stack: ExitStack) -> None:
@@ -95,12 +94,6 @@ def locked(_: World, file: Path, stack: ExitStack) -> None:
     held.execute("BEGIN EXCLUSIVE")
 
 
-def locked_after_a_hang(world: World, stack: ExitStack) -> None:
-    """Cloud Run took all of the time that there was, and then the table is locked."""
-    decisions(locked)(world, stack)
-    world.cloud.fault("GetService", hang=True)
-
-
 def text_instead(_: World, file: Path, __: ExitStack) -> None:
     file.write_text("decided_at,service,decision\n" * 100)
 
@@ -148,7 +141,7 @@ def commits_from_tomorrow(world: World, _: ExitStack) -> None:
 
 
 BACK, FORWARD = "clock jumps back", "clock jumps forward"
-WARNED = "could not keep the verdict"
+WARNED = "is not in the journal"
 
 CELLS = [
     Cell(LEDGER, "nothing", ledger(nothing), decision="allow"),
@@ -168,12 +161,11 @@ CELLS = [
         NOTED, "not readable", ledger(folder_instead), decision="error", cause="unavailable",
         own_process=True, record=True,
     ),
-    Cell(DECISIONS, "nothing", decisions(nothing), decision="allow"),
-    Cell(DECISIONS, "not readable", decisions(folder_instead), decision="allow", warning=WARNED),
-    Cell(DECISIONS, "hang before the answer", decisions(pipe_instead), decision="allow", warning=WARNED),
-    Cell(DECISIONS, "malformed", decisions(text_instead), decision="allow", warning=WARNED),
-    Cell(DECISIONS, "locked", decisions(locked), decision="allow", warning=WARNED),
-    Cell(LATE, "locked", locked_after_a_hang, cause="timeout", warning=WARNED),
+    Cell(JOURNAL, "nothing", journal(nothing), decision="allow"),
+    Cell(JOURNAL, "not readable", journal(folder_instead), decision="allow", warning=WARNED),
+    Cell(JOURNAL, "hang before the answer", journal(pipe_instead), decision="allow", warning=WARNED),
+    Cell(JOURNAL, "malformed", journal(text_instead), decision="allow", warning=WARNED),
+    Cell(JOURNAL, "locked", journal(locked), decision="allow", warning=WARNED),
     Cell(MIRROR, "nothing", mirror, decision="allow", own_process=True),
     Cell(MIRROR, "disk full", mirror, cause="history-unavailable", own_process=True, file_size=FULL),
     Cell(CONFIRMED, "nothing", remote, decision="allow", own_process=True),
@@ -188,7 +180,7 @@ CELLS += [
     Cell(ROLLOUT, FORWARD, rollout_since(timedelta(hours=3)), codes=("rollout-stalled",)),
     Cell(COMMITS, BACK, commits_from_tomorrow, codes=("too-many-commits-behind",)),
     Cell(
-        DECISIONS, "disk full", decisions(nothing), decision="allow", warning=WARNED,
+        JOURNAL, "disk full", journal(nothing), decision="allow", warning=WARNED,
         own_process=True, file_size=FULL,
     ),
 ]  # fmt: skip

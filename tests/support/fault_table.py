@@ -56,7 +56,7 @@ What holds in the tables:
 - The recent revisions decide nothing. Beside a registry, a list that cannot be had warns as the registry
   does. Where the revision that serves names no commit, which is `no-commit-evidence` without a fault, too,
   the verdict says that nobody knows whether another revision of the same image names one, and why.
-- The decisions file is no part of the answer: the verdict is unaffected, and a warning is logged.
+- The journal is no part of the answer: the verdict is unaffected, and a warning is logged.
 - One thread, a daemon that nobody waits for, goes on where nothing can interrupt a call: the search for a
   metadata server that cannot be reached.
 - A fetch into a checkout that breaks off leaves git's own `tmp_…`, and no object of it; `git gc` removes

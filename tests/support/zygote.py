@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from drift_gate.errors import DriftGateError
+from drift_gate.runtime import background
 from drift_gate.settings.file import load
 from drift_gate.wiring import answers, rollouts
 
@@ -155,6 +156,7 @@ def _answer(folder: str, environ: dict[str, str], file_size: int | None, record:
     until = time.monotonic() + WIND_UP_S
     while (threads := _at_it()) and time.monotonic() < until:
         time.sleep(0.02)
+    background.finish()
     return Answer(**told, seconds=seconds, threads=threads, warnings=tuple(heard.told))
 
 
