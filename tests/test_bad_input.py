@@ -229,8 +229,8 @@ def test_an_odd_ledger(stage: Stage, name: str) -> None:
     assert len(done.out + done.talk) < 2000
 
 
-def test_a_git_that_hangs_while_gitpython_loads_ends_with_the_deadline(stage: Stage) -> None:
-    """GitPython runs `git version` on the way; that is under the deadline, and is left to nobody."""
+def test_a_git_that_hangs_ends_with_the_deadline(stage: Stage) -> None:
+    """Also the `git version` that GitPython runs while it loads; it is left to nobody."""
     git = stage.home / "git"
     git.write_text("#!/bin/sh\nexec sleep 97531\n")
     git.chmod(0o755)

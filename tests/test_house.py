@@ -23,7 +23,7 @@ BOUNDED: dict[str, tuple[str, ...]] = {
     "grpc": ("sources/cloud_run/", "testing/cloud_run"),
     "fastapi": ("fingerprint.py",),
     "flask": ("fingerprint.py",),
-    "git": ("sources/git/checkout.py",),
+    "git": ("sources/git/local_repository.py",),
     "opentelemetry": ("journal/telemetry.py",),
     "tenacity": ("runtime/deadline.py",),
     "httpx": ("sources/http/",),

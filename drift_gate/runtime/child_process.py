@@ -80,7 +80,8 @@ class Child:
         _running.add(self)
         self.ended = False
         self._using = threading.Lock()
-        self._reached = set[str]()
+        #: Whether it has said that it is ready.
+        self.loaded = False
         self._heard = bytearray()
         os.set_blocking(self._asks, False)
         os.set_blocking(self._answers, False)
@@ -95,11 +96,6 @@ class Child:
     def alive(self) -> bool:
         """Whether it can be asked."""
         return not self.ended and self._process.poll() is None
-
-    @property
-    def loaded(self) -> bool:
-        """Whether it has said that it is ready."""
-        return "ready" in self._reached
 
     @property
     def busy(self) -> bool:
@@ -188,7 +184,7 @@ class Child:
         if kind == "log":
             name, level, words = said
             logging.getLogger(name).log(level, "%s", words)
-        self._reached.add(kind)
+        self.loaded = self.loaded or kind == "ready"
         return None
 
     def _message(self, deadline: Deadline) -> tuple[str, Any]:
@@ -206,8 +202,7 @@ class Child:
         return str(kind), said
 
     def _late(self) -> SourceError:
-        what = _WHAT if "loaded" in self._reached else "loading GitPython (does `git version` end?)"
-        return SourceError(f"{what} did not end within the deadline", "timeout", True)
+        return SourceError(f"{_WHAT} did not end within the deadline", "timeout", True)
 
     def _whole(self) -> bytes | None:
         """The next message where all of it is there."""

@@ -35,13 +35,11 @@ def main(asked: BinaryIO, answers: int) -> None:
     threading.Thread(target=_end_with_parent, args=(asked.fileno(), busy), daemon=True).start()
     import drift_gate.gate
     import drift_gate.runtime.disk_cache
+    import drift_gate.sources.git.checkout  # noqa: F401 - as the others, for the time that it takes
     from drift_gate.relevance.written import code_version
 
     code_version()
     _send(answers, ("ready", None))
-    import drift_gate.sources.git.checkout  # noqa: F401 - runs git, which may never end
-
-    _send(answers, ("loaded", None))
     gc.freeze()  # what is loaded stays: no use to look for garbage in it again and again
     gc.set_threshold(GARBAGE_AT)
     while (call := _next(asked)) is not None:

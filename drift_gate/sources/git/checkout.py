@@ -21,19 +21,12 @@ from drift_gate.sources.git import partial
 from drift_gate.sources.git.confirmed import KeptAnswers
 from drift_gate.sources.git.errors import message_of
 from drift_gate.sources.git.history import GitHistory
-from drift_gate.sources.git.local_repository import Repository, lines
+from drift_gate.sources.git.local_repository import Repository, lines, name_of
 from drift_gate.sources.git.log import nonsense
 from drift_gate.sources.git.process import Git
 from drift_gate.sources.git.refs import REF_NAME
 from drift_gate.sources.git.remote_branch import RemoteBranch
 from drift_gate.sources.lazy_answer import LazyAnswer
-
-try:  # Here and not where it is used, so that it loads before a check's clock starts.
-    import git as gitpython
-except ImportError as error:  # GitPython says so too where there is no git program.
-    _no_gitpython: str | None = str(error).strip().splitlines()[0]
-else:
-    _no_gitpython = None
 
 T = TypeVar("T")
 
@@ -182,15 +175,16 @@ class Checkout:
 
 def _open_repository(path: Path, environ: Mapping[str, str], deadline: Deadline) -> Repository:
     """Finds the repository that ``path`` lies in. Raises ``SourceError`` (``history-unavailable``)."""
-    name = _name(path)
+    if not os.path.exists(path):
+        raise SourceError(f"{path} does not exist, or may not be looked at", "history-unavailable")
     folder = os.path.realpath(path if path.is_dir() else path.parent)
     git = Git(cwd=folder, environ=environ, deadline=deadline)
     # Git looks for it by itself first: only then does it check who owns the repository.
     asked = ("--is-shallow-repository", "--show-object-format", "--absolute-git-dir", "--git-common-dir")
-    answer = git.run("rev-parse", *asked, "--show-cdup", failure=lambda _, stderr: _cannot_open(name, stderr))
+    answer = git.run("rev-parse", *asked, "--show-cdup", failure=lambda _, stderr: _cannot_open(path, stderr))
     told = lines(answer)
     if not len(asked) <= len(told) <= len(asked) + 1:
-        raise SourceError(f"{name} has a line break in its path", "history-unavailable")
+        raise SourceError(f"{name_of(path)} has a line break in its path", "history-unavailable")
     shallow, algorithm, git_dir, common_dir = told[:4]
     if shallow not in ("true", "false") or algorithm not in ("sha1", "sha256") or b"\0" in answer:
         raise nonsense("rev-parse")
@@ -198,28 +192,11 @@ def _open_repository(path: Path, environ: Mapping[str, str], deadline: Deadline)
     top = os.path.join(folder, told[4]) if len(told) > 4 else git_dir
     git = Git(cwd=top, git_dir=git_dir, environ=environ, deadline=deadline)
     history = GitHistory(git=git, shallow=shallow == "true", id_length=64 if algorithm == "sha256" else 40)
-    return Repository(name, Path(folder, common_dir), history)
+    return Repository(path, Path(folder, common_dir), history)
 
 
-def _name(path: Path) -> str:
-    """The folder of the repository at or above ``path``, as GitPython finds it.
-
-    What it does not take for a repository is left for git itself to judge: GitPython looks at
-    `GIT_OBJECT_DIRECTORY` and its kin in the process, and at settings that git reads in another way.
-    """
-    if _no_gitpython is not None:
-        message = f"git is not installed, or not on the PATH (GitPython says: {_no_gitpython})"
-        raise SourceError(message, "history-unavailable")
-    if not os.path.exists(path):
-        raise SourceError(f"{path} does not exist, or may not be looked at", "history-unavailable")
-    try:
-        with gitpython.Repo(path, search_parent_directories=True, expand_vars=False) as found:
-            return str(found.working_tree_dir or found.git_dir)
-    except Exception:  # its errors have no common root, and none of them is the last word
-        return str(path)
-
-
-def _cannot_open(name: str, stderr: str) -> SourceError:
+def _cannot_open(path: Path, stderr: str) -> SourceError:
+    name = name_of(path)
     if "dubious ownership" in stderr:
         line = re.search(r"git config --global --add safe\.directory .+", stderr)
         todo = line[0] if line else f"git config --global --add safe.directory {name}"

@@ -35,11 +35,16 @@ class Ref(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """An open repository. ``name`` is its folder, for people; ``common_dir`` is shared by its worktrees."""
+    """An open repository, found from ``path``; ``common_dir`` is shared by its worktrees."""
 
-    name: str
+    path: Path
     common_dir: Path
     history: GitHistory
+
+    @property
+    def name(self) -> str:
+        """Its folder, for people."""
+        return name_of(self.path)
 
     @property
     def git(self) -> Git:
@@ -92,6 +97,22 @@ class Repository:
         if "/" in ref and not known:
             hint += "; the repository has no remote"
         return SourceError(f"{self.name} has no ref {ref}{hint}", "target-not-found")
+
+
+def name_of(path: Path) -> str:
+    """The folder of the repository at or above ``path``, as GitPython finds it: the name of it in an error.
+
+    GitPython loads here and nowhere before, since it runs git while it does. What it does not take for a
+    repository has the name that was given: it looks at `GIT_OBJECT_DIRECTORY` and its kin in the process, and
+    at settings that git reads in another way.
+    """
+    try:
+        import git as gitpython
+
+        with gitpython.Repo(path, search_parent_directories=True, expand_vars=False) as found:
+            return str(found.working_tree_dir or found.git_dir)
+    except Exception:  # its errors have no common root, and none of them is the last word
+        return str(path)
 
 
 def lines(answer: bytes) -> list[str]:

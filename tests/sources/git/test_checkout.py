@@ -164,14 +164,15 @@ class TestWhatIsNot:
         assert "git is not installed" in str(error)
 
     def test_no_git_program_when_the_room_is_loaded(self, h: HistoryBuilder, tmp_path: Path) -> None:
-        """GitPython refuses to load without one; that is a cause too, and not an ImportError."""
+        """GitPython, which names a repository in an error, refuses to load without one: nobody sees that."""
         script = f"""
 from datetime import UTC, datetime
 from drift_gate.runtime.deadline import Deadline
 from drift_gate.errors import SourceError
 from drift_gate.sources.git.checkout import Checkout
 try:
-    Checkout(path={str(h.path)!r}, target_ref="HEAD", deadline=Deadline(60), environ={{}},
+    environ = {{"PATH": {str(tmp_path)!r}}}
+    Checkout(path={str(h.path)!r}, target_ref="HEAD", deadline=Deadline(60), environ=environ,
              now=lambda: datetime.now(UTC), stale_target_limit=0).target()
 except SourceError as error:
     print(error.cause, error)
