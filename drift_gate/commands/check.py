@@ -77,6 +77,9 @@ def _output(text: str) -> tuple[Format, Path]:
 
 def run(arguments: argparse.Namespace) -> int:
     """Check, print, write, and say by the exit code what came of it."""
+    from drift_gate.runtime.child_process import pool
+
+    pool().start()  # before anything else is loaded: it loads beside
     from drift_gate.wiring import rollouts
 
     if arguments.quiet:
@@ -94,15 +97,16 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _show(outcome: Outcome, settings: Settings, arguments: argparse.Namespace) -> None:
     """Print the verdicts on stdout."""
-    from drift_gate.commands.console import draw
-    from drift_gate.presentation import render
-    from drift_gate.presentation.documents import written
-
     form = Format(arguments.format)
     if form is Format.table:
+        from drift_gate.commands.console import draw
+        from drift_gate.presentation import render
+
         drawing = render.table(outcome, settings, verbose=arguments.verbose)
         draw(drawing, no_color=arguments.no_color)
     else:
+        from drift_gate.presentation.documents import written
+
         sys.stdout.write(written(outcome, form, settings, verbose=arguments.verbose))
 
 

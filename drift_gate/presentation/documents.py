@@ -5,18 +5,20 @@ from __future__ import annotations
 from typing import assert_never
 
 from drift_gate.policy.verdict import Outcome
-from drift_gate.presentation import github, junit, render
+from drift_gate.presentation import json_text
 from drift_gate.presentation.formats import Format
 from drift_gate.settings.file import Settings
 
 
 def written(outcome: Outcome, form: Format, settings: Settings, *, verbose: bool = False) -> str:
     """``outcome`` in the format ``form``; ``settings`` and ``verbose`` as in ``render.table``."""
+    if form is Format.json:
+        return json_text.json(outcome)
+    from drift_gate.presentation import github, junit, render
+
     match form:
         case Format.table:
             return render.text(outcome, settings, verbose=verbose)
-        case Format.json:
-            return render.json(outcome)
         case Format.markdown:
             return render.markdown(outcome, verbose=verbose)
         case Format.github:

@@ -7,7 +7,6 @@ character, no markup of the terminal or of Markdown gets through.
 from __future__ import annotations
 
 import io
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
@@ -23,6 +22,8 @@ from drift_gate.policy.acknowledgements import BECAUSE
 from drift_gate.policy.codes import DECISIONS
 from drift_gate.policy.verdict import NO_START, Outcome, Policy, Start, Verdict, duration
 from drift_gate.presentation import remedies
+from drift_gate.presentation.json_text import json as json
+from drift_gate.presentation.json_text import steering_by_number as steering_by_number
 from drift_gate.presentation.plain_text import plain as plain
 from drift_gate.presentation.remedies import Step, candidates
 from drift_gate.settings.file import Settings
@@ -284,23 +285,6 @@ def _markdown_row(verdict: Verdict) -> str:
 def escaped(text: str) -> str:
     """``text`` with everything that Markdown or HTML would read as markup made harmless."""
     return "".join(f"\\{char}" if char in r"\`*_{}[]<>()#+!|~" else char for char in plain(text))
-
-
-#: Valid inside JSON as they are, and yet what a terminal or a reader of lines obeys.
-_STEERING = re.compile("[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]")
-
-
-def json(outcome: Outcome) -> str:
-    """The verdicts for a program, with everything that is known.
-
-    A character that steers is written by its number: the same text for a program, harmless elsewhere.
-    """
-    return steering_by_number(outcome.model_dump_json(indent=2) + "\n")
-
-
-def steering_by_number(text: str) -> str:
-    """JSON in which every character that steers is written by its number."""
-    return _STEERING.sub(lambda char: f"\\u{ord(char[0]):04x}", text)
 
 
 def refusal(verdict: Verdict, settings: Settings, start: Start = NO_START) -> str:

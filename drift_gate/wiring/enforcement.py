@@ -18,7 +18,7 @@ from drift_gate.facts import Unknown
 from drift_gate.journal.records import Asked
 from drift_gate.policy import break_glass
 from drift_gate.policy.verdict import NO_START, BreakGlass, Policy, Start, Verdict, judge
-from drift_gate.presentation import render
+from drift_gate.presentation.plain_text import plain
 from drift_gate.runtime import background
 from drift_gate.runtime.deadline import Deadline, attempt
 from drift_gate.settings.file import Settings, load
@@ -74,8 +74,10 @@ def require(
     name = name or settings.batch_service()
     verdict = rollouts.check([name], wait=wait, settings=settings, by=by, door="start").services[0]
     if verdict.refuses:
+        from drift_gate.presentation.render import refusal
+
         error = DriftUnknownError if verdict.refuses_unknown else DeploymentDriftError
-        raise error(render.refusal(verdict, settings, start), verdict)
+        raise error(refusal(verdict, settings, start), verdict)
     return verdict
 
 
@@ -126,8 +128,8 @@ class _Skipped:
         log.warning(
             "drift gate bypass of %s by %s; overridden: %s",
             self.service,
-            render.plain(bypass.actor),
-            render.plain(overridden or "nothing"),
+            plain(bypass.actor),
+            plain(overridden or "nothing"),
         )
 
         def recorded() -> None:
@@ -161,9 +163,9 @@ def _bypassed(
     log.warning(
         "drift gate bypassed for %s by %s via %s; reason: %s",
         service,
-        render.plain(bypass.actor),
+        plain(bypass.actor),
         bypass.via,
-        render.plain(bypass.reason or "none given"),
+        plain(bypass.reason or "none given"),
     )
     skipped = _Skipped(service, bypass, by, ours, later)
     if isinstance(found, DriftCheckError):

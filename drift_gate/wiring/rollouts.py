@@ -13,7 +13,7 @@ from datetime import timedelta
 from drift_gate.errors import DriftConfigError
 from drift_gate.journal.records import Door
 from drift_gate.policy.verdict import Outcome, Reason, Verdict, duration
-from drift_gate.presentation import render
+from drift_gate.presentation.plain_text import plain
 from drift_gate.runtime.deadline import Deadline
 from drift_gate.settings.file import Settings, load
 from drift_gate.wiring import checks
@@ -169,5 +169,5 @@ def _tell(outcome: Outcome, waited: float, wait: float) -> None:
                     duration(wait),
                     f"{checks.utc_now() + timedelta(seconds=wait - waited):%H:%M:%S} UTC",
                     verdict.service,
-                    render.plain(reason.message),
+                    plain(reason.message),
                 )
