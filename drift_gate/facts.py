@@ -362,6 +362,13 @@ class History(Protocol):
         """
         ...
 
+    def difference(self, old: str, new: str, paths: Collection[str], *, summary: bool, limit: int) -> bytes:
+        """How ``paths`` differ, from the commit ``old`` to ``new``, as git shows it to people.
+
+        A patch, or with ``summary`` a line for each path and one for all of them. At most ``limit`` bytes.
+        """
+        ...
+
     def contents(self, blobs: Collection[str]) -> Mapping[str, bytes]:
         """The content of each blob by its full id (``Entry.blob``); what a link points to for a link.
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from itertools import accumulate
 
 from drift_gate.comparison import lineage
+from drift_gate.comparison.report import LiveReport, worst
 from drift_gate.errors import DriftConfigError, SourceError
 from drift_gate.evidence import marks as evidence
 from drift_gate.evidence import proof
-from drift_gate.facts import Commit, History, Unknown
-from drift_gate.gate import Case, Plan
+from drift_gate.facts import Commit, History, Target, Unknown
+from drift_gate.gate import Case, Plan, compare
 from drift_gate.relevance.lookup import Relevance
 from drift_gate.relevance.memory import Memory
 from drift_gate.relevance.patterns import PathRules, path_rules
@@ -19,6 +21,9 @@ from drift_gate.relevance.rules import Rules
 from drift_gate.relevance.selection import Selection
 from drift_gate.relevance.union import Union
 from drift_gate.runtime.spelling import near_misses
+
+#: How many paths, and bytes, of a difference are shown.
+MOST_PATHS, DIFFERENCE_LIMIT = 1_000, 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,6 +273,45 @@ def _liveness(
         return Liveness(share, True)
     lines = missing[share.commit]
     return Liveness(share, False, missing=tuple(lines[:20]), count=len(lines))
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How the files that count differ from the worst ``live`` revision to the ``target``.
+
+    ``paths`` are those that differ, ``text`` is git's: of the first ``shown`` of them, and cut in the middle
+    of the last one where ``cut``.
+    """
+
+    live: LiveReport
+    target: Target
+    paths: tuple[str, ...]
+    text: bytes = b""
+    shown: int = 0
+    cut: bool = False
+
+
+def difference(history: History, memory: Memory, case: Case, summary: bool, now: datetime) -> Difference:
+    """What is missing, as a patch or a ``summary`` of it. ``now`` is in UTC.
+
+    Raises ``SourceError`` where the history does not answer, or where what is live is not known.
+    """
+    report = compare(history, memory, [case], now)[case.workload.service]
+    if report.unknown:
+        raise SourceError.of(report.unknown)
+    live, target = worst(report), case.target
+    known = learn(history, memory, case)
+    pair = (str(live.commit), target.commit)
+    paths = tuple(sorted(filter(known.union.relevant, known.relevance.differences([pair])[pair])))
+    if not paths:
+        return Difference(live, target, paths)
+    asked = paths[:MOST_PATHS]
+    text = history.difference(*pair, asked, summary=summary, limit=DIFFERENCE_LIMIT)
+    cut = len(text) >= DIFFERENCE_LIMIT
+    if cut:
+        text = text[: text.rfind(b"\n") + 1]
+    shown = sum(line.startswith(b"diff --git ") for line in text.split(b"\n"))
+    return Difference(live, target, paths, text, len(asked) if summary and not cut else shown, cut)
 
 
 def _resolved(history: History, commit: str) -> str:

@@ -62,6 +62,7 @@ COMMANDS = {
     "warm": Entry("warm", "make mirrors of declared addresses, and read what images import"),
     "why": Entry("why", "say why a path or a commit counts for a service"),
     "files": Entry("files", "list the files that count for a service"),
+    "diff": Entry("diff", "show what the live revision lacks, of the files that count"),
     "schema": Entry("schema", "print the JSON Schema of drift.toml, or of a check's output"),
     "is-live": Entry("is_live", "say whether a commit is live"),
     "doctor": Entry("doctor.command", "look at the set-up step by step and say what to fix"),

@@ -216,8 +216,13 @@ def _with_totals(report: DriftReport) -> DriftReport:
     missing = [live for live in report.live if live.unknown]
     if missing:
         return report.model_copy(update={"unknown": missing[0].unknown})
-    worst = max(report.live, key=_badness)
-    return report.model_copy(update={name: getattr(worst, name) for name in _TOTALS})
+    totals = worst(report)
+    return report.model_copy(update={name: getattr(totals, name) for name in _TOTALS})
+
+
+def worst(report: DriftReport) -> LiveReport:
+    """The live revision whose totals are those of ``report``, whose status is known."""
+    return max(report.live, key=_badness)
 
 
 def _badness(live: LiveReport) -> tuple[bool, int, int, int]:

@@ -33,6 +33,13 @@ def why(
         return case.target, plan.repository.ask(questions.why, case, what)
 
 
+def difference(name: str, *, summary: bool, settings: Settings | None = None) -> questions.Difference:
+    """What the service ``name`` lacks of its target, as ``questions.difference``."""
+    settings = settings or load()
+    with plans({name: settings.service(name)}, settings) as [plan]:
+        return plan.repository.ask(questions.difference, questions.sides(plan), summary, utc_now())
+
+
 def commits(ref: str, names: Sequence[str] = (), *, settings: Settings | None = None) -> dict[str, str]:
     """The commit that ``ref`` means for each of the services ``names`` (none: all), by service.
 

@@ -42,7 +42,9 @@ def test_false_alarm(today: Morning) -> None:
     today.git("fetch", "-q", "origin")
     assert drift(today)["decision"] == "deny"
     why, proof = PAGES["False alarm"]
-    assert "predictions/worker/notes.md" in today.paste(FIRST, why, COMMIT=newest)
+    told = today.paste(FIRST, why, COMMIT=newest)
+    assert "predictions/worker/notes.md ← " in told
+    assert "+++ b/predictions/worker/notes.md" in told
     toml = (today.clone / "drift.toml").read_text()
     (today.clone / "drift.toml").write_text(f'{toml}ignore = ["*.md"]\n')
     listed = today.paste(FIRST, proof)

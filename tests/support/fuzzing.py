@@ -103,6 +103,9 @@ class CachedLive:
     def patches(self, commits: Collection[str]) -> Mapping[str, Patch]:
         return self.history.patches(commits)
 
+    def difference(self, old: str, new: str, paths: Collection[str], *, summary: bool, limit: int) -> bytes:
+        return self.history.difference(old, new, paths, summary=summary, limit=limit)
+
     def contents(self, blobs: Collection[str]) -> Mapping[str, bytes]:
         if new := set(blobs) - self._contents.keys():
             self._contents |= dict.fromkeys(new) | dict(self.history.contents(new))

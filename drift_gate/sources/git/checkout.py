@@ -101,6 +101,10 @@ class Checkout:
         """As ``facts.History.patches``."""
         return self._history.patches(commits)
 
+    def difference(self, old: str, new: str, paths: Collection[str], *, summary: bool, limit: int) -> bytes:
+        """As ``facts.History.difference``."""
+        return self._told(lambda history: history.difference(old, new, paths, summary=summary, limit=limit))
+
     def contents(self, blobs: Collection[str]) -> Mapping[str, bytes]:
         """As ``facts.History.contents``.
 

@@ -20,7 +20,14 @@ from drift_gate.sources.git.log import (
     path_of,
     seconds_of,
 )
-from drift_gate.sources.git.patches import PATCH_LIMIT, PATCH_OPTIONS, patches_of
+from drift_gate.sources.git.patches import (
+    DIFFERENCE_OPTIONS,
+    PATCH_LIMIT,
+    PATCH_OPTIONS,
+    READABLE_OPTIONS,
+    SUMMARY_OPTIONS,
+    patches_of,
+)
 from drift_gate.sources.git.process import Git
 
 COMMIT_ID = re.compile(r"[0-9a-f]{7,64}")
@@ -113,6 +120,20 @@ class GitHistory:
         git, form = self.git.within(PATCHES_SHARE), f"--format=tformat:{mark}%H{mark}"
         with git.stream("log", form, *PATCH_OPTIONS, stdin=stdin) as chunks:
             return dict(patches_of(between(chunks, mark.encode(), PATCH_LIMIT + 1)))
+
+    def difference(self, old: str, new: str, paths: Collection[str], *, summary: bool, limit: int) -> bytes:
+        """As ``facts.History.difference``; one process, which ends at the limit."""
+        self._require_full([old, new])
+        form = SUMMARY_OPTIONS if summary else READABLE_OPTIONS
+        only = [f":(top,literal){path}" for path in paths]
+        args = ("diff-tree", *DIFFERENCE_OPTIONS, *form, "--end-of-options", old, new, "--", *only)
+        told = b""
+        with self.git.stream(*args) as chunks:
+            for chunk in chunks:
+                told += chunk
+                if len(told) >= limit:
+                    break
+        return told[:limit]
 
     def changed_blobs(self, commits: Collection[str]) -> frozenset[str]:
         """The ids of the contents before and after each commit, as far as it changes them; two processes."""

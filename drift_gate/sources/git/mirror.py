@@ -18,7 +18,7 @@ from drift_gate.facts import Commit, Entry, Patch, Target, Unknown
 from drift_gate.runtime.deadline import Deadline, retrying
 from drift_gate.runtime.memory import Borrowed
 from drift_gate.sources.git.confirmed import KeptAnswers, Records
-from drift_gate.sources.git.history import PATCHES_SHARE, GitHistory
+from drift_gate.sources.git.history import GITLINK, PATCHES_SHARE, GitHistory
 from drift_gate.sources.git.mirror_store import Copy, Store
 from drift_gate.sources.git.process import Git
 from drift_gate.sources.git.refs import REF_NAME
@@ -141,6 +141,18 @@ class Mirror:
             raise SourceError(f"{len(blobs)} contents would have to be fetched", "history-unavailable")
         self._fetch(hurried, hurried.missing(blobs))
         return history.patches(commits)
+
+    def difference(self, old: str, new: str, paths: Collection[str], *, summary: bool, limit: int) -> bytes:
+        """As ``facts.History.difference``. The contents that the mirror lacks are fetched in one request."""
+
+        def read(history: GitHistory) -> bytes:
+            listings = history.files([old, new]).values()
+            entries = [each[path] for each in listings for path in paths if path in each]
+            blobs = {entry.blob for entry in entries if entry.mode != GITLINK}
+            self._fetch(history, history.missing(blobs))
+            return history.difference(old, new, paths, summary=summary, limit=limit)
+
+        return self._read(read, [old, new])
 
     def contents(self, blobs: Collection[str]) -> Mapping[str, bytes]:
         """As ``facts.History.contents``. All that the mirror lacks is fetched in one request."""

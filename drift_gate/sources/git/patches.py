@@ -41,6 +41,25 @@ PATCH_OPTIONS = (
 )
 
 
+#: The same for what people read: a patch, or its summary, whose lines are as wide as the longest path.
+DIFFERENCE_OPTIONS = (
+    "-r",
+    "--no-renames",
+    "--no-relative",
+    "--ignore-submodules=none",
+    "-O/dev/null",
+    "--no-ext-diff",
+    "--no-textconv",
+    "--no-color",
+    "--src-prefix=a/",
+    "--dst-prefix=b/",
+    "--submodule=short",
+    "--diff-algorithm=myers",
+)
+READABLE_OPTIONS = ("--patch", "--unified=3", "--inter-hunk-context=0")
+SUMMARY_OPTIONS = ("--stat=5000", "--stat-graph-width=20")
+
+
 def patch_of(text: bytes) -> Patch | None:
     """The change that one commit's patch makes; None where it changes nothing.
 
