@@ -20,7 +20,10 @@ from drift_gate.settings.file import Settings
 from drift_gate.settings.keys import ServiceSettings
 
 #: What a person puts in; in capitals, so that nobody takes it for a value.
-_DATE, _COMMIT = "DATE", "COMMIT"
+_DATE, _COMMIT, _IMAGE = "DATE", "COMMIT", "IMAGE"
+#: What an image's name ends with, and what is left of a name that a shell takes as it stands.
+_TAG_OR_DIGEST = re.compile(r"(?::[^:/@]*)?(?:@[^@]*)?\Z")
+_REPOSITORY = re.compile(r"[a-z0-9][a-z0-9._:-]*(?:/[a-z0-9][a-z0-9._-]*)+")
 
 
 class Step(NamedTuple):
@@ -110,8 +113,15 @@ def _deploy(verdict: Verdict, settings: Settings, start: Start) -> Iterator[Step
     yield Step(
         "deploy",
         f"gcloud {verb[verdict.report.kind]} {name} --project {service.project} --region {service.region} "
-        f"--image IMAGE:{commit} --labels commit-sha={commit}",
+        f"--image {_repository(verdict.report)}:{commit} --labels commit-sha={commit}",
     )
+
+
+def _repository(report: DriftReport) -> str:
+    """Where the images that serve come from, without tag and digest; a placeholder where nobody can say."""
+    images = {_TAG_OR_DIGEST.sub("", live.image) for live in report.live if live.image}
+    found = images.pop() if len(images) == 1 else ""
+    return found if _REPOSITORY.fullmatch(found) else _IMAGE
 
 
 def _looks(verdict: Verdict) -> Iterator[Step]:

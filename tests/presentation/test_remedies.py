@@ -147,6 +147,33 @@ class TestTheCureComesFirst:
         placed = f"{WORKER} --project test-project --region us-west2"
         assert f"gcloud run services update {placed} --update-env-vars NAME=VALUE" in message
 
+    @pytest.mark.parametrize(
+        ("image", "named"),
+        [
+            ("us-west2-docker.pkg.dev/p/images/w:1f0c5a2", "us-west2-docker.pkg.dev/p/images/w"),
+            ("localhost:5000/w@sha256:" + "a" * 64, "localhost:5000/w"),
+            ("localhost:5000/images/w:v1@sha256:" + "a" * 64, "localhost:5000/images/w"),
+            ("us-west2-docker.pkg.dev/p/w;reboot:1", "IMAGE"),
+            ("", "IMAGE"),
+        ],
+    )
+    def test_the_deploy_names_the_repository_of_the_image_that_serves(
+        self, world: World, image: str, named: str
+    ) -> None:
+        world.cloud.deploy(WORKER, labels={"commit-sha": world.first}, image=image)
+        for _ in range(7):
+            world.change()
+        target = world.history.git("rev-parse", "main").strip()
+        assert f" --image {named}:{target} --labels commit-sha={target}" in steps(refused(world))["deploy"]
+
+    def test_and_none_where_two_serve(self, world: World) -> None:
+        for image in ("example.com/a/w", "example.com/b/w"):
+            world.cloud.deploy(WORKER, labels={"commit-sha": world.first}, image=f"{image}:1")
+        world.cloud.set_traffic(WORKER, {f"{WORKER}-00001": 50, f"{WORKER}-00002": 50})
+        for _ in range(7):
+            world.change()
+        assert " --image IMAGE:" in steps(refused(world))["deploy"]
+
     def test_every_code_that_a_deploy_cures_is_one(self) -> None:
         assert REASONS.keys() | CAUSE_MEANINGS.keys() >= CURED_BY_DEPLOY
 

@@ -320,6 +320,12 @@ class TestEntryPoints:
             ("computed-import", "worker/features.py uses eval, which can name any module")
         ]
 
+    def test_and_the_finding_begins_with_the_cure(self) -> None:
+        selection = selected(IMAGE, changed(worker__features_py="import joblib\njoblib.load(FILE)\n"))
+        (finding,) = selection.findings
+        assert finding.message.startswith("entrypoint in drift.toml answers for what joblib.load loads; what")
+        assert finding.message.endswith("worker/features.py uses joblib.load, which can name any module")
+
     def test_a_given_entry_point_answers_for_what_else_is_loaded(self) -> None:
         """Whoever names what starts and loads has said all; a computed import is not covered by that."""
         rules = Rules(dockerfile="Dockerfile", entrypoint=("main.py",))

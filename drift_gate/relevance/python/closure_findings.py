@@ -13,12 +13,15 @@ from drift_gate.relevance.rules import Rules
 _PYTHON = f"Python {sys.version_info.major}.{sys.version_info.minor}"
 
 
-def unresolved(why: str, *, less: bool = False) -> Finding:
-    """Nothing can be narrowed, because of ``why``; ``less``: paths that a person listed may be too few."""
+def unresolved(why: str, *, less: bool = False, cure: str = "") -> Finding:
+    """Nothing can be narrowed, because of ``why``; ``less``: paths that a person listed may be too few.
+
+    ``cure`` is what this one is settled by, and comes first.
+    """
     counts = "relevant files may be missing from paths" if less else "more counts than need be"
     return Finding(
         code="computed-import",
-        message=f"what the worker can reach is not known, so {counts}: {why}",
+        message=f"{cure}what the worker can reach is not known, so {counts}: {why}",
         data={"why": why},
     )
 
@@ -43,7 +46,10 @@ def findings(
     for path in closed.computed:
         yield unresolved(f"{path} imports by a name that is computed", less=less)
     for path, doubt in doubts(rules, closed):
-        yield unresolved(f"{path} uses {doubt}, which can name any module", less=less)
+        cure = (
+            "" if rules.dockerfile is None else f"entrypoint in drift.toml answers for what {doubt} loads; "
+        )
+        yield unresolved(f"{path} uses {doubt}, which can name any module", less=less, cure=cure)
     for path in closed.syntax_errors:
         yield Finding(
             code="unparsed-module",
