@@ -123,6 +123,7 @@ class TestWhatTheCodeKnowsBetter:
             break_glass.UNTIL,
             settings.EMULATOR,
             settings.LOGINS,
+            settings.HEARTBEAT,
         ],
     )
     def test_every_variable_is_explained(self, name: str) -> None:

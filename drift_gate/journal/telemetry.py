@@ -17,6 +17,7 @@ from drift_gate.policy.verdict import Outcome, Verdict
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import Counter, Histogram
+    from opentelemetry.metrics import _Gauge as Gauge  # the API has no other name for it
     from opentelemetry.trace import Span
     from opentelemetry.util.types import AttributeValue
 
@@ -102,6 +103,13 @@ def measure(name: str, description: str, seconds: float, about: Attributes) -> N
             _histogram(name, description).record(seconds, about)
 
 
+def note(name: str, description: str, seconds: float, about: Attributes) -> None:
+    """Set the gauge ``name`` to ``seconds``; never raises."""
+    if listened():
+        with suppress(Exception):
+            _gauge(name, description).set(seconds, about)
+
+
 @contextmanager
 def span(name: str, about: Attributes | None = None) -> Iterator[Span | None]:
     """A span around the block; None where nobody listens or the SDK fails.
@@ -170,3 +178,10 @@ def _histogram(name: str, description: str) -> Histogram:
     from opentelemetry import metrics
 
     return metrics.get_meter(SCOPE).create_histogram(name, unit="s", description=description)
+
+
+@cache
+def _gauge(name: str, description: str) -> Gauge:
+    from opentelemetry import metrics
+
+    return metrics.get_meter(SCOPE).create_gauge(name, unit="s", description=description)

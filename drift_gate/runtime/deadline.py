@@ -137,7 +137,12 @@ def _wait_log_of(process_id: int) -> _WaitLog:
     return _WaitLog()
 
 
-def retrying(call: Callable[[], T], deadline: Deadline, sleep: Callable[[float], None] = time.sleep) -> T:
+def retrying(
+    call: Callable[[], T],
+    deadline: Deadline,
+    sleep: Callable[[float], None] = time.sleep,
+    attempts: int | None = None,
+) -> T:
     """``call()`` until it answers, fails for good, or the deadline leaves no room for another attempt.
 
     ``call`` raises ``SourceError``; only a retryable one is tried again. A timeout is no exception:
@@ -145,13 +150,15 @@ def retrying(call: Callable[[], T], deadline: Deadline, sleep: Callable[[float],
     gave up early does. Whoever asks to be left alone for a while (``retry_after``) is, and where the
     deadline is sooner than that, nobody waits for it. The last error is raised as it came, so that an
     early `rate-limited` never turns into a late `timeout`. ``sleep`` makes the pauses, in seconds.
+    ``attempts``: how often ``call`` is made at most; None: as often as there is time.
     """
 
     def heals(error: BaseException) -> bool:
         return isinstance(error, SourceError) and error.retryable
 
     def no_room(state: RetryCallState) -> bool:
-        return state.upcoming_sleep + LAST_ATTEMPT_S >= deadline.remaining()
+        enough = attempts is not None and state.attempt_number >= attempts
+        return enough or state.upcoming_sleep + LAST_ATTEMPT_S >= deadline.remaining()
 
     return Retrying(
         sleep=sleep,

@@ -31,13 +31,13 @@ from drift_gate.settings.keys import (
     Defaults,
     Inventory,
     JournalKeys,
-    MonitorKeys,
     PolicyKeys,
     ServiceSettings,
     Sinks,
 )
 from drift_gate.settings.lines import KeyPath
 from drift_gate.settings.location import CONFIG, environment, find
+from drift_gate.settings.monitor import MonitorKeys
 
 log = logging.getLogger("drift_gate")
 
@@ -45,8 +45,9 @@ PREFIX = "DRIFT_"
 EMULATOR = "CLOUD_RUN_EMULATOR_HOST"
 CACHE_DIR = "DRIFT_CACHE_DIR"
 LOGINS = "DRIFT_REGISTRY_LOGINS"
+HEARTBEAT = "DRIFT_HEARTBEAT_URL"
 #: Variables with the prefix that are no key of the file.
-_OTHER_VARIABLES = frozenset({CONFIG, CACHE_DIR, LOGINS, break_glass.SWITCH, break_glass.UNTIL})
+_OTHER_VARIABLES = frozenset({CONFIG, CACHE_DIR, LOGINS, HEARTBEAT, break_glass.SWITCH, break_glass.UNTIL})
 
 #: Lists and tables cannot be set by a variable.
 _NO_SCALARS = frozenset(
@@ -199,7 +200,7 @@ def load(start: Path | None = None, environ: Mapping[str, str] | None = None) ->
     batch = _batch(document, services)
     sinks = document.model(Sinks, ("sinks",), document.table("sinks"))
     journal = document.model(JournalKeys, ("journal",), document.table("journal"))
-    monitor = document.model(MonitorKeys, ("monitor",), document.table("monitor"))
+    monitor = _monitor(document, environ)
     inventory = document.model(Inventory, ("inventory",), document.table("inventory"))
     acknowledged = _acknowledged(document, services)
     document.settle()
@@ -257,6 +258,15 @@ def _batch(document: Document, services: Collection[str]) -> Batch:
             sentence = f"no service {name!r}{near_misses(name, services)}"
             document.wrong(("batch",), ("requires",), sentence)
     return batch
+
+
+def _monitor(document: Document, environ: Mapping[str, str]) -> MonitorKeys:
+    """``[monitor]``; a secret comes from the environment where no file may hold it."""
+    told = {"heartbeat_url": environ[HEARTBEAT]} if environ.get(HEARTBEAT) else {}
+    values = document.table("monitor") | told
+    return document.model(
+        MonitorKeys, ("monitor",), values, lambda key: HEARTBEAT if key in told else ("monitor",)
+    )
 
 
 def _acknowledged(document: Document, services: Collection[str]) -> tuple[Acknowledgement, ...]:

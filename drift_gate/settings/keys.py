@@ -371,9 +371,3 @@ class JournalKeys(Fact):
 
     store: PathText = ".drift/journal.sqlite"
     keep: PositiveDuration = 34_560_000.0
-
-
-class MonitorKeys(Fact):
-    """``[monitor]``: monitors of one ``name`` look at the same services."""
-
-    name: Name = "monitor"

@@ -103,5 +103,9 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "store": "SQLite file that keeps every verdict, relative to `drift.toml`; `off`: none is kept",
         "keep": "for how long; the monitor forgets what is older, but no incident that goes on",
     },
-    "[monitor]": {"name": "the name of the monitor; several that look at the same services share it"},
+    "[monitor]": {
+        "name": "the name of the monitor; several that look at the same services share it",
+        "heartbeat_url": "address that is asked before and after each look, as healthchecks.io wants it; "
+        "it is a secret, and `DRIFT_HEARTBEAT_URL` stands before it",
+    },
 }

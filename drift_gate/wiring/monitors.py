@@ -10,10 +10,11 @@ from typing import NoReturn
 
 from drift_gate import gate
 from drift_gate.errors import DriftConfigError, DriftGateError
+from drift_gate.journal.heartbeat import Heartbeat
 from drift_gate.journal.log import LogSink
 from drift_gate.journal.looks import Notifier, Seen, keep, prune_daily
 from drift_gate.journal.records import Asked, Journal
-from drift_gate.journal.telemetry import MetricsSink
+from drift_gate.journal.telemetry import MetricsSink, count, note
 from drift_gate.presentation.plain_text import plain
 from drift_gate.runtime.schedule import Schedule
 from drift_gate.settings.file import Settings
@@ -39,11 +40,28 @@ def look(settings: Settings, notifiers: Sequence[Notifier] = ()) -> Seen:
         raise DriftConfigError(
             f'{settings.file}: [journal] store = "off": a monitor keeps what it sees; name a file'
         )
-    seen = _looked(settings, journal)
+    heartbeat = Heartbeat(settings.monitor.heartbeat_url, ca_file=settings.ca_file, proxy=settings.proxy)
+    heartbeat.start()
+    try:
+        seen = _looked(settings, journal)
+    except Exception:
+        _over(settings, heartbeat, whole=False)
+        raise
+    _over(settings, heartbeat, whole=seen.look.whole)
     prune_daily(journal, seen.look, settings.journal.keep)
     for notifier in notifiers:
         notifier.tell(seen)
     return seen
+
+
+def _over(settings: Settings, heartbeat: Heartbeat, *, whole: bool) -> None:
+    """Say that a look is over, to whoever listens for it."""
+    name = {"driftgate.monitor": settings.monitor.name}
+    count("driftgate.monitor.looks", "looks at all that is declared", {**name, "driftgate.whole": whole})
+    if whole:
+        last = checks.utc_now().timestamp()
+        note("driftgate.monitor.last_look", "when the last whole look ended, since 1970 (UTC)", last, name)
+    heartbeat.end(whole=whole)
 
 
 def _looked(settings: Settings, journal: Journal) -> Seen:

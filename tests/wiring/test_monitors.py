@@ -6,6 +6,7 @@ import logging
 import signal
 import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -13,6 +14,8 @@ import pytest
 from commands.test_cli import COMMAND, environment, run
 from support.limits import ENOUGH_S
 from support.processes import deaf
+from support.telemetry import counted, listen, more
+from support.web import Reply, Web
 from support.world import WORKER, World
 
 from drift_gate.errors import DriftConfigError, JournalError
@@ -227,3 +230,58 @@ def test_a_signal_ends_the_process_at_once(world: World, number: signal.Signals)
     finally:
         monitor.kill()
         monitor.communicate()
+
+
+class TestHeartbeat:
+    """Whoever listens learns of each look, and of one that failed."""
+
+    def signs(self, world: World, web: Web) -> list[str]:
+        """What was asked for by one look."""
+        world.environ = {"DRIFT_HEARTBEAT_URL": f"{web.url}/s3cret"}
+        web.replies = {f"/s3cret{word}": Reply() for word in ("", "/start", "/fail")}
+        asked = len(web.seen)
+        with suppress(JournalError):
+            monitors.look(world.settings())
+        return [path.removeprefix("/s3cret") for path, _ in web.seen[asked:]]
+
+    def test_one_that_is_whole_and_ones_that_are_not(self, world: World) -> None:
+        """Not whole is a service that was not read, and a journal that cannot be written."""
+        world.toml = STORE + world.toml
+        world.cloud.deploy(WORKER, commit=world.first)
+        with Web() as web:
+            assert self.signs(world, web) == ["/start", ""]
+            world.cloud.services.clear()
+            assert self.signs(world, web) == ["/start", "/fail"]
+            world.toml = world.toml.replace("journal.sqlite", "drift.toml/journal.sqlite")
+            assert self.signs(world, web) == ["/start", "/fail"]
+
+    def test_the_metrics_say_the_same(self, world: World) -> None:
+        listen()
+        world.toml = STORE + world.toml
+        world.cloud.deploy(WORKER, commit=world.first)
+        before = counted("driftgate.monitor.looks")
+        looked = monitors.look(world.settings()).look
+        (last,) = counted("driftgate.monitor.last_look").values()
+        assert last >= looked.at.timestamp()
+        world.cloud.services.clear()
+        monitors.look(world.settings())
+        assert more("driftgate.monitor.looks", before) == {("nightly", True): 1, ("nightly", False): 1}
+        assert counted("driftgate.monitor.last_look") == {("nightly",): last}
+
+    @pytest.mark.parametrize(
+        "url", ["hc-ping.com/s3cret", "http://hc-ping.com/s3cret", "https://s3cret@[", "s3cret"]
+    )
+    def test_an_address_that_is_none_is_told_without_it(self, world: World, url: str) -> None:
+        """From the file and from the environment."""
+        world.toml = f'[monitor]\nheartbeat_url = "{url}"\n' + world.toml
+        with pytest.raises(
+            DriftConfigError, match=r"\[monitor\] heartbeat_url: must be an https:// addr"
+        ) as told:
+            world.settings()
+        assert "s3cret" not in str(told.value)
+        world.environ = {"DRIFT_HEARTBEAT_URL": url}
+        with pytest.raises(
+            DriftConfigError, match="environment DRIFT_HEARTBEAT_URL: must be an https:"
+        ) as told:
+            world.settings()
+        assert "s3cret" not in str(told.value)

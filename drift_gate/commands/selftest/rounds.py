@@ -25,11 +25,11 @@ from drift_gate.settings.keys import (
     Batch,
     Inventory,
     JournalKeys,
-    MonitorKeys,
     PolicyKeys,
     ServiceSettings,
     Sinks,
 )
+from drift_gate.settings.monitor import MonitorKeys
 from drift_gate.testing import FakeCloudRun, HistoryBuilder
 from drift_gate.testing.history import Draft
 from drift_gate.wiring import checks

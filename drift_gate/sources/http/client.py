@@ -98,19 +98,21 @@ class Http:
         limit: int = BODY_LIMIT,
         also: Collection[int] = (),
         redirects: bool = True,
+        attempts: int | None = None,
     ) -> Answer:
         """What ``url`` answers, asked again while that may heal and the deadline leaves room.
 
         ``what`` names the thing for an error. ``credentials`` are headers that only the scheme, host and
         port of ``url`` ever see; a redirect takes ``headers`` along. ``limit`` is the most bytes that the
         body may have. A status other than 2xx is an error unless it is one of ``also``; so is a redirect
-        where ``redirects`` are not to be followed.
+        where ``redirects`` are not to be followed. ``attempts``: how often it is asked at most;
+        None: as often as there is time.
 
         Raises ``SourceError``; its cause follows the status, and a body over ``limit``, a redirect to
         where nothing may be asked, and one too many, are ``invalid-response``.
         """
         asked = _Asked(url, what, headers or {}, credentials or {}, limit, also, redirects)
-        return retrying(lambda: self._follow(asked), self._deadline)
+        return retrying(lambda: self._follow(asked), self._deadline, attempts=attempts)
 
     def _follow(self, asked: _Asked) -> Answer:
         url = _address(asked.url, asked.what, self._plain_to)
