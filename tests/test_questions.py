@@ -113,7 +113,7 @@ def test_the_files_that_count(ask: Asked) -> None:
     assert "remark: entry point: /app/worker.py" in out
     ask.world.history.commit({"shared/unused.py": "open('shared/grades.csv')", "shared/grades.csv": "1"})
     lines = ask("files", WORKER)[1].splitlines()
-    assert lines[lines.index("1 file of data that only such modules name") + 1] == (
+    assert lines[lines.index("1 file of data that nothing of the worker names") + 1] == (
         "  shared/grades.csv (shared/unused.py)"
     )
     assert "and only shared/unused.py names it" in ask("why", WORKER, "shared/grades.csv")[1]

@@ -336,7 +336,7 @@ def file_list(commit: str, selected: Selection) -> Iterator[str]:
         yield f"{counted(len(selected.unused), 'file')} copied into the image and never imported"
         yield from (plain(f"  {path}") for path in selected.unused)
     if selected.elsewhere:
-        yield f"{counted(len(selected.elsewhere), 'file')} of data that only such modules name"
+        yield f"{counted(len(selected.elsewhere), 'file')} of data that nothing of the worker names"
         yield from (plain(f"  {path} ({', '.join(by)})") for path, by in selected.elsewhere.items())
     yield from (plain(f"remark: {remark}") for remark in selected.remarks)
     if selected.nothing:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from fnmatch import fnmatchcase
 
 from drift_gate.relevance.dockerfile.syntax import instructions
+from drift_gate.relevance.own_files import GATE, tell_of_gate
 from drift_gate.relevance.python.literals import OWN_PLACE, words_of
 
 #: What stands for an unknown part of a name: ``*``, ``?``, ``%s``, ``{name}``, ``[0-9]``.
@@ -87,6 +88,7 @@ def named_elsewhere(
     literals: Callable[[str], Iterable[str]],
     data: Collection[str],
     said: Iterable[str] = (),
+    own_of_gate: Collection[str] = (),
 ) -> dict[str, tuple[str, ...]]:
     """Those of ``data`` that only modules outside the closure name, each with these modules.
 
@@ -95,10 +97,11 @@ def named_elsewhere(
     closure (every ``.py`` of the image where a computed import could not be resolved); ``literals``
     gives what the strings of a ``.py`` file may name (``literals.literals_of``), and the words of any
     other text. ``data``: see ``is_data``. ``said``: what the image itself tells its program (``said_by``).
+    ``own_of_gate``: see ``own_files``; the gate names them, whoever else does.
     """
     names = _Names({path: file for path, file in layout.items() if not file.endswith(".py")})
     files = sorted(set(layout.values()))
-    named: dict[str, list[str]] = {}
+    named: dict[str, list[str]] = {file: [GATE] for file in sorted(own_of_gate)}
     candidates = set(data)
     for module in files if candidates else ():
         if module.endswith(".py") and module not in reached and posixpath.basename(module) != "setup.py":
@@ -108,7 +111,9 @@ def named_elsewhere(
     words, module = frozenset(said), ""
     while named:
         beside = [file for file in named if OWN_PLACE in words and _lies_beside(file, module)]
-        for file in dict.fromkeys([*names.perhaps_in(words, named), *beside]):
+        beside += own_of_gate if tell_of_gate(literals(module) if module else words) else ()
+        found = dict.fromkeys([*names.perhaps_in(words, named), *beside])
+        for file in [each for each in found if each in named]:
             del named[file]
             own.append(file)  # now that it counts, what it names counts too
         if not own:
@@ -123,7 +128,8 @@ def _lies_beside(file: str, module: str) -> bool:
 
     In its own folder, or in one above: in any other it names the folder.
     """
-    return module.endswith(".py") and module.startswith(f"{posixpath.dirname(file)}/")
+    folder = posixpath.dirname(file)
+    return module.endswith(".py") and (not folder or module.startswith(f"{folder}/"))
 
 
 def _suffix(path: str) -> str:

@@ -25,7 +25,8 @@ class Rules:
     folder of each named build context, or ``docker-image://…``. ``base``: the rules of the image that this
     one is built upon; None: it is nobody's here. ``images``: the services whose images a FROM may name.
     ``loaded`` is where the repository keeps the list of files that a run has loaded, and the service's name
-    in it; None: nowhere. ``start`` is declared nowhere: it is how a live revision starts the image.
+    in it; None: nowhere. ``own`` are the gate's own files, see ``own_files``. ``start`` is declared nowhere:
+    it is how a live revision starts the image.
     """
 
     paths: tuple[str, ...] | None = None
@@ -42,6 +43,7 @@ class Rules:
     base: Rules | None = None
     images: tuple[str, ...] = ()
     loaded: tuple[str, str] | None = None
+    own: tuple[str, ...] = ()
     start: LiveStart | None = None
 
     @property

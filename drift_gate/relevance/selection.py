@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from drift_gate.facts import Entry, Finding
-from drift_gate.relevance import build, links, mentions
+from drift_gate.relevance import build, links, mentions, own_files
 from drift_gate.relevance.dockerfile import upload
 from drift_gate.relevance.dockerfile.image import Image
 from drift_gate.relevance.patterns import PathRules, path_rules, reason
@@ -187,7 +187,10 @@ def select(
         reached = closed.reached.keys() | kept | (files.sources if anything else set())
         narrowed = files.because.keys() - kept
         held = {at: path for at, path in files.layout.items() if path in narrowed}
-        elsewhere = mentions.named_elsewhere(held, reached, literals, files.data, files.said)
+        certain = closed.reached and not anything
+        outer = narrowed - files.inputs if certain else frozenset[str]()
+        own = own_files.candidates(rules, outer & set(held.values()), closed.reached, facts)
+        elsewhere = mentions.named_elsewhere(held, reached, literals, files.data, files.said, own)
         for path in elsewhere:
             del because[path]
     because = {path: why for path, why in because.items() if ignored.relevant(path)}

@@ -20,6 +20,7 @@ from drift_gate.errors import SourceError
 from drift_gate.facts import Carrier, EvidenceSource, Live, LiveSource
 from drift_gate.journal import telemetry
 from drift_gate.relevance import loaded_list as loaded_files
+from drift_gate.relevance.rules import Rules
 from drift_gate.runtime.child_process import pool
 from drift_gate.runtime.deadline import Deadline, gather
 from drift_gate.runtime.memory import Borrowed, Kept
@@ -91,7 +92,7 @@ class Builder:
         workload = gate.Workload(
             service=name,
             kind=service.kind,
-            rules=replace(self._settings.rules(name), loaded=(loaded_list(self._settings, service), name)),
+            rules=_rules(self._settings, name, service),
             policy=service.policy,
             required_env=service.required_env,
             pins=service.pins,
@@ -205,6 +206,12 @@ class Builder:
             cache_ttl=service.cache_ttl,
             fresh=self._fresh,
         )
+
+
+def _rules(settings: Settings, name: str, service: ServiceSettings) -> Rules:
+    """The rules of the service, with the places in its repository of what is the gate's own."""
+    kept = loaded_list(settings, service)
+    return replace(settings.rules(name), loaded=(kept, name), own=(_config_path(settings, service), kept))
 
 
 def loaded_list(settings: Settings, service: ServiceSettings) -> str:
