@@ -7,7 +7,18 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks import batches, closure, fingerprint, first, history, image, mirror, processes, server
+from benchmarks import (
+    batches,
+    closure,
+    fingerprint,
+    first,
+    history,
+    image,
+    loading,
+    mirror,
+    processes,
+    server,
+)
 from benchmarks.measuring import Row, cpu_of, in_turn, machine, python, table, wall
 from benchmarks.worlds import CLOUD_RUN, PATHS, WORKER, world
 from drift_gate.testing import Draft, FakeCloudRun, HistoryBuilder
@@ -62,6 +73,8 @@ def closures() -> list[Row]:
 
 TABLES = {
     "Import of the front door (CPU time)": imports,
+    "Help and explanations in a new process (CPU time)": loading.light_rows,
+    "A check of Cloud Run in a new process": loading.check_rows,
     "One check, loopback API": latencies,
     "Length of the drift": history.histories,
     "Many services over 20,000 commits": history.services,

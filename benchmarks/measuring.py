@@ -56,12 +56,20 @@ def wall(work: Callable[[], object]) -> Callable[[], float]:
     return measured
 
 
-def cpu_of(argv: Sequence[str], folder: Path) -> Callable[[], float]:
-    """A process as a subject: its CPU seconds, user and system."""
+def wall_of(argv: Sequence[str], folder: Path) -> Callable[[], float]:
+    """A process as a subject: its wall-clock seconds."""
+    return wall(lambda: subprocess.run(argv, cwd=folder, check=True, capture_output=True))
+
+
+def cpu_of(argv: Sequence[str], folder: Path, *, check: bool = True) -> Callable[[], float]:
+    """A process as a subject: its CPU seconds, user and system, and those of what it waits for.
+
+    ``check`` False: whatever its exit code is.
+    """
 
     def measured() -> float:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run(argv, cwd=folder, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(argv, cwd=folder, check=check, capture_output=True)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
 
