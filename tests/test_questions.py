@@ -6,6 +6,9 @@ import pytest
 from support.world import WORKER, World
 
 from drift_gate.commands import main
+from drift_gate.errors import SourceError
+from drift_gate.runtime import child_process
+from drift_gate.wiring import answers
 
 DOCKERFILE = """\
 FROM python:3.12
@@ -148,6 +151,17 @@ def test_whether_a_fix_is_live(ask: Asked) -> None:
     world.cloud.revisions[new].containers[0].image = "r/w:latest"
     code, out, _ = ask("is-live", between, WORKER)
     assert (code, "could not be determined" in out) == (3, True)
+
+
+def test_a_question_that_fails_does_not_make_the_next_one_fail(ask: Asked) -> None:
+    """What read for it is given back, also while somebody still holds its error."""
+    settings, held = ask.world.settings(), []
+    for _ in range(child_process.MOST):
+        with pytest.raises(SourceError) as failed:
+            answers.selection_at(WORKER, "mian", settings=settings)
+        held.append(failed)
+    assert answers.selection_at(WORKER, None, settings=settings)[0] == ask.world.first
+    assert {each.value.cause for each in held} == {"target-not-found"}
 
 
 def test_a_name_stands_for_its_commit(ask: Asked) -> None:
