@@ -97,7 +97,7 @@ def _complaint(error: ErrorDetails, path: tuple[str | int, ...], model: type[Bas
         return error["msg"].removeprefix("Value error, ")
     if kind == "extra_forbidden":
         return f"unknown key{near_misses(key, model.model_fields)}"
-    words = wanted(model, key) if key in model.model_fields else "a table"
+    words = wanted(model, key) if key in _schema(model)["properties"] else "a table"
     if kind == "missing":
         return f"is missing; it is {words}"
     if kind in _BOUNDS:

@@ -6,13 +6,14 @@ by whoever deploys the coordinator, not by a merged commit.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from drift_gate.runtime.spelling import near_misses
+from drift_gate.runtime.wanted import mistakes
 from predictions.coordinator import variables
 from predictions.coordinator.exceptions import ConfigError
 from predictions.coordinator.readiness import settings as readiness
@@ -61,10 +62,17 @@ class Config(BaseModel):
     batch_size: int = Field(default=DEFAULT_BATCH_SIZE, ge=1, alias="COORDINATOR_BATCH_SIZE")
     processes: int = Field(default=1, ge=1, alias="COORDINATOR_PROCESSES")
     topic: str | None = Field(
-        default=None, pattern="^projects/[^/]+/topics/[^/]+$", alias="COORDINATOR_TOPIC"
+        default=None,
+        pattern="^projects/[^/]+/topics/[^/]+$",
+        title="projects/PROJECT/topics/TOPIC",
+        alias="COORDINATOR_TOPIC",
     )
     worker_url: str | None = Field(
-        default=None, pattern=r"^https?://[^/\s]+(/\S*)?$", alias="COORDINATOR_WORKER_URL"
+        default=None,
+        pattern=r"^https?://[^/\s]+(/\S*)?$",
+        title="an http or https address",
+        examples=["https://worker.example.com"],
+        alias="COORDINATOR_WORKER_URL",
     )
     audience: str | None = Field(default=None, min_length=1, alias="COORDINATOR_WORKER_AUDIENCE")
     pinned: bool = Field(default=False, alias="COORDINATOR_PIN_REVISION")
@@ -91,7 +99,8 @@ class Config(BaseModel):
         try:
             return cls.model_validate(told)
         except ValidationError as error:
-            raise ConfigError(_sentence(error)) from error
+            wrong = mistakes(error, cls).items()
+            raise ConfigError("; ".join(_sentence(path, said) for path, said in wrong)) from error
 
     @field_validator("store", mode="before")
     @classmethod
@@ -114,9 +123,6 @@ class Config(BaseModel):
         return self
 
 
-def _sentence(error: ValidationError) -> str:
-    """What is wrong with the first variable that is, without its value: it may be a secret."""
-    first: Any = error.errors(include_input=False, include_url=False)[0]
-    message = str(first["msg"]).removeprefix("Value error, ")
-    name = ".".join(str(part) for part in first["loc"][:1])
-    return f"{name}: {message}" if name else message
+def _sentence(path: Sequence[str | int], said: str) -> str:
+    """What is wrong with a variable, without its value: it may be a secret. No path: with several."""
+    return f"{path[0]}: {said}" if path else said

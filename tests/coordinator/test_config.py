@@ -38,15 +38,28 @@ def test_the_store_is_a_file_or_a_firestore_database(text: str, store: object) -
     [
         ({"COORDINATOR_STORE": "firestore://"}, "COORDINATOR_STORE: a Firestore store is"),
         ({"COORDINATOR_STORE": "firestore://p/d/x"}, "COORDINATOR_STORE: a Firestore store is"),
-        ({"COORDINATOR_DISPATCH": "pubsubb"}, "COORDINATOR_DISPATCH: Input should be 'local', 'pubsub'"),
+        (
+            {"COORDINATOR_DISPATCH": "pubsubb"},
+            'COORDINATOR_DISPATCH: must be "local", "pubsub" or "http"; did you mean pubsub?',
+        ),
         ({"COORDINATOR_DISPATCH": "pubsub"}, "COORDINATOR_TOPIC is not set"),
         ({"COORDINATOR_DISPATCH": "http"}, "COORDINATOR_WORKER_URL is not set"),
         ({"COORDINATOR_PIN_REVISION": "true"}, "COORDINATOR_PIN_REVISION needs COORDINATOR_DISPATCH=http"),
-        ({"COORDINATOR_PIN_REVISION": "ture"}, "COORDINATOR_PIN_REVISION: Input should be a valid boolean"),
-        ({"COORDINATOR_TOPIC": "my-topic"}, "COORDINATOR_TOPIC: String should match"),
-        ({"COORDINATOR_WORKER_URL": "worker.example"}, "COORDINATOR_WORKER_URL: String should match"),
-        ({"COORDINATOR_PROCESSES": "0"}, "COORDINATOR_PROCESSES: Input should be greater"),
-        ({"COORDINATOR_STALL_AFTER": "soon"}, "COORDINATOR_STALL_AFTER: Input should be a valid number"),
+        ({"COORDINATOR_PIN_REVISION": "ture"}, "COORDINATOR_PIN_REVISION: must be true or false"),
+        ({"COORDINATOR_TOPIC": "my-topic"}, "COORDINATOR_TOPIC: must be projects/PROJECT/topics/TOPIC"),
+        (
+            {"COORDINATOR_WORKER_URL": "worker.example"},
+            "COORDINATOR_WORKER_URL: must be an http or https address",
+        ),
+        (
+            {"COORDINATOR_PROCESSES": "0"},
+            "COORDINATOR_PROCESSES: must be a whole number such as 1, at least 1",
+        ),
+        ({"COORDINATOR_STALL_AFTER": "soon"}, "COORDINATOR_STALL_AFTER: must be a number such as 1800.0"),
+        (
+            {"COORDINATOR_REQUEST_TIMEOUT": "4"},
+            "COORDINATOR_REQUEST_TIMEOUT: must be a number such as 300.0, at",
+        ),
         ({"COORDINATOR_TOPICS": TOPIC}, "COORDINATOR_TOPICS: there is no such setting; did you mean"),
     ],
 )
@@ -54,6 +67,16 @@ def test_what_is_wrong_is_named_by_its_variable(environ: dict[str, str], said: s
     with pytest.raises(ConfigError) as caught:
         Config.of(environ)
     assert str(caught.value).startswith(said)
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    """One redeployment mends them."""
+    with pytest.raises(ConfigError) as caught:
+        Config.of({"COORDINATOR_PROCESSES": "0", "COORDINATOR_BATCH_SIZE": "many"})
+    assert str(caught.value) == (
+        "COORDINATOR_BATCH_SIZE: must be a whole number such as 50; "
+        "COORDINATOR_PROCESSES: must be a whole number such as 1, at least 1"
+    )
 
 
 def test_an_error_does_not_repeat_the_value() -> None:
