@@ -19,7 +19,12 @@ from scripts.house import COORDINATOR, GATE, House
 ROOT = Path(__file__).parent.parent
 #: Who may import what from outside, by the beginning of its path; everybody else may not.
 BOUNDED: dict[str, tuple[str, ...]] = {
-    "google": ("sources/cloud_run/", "sources/health/tokens.py", "testing/cloud_run"),
+    "google": (
+        "sources/cloud_run/",
+        "sources/health/tokens.py",
+        "testing/cloud_run",
+        "journal/firestore_calls.py",
+    ),
     "grpc": ("sources/cloud_run/", "testing/cloud_run"),
     "fastapi": ("fingerprint.py",),
     "flask": ("fingerprint.py",),
@@ -247,6 +252,16 @@ def test_the_command_line_loads_no_server_and_no_google() -> None:
     """An extra is needed by who uses it, and by nobody else."""
     loaded = loaded_by("import predictions.coordinator.commands.main")
     assert not loaded & {"fastapi", "starlette", "uvicorn", "grpc", "google"}
+
+
+def test_a_journal_in_firestore_loads_google_when_it_is_asked() -> None:
+    """Not before, on the thread of a verdict."""
+    loaded = loaded_by(
+        "import drift_gate.wiring.journals\n"
+        "from drift_gate.journal.firestore import Database, FirestoreJournal\n"
+        "FirestoreJournal(Database('example-project'))"
+    )
+    assert not loaded & {"grpc", "google"}
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,7 @@ class TestALock:
             optional = coordinator["options.extras_require"]
             wanted += coordinator["options"]["install_requires"]
             wanted += "".join(optional[name] for name in optional if name != "all")
+            wanted += extras["firestore"]
         if lock == "test.txt":
             wanted += extras["test"] + extras["dev"]
         if lock == "frameworks.txt":

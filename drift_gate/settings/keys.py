@@ -21,6 +21,7 @@ from drift_gate.relevance.rules import IMAGE_CONTEXT, Rules, Upload
 from drift_gate.runtime.pattern_shape import more_than_linear
 from drift_gate.runtime.spelling import near_misses
 from drift_gate.runtime.values import Moment, OneOrMore, Texts, is_address
+from drift_gate.settings import stores
 
 _TRANSPORT = re.compile(r"(https|ssh|file)://|[\w.-]+@")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])?")
@@ -364,10 +365,11 @@ class Sinks(Fact):
 
 
 class JournalKeys(Fact):
-    """``[journal]``: ``store`` is the SQLite file that keeps every verdict; ``off``: none is kept.
+    """``[journal]``: ``store`` is the SQLite file that keeps every verdict, or the address of a Firestore
+    database; ``off``: none is kept.
 
     ``keep``: for how many seconds; the monitor forgets what is older.
     """
 
-    store: PathText = ".drift/journal.sqlite"
+    store: Annotated[PathText, AfterValidator(stores.checked)] = ".drift/journal.sqlite"
     keep: PositiveDuration = 34_560_000.0

@@ -100,7 +100,8 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
     },
     "[sinks]": {"decisions": "SQLite file of the versions before the journal, which takes its rows over"},
     "[journal]": {
-        "store": "SQLite file that keeps every verdict, relative to `drift.toml`; `off`: none is kept",
+        "store": "SQLite file that keeps every verdict, relative to `drift.toml`, or "
+        "`firestore://PROJECT/DATABASE` (extra `firestore`); `off`: none is kept",
         "keep": "for how long; the monitor forgets what is older, but no incident that goes on",
     },
     "[monitor]": {

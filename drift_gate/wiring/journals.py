@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+from drift_gate.journal.firestore import Database, FirestoreJournal
 from drift_gate.journal.records import Journal
 from drift_gate.settings.file import Settings
+from drift_gate.settings.stores import firestore
 
 #: What ``[journal] store`` says where nothing is to be kept.
 OFF = "off"
+#: Names Google's emulator of Firestore, ``host:port``, as it does for Google's own libraries.
+EMULATOR = "FIRESTORE_EMULATOR_HOST"
 
 
 def opened(settings: Settings, *, busy_s: float) -> Journal | None:
-    """The journal of ``settings``; None: none is kept. ``busy_s``: seconds to wait for another writer."""
+    """The journal of ``settings``; None: none is kept.
+
+    ``busy_s``: seconds that a call waits for another writer, or for Firestore.
+    """
     from drift_gate.journal.sqlite import SqliteJournal
 
     store, old = settings.journal.store, settings.sinks.decisions
     if store == OFF:
         return None
+    if at := firestore(store):
+        return FirestoreJournal(Database(*at, settings.environ.get(EMULATOR) or None), busy_s=busy_s)
     return SqliteJournal(settings.beside(store), old=settings.beside(old) if old else None, busy_s=busy_s)
 
 
@@ -24,6 +33,6 @@ def nothing_kept(settings: Settings) -> str | None:
     store, old = settings.journal.store, settings.sinks.decisions
     if store == OFF:
         return f'{settings.file}: [journal] store = "off": no verdict is kept'
-    if settings.beside(store).exists() or (old and settings.beside(old).exists()):
+    if firestore(store) or settings.beside(store).exists() or (old and settings.beside(old).exists()):
         return None
     return f"nothing is kept yet: {settings.beside(store)} does not exist; the next check makes it"

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 from grpc import StatusCode
+from support.fault_server import dead_port
+from support.limits import OVER_S
 from support.world import WORKER, World
 
 from drift_gate.commands import main
@@ -547,3 +549,23 @@ def test_the_line_for_each_cause(
     assert given.startswith(line)
     assert "evil" not in given
     assert "secret" not in given
+
+
+class TestAJournalThatIsNoFile:
+    """It is asked; whether it answers is said."""
+
+    def test_answers(self, world: World, firestore_emulator: str) -> None:
+        world.toml += '\n[journal]\nstore = "firestore://p-doctor/drift"\n'
+        found = of(steps(world, FIRESTORE_EMULATOR_HOST=firestore_emulator), "journal")
+        assert (found.state, found.says) == ("ok", "firestore://p-doctor/drift answers")
+
+    def test_does_not(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(examination, "STORE_SECONDS", OVER_S)
+        world.toml += '\n[journal]\nstore = "firestore://p-nobody"\n'
+        with dead_port() as port:
+            found = of(steps(world, FIRESTORE_EMULATOR_HOST=f"127.0.0.1:{port}"), "journal")
+        assert found.state == "fail"
+        assert (
+            "verdicts are not kept: the journal firestore://p-nobody/(default) cannot be used" in found.says
+        )
+        assert "store = " in found.line

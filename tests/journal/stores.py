@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
+from support.limits import ENOUGH_S
 from support.reports import HOUR, POLICY, live, report, unread
 
+from drift_gate.journal.firestore import Database, FirestoreJournal
 from drift_gate.journal.records import Door, Entry, Look
 from drift_gate.policy.verdict import BreakGlass, Verdict, judge
 
@@ -65,3 +68,8 @@ def look(hours: float, declared: Sequence[str] = (SERVICE,), *, scope: str = "mo
         "read": tuple(declared),
     }
     return Look(**made | more)
+
+
+def firestore(emulator: str) -> FirestoreJournal:
+    """An empty journal of a project of its own."""
+    return FirestoreJournal(Database(f"p{uuid4().hex[:12]}", emulator=emulator), busy_s=ENOUGH_S)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from journal.stores import SERVICE, at, bypassed, entry, look
+from journal.stores import SERVICE, at, bypassed, entry, firestore, look
 
 from drift_gate.errors import JournalError
 from drift_gate.journal.incidents import incidents
@@ -19,10 +21,18 @@ from drift_gate.journal.sqlite import SqliteJournal
 Make = Callable[[], Journal]
 
 
-@pytest.fixture(params=["sqlite"])
-def journal(request: pytest.FixtureRequest, tmp_path: Path) -> Journal:
+@pytest.fixture(params=["sqlite", "firestore"])
+def make(request: pytest.FixtureRequest, tmp_path: Path) -> Make:
+    """An empty one each time."""
+    if request.param == "firestore":
+        return partial(firestore, request.getfixturevalue("firestore_emulator"))
+    return lambda: SqliteJournal(tmp_path / f"{uuid4().hex}.sqlite")
+
+
+@pytest.fixture
+def journal(make: Make) -> Journal:
     """An empty one."""
-    return SqliteJournal(tmp_path / "journal.sqlite")
+    return make()
 
 
 def told(changes: list[Change]) -> list[tuple[str, str]]:
@@ -154,11 +164,9 @@ _ENTRIES = st.lists(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(_ENTRIES, st.data())
-def test_kept_piece_by_piece_is_computed_as_a_whole(
-    tmp_path_factory: pytest.TempPathFactory, entries: Any, data: Any
-) -> None:
+def test_kept_piece_by_piece_is_computed_as_a_whole(make: Make, entries: Any, data: Any) -> None:
     """In any order, some of them twice: the incidents are those of all decisions; a rebuild changes none."""
-    journal = SqliteJournal(tmp_path_factory.mktemp("journal") / "journal.sqlite")
+    journal = make()
     for each in data.draw(st.permutations(entries)):
         journal.record([each])
     journal.record(data.draw(st.lists(st.sampled_from(entries), max_size=3)))

@@ -22,6 +22,7 @@ from drift_gate.settings.keys import (
     Sinks,
     seconds,
 )
+from drift_gate.settings.stores import firestore
 
 MINIMAL = """
 [defaults]
@@ -393,3 +394,31 @@ def test_the_rules_of_a_service_know_those_of_its_base(tmp_path: Path) -> None:
     )
     assert settings.rules("middle") == middle
     assert settings.rules("worker") == Rules(dockerfile="w/Dockerfile", base=middle, images=("middle",))
+
+
+class TestWhereTheJournalIs:
+    """A file, a database, or nowhere."""
+
+    @pytest.mark.parametrize(
+        ("store", "database"),
+        [
+            ("firestore://example-project/drift", ("example-project", "drift")),
+            ("firestore://example-project", ("example-project", "(default)")),
+            ("firestore://example-project/(default)", ("example-project", "(default)")),
+            ("firestore://example.com:project-1/drift", ("example.com:project-1", "drift")),
+            ("off", None),
+            ("kept/journal.sqlite", None),
+        ],
+    )
+    def test_is_what_it_names(self, store: str, database: tuple[str, str] | None, tmp_path: Path) -> None:
+        text = MINIMAL + f'[journal]\nstore = "{store}"\n'
+        assert firestore(written(tmp_path, text).journal.store) == database
+
+    @pytest.mark.parametrize(
+        "store",
+        ["firestore://", "firestore:///drift", "firestore://p/a/b", "firestore://No/x", "postgres://host/db"],
+    )
+    def test_an_address_that_is_none_is_named(self, store: str, tmp_path: Path) -> None:
+        told = mistake(tmp_path, MINIMAL + f'[journal]\nstore = "{store}"\n')
+        assert "store" in told
+        assert "firestore://PROJECT/DATABASE" in told

@@ -17,18 +17,21 @@ from pathlib import Path
 
 from drift_gate.commands.doctor.service import NOT_REACHED, Patient, examined
 from drift_gate.commands.doctor.steps import CONFIGURATION, Step, folder, history_line, live_line
-from drift_gate.errors import DriftConfigError, SourceError
+from drift_gate.errors import DriftConfigError, JournalError, SourceError
 from drift_gate.facts import Live, Target, Unknown
 from drift_gate.runtime.deadline import Deadline
 from drift_gate.settings.file import Settings, load, unknown_variables
 from drift_gate.settings.keys import ServiceSettings
 from drift_gate.settings.location import FILE_NAME, environment
+from drift_gate.settings.stores import firestore
 from drift_gate.sources.git.process import Git
 from drift_gate.wiring import checks
-from drift_gate.wiring.journals import OFF
+from drift_gate.wiring.journals import OFF, opened
 
 #: Seconds that a look at git itself may take.
 GIT_SECONDS = 10.0
+#: And one at a journal that is no file.
+STORE_SECONDS = 5.0
 #: Clocks of one data centre differ by milliseconds, those of people's machines by seconds.
 SKEW = timedelta(minutes=1)
 #: A token that ends so soon is renewed by Google's library; a person's may not be.
@@ -225,6 +228,9 @@ def _decisions(settings: Settings) -> Iterator[Step]:
     """Whether verdicts can be kept, without keeping one."""
     if settings.journal.store == OFF:
         return
+    if firestore(settings.journal.store):
+        yield _shared_journal(settings)
+        return
     file = settings.beside(settings.journal.store)
     problem = _unwritable(file.parent)
     if problem is None and file.exists():
@@ -234,6 +240,18 @@ def _decisions(settings: Settings) -> Iterator[Step]:
         return
     line = f'# in {settings.file}: [journal] store = ".drift/journal.sqlite"'
     yield Step("journal", "", "fail", f"verdicts are not kept: {problem}", line)
+
+
+def _shared_journal(settings: Settings) -> Step:
+    """Whether a journal that is no file answers; that it may be written only a verdict shows."""
+    journal = opened(settings, busy_s=STORE_SECONDS)
+    try:
+        if journal:
+            journal.incidents(unresolved=True)
+    except JournalError as error:
+        line = f'# in {settings.file}: [journal] store = ".drift/journal.sqlite"'
+        return Step("journal", "", "fail", f"verdicts are not kept: {error}", line)
+    return Step("journal", "", "ok", f"{settings.journal.store} answers")
 
 
 def _no_store(file: Path) -> str | None:

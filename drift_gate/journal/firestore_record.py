@@ -1,0 +1,154 @@
+"""One write of decisions and a look to Firestore, with the incidents that come of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from drift_gate.journal import firestore_state as state
+from drift_gate.journal.firestore_state import Course, State, text
+from drift_gate.journal.incidents import incidents
+from drift_gate.journal.records import Change, Entry, Incident, Look, Sighting
+
+if TYPE_CHECKING:
+    from drift_gate.journal.firestore_calls import Session
+
+
+class Recording:
+    """Reads, computes, and writes on the condition that nobody has written since; may be called again.
+
+    ``anew`` names services whose incidents are computed anew from the beginning.
+    """
+
+    def __init__(
+        self, entries: Sequence[Entry], look: Look | None, hold: timedelta, anew: Sequence[str] = ()
+    ) -> None:
+        self._entries = entries
+        self._look = look
+        self._hold = hold
+        self._anew = anew
+        self._token = uuid4().hex
+        self._changes: list[Change] = []
+
+    def __call__(self, session: Session) -> list[Change]:
+        """What changed about incidents."""
+        place = session.place(state.STATE, "state")
+        found = session.get(place)
+        was = State.of(found)
+        if was.writer == self._token:  # the write was done, and its answer lost
+            return self._changes
+        self._session, self._write, self._was = session, session.write(), was
+        self._concerned = self._may_change()
+        for entry in self._entries:
+            fields = state.decision(entry)
+            self._write.set(session.place(state.DECISIONS, state.name(fields["key"])), fields, merge=True)
+        services, scopes = dict(was.services), was.scopes
+        if self._look:
+            fields = state.looked(self._look)
+            self._write.set(session.place(state.LOOKS, state.name(fields["key"])), fields)
+            scopes = tuple(dict.fromkeys((*scopes, self._look.scope)))
+        self._changes = []
+        for service, since in self._since().items():
+            services[service] = self._course(service, since)
+        now = State(writer=self._token, services=services, scopes=scopes)
+        session.replace(self._write, found, now.fields)
+        session.commit(self._write)
+        return self._changes
+
+    def _may_change(self) -> set[str]:
+        """The services whose incidents the look may change, which may come late: not over by then."""
+        if self._look is None:
+            return set()
+        found = self._session.rows(state.INCIDENTS, "ended", state.before(self._look.at))
+        return {str(each.get("service")) for each in found}
+
+    def _since(self) -> dict[str, str]:
+        """From when on the incidents of which services may be others now."""
+        since = dict.fromkeys(self._anew, "")
+        since |= dict.fromkeys(self._concerned, text(self._look.at) if self._look else "")
+        for entry in self._entries:
+            service, at = entry.verdict.service, text(entry.at)
+            since[service] = min(at, since.get(service, at))
+        return since
+
+    def _course(self, service: str, since: str) -> Course:
+        """Where ``service`` stands now, its incidents from ``since`` on written anew."""
+        course = self._was.services.get(service, Course())
+        made = [each for entry in self._entries if (each := Sighting.of(entry)) and each.service == service]
+        fine = all(each.severity is None and _key(each) > course.calm for each in made)
+        if course.clear and made and fine and service not in self._concerned:
+            # All is well and was before, as with most looks: there is nothing to read.
+            return course.model_copy(update={"calm": max(map(_key, made))})
+        calm = self._calm(service, since, course)
+        sightings = self._sightings(service, calm, made)
+        self._replace(service, calm, course.forgotten, sightings)
+        newest = max((calm, course.calm, *(_key(each) for each in sightings if each.severity is None)))
+        clear = all(each.severity is None or _key(each) < newest for each in sightings)
+        return course.model_copy(update={"calm": newest, "clear": clear})
+
+    def _calm(self, service: str, since: str, course: Course) -> str:
+        """The last fine look before ``since``, as a key: no incident reaches across it."""
+        if course.calm < since:
+            return max(course.calm, course.cut)
+        low, high = state.of(service, course.cut), state.of(service, since)
+        for found in self._session.rows(state.DECISIONS, "calm", low, high, newest=True, limit=1):
+            return str(found.get("key"))
+        return course.cut
+
+    def _sightings(self, service: str, after: str, made: Sequence[Sighting]) -> list[Sighting]:
+        """Those after the key ``after``: the ones that are kept, and the ones that come now."""
+        low, high = state.of(service, after), state.of(service, state.END)
+        kept = self._session.rows(state.DECISIONS, "sighted", low, high, only=("sighting",))
+        found = [Sighting.model_validate_json(each.get("sighting")) for each in kept]
+        return [*found, *(each for each in made if _key(each) > after)]
+
+    def _replace(self, service: str, calm: str, forgotten: int, sightings: Sequence[Sighting]) -> None:
+        """Compute the incidents after the key ``calm``, and write them in place of those that are kept."""
+        low, middle, high = (state.of(service, at) for at in ("", calm, state.END))
+        # At the key itself is a fine look: no incident begins there.
+        last = self._session.rows(state.INCIDENTS, "of", low, middle, newest=True, limit=1)
+        before = last[0].get("number") if last else forgotten
+        kept = self._session.rows(state.INCIDENTS, "of", middle, high)
+        looks = self._looks(min((each.at for each in sightings), default=None))
+        found = incidents(service, sightings, looks, hold=self._hold, before=before)
+        names = [state.name(each.id) for each in found]
+        for each in kept:
+            if each.id not in names:
+                self._write.delete(each.reference)
+        for number, one in enumerate(found, before + 1):
+            # A mark that a person has set stays where it is.
+            self._write.set(
+                self._session.place(state.INCIDENTS, state.name(one.id)),
+                state.incident(one, number),
+                merge=True,
+            )
+        known = {
+            (incident.id, transition.key)
+            for each in kept
+            for incident in [Incident.model_validate_json(each.get("body"))]
+            for transition in incident.transitions
+        }
+        self._changes += [
+            Change(incident=one, transition=transition)
+            for one in found
+            for transition in one.transitions
+            if (one.id, transition.key) not in known
+        ]
+
+    def _looks(self, since: datetime | None) -> list[Look]:
+        """The looks from then on (None: none), and of each monitor the last before: what it declared."""
+        if since is None:
+            return []
+        low = text(since)
+        found = self._session.rows(state.LOOKS, "key", low)
+        for scope in self._was.scopes:
+            within = state.of(scope), state.of(scope, low)
+            found += self._session.rows(state.LOOKS, "of", *within, newest=True, limit=1)
+        looks = [Look.model_validate_json(each.get("body")) for each in found]
+        return [*looks, *([self._look] if self._look else [])]
+
+
+def _key(sighting: Sighting) -> str:
+    return state.key(sighting.at, sighting.id)

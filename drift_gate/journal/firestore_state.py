@@ -1,0 +1,124 @@
+"""What the journal in Firestore knows of each service, in one document, and what its documents are called."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+
+from pydantic import Field
+
+from drift_gate.facts import Fact
+from drift_gate.journal.records import Entry, Incident, Look, Sighting
+
+#: One database may be shared with others: these are the journal's collections.
+DECISIONS, LOOKS, INCIDENTS = "drift_decisions", "drift_looks", "drift_incidents"
+NOTIFICATIONS, STATE = "drift_notifications", "drift_journal"
+#: Sorts behind every key, which begins with a year.
+END = ":"
+_MOMENT = len("2026-02-02T08:00:00.000000+00:00")
+#: A name in Firestore has at most 1,500 bytes.
+_LONGEST_NAME = 1000
+
+
+class Course(Fact):
+    """Where one service stands; each of ``calm`` and ``cut`` is a key, ``""`` where there is none.
+
+    ``calm``: its newest fine look. ``clear``: nothing was found after that. What is at or before ``cut``
+    was forgotten, with so many incidents (``forgotten``).
+    """
+
+    calm: str = ""
+    clear: bool = True
+    cut: str = ""
+    forgotten: int = 0
+
+
+class State(Fact):
+    """What every write of decisions, looks and incidents is conditional on.
+
+    ``writer`` names the last one: whoever lost the answer of a write finds out that it was done.
+    ``scopes`` are those of the monitors that ever looked.
+    """
+
+    writer: str = ""
+    services: Mapping[str, Course] = Field(default_factory=dict)
+    scopes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, found: Any) -> State:
+        """As it stands in the document that was ``found``."""
+        return cls.model_validate_json(found.get("body")) if found.exists else cls()
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The document."""
+        return {"body": self.model_dump_json()}
+
+
+def text(at: datetime) -> str:
+    """``at`` as text that sorts as time does."""
+    return at.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def before(at: datetime) -> str:
+    """What sorts right before ``at``: of an incident that ended above it, it was not over by then."""
+    return text(at)[:-1]
+
+
+def key(at: datetime, id: str) -> str:
+    """What decisions and looks are sorted by."""
+    return f"{text(at)} {id}"
+
+
+def moment(key: str) -> str:
+    """The time that a key begins with, as text."""
+    return key[:_MOMENT]
+
+
+def of(group: str, key: str = "") -> str:
+    """A key among those of one service or monitor, so that one field sorts and separates them."""
+    return f"{group}\n{key}"
+
+
+def name(*parts: str) -> str:
+    """A document's name: any text but ``/``, ``.``, ``..`` and ``__…__``, and not too long."""
+    found = "r-" + " ".join(quote(part, safe="") for part in parts)
+    return found if len(found) <= _LONGEST_NAME else "h-" + hashlib.sha256(found.encode()).hexdigest()
+
+
+def decision(entry: Entry) -> dict[str, Any]:
+    """The document of a decision; only a sighting has ``sighted``, only one of a fine look ``calm``."""
+    sighting, service = Sighting.of(entry), entry.verdict.service
+    at = key(entry.at, entry.id)
+    fields = {
+        "key": at,
+        "of": of(service, at),
+        "service": service,
+        "entry": entry.model_dump_json(exclude={"verdict"}),
+        "verdict": entry.verdict.model_dump_json(),
+    }
+    if sighting:
+        fields |= {"sighted": of(service, at), "sighting": sighting.model_dump_json()}
+        if sighting.severity is None:
+            fields["calm"] = of(service, at)
+    return fields
+
+
+def looked(look: Look) -> dict[str, Any]:
+    """The document of a look."""
+    at = key(look.at, look.id)
+    return {"key": at, "of": of(look.scope, at), "body": look.model_dump_json()}
+
+
+def incident(each: Incident, number: int) -> dict[str, Any]:
+    """The document of an incident, but for the mark that a person may have set."""
+    return {
+        "of": of(each.service, key(each.detected_at, each.transitions[0].sighting or "")),
+        "service": each.service,
+        "number": number,
+        "ended": text(each.resolved_at) if each.resolved_at else END,
+        "body": each.model_dump_json(),
+    }
