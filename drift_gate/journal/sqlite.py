@@ -56,15 +56,12 @@ class SqliteJournal:
                 )
             for entry in entries:
                 schema.insert(connection, entry)
-            since: dict[str, datetime] = {}
+            since = _concerned(connection, look) if look else {}
             for entry in entries:
                 service = entry.verdict.service
                 since[service] = min(entry.at, since.get(service, entry.at))
-            ended = self._undeclared(connection, look) if look else {}
             return [
-                change
-                for service, at in {**ended, **since}.items()
-                for change in self._again(connection, service, at)
+                change for service, at in since.items() for change in self._again(connection, service, at)
             ]
 
     def entries(
@@ -184,11 +181,6 @@ class SqliteJournal:
             connection.execute("DELETE FROM notifications WHERE at < ?", (_text(before),))
             return forgotten
 
-    def _undeclared(self, connection: sqlite3.Connection, look: Look) -> dict[str, datetime]:
-        """The services whose incident goes on and that ``look`` does not declare, with its time."""
-        going_on = connection.execute("SELECT service FROM incidents WHERE resolved_at IS NULL").fetchall()
-        return {service: look.at for (service,) in going_on if service not in look.declared}
-
     def _again(self, connection: sqlite3.Connection, service: str, at: datetime) -> list[Change]:
         """Compute the incidents of ``service`` from the last fine look before ``at`` on; what is new."""
         calm, calm_id = connection.execute(
@@ -286,6 +278,15 @@ _WITH_MARKS = (
     "SELECT incidents.body AS body, marks.reason AS reason FROM incidents"
     " LEFT JOIN marks ON marks.incident = incidents.id"
 )
+
+
+def _concerned(connection: sqlite3.Connection, look: Look) -> dict[str, datetime]:
+    """The services whose incidents ``look`` may change, which may come late, with its time."""
+    rows = connection.execute(
+        "SELECT DISTINCT service FROM incidents WHERE resolved_at IS NULL OR resolved_at >= ?",
+        (_text(look.at),),
+    )
+    return {service: look.at for (service,) in rows}
 
 
 def _incidents(rows: Iterable[sqlite3.Row]) -> list[Incident]:

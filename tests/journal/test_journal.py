@@ -162,6 +162,30 @@ _ENTRIES = st.lists(
 )
 
 
+_LOOKS = st.lists(
+    st.builds(
+        look,
+        st.integers(0, 60).map(lambda quarter: quarter / 4),
+        st.sampled_from([[SERVICE], ["other"], [SERVICE, "other"]]),
+        scope=st.sampled_from(["here", "there"]),
+    ),
+    unique_by=lambda each: each.id,
+    max_size=5,
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(_ENTRIES, _LOOKS, st.data())
+def test_looks_that_come_late_count(make: Make, entries: Any, looks: Any, data: Any) -> None:
+    """Whichever comes first: the incidents are those of all decisions and all looks."""
+    journal = make()
+    steps = [([each], None) for each in entries] + [([], each) for each in looks]
+    for decisions, one in data.draw(st.permutations(steps)):
+        journal.record(decisions, one)
+    sightings = [seen for each in entries if (seen := Sighting.of(each))]
+    assert journal.incidents()[::-1] == incidents(SERVICE, sightings, looks)
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(_ENTRIES, st.data())
 def test_kept_piece_by_piece_is_computed_as_a_whole(make: Make, entries: Any, data: Any) -> None:
