@@ -32,9 +32,9 @@ def wait(
         _tell(wanted, ends)
     found = _look(wanted, settings, None)
     while ends.remaining() > 0 and (lacking := _lacking(wanted, found)):
-        _tell(lacking, ends)
         pace.sleep(pace.pause(ends.remaining()))
         if (left := ends.remaining()) > 0:
+            _tell(lacking, ends)
             later = _look(wanted, settings, left)
             found = found if isinstance(later, SourceError) else later
     if isinstance(found, SourceError):
