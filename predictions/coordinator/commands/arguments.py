@@ -30,7 +30,7 @@ def add_bypass(command: argparse.ArgumentParser) -> argparse._ArgumentGroup:
         "says is overridden and on record, and a WARNING with actor and reason is logged",
     )
     bypass.add_argument("--reason", metavar="TEXT", help="why the check is skipped, for the log")
-    bypass.add_argument("--actor", metavar="NAME", help="who skips it (default: the user of the process)")
+    bypass.add_argument("--actor", metavar="NAME", help="who skips it (default: as the environment tells)")
     return bypass
 
 
