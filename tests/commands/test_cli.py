@@ -39,6 +39,27 @@ def run(world: World, *args: str, **more: str) -> subprocess.CompletedProcess[st
     return forkserver().run(CODE, args, cwd=world.folder, env=environment(world, **more))
 
 
+def test_json_loads_nothing_that_draws(world: World) -> None:
+    """Nor what only an error needs: GitPython, which names a repository in one."""
+    world.cloud.deploy(WORKER, commit=world.first)
+    code = (
+        "import sys\nfrom drift_gate.commands.main import main\n"
+        "assert main(['check', '--format', 'json']) == 0\n"
+        "print(*sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=world.folder,
+        env=environment(world),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    loaded = done.stderr.splitlines()[-1].split()
+    assert "grpc" in loaded
+    assert not {"rich", "git", "drift_gate.presentation.render"} & set(loaded)
+
+
 def test_exit_codes_of_a_check(world: World) -> None:
     """0 allowed or warned, 1 refused for drift, 3 refused for not knowing; data on stdout alone."""
     world.cloud.deploy(WORKER, commit=world.first)
