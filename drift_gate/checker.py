@@ -84,8 +84,9 @@ def require_current_worker(
     of the process. ``DRIFT_SKIP_CHECK`` (bounded by ``DRIFT_SKIP_CHECK_UNTIL``) bypasses for the
     whole process. ``wait``: seconds for which a rollout that is under way may take to be over before
     the verdict falls; 0 judges at once, a bypass never waits, and neither does drift that the rollout
-    would not cure. ``start``: how the program would start the batch again, and the date that it is for, as
-    the message of a refusal says it; ``[batch]`` of ``drift.toml`` has the last word.
+    would not cure. ``start``: the batch that the program is about to start, for the journal, and how it
+    would start it again, as the message of a refusal says it; ``[batch]`` of ``drift.toml`` has the last
+    word.
 
     Returns the verdict: ``allow``, ``warn``, or a ``deny`` that is not enforced. Every verdict, a
     refusal too, is one structured log line and one row of the decisions store where there is one.

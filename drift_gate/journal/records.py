@@ -35,7 +35,7 @@ def verdict_of(text: str) -> Verdict:
 
 
 class Asked(Fact):
-    """Where a verdict was asked for, by whom, and for which batch (None: for none)."""
+    """Where a verdict was asked for, by whom, and for which batch (None: for none, or nobody knows)."""
 
     door: Door
     by: Text
@@ -46,9 +46,9 @@ class Entry(Fact):
     """One decision of the gate, as the journal keeps it.
 
     ``id`` is made by whoever writes it, so that a copy written twice counts once. ``at`` (UTC) is when the
-    check began, ``door`` where it was asked for and ``by`` who asked. ``batch``: the batch that waited for
-    it; None: none did. ``version`` is the gate's own. ``look``: the monitor's look that it belongs to, or
-    None. An earlier version kept no door, name or version: None.
+    check began, ``door`` where it was asked for and ``by`` who asked. ``batch``: the batch that it let start;
+    None: there was none, or nobody said which. ``version`` is the gate's own. ``look``: the monitor's look
+    that it belongs to, or None. An earlier version kept no door, name or version: None.
     """
 
     id: str

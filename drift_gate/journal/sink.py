@@ -28,7 +28,16 @@ def entries_of(
 ) -> list[Entry]:
     """A row for each of ``verdicts``; ``at`` (UTC) and ``look`` are those of ``Entry``."""
     return [
-        Entry(id=uuid4().hex, at=at, version=__version__, look=look, verdict=each, **asked.model_dump())
+        Entry(
+            id=uuid4().hex,
+            at=at,
+            door=asked.door,
+            by=asked.by,
+            batch=None if each.refuses else asked.batch,  # what is refused is never made
+            version=__version__,
+            look=look,
+            verdict=each,
+        )
         for each in verdicts
     ]
 

@@ -164,14 +164,17 @@ class Verdict(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
-    """How the caller would start the batch that was refused.
+    """The batch that the caller is about to start, and how it would start it again once it was refused.
 
-    ``date``: the date that the batch is for; None: not known. ``again``: the line that starts it again, and
-    ``bypass`` the one that starts it past the gate, both ready to paste; None: the caller knows of none.
-    ``drift.toml`` has the last word on both.
+    ``date``: the date that the batch is for; None: not known. ``batch``: the id that it has, or will have,
+    for the journal; None: not known. ``dry_run``: whether nothing is started, whatever the verdict.
+    ``again``: the line that starts it again, and ``bypass`` the one that starts it past the gate, both ready
+    to paste; None: the caller knows of none. ``drift.toml`` has the last word on both.
     """
 
     date: date | None = None
+    batch: str | None = None
+    dry_run: bool = False
     again: str | None = None
     bypass: str | None = None
 

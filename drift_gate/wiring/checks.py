@@ -91,10 +91,13 @@ def actor(settings: Settings) -> Actor:
     return Actor.of(settings.environ, settings.file.parent)
 
 
-def keep(outcome: Outcome, settings: Settings, by: Actor, door: Door = "check") -> None:
-    """Write the verdicts of ``outcome`` down, which were asked for at ``door`` and ``by`` whom."""
+def keep(
+    outcome: Outcome, settings: Settings, by: Actor, door: Door = "check", batch: str | None = None
+) -> None:
+    """Write the verdicts of ``outcome`` down: asked for at ``door``, ``by`` whom, for which ``batch``."""
     warn_of_overrides(settings)
-    gate.write(outcome.services, sinks_of(settings, Asked(door=door, by=by.known()), outcome.checked_at))
+    asked = Asked(door=door, by=by.known(), batch=batch)
+    gate.write(outcome.services, sinks_of(settings, asked, outcome.checked_at))
 
 
 def _judged(

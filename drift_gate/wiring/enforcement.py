@@ -15,7 +15,7 @@ from drift_gate import gate
 from drift_gate.comparison.report import unknown_report
 from drift_gate.errors import DeploymentDriftError, DriftCheckError, DriftUnknownError
 from drift_gate.facts import Unknown
-from drift_gate.journal.records import Asked
+from drift_gate.journal.records import Asked, Door
 from drift_gate.policy import break_glass
 from drift_gate.policy.verdict import NO_START, BreakGlass, Policy, Start, Verdict, judge
 from drift_gate.presentation.plain_text import plain
@@ -60,8 +60,8 @@ def require(
 
     The bypass is read first, and waits for nothing; else a rollout gets ``wait`` seconds to be over.
     ``environ``: where the settings are read from, if there are none; None: the process's own. ``later`` is
-    told what a bypass has overridden, once that is known. ``start``: how the caller would start again, for
-    the message of a refusal.
+    told what a bypass has overridden, once that is known. ``start``: what the caller is about to start, for
+    the journal, and how it would start it again, for the message of a refusal.
     """
     environ = settings.environ if settings else environment() if environ is None else environ
     by = Actor(actor) if actor else Actor.of(environ, settings.file.parent if settings else Path())
@@ -69,16 +69,23 @@ def require(
     for complaint in asked.complaints:
         log.error("%s", complaint)
     if asked.bypass:
-        return _bypassed(name, asked.bypass, by, settings, environ, later)
+        return _bypassed(name, asked.bypass, by, settings, environ, later, start)
     settings = settings or load(environ=environ)
     name = name or settings.batch_service()
-    verdict = rollouts.check([name], wait=wait, settings=settings, by=by, door="start").services[0]
+    verdict = rollouts.check(
+        [name], wait=wait, settings=settings, by=by, door=_door(start), batch=start.batch
+    ).services[0]
     if verdict.refuses:
         from drift_gate.presentation.render import refusal
 
         error = DriftUnknownError if verdict.refuses_unknown else DeploymentDriftError
         raise error(refusal(verdict, settings, start), verdict)
     return verdict
+
+
+def _door(start: Start) -> Door:
+    """What is asked for in order to start nothing is no start."""
+    return "preflight" if start.dry_run else "start"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +100,7 @@ class _Skipped:
     by: Actor
     settings: Settings | None
     later: Later | None
+    start: Start
 
     def unjudged(self, unknown: Unknown) -> Verdict:
         """The verdict where nothing is known."""
@@ -135,7 +143,7 @@ class _Skipped:
         def recorded() -> None:
             if self.settings:
                 checks.warn_of_overrides(self.settings)
-            asked = Asked(door="start", by=bypass.actor)
+            asked = Asked(door=_door(self.start), by=bypass.actor, batch=self.start.batch)
             gate.write([verdict], checks.sinks_of(self.settings, asked, bypass.at))
 
         attempt(recorded, Deadline(RECORD_SECONDS), "record of a bypass")
@@ -151,6 +159,7 @@ def _bypassed(
     settings: Settings | None,
     environ: Mapping[str, str],
     later: Later | None,
+    start: Start,
 ) -> Verdict:
     """The verdict of a start whose check goes on beside it. Nothing here may raise, or take its time."""
 
@@ -167,7 +176,7 @@ def _bypassed(
         bypass.via,
         plain(bypass.reason or "none given"),
     )
-    skipped = _Skipped(service, bypass, by, ours, later)
+    skipped = _Skipped(service, bypass, by, ours, later, start)
     if isinstance(found, DriftCheckError):
         return skipped.record(skipped.unjudged(Unknown.of(found)))
     try:

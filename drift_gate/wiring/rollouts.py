@@ -52,6 +52,7 @@ def check(
     inventory: bool = False,
     by: Actor | None = None,
     door: Door = "check",
+    batch: str | None = None,
     pace: Pace = REAL,
 ) -> Outcome:
     """What ``assembly.check`` says once no rollout is under way, or once ``wait`` seconds are over.
@@ -61,7 +62,8 @@ def check(
     or stalled ends the wait, and so does the time: then the last answer holds. The first look has the
     whole ``deadline`` of the settings; each later one has no more than what is left of the wait, and one
     that finds nothing out for now is no answer. Only the verdicts that are returned are written down, as
-    ``checks.keep`` does it: asked for at ``door``, and ``by`` whom (None: whoever runs this process).
+    ``checks.keep`` does it: asked for at ``door``, ``by`` whom (None: whoever runs this process) and for
+    which ``batch`` (None: for none).
 
     Raises ``DriftConfigError``, also for a ``wait`` that is no number from 0 upwards.
     """
@@ -86,7 +88,7 @@ def check(
     outcome = look(first=True)
     while ends.remaining() > 0 and _worth_it(outcome, lambda: look(after_rollout=True)):
         outcome = _next(outcome, look, ends, pace)
-    checks.keep(outcome, settings, by, door)
+    checks.keep(outcome, settings, by, door, batch)
     return outcome
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
@@ -44,6 +45,7 @@ from predictions.coordinator.config import DEFAULT_STALL_AFTER
 from predictions.coordinator.exceptions import (
     BatchNotFoundError,
     BatchRunningError,
+    StateError,
     TransitionError,
 )
 from predictions.coordinator.readiness.side_by_side import Once, beside
@@ -148,7 +150,8 @@ class Coordinator:
         if (made := self._before.of_key(order)) and not self._before.unattended(made):
             return Started(how="existing", batch=made)  # whatever the gate says now
         overridden = Overridden(self._keep_verdict)
-        gate = partial(self._gate, later=overridden, start=order.start)
+        fresh = new_id(order.game_date)
+        gate = partial(self._gate, later=overridden, start=self._announced(order, made, fresh))
         verdict, slate = permitted(order, gate=gate, read=self._read, ready=self._ready, tell=self._tell)
         if order.dry_run:
             return Started(how="dry-run", batch=None, verdict=verdict, slate=slate, overridden=overridden)
@@ -162,7 +165,7 @@ class Coordinator:
             # 4. The batch exists from here on, with all of its requests.
             stamp = self._stamp(verdict)
             left = made or self._before.of_date(order.game_date)
-            batch = left or self._created(order, slate, verdict, stamp)
+            batch = left or self._created(fresh, order, slate, verdict, stamp)
             begun(batch)
             if not left:
                 overridden.began(batch.id)
@@ -198,6 +201,7 @@ class Coordinator:
         for batch in chosen:
             self._before.require_same_way(batch)
         later = Overridden(self._keep_verdict)
+        start = replace(start, batch=chosen[0].id) if len(chosen) == 1 else start
         verdict = self._gate(
             skip=skip_drift_check, reason=reason, actor=actor, wait=wait, later=later, start=start
         )
@@ -289,8 +293,19 @@ class Coordinator:
             )
         return stalled
 
-    def _created(self, order: Order, slate: Slate, verdict: Verdict, stamp: Stamp) -> Batch:
-        batch = self._store.create(self._new(order, slate, verdict, stamp), self._clock())
+    def _announced(self, order: Order, made: Batch | None, fresh: str) -> Start:
+        """How the gate hears of the batch: by its id, as far as anybody can say before its date is claimed.
+
+        ``made``: the batch of its key; else the one that is left of the date; else one with the id ``fresh``.
+        """
+        if order.dry_run:
+            return order.start
+        with suppress(StateError):  # the gate has the first word; then it is raised
+            made = made or next(iter(self._store.active(order.game_date)), None)
+        return replace(order.start, batch=made.id if made else fresh)
+
+    def _created(self, id: str, order: Order, slate: Slate, verdict: Verdict, stamp: Stamp) -> Batch:
+        batch = self._store.create(replace(self._new(order, slate, verdict, stamp), id=id), self._clock())
         telemetry.started(batch)
         return batch
 

@@ -51,7 +51,7 @@ class Order:
     @property
     def start(self) -> Start:
         """How it is asked for, as a refusal says it."""
-        return Start(date=self.game_date, again=self.again, bypass=self.bypass)
+        return Start(date=self.game_date, dry_run=self.dry_run, again=self.again, bypass=self.bypass)
 
     def terms(self, declared: Terms) -> Terms:
         """What its batch keeps of it, beside the terms that are ``declared``."""

@@ -48,7 +48,7 @@ def parts(coordinator: Coordinator, config: Config, who: access.Access) -> Parts
     return Parts(
         coordinator=coordinator,
         keeper=Doorkeeper(who, CertStore(who.certs_url)),
-        check=lambda: rollouts.check(wait=0),
+        check=lambda: rollouts.check(wait=0, door="drift"),
         words=lambda outcome: render.text(outcome, load()),
         cures=rollouts.cures,
         ready=ready,

@@ -209,7 +209,9 @@ class SqliteStore:
         return self._batches("(? IS NULL OR game_date = ?) ORDER BY number DESC LIMIT ?", day, day, limit)
 
     def active(self, game_date: date | None = None) -> list[Batch]:
-        """As ``Store.active``."""
+        """As ``Store.active``; asked before the gate has spoken, it makes no file."""
+        if not self._path.exists():
+            return []
         day = rows.day(game_date)
         where = "state IN ('pending', 'dispatched', 'stalled') AND (? IS NULL OR game_date = ?)"
         # The plus: in the order of the numbers themselves SQLite would read through all that have ended.

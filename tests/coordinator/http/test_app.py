@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,10 @@ from coordinator.served import DAY, Served, pushed, served, two_players
 from coordinator.stores import a_batch
 from coordinator.worlds import NOW, World, a_verdict
 
+from drift_gate.journal.figures import figures
+from drift_gate.journal.sqlite import SqliteJournal
 from drift_gate.policy.verdict import Verdict
+from drift_gate.runtime import background
 from predictions.coordinator.batches.orders import Step
 from predictions.coordinator.http import middleware
 from predictions.coordinator.http.problems import TYPE_PREFIX
@@ -346,6 +349,23 @@ class TestTheDrift:
         world.fall_behind()
         told = here.client.get("/drift").json()
         assert (told["decision"], told["services"][0]["report"]["commits_behind"]) == ("deny", 4)
+
+    def test_is_kept_as_a_look_and_a_dry_run_as_a_preflight(self, here: Served, world: World) -> None:
+        """Neither starts a batch, and the journal tells them from those that do."""
+        world.fall_behind()
+        here.client.get("/drift")
+        start(here, dry_run=True)
+        start(here, dry_run=True, skip_drift_check=True)
+        background.finish()
+        kept = SqliteJournal(world.root / ".drift" / "journal.sqlite").entries()
+        assert sorted((str(each.door), each.batch) for each in kept) == [
+            ("drift", None),
+            ("preflight", None),
+            ("preflight", None),
+        ]
+        week = timedelta(days=7)
+        none = figures(NOW, NOW + week, incidents=[], entries=kept, seen={}, interval=week)
+        assert (none.refusals, none.bypasses) == ({}, ())
 
 
 class TestAnyAnswer:
