@@ -22,7 +22,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("sources", "comparison"),
     ("policy",),
     ("settings", "journal", "gate"),
-    ("questions", "presentation"),
+    ("questions", "presentation", "notify"),
     ("wiring",),
     ("assembly", "checker", "commands"),
 )

@@ -16,7 +16,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, time
 from functools import cache
 from pathlib import Path
 from types import UnionType
@@ -50,6 +50,15 @@ def settings_table() -> str:
     return _markdown(("table", "key", "type", "default", "meaning"), rows)
 
 
+_TYPES = {
+    str: "text",
+    int: "whole number",
+    float: "duration",
+    datetime: "date or time",
+    time: "time of day",
+}
+
+
 def type_text(annotation: Any) -> str:
     """The type of a key as a person says it; every number with a fraction is a duration."""
     origin, args = get_origin(annotation), get_args(annotation)
@@ -59,14 +68,12 @@ def type_text(annotation: Any) -> str:
         return ", ".join(f"`{each}`" for each in args)
     if type(None) in args:
         inner = type_text(Union[tuple(each for each in args if each is not type(None))])  # noqa: UP007 (built)
-        return f"{inner} or `off`" if inner == "duration" else inner
+        return f"{inner} or `off`" if inner in ("duration", "time of day") else inner
     if origin in (Union, UnionType):
         return " or ".join(map(type_text, args))
     if origin is tuple:
         return "list"
-    return {str: "text", int: "whole number", float: "duration", datetime: "date or time"}.get(
-        annotation, "table"
-    )
+    return _TYPES.get(annotation, "table")
 
 
 def default_text(value: object) -> str:
@@ -76,6 +83,10 @@ def default_text(value: object) -> str:
             return "none"
         case float():
             return f'`"{_duration(int(value))}"`'
+        case tuple() if value and all(isinstance(each, float) for each in value):
+            return f"`[{', '.join(_quoted(_duration(int(each))) for each in value)}]`"
+        case time():
+            return f'`"{value:%H:%M}"`'
         case tuple():
             return f"`[{', '.join(map(_quoted, value))}]`"
         case str():

@@ -65,6 +65,7 @@ COMMANDS = {
     "diff": Entry("diff", "show what the live revision lacks, of the files that count"),
     "schema": Entry("schema", "print the JSON Schema of drift.toml, or of a check's output"),
     "is-live": Entry("is_live", "say whether a commit is live"),
+    "notify": Entry("notify", "send a test message to the channels that people are told on"),
     "doctor": Entry("doctor.command", "look at the set-up step by step and say what to fix"),
     "selftest": Entry("selftest.command", "prove that this gate, with this policy, allows, warns and denies"),
     "trace": Entry(

@@ -68,10 +68,12 @@ def go_on(arguments: argparse.Namespace) -> NoReturn:
 
 
 def look(arguments: argparse.Namespace) -> Seen:
-    """One look, which is printed."""
+    """One look, which is printed and told to whom ``[notify]`` names."""
     from drift_gate.wiring import monitors
+    from drift_gate.wiring.notifications import Notifications
 
-    return monitors.look(settings_of(arguments), [_Stdout()])
+    settings = settings_of(arguments)
+    return monitors.look(settings, [_Stdout(), Notifications(settings)])
 
 
 def schedule_of(arguments: argparse.Namespace) -> Schedule:

@@ -38,6 +38,7 @@ from drift_gate.settings.keys import (
 from drift_gate.settings.lines import KeyPath
 from drift_gate.settings.location import CONFIG, environment, find
 from drift_gate.settings.monitor import MonitorKeys
+from drift_gate.settings.notify_keys import CHANNELS, SECRETS, NotifyKeys
 
 log = logging.getLogger("drift_gate")
 
@@ -47,7 +48,14 @@ CACHE_DIR = "DRIFT_CACHE_DIR"
 LOGINS = "DRIFT_REGISTRY_LOGINS"
 HEARTBEAT = "DRIFT_HEARTBEAT_URL"
 #: Variables with the prefix that are no key of the file.
-_OTHER_VARIABLES = frozenset({CONFIG, CACHE_DIR, LOGINS, HEARTBEAT, break_glass.SWITCH, break_glass.UNTIL})
+_OTHER_VARIABLES = SECRETS | {
+    CONFIG,
+    CACHE_DIR,
+    LOGINS,
+    HEARTBEAT,
+    break_glass.SWITCH,
+    break_glass.UNTIL,
+}
 
 #: Lists and tables cannot be set by a variable.
 _NO_SCALARS = frozenset(
@@ -73,6 +81,7 @@ class Settings(Fact):
     sinks: Sinks
     journal: JournalKeys
     monitor: MonitorKeys
+    notify: NotifyKeys = NotifyKeys()
     inventory: Inventory
     acknowledged: tuple[Acknowledgement, ...] = ()
     emulator: str | None = None
@@ -162,7 +171,8 @@ def tables_below(model: type[Fact]) -> dict[str, tuple[type[Fact], bool]]:
     found = {}
     for key, info in model.model_fields.items():
         listed = get_origin(info.annotation) is tuple
-        inner = get_args(info.annotation)[0] if listed else info.annotation
+        # A table that need not be there is a union with None.
+        inner = get_args(info.annotation)[0] if get_args(info.annotation) else info.annotation
         if isinstance(inner, type) and issubclass(inner, Fact):
             found[key] = inner, listed
     return found
@@ -201,6 +211,7 @@ def load(start: Path | None = None, environ: Mapping[str, str] | None = None) ->
     sinks = document.model(Sinks, ("sinks",), document.table("sinks"))
     journal = document.model(JournalKeys, ("journal",), document.table("journal"))
     monitor = _monitor(document, environ)
+    notify = _notify(document, services)
     inventory = document.model(Inventory, ("inventory",), document.table("inventory"))
     acknowledged = _acknowledged(document, services)
     document.settle()
@@ -211,6 +222,7 @@ def load(start: Path | None = None, environ: Mapping[str, str] | None = None) ->
         sinks=sinks,
         journal=journal,
         monitor=monitor,
+        notify=notify,
         inventory=inventory,
         acknowledged=acknowledged,
         emulator=_emulator(environ),
@@ -267,6 +279,19 @@ def _monitor(document: Document, environ: Mapping[str, str]) -> MonitorKeys:
     return document.model(
         MonitorKeys, ("monitor",), values, lambda key: HEARTBEAT if key in told else ("monitor",)
     )
+
+
+def _notify(document: Document, services: Collection[str]) -> NotifyKeys:
+    """The tables of the channels are read one by one, so that a mistake names the table it stands in."""
+    keys = dict(document.table("notify"))
+    for name in CHANNELS.keys() & keys.keys():
+        table = ("notify", name)
+        keys[name] = document.model(CHANNELS[name], table, document.table(*table))
+    for name in document.table("notify", "owners"):
+        if name not in services:
+            sentence = f"no service {name!r}{near_misses(name, services)}"
+            document.wrong(("notify", "owners"), (name,), sentence)
+    return document.model(NotifyKeys, ("notify",), keys)
 
 
 def _acknowledged(document: Document, services: Collection[str]) -> tuple[Acknowledgement, ...]:

@@ -109,4 +109,33 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "heartbeat_url": "address that is asked before and after each look, as healthchecks.io wants it; "
         "it is a secret, and `DRIFT_HEARTBEAT_URL` stands before it",
     },
+    "[notify]": {
+        "hold": "how long after landing a drift opens an incident: a normal deploy makes no noise",
+        "remind": "how long after an incident opened people are reminded, then daily; `[]`: never",
+        "digest": "the time of day of the daily digest, or `off`",
+        "time_zone": "the time zone of `digest`",
+        "owners": "who is mentioned once for each incident, by service: ids of Slack or addresses",
+        "slack": "a channel of Slack, `[notify.slack]`",
+        "webhook": "an address of your own, `[notify.webhook]`",
+        "email": "mail, `[notify.email]`",
+    },
+    "[notify.slack]": {
+        "channel": "the channel that the bot of `DRIFT_SLACK_TOKEN` writes to; without one, the incoming "
+        "webhook of `DRIFT_SLACK_WEBHOOK` is used",
+        "api": "where Slack's methods are asked for",
+        "min_severity": "the mildest incident that the channel is told of",
+    },
+    "[notify.webhook]": {
+        "url": "where messages are posted, signed with `DRIFT_WEBHOOK_SECRET`",
+        "min_severity": "the mildest incident that the address is told of",
+    },
+    "[notify.email]": {
+        "host": "the SMTP server",
+        "port": "its port",
+        "security": "how the connection is encrypted; what is asked for is required",
+        "user": "who logs in, with the password of `DRIFT_SMTP_PASSWORD`",
+        "sender": "the address that it comes from",
+        "to": "the addresses that it goes to",
+        "min_severity": "the mildest incident that they are told of",
+    },
 }

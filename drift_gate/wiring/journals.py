@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from drift_gate.journal.firestore import Database, FirestoreJournal
 from drift_gate.journal.records import Journal
 from drift_gate.settings.file import Settings
@@ -23,9 +25,14 @@ def opened(settings: Settings, *, busy_s: float) -> Journal | None:
     store, old = settings.journal.store, settings.sinks.decisions
     if store == OFF:
         return None
+    hold = timedelta(seconds=settings.notify.hold)
     if at := firestore(store):
-        return FirestoreJournal(Database(*at, settings.environ.get(EMULATOR) or None), busy_s=busy_s)
-    return SqliteJournal(settings.beside(store), old=settings.beside(old) if old else None, busy_s=busy_s)
+        return FirestoreJournal(
+            Database(*at, settings.environ.get(EMULATOR) or None), hold=hold, busy_s=busy_s
+        )
+    return SqliteJournal(
+        settings.beside(store), hold=hold, old=settings.beside(old) if old else None, busy_s=busy_s
+    )
 
 
 def nothing_kept(settings: Settings) -> str | None:

@@ -25,7 +25,7 @@ from drift_gate.settings.keys import ServiceSettings
 from drift_gate.settings.location import FILE_NAME, environment
 from drift_gate.settings.stores import firestore
 from drift_gate.sources.git.process import Git
-from drift_gate.wiring import checks
+from drift_gate.wiring import checks, notifications
 from drift_gate.wiring.journals import OFF, opened
 
 #: Seconds that a look at git itself may take.
@@ -78,6 +78,7 @@ def examine(
             yield from _once(("api", service.project, service.region), told, _api(patient))
         yield from examined(patient)
     yield from _decisions(settings)
+    yield from _channels(settings)
     yield _clock(patients, now())
 
 
@@ -252,6 +253,17 @@ def _shared_journal(settings: Settings) -> Step:
         line = f'# in {settings.file}: [journal] store = ".drift/journal.sqlite"'
         return Step("journal", "", "fail", f"verdicts are not kept: {error}", line)
     return Step("journal", "", "ok", f"{settings.journal.store} answers")
+
+
+def _channels(settings: Settings) -> Iterator[Step]:
+    """Whether people would be told, without telling them anything."""
+    for name, found in notifications.looks(settings).items():
+        if isinstance(found, str):
+            yield Step("channel", name, "ok", found)
+        else:
+            missing = re.match(r"environment (\w+):", str(found))
+            line = f"export {missing[1]}=…" if missing else f"deployment-drift notify test {name}"
+            yield Step("channel", name, "fail", str(found), line)
 
 
 def _no_store(file: Path) -> str | None:

@@ -114,6 +114,37 @@ class Http:
         asked = _Asked(url, what, headers or {}, credentials or {}, limit, also, redirects)
         return retrying(lambda: self._follow(asked), self._deadline, attempts=attempts)
 
+    def post(
+        self,
+        url: str,
+        what: str,
+        *,
+        body: bytes,
+        headers: Mapping[str, str] | None = None,
+        credentials: Mapping[str, str] | None = None,
+        limit: int = BODY_LIMIT,
+        also: Collection[int] = (),
+    ) -> Answer:
+        """What ``url`` answers to ``body``; the rest as for ``get``.
+
+        Sent again only where the other side says that it came too often and was not taken; of any other
+        failure nobody knows whether it arrived. A redirect is not followed, and is an error.
+        """
+        asked = _Asked(url, what, headers or {}, credentials or {}, limit, also, False, body)
+
+        def once() -> Answer | SourceError:
+            try:
+                return self._follow(asked)
+            except SourceError as error:
+                if error.cause == "rate-limited":
+                    raise
+                return error
+
+        answer = retrying(once, self._deadline)
+        if isinstance(answer, SourceError):
+            raise answer
+        return answer
+
     def _follow(self, asked: _Asked) -> Answer:
         url = _address(asked.url, asked.what, self._plain_to)
         credentials = asked.credentials
@@ -132,7 +163,8 @@ class Http:
         self._deadline.require(asked.what)
         # Not through httpx.Client: that would keep cookies, and log each address with what is signed in it.
         headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **asked.headers, **credentials}
-        request = httpx.Request("GET", url, headers=headers)
+        method = "GET" if asked.body is None else "POST"
+        request = httpx.Request(method, url, headers=headers, content=asked.body)
         try:
             response = self._transport.handle_request(request)
             try:
@@ -204,6 +236,8 @@ class _Asked:
     limit: int
     also: Collection[int]
     redirects: bool
+    #: What is posted; None: nothing is, it is a GET.
+    body: bytes | None = None
 
 
 @cache

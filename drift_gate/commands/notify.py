@@ -1,0 +1,49 @@
+"""``deployment-drift notify test``: sends each channel a message that says that it is a test.
+
+Exit codes: 0 each channel took it; 1 one did not; 2 usage or configuration.
+"""
+
+from __future__ import annotations
+
+import argparse
+from datetime import UTC, datetime
+
+from drift_gate.commands.arguments import settings_of
+from drift_gate.errors import DriftConfigError, DriftGateError
+
+
+def declare(command: argparse.ArgumentParser) -> None:
+    """The arguments."""
+    command.description = (
+        "Send each channel of [notify] a message that says that it is a test, and print what it answered. "
+        "The journal keeps none of it. Exit code: 0 each channel took it; 1 one did not; 2 no valid "
+        "configuration."
+    )
+    actions = command.add_subparsers(required=True, metavar="ACTION")
+    test = actions.add_parser("test", help="send a test message", description=command.description)
+    test.add_argument(
+        "channels",
+        nargs="*",
+        metavar="CHANNEL",
+        help="slack, webhook or email; without one, all",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Send them, and print what came of each."""
+    from drift_gate.presentation.plain_text import plain
+    from drift_gate.wiring.notifications import channel_names, test
+
+    settings = settings_of(arguments)
+    names = tuple(dict.fromkeys(arguments.channels)) or channel_names(settings)
+    if not names:
+        raise DriftConfigError(
+            f"{settings.file}: no channel is set: write a table [notify.slack], [notify.webhook] or "
+            "[notify.email]"
+        )
+    answers = test(settings, names, datetime.now(UTC))
+    for name, answer in answers.items():
+        print(f"{name}: {plain(str(answer))}")
+    if wrong := [each for each in answers.values() if isinstance(each, DriftConfigError)]:
+        raise wrong[0]
+    return 1 if any(isinstance(each, DriftGateError) for each in answers.values()) else 0

@@ -1,0 +1,293 @@
+"""Slack: messages that change, inside its limits, as text; and what becomes of each of its refusals."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import SecretStr
+from support.limits import ENOUGH_S
+from support.web import dead
+
+from drift_gate.errors import SourceError
+from drift_gate.journal.message_text import Message
+from drift_gate.notify import slack_blocks
+from drift_gate.notify.slack import Bot, IncomingWebhook
+from drift_gate.runtime.deadline import Deadline
+from drift_gate.sources.http.client import Http
+
+TOKEN = "xoxb-1234-abcdefghijkl"
+NOW = datetime(2026, 2, 5, 16, 37, tzinfo=UTC)
+
+
+class Workspace:
+    """A Slack that keeps its messages; ``refusals`` are what it answers next, each once."""
+
+    def __init__(self) -> None:
+        self.messages: dict[str, dict[str, Any]] = {}
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+        self.refusals: list[tuple[int, dict[str, str], str]] = []
+        self.scopes = "chat:write,channels:read"
+        workspace = self
+
+        class Door(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                method = self.path.removeprefix("/api/")
+                workspace.calls.append((method, body))
+                status, headers, text = workspace.answer(method, body, self.headers["Authorization"])
+                self.send_response(status)
+                for key, value in {**headers, "Content-Length": str(len(text.encode()))}.items():
+                    self.send_header(key, value)
+                self.end_headers()
+                self.wfile.write(text.encode())
+
+            def log_message(self, format: str, *args: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Door)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def __enter__(self) -> Workspace:
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def refuse(self, error: str) -> None:
+        """Answer the next call so."""
+        self.refusals.append((200, {}, json.dumps({"ok": False, "error": error})))
+
+    def answer(self, method: str, body: dict[str, Any], token: str | None) -> tuple[int, dict[str, str], str]:
+        if self.refusals:
+            return self.refusals.pop(0)
+        if method == "/hook":
+            return 200, {}, "ok"
+        if token != f"Bearer {TOKEN}":
+            return 200, {}, json.dumps({"ok": False, "error": "invalid_auth"})
+        if method == "auth.test":
+            said = {"ok": True, "user": "drift", "team": "Example"}
+            return 200, {"x-oauth-scopes": self.scopes}, json.dumps(said)
+        if method == "chat.update":
+            if body["ts"] not in self.messages:
+                return 200, {}, json.dumps({"ok": False, "error": "message_not_found"})
+            stamp = body["ts"]
+        else:
+            stamp = f"17000000.{len(self.messages):06}"
+        self.messages[stamp] = body
+        return 200, {}, json.dumps({"ok": True, "channel": "C1", "ts": stamp})
+
+
+@pytest.fixture
+def workspace() -> Iterator[Workspace]:
+    with Workspace() as found:
+        yield found
+
+
+@pytest.fixture
+def http() -> Iterator[Http]:
+    with Http(Deadline(ENOUGH_S)) as found:
+        yield found
+
+
+@pytest.fixture
+def bot(workspace: Workspace, http: Http) -> Bot:
+    return Bot(http, SecretStr(TOKEN), "#deployments", f"{workspace.url}/api")
+
+
+def told(**more: Any) -> Message:
+    """A message about one incident."""
+    made: dict[str, Any] = {
+        "id": "worker#1/opened",
+        "kind": "incident",
+        "at": NOW,
+        "title": "Critical: worker is 7 commits behind",
+        "news": ("worker opened",),
+    }
+    return Message(**made | more)
+
+
+class TestABot:
+    def test_posts_a_message_and_then_changes_it_with_its_history_in_a_thread(
+        self, bot: Bot, workspace: Workspace
+    ) -> None:
+        place = bot.send(told()).place
+        assert place == "C1:17000000.000000"
+        again = bot.send(told(place=place, title="Resolved after 3 h", news=("worker was resolved",)))
+        assert again.place == place
+        assert [method for method, _ in workspace.calls] == [
+            "chat.postMessage",
+            "chat.update",
+            "chat.postMessage",
+        ]
+        assert workspace.messages["17000000.000000"]["text"].startswith("Resolved after 3 h")
+        reply = workspace.calls[-1][1]
+        assert (reply["thread_ts"], reply["text"]) == ("17000000.000000", "worker was resolved")
+
+    def test_posts_a_new_one_where_the_old_one_was_deleted(self, bot: Bot, workspace: Workspace) -> None:
+        assert bot.send(told(place="C1:1.0")).place == "C1:17000000.000000"
+        assert [method for method, _ in workspace.calls] == ["chat.update", "chat.postMessage"]
+
+    def test_says_it_without_blocks_where_they_are_refused(self, bot: Bot, workspace: Workspace) -> None:
+        workspace.refuse("invalid_blocks")
+        bot.send(told())
+        assert ["blocks" in body for _, body in workspace.calls] == [True, False]
+        assert workspace.calls[1][1]["text"] == "Critical: worker is 7 commits behind\nworker opened"
+
+    def test_waits_as_long_as_it_is_asked_to(self, bot: Bot, workspace: Workspace) -> None:
+        workspace.refusals.append((429, {"Retry-After": "0"}, '{"ok":false,"error":"ratelimited"}'))
+        bot.send(told())
+        assert len(workspace.calls) == 2
+
+    def test_does_not_wait_longer_than_there_is_time(self, workspace: Workspace, http: Http) -> None:
+        workspace.refusals.append((429, {"Retry-After": "3600"}, '{"ok":false,"error":"ratelimited"}'))
+        with pytest.raises(SourceError) as caught:
+            Bot(http, SecretStr(TOKEN), "#x", f"{workspace.url}/api").send(told())
+        assert (caught.value.cause, caught.value.retry_after) == ("rate-limited", 3600)
+
+    @pytest.mark.parametrize(
+        ("code", "cause", "retryable"),
+        [
+            ("channel_not_found", "not-found", False),
+            ("token_revoked", "credentials", False),
+            ("not_in_channel", "permission-denied", False),
+            ("ratelimited", "rate-limited", True),
+            ("internal_error", "unavailable", True),
+            ("who_knows", "invalid-response", False),
+        ],
+    )
+    def test_names_what_slack_refuses(
+        self, bot: Bot, workspace: Workspace, code: str, cause: str, retryable: bool
+    ) -> None:
+        workspace.refuse(code)
+        with pytest.raises(SourceError, match=code) as caught:
+            bot.send(told())
+        assert (caught.value.cause, caught.value.retryable) == (cause, retryable)
+        assert TOKEN not in f"{caught.value!r} {bot!r}"
+
+    def test_is_not_sent_again_where_it_may_have_arrived(self, bot: Bot, workspace: Workspace) -> None:
+        workspace.refusals.append((503, {}, ""))
+        with pytest.raises(SourceError):
+            bot.send(told())
+        assert len(workspace.calls) == 1
+
+    def test_of_nobody_and_of_nonsense(self, bot: Bot, workspace: Workspace, http: Http) -> None:
+        workspace.refusals.append((200, {}, "<html>"))
+        with pytest.raises(SourceError, match="no JSON"):
+            bot.send(told())
+        workspace.refusals.append((200, {}, "[]"))
+        with pytest.raises(SourceError, match="refuses"):
+            bot.send(told())
+        with dead() as port, pytest.raises(SourceError):
+            Bot(http, SecretStr(TOKEN), "#x", f"http://127.0.0.1:{port}/api").send(told())
+
+    def test_is_looked_at_without_a_message(self, bot: Bot, workspace: Workspace) -> None:
+        assert bot.look() == "drift of Example may write to #deployments"
+        workspace.scopes = "channels:read"
+        with pytest.raises(SourceError, match="lacks chat:write"):
+            bot.look()
+        assert workspace.messages == {}
+
+
+class TestAnIncomingWebhook:
+    def test_posts_a_new_message_each_time(self, workspace: Workspace, http: Http) -> None:
+        hook = IncomingWebhook(http, SecretStr(f"{workspace.url}/hook"))
+        place = hook.send(told()).place
+        assert hook.send(told(place=place)).place == place == "worker#1/opened"
+        assert [sorted(body) for _, body in workspace.calls] == [["blocks", "text"]] * 2
+
+    def test_says_it_without_blocks_where_they_are_refused(self, workspace: Workspace, http: Http) -> None:
+        workspace.refusals.append((400, {}, "invalid_blocks"))
+        IncomingWebhook(http, SecretStr(f"{workspace.url}/hook")).send(told())
+        assert [sorted(body) for _, body in workspace.calls] == [["blocks", "text"], ["text"]]
+
+    def test_keeps_its_address_to_itself(self, workspace: Workspace, http: Http) -> None:
+        hook = IncomingWebhook(http, SecretStr(f"{workspace.url}/hook/T0/B0/s3cret"))
+        for status, text in ((400, "invalid_payload"), (404, "no_service"), (500, "")):
+            workspace.refusals.append((status, {}, text))
+            with pytest.raises(SourceError) as caught:
+                hook.send(told())
+            assert "s3cret" not in f"{caught.value!r} {hook!r}"
+
+
+def strings(value: object) -> Iterator[str]:
+    """Every text in a block."""
+    if isinstance(value, dict):
+        for key, each in value.items():
+            if key == "text" and isinstance(each, str):
+                yield each
+            yield from strings(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from strings(each)
+
+
+def assert_inside_the_limits(message: Message) -> None:
+    """Slack's limits, as its reference has them."""
+    found = slack_blocks.blocks(message)
+    assert len(found) <= 50
+    for block in found:
+        if block["type"] == "header":
+            assert 1 <= len(block["text"]["text"]) <= 150
+        else:
+            assert 1 <= len(block.get("fields", [block])) <= 10
+            assert all(len(each["text"]) <= 2000 for each in block.get("fields", []))
+            assert 1 <= len(block.get("text", {"text": "x"})["text"]) <= 3000
+    assert 1 <= len(slack_blocks.text(message)) <= 3000
+    assert len(slack_blocks.news(message)) <= 3000
+    for each in (*strings(found), slack_blocks.text(message), slack_blocks.news(message)):
+        assert "<" not in each
+        assert ">" not in each
+        assert all(char.isprintable() or char == "\n" for char in each)
+
+
+HOSTILE = ("x" * 3000, "&" * 3000, "<!channel> <@U012ABCDEF> `rm`", "\x1b[31mred\u202e", "", ":tada: *b*")
+
+
+class TestBlocks:
+    def test_of_two_hundred_commits_say_how_many_are_left_out(self) -> None:
+        message = told(commits=tuple(f"{n:012x} {'s' * 3000} (ann)" for n in range(200)), more_commits=41)
+        assert_inside_the_limits(message)
+        last = slack_blocks.blocks(message)[-1]["text"]["text"].split("\n")
+        assert (last[0], last[-1]) == ("Missing:", f"and {241 - (len(last) - 2):,} more")
+        assert len(last) > 10
+
+    @given(
+        texts=st.lists(st.sampled_from(HOSTILE) | st.text(max_size=400), min_size=1, max_size=40),
+        more=st.integers(0, 10_000),
+    )
+    def test_stay_inside_the_limits_and_are_text_whatever_comes(self, texts: list[str], more: int) -> None:
+        assert_inside_the_limits(
+            told(
+                title=texts[0] or "-",
+                news=tuple(texts),
+                facts=tuple((each, each) for each in texts),
+                commits=tuple(texts),
+                history=tuple(texts),
+                more_commits=more,
+            )
+        )
+
+    def test_show_a_stranger_s_markup_as_it_is(self) -> None:
+        message = told(commits=("abc Fix <!channel> & `this` <@U012ABCDEF> (e\x1bve)",))
+        shown = slack_blocks.blocks(message)[-1]["text"]
+        assert shown == {
+            "type": "plain_text",
+            "emoji": False,
+            "text": "Missing:\nabc Fix &lt;!channel&gt; &amp; `this` &lt;@U012ABCDEF&gt; (e ve)",
+        }
+
+    def test_mention_the_owners_and_nobody_else(self) -> None:
+        message = told(owners=("U012ABCDEF", "S012ABCDEF", "ann@example.com"))
+        mentions = "<@U012ABCDEF> <!subteam^S012ABCDEF>"
+        assert slack_blocks.blocks(message)[1]["text"] == {"type": "mrkdwn", "text": mentions}
+        assert slack_blocks.text(message).split("\n")[:2] == mentions.split()
