@@ -16,6 +16,7 @@ from support.limits import ENOUGH_S, OVER_S
 from support.world import WORKER, World
 
 from drift_gate.errors import JournalError
+from drift_gate.journal import sink
 from drift_gate.journal.firestore import Database, FirestoreJournal
 from drift_gate.journal.firestore_calls import Session, answer, connected
 from drift_gate.journal.firestore_record import Recording
@@ -24,6 +25,7 @@ from drift_gate.journal.records import Change, Entry, Notification, Sighting
 from drift_gate.runtime import background
 from drift_gate.runtime.deadline import Deadline
 from drift_gate.settings.file import Settings
+from drift_gate.wiring import checks
 from drift_gate.wiring.journals import opened
 from shared.utils.deployment_checker import require_current_worker
 
@@ -156,7 +158,11 @@ class _Noting(Session):
 class TestThroughTheGate:
     """A verdict is kept there, and does not wait for it."""
 
-    def test_a_verdict_is_kept(self, world: World, firestore_emulator: str) -> None:
+    def test_a_verdict_is_kept(
+        self, world: World, firestore_emulator: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for module in (checks, sink):
+            monkeypatch.setattr(module, "WRITE_S", ENOUGH_S)
         settings = _told(world, "firestore://p-verdicts/verdicts", firestore_emulator)
         world.cloud.deploy(WORKER, commit=world.first)
         require_current_worker(settings=settings)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import signal
 import subprocess
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -285,3 +288,35 @@ class TestHeartbeat:
         ) as told:
             world.settings()
         assert "s3cret" not in str(told.value)
+
+
+def test_a_look_from_elsewhere_is_seen_here(world: World, firestore_emulator: str) -> None:
+    """A journal in Firestore: a monitor that has no file in common with whoever asks for the past."""
+    world.toml = f'[journal]\nstore = "firestore://p-{uuid4().hex[:12]}"\n' + world.toml
+    ask = partial(run, world, FIRESTORE_EMULATOR_HOST=firestore_emulator)
+    world.cloud.deploy(WORKER, commit=world.first)
+    for _ in range(4):
+        world.change()
+    looked = ask("monitor", "--once")
+    assert looked.returncode == 1, looked.stderr
+    assert "found" in looked.stdout
+    told = json.loads(ask("history", "--format", "json").stdout)
+    assert [each["door"] for each in told["decisions"]] == ["monitor"]
+    assert [each["id"] for each in told["incidents"]] == [f"{WORKER}#1"]
+    marked = ask("history", "mark", f"{WORKER}#1", "false-alarm", "--reason", "a vendored file")
+    assert marked.returncode == 0, marked.stderr
+    assert "nothing changed" in ask("history", "rebuild").stdout
+
+
+def test_a_check_that_ends_before_its_verdict_is_kept_waits_for_that(
+    world: World, firestore_emulator: str
+) -> None:
+    """Google's library loads while the verdict is told already; what it takes too long for is in the log."""
+    world.toml = f'[journal]\nstore = "firestore://p-{uuid4().hex[:12]}"\n' + world.toml
+    ask = partial(run, world, FIRESTORE_EMULATOR_HOST=firestore_emulator)
+    world.cloud.deploy(WORKER, commit=world.first)
+    checked = ask("check")
+    assert checked.returncode == 0
+    told = json.loads(ask("history", "--format", "json").stdout)
+    kept = [each["door"] for each in told["decisions"]]
+    assert kept == ["check"] or '"event": "drift_decision"' in checked.stderr
