@@ -264,6 +264,23 @@ def is_live(history: History, memory: Memory, case: Case, commit: str) -> list[L
     return [_liveness(share, sha, lacking, missing) for share in known.shares]
 
 
+def holding(history: History, memory: Memory, commit: str, ids: Collection[str]) -> dict[str, bool]:
+    """By each of ``ids``, full or short, whether it is ``commit`` or descends from it.
+
+    Left out is an id that the history does not know. Raises ``SourceError``, also where it does not know
+    ``commit``, and ``DriftConfigError`` for one that is no commit id.
+    """
+    sha = _resolved(history, commit)
+    known = {each: full for each, full in history.resolve(ids).items() if isinstance(full, str)}
+    tips = [full for full in dict.fromkeys(known.values()) if full != sha]
+    lacking: set[str] = set()
+    if tips:
+        for each, reach in lineage.trace(history.walk([sha, *tips]), sha, tips):
+            if each.sha == sha:
+                lacking.update(tip for bit, tip in enumerate(tips) if not reach.by_live >> bit & 1)
+    return {each: full not in lacking for each, full in known.items()}
+
+
 def _liveness(
     share: Share, sha: str, lacking: Collection[str], missing: Mapping[str, Sequence[str]]
 ) -> Liveness:

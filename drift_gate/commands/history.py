@@ -76,7 +76,7 @@ def _show(settings: Settings, words: Sequence[str], arguments: argparse.Namespac
     service = words[0] if words else None
     if (journal := journal_of(settings)) is None:
         return
-    if service is not None and service not in journal.seen():  # one of the past need not be declared
+    if service is not None and not journal.entries(service, limit=1):  # one of the past need not be declared
         settings.service(service)
     until = checks.utc_now()
     since = until - timedelta(seconds=arguments.since)

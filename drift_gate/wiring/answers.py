@@ -72,6 +72,38 @@ def is_live(
         }
 
 
+def holding(
+    commit: str, ids: Mapping[str, Collection[str]], *, settings: Settings | None = None
+) -> dict[str, dict[str, bool] | SourceError]:
+    """By each service whether each of its ``ids`` holds ``commit``, as ``questions.holding``.
+
+    A service that is not declared, or whose repository cannot say, has the error in place of an answer.
+    Nothing is asked of Cloud Run. Raises ``DriftConfigError`` where ``commit`` is no commit id.
+    """
+    settings = settings or load()
+    found: dict[str, dict[str, bool] | SourceError] = {}
+    build = Builder(settings)
+    build.load(())
+    try:
+        for name, each in ids.items():
+            found[name] = _holding(build, settings, name, commit, each)
+    finally:
+        build.close()
+    return found
+
+
+def _holding(
+    build: Builder, settings: Settings, name: str, commit: str, ids: Collection[str]
+) -> dict[str, bool] | SourceError:
+    if (service := settings.services.get(name)) is None:
+        return SourceError(f"{name} is not declared in {settings.file} any more", "not-found")
+    try:
+        plan = build.plan(name, service, Deadline(service.deadline))
+        return plan.repository.ask(questions.holding, commit, ids)
+    except SourceError as error:
+        return error
+
+
 def learn(*, settings: Settings | None = None) -> dict[str, questions.Learned | SourceError]:
     """What each service with a Dockerfile or an entry point comes to at its target, kept for later processes.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from datetime import date
 
+from drift_gate.evidence.marks import is_commit_id
 from drift_gate.settings.location import environment
 from predictions.coordinator.config import DEFAULT_BATCH_SIZE, DEFAULT_STORE, Config
 from shared.utils.deployment_checker import Start
@@ -66,6 +67,14 @@ def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 upwards")
     return int(text)
+
+
+def commit_id(text: str) -> str:
+    """A commit id in lower case, for argparse."""
+    commit = text.strip().lower()
+    if not is_commit_id(commit):
+        raise argparse.ArgumentTypeError(f"{text!r} is no commit id: give 7 to 64 hex digits")
+    return commit
 
 
 def config_of(arguments: argparse.Namespace) -> Config:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +20,7 @@ from drift_gate.presentation import render
 from predictions.coordinator.batches.batch import Batch, BatchState
 from predictions.coordinator.batches.ending import Share
 from predictions.coordinator.batches.orders import Started, Step
+from predictions.coordinator.batches.ran_with import RanWith
 from predictions.coordinator.batches.results import found_at
 from predictions.coordinator.config import FirestoreAt
 from predictions.coordinator.readiness import render as readiness
@@ -30,6 +31,13 @@ from shared.utils.deployment_checker import Verdict
 
 #: States in which a start or a resumption has not done what it was for.
 _NOT_GOOD: frozenset[BatchState] = frozenset({"failed", "cancelled"})
+#: How a row says whether its batch ran with a commit.
+_RAN: Mapping[RanWith, str] = {
+    "with": "[green]with it[/green]",
+    "without": "[bold red]without[/bold red]",
+    "partly": "[yellow]partly[/yellow]",
+    "unknown": "[yellow]unknown[/yellow]",
+}
 #: Rows that were set aside and are named one by one; all of them are counted.
 _NAMED = 10
 
@@ -158,17 +166,22 @@ def problems(batches: Sequence[Batch]) -> list[str]:
     return [render.plain(f"batch {batch.id} {line}") for batch in batches for line in _after(batch)]
 
 
-def status_table(batches: Sequence[Batch]) -> Table:
-    """The batches, a row each."""
+def status_table(batches: Sequence[Batch], ran_with: Mapping[str, RanWith] | None = None) -> Table:
+    """The batches, a row each.
+
+    ``ran_with``: whether each ran with a commit, which stands in the place of what was set aside, so that a
+    row fits a terminal; None: nobody asked.
+    """
     table = Table(box=None, pad_edge=False)
-    for name in ("batch", "state", "predicted", "set aside", "gate", "started (UTC)"):
+    asked = "set aside" if ran_with is None else "ran"
+    for name in ("batch", "state", "predicted", asked, "gate", "started (UTC)"):
         table.add_column(name, no_wrap=name != "gate")
     for batch in batches:
         table.add_row(
             _named(batch),
             batch.state,
             f"{batch.progress.completed}/{batch.progress.requested}",
-            str(batch.set_aside),
+            str(batch.set_aside) if ran_with is None else _RAN[ran_with[batch.id]],
             batch.stamp.gate_decision + ("" if batch.stamp.enforced else ", not enforced"),
             f"{batch.created_at:%Y-%m-%d %H:%M}",
         )

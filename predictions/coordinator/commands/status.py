@@ -13,8 +13,10 @@ from rich.console import Console
 from rich.live import Live
 
 from drift_gate.commands.console import draw
+from drift_gate.presentation.plain_text import plain
 from predictions.coordinator.batches.batch import Batch
-from predictions.coordinator.commands.arguments import add_state, config_of, game_date
+from predictions.coordinator.batches.ran_with import ran_with
+from predictions.coordinator.commands.arguments import add_state, commit_id, config_of, game_date
 from predictions.coordinator.commands.console import problems, status_table
 from predictions.coordinator.wiring import open_coordinator
 
@@ -27,6 +29,13 @@ def declare(command: argparse.ArgumentParser) -> None:
     """The arguments."""
     command.description = "List the batches, the newest first."
     command.add_argument("--game-date", type=game_date, metavar="DATE", help="only those of one date")
+    command.add_argument(
+        "--ran-with",
+        type=commit_id,
+        metavar="COMMIT",
+        help="also say which of them ran with COMMIT (7 to 64 hex digits): each commit that was live when it "
+        "was started, or resumed, is this one or descends from it",
+    )
     command.add_argument("--watch", action="store_true", help="follow them until none is under way")
     add_state(command)
 
@@ -43,7 +52,10 @@ def run(arguments: argparse.Namespace) -> int:
     if not batches:
         print("no batch yet", file=sys.stderr)
         return 0
-    draw(status_table(batches))
+    held = ran_with(arguments.ran_with, batches) if arguments.ran_with else None
+    draw(status_table(batches, held.by_batch if held else None))
+    for why in held.why if held else ():
+        print(plain(why), file=sys.stderr)
     for line in problems(batches):
         print(line)
     return 0

@@ -49,13 +49,14 @@ from predictions.coordinator.http.bodies import (
     CompletionAnswer,
     Envelope,
     Health,
+    HeldList,
     PredictionsAnswer,
     StartAnswer,
     StartRequest,
 )
 from predictions.coordinator.http.game_dates import game_date as date_of
 from predictions.coordinator.http.identity import Doorkeeper
-from predictions.coordinator.http.openapi import refusals
+from predictions.coordinator.http.openapi import COMMIT, FORMAT, KEY, RAN_WITH, WORDS, refusals
 from predictions.coordinator.http.problems import CurableDriftError, RequestError
 from predictions.coordinator.http.push import Push
 from predictions.coordinator.http.threads import Places, Threads
@@ -111,12 +112,6 @@ class Parts:
         return round(self.longest * WAITING, 1)
 
 
-_KEY = (
-    "The same key again is answered with the batch that it made. Give one wherever a request may be "
-    "repeated: by a scheduler, by a client after a lost connection."
-)
-_WORDS = "`text` for the words of the command line, which an `Accept` of text/plain brings too; else JSON."
-_FORMAT = "`csv` or `json`; without it what `Accept` asks for, else JSON."
 START: openapi.Responses = refusals(
     DeploymentDriftError,
     CurableDriftError,
@@ -175,7 +170,7 @@ class App:
         # The first, since it is asked most often by far and each request looks for its route in this order.
         api.post("/complete", response_model=CompletionAnswer, responses=refusals(StateError))(self.complete)
         api.post("/start", status_code=202, response_model=StartAnswer, responses=START)(self.start)
-        api.get("/batches", response_model=BatchList, responses=refusals(StateError))(self.batches)
+        api.get("/batches", response_model=BatchList | HeldList, responses=refusals(StateError))(self.batches)
         api.get("/batches/{batch_id}", response_model=BatchAnswer, responses=BATCH)(self.batch)
         api.get("/batches/{batch_id}/predictions", response_model=PredictionsAnswer, responses=PREDICTIONS)(
             self.predictions
@@ -197,7 +192,7 @@ class App:
         request: Request,
         asked: StartRequest,
         idempotency_key: Annotated[
-            str | None, Header(min_length=1, max_length=200, pattern="^[!-~]+$", description=_KEY)
+            str | None, Header(min_length=1, max_length=200, pattern="^[!-~]+$", description=KEY)
         ] = None,
     ) -> Response:
         """Start the batch of one date, unless the gate refuses."""
@@ -223,11 +218,15 @@ class App:
         request: Request,
         game_date: Annotated[str | None, Query(max_length=20, json_schema_extra=GAME_DATE)] = None,
         limit: Annotated[int, Query(ge=1, le=500)] = 100,
+        ran_with: Annotated[str | None, Query(pattern=COMMIT, description=RAN_WITH)] = None,
     ) -> Response:
-        """The batches, the newest first."""
+        """The batches, the newest first; with ``ran_with`` each says whether it ran with that commit."""
         _may(request, "read")
         day = self._date(game_date) if game_date is not None else None
         found = await self._short.run(partial(self._parts.coordinator.batches, day, limit), within=SHORT_S)
+        if ran_with is not None:
+            held = partial(HeldList.of, ran_with.lower(), found)
+            return _json(await self._looks.run(held, within=self._parts.longest))
         return _json(BatchList(batches=tuple(map(BatchAnswer.of, found))))
 
     async def batch(self, request: Request, batch_id: str) -> Response:
@@ -240,7 +239,7 @@ class App:
         self,
         request: Request,
         batch_id: str,
-        form: Annotated[Format | None, Query(alias="format", description=_FORMAT)] = None,
+        form: Annotated[Format | None, Query(alias="format", description=FORMAT)] = None,
     ) -> Response:
         """The predictions of a batch that has ended, as JSON or as CSV."""
         _may(request, "read")
@@ -269,7 +268,7 @@ class App:
     async def drift(
         self,
         request: Request,
-        form: Annotated[Literal["json", "text"] | None, Query(alias="format", description=_WORDS)] = None,
+        form: Annotated[Literal["json", "text"] | None, Query(alias="format", description=WORDS)] = None,
     ) -> Response:
         """What the gate says now: the JSON of ``deployment-drift check --format json``, or its table."""
         _may(request, "read")

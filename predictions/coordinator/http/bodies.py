@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Annotated, Literal, Self
 
@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, computed_fiel
 from drift_gate.policy.verdict import Verdict
 from predictions.coordinator.batches.batch import Applied, Batch, BatchState
 from predictions.coordinator.batches.orders import Started
+from predictions.coordinator.batches.ran_with import RanWith, ran_with
 
 #: The words and the form of a game date, for the description; ``game_dates`` decides.
 GAME_DATE = {
@@ -73,6 +74,37 @@ class BatchList(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     batches: tuple[BatchAnswer, ...]
+
+
+class HeldBatch(BatchAnswer):
+    """A batch, and whether it ran with the commit that was asked for: ``unknown`` is no ``without``."""
+
+    ran_with: RanWith
+
+    @classmethod
+    def held(cls, batch: Batch, ran_with: RanWith) -> Self:
+        """The answer that shows ``batch`` so."""
+        return cls.model_construct(**dict(BatchAnswer.of(batch)), ran_with=ran_with)
+
+
+class HeldList(BaseModel):
+    """Batches, the newest first, each held against the commit ``ran_with``.
+
+    ``unknown``: why that is not known of some of them, a sentence each.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    ran_with: str
+    batches: tuple[HeldBatch, ...]
+    unknown: tuple[str, ...]
+
+    @classmethod
+    def of(cls, commit: str, batches: Sequence[Batch]) -> Self:
+        """The answer for ``batches``; asks git. Raises ``DriftConfigError``."""
+        told = ran_with(commit, batches)
+        held = tuple(HeldBatch.held(batch, told.by_batch[batch.id]) for batch in batches)
+        return cls(ran_with=commit, batches=held, unknown=told.why)
 
 
 class Failed(BaseModel):

@@ -32,6 +32,17 @@ from predictions.coordinator.http.problems import (
 
 Responses = dict[int | str, dict[str, Any]]
 
+#: What the description says of parameters.
+KEY = (
+    "The same key again is answered with the batch that it made. Give one wherever a request may be "
+    "repeated: by a scheduler, by a client after a lost connection."
+)
+WORDS = "`text` for the words of the command line, which an `Accept` of text/plain brings too; else JSON."
+FORMAT = "`csv` or `json`; without it what `Accept` asks for, else JSON."
+RAN_WITH = "A commit's id: say of each batch whether the commits that were judged at its start hold it."
+#: A commit's id, in full or short.
+COMMIT = "^[0-9a-fA-F]{7,64}$"
+
 #: What any request may be answered, whatever it asks for.
 _ANY = (RequestError, TooLargeError, SlowBodyError, BusyError, ShuttingDownError, LateError, Exception)
 #: What any request may be answered that has to say who it is from.

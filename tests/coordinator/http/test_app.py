@@ -342,6 +342,20 @@ class TestACompletion:
         problem(here.client.post("/complete", json={"batch_id": "x"}), 422, "request-invalid")
 
 
+class TestRanWith:
+    def test_each_batch_says_whether_it_ran_with_a_commit(self, here: Served, world: World) -> None:
+        start(here)
+        (stamp,) = (each["stamp"] for each in batches(here))
+        (live,) = stamp["live_commits"]
+        told = here.client.get("/batches", params={"ran_with": live}).json()
+        assert [each["ran_with"] for each in told["batches"]] == ["with"]
+        assert (told["ran_with"], told["unknown"]) == (live, [])
+        told = here.client.get("/batches", params={"ran_with": "f" * 40}).json()
+        assert [each["ran_with"] for each in told["batches"]] == ["unknown"]
+        assert told["unknown"]
+        problem(here.client.get("/batches", params={"ran_with": "main"}), 422, "request-invalid")
+
+
 class TestTheDrift:
     def test_is_what_the_command_line_prints(self, here: Served, world: World) -> None:
         told = here.client.get("/drift").json()
