@@ -77,6 +77,13 @@ class Email:
                 yield server
         except (OSError, smtplib.SMTPException) as error:
             raise self._translated(error) from error
+        except UnicodeError:
+            sentence = (
+                f"{self.host}:{self.port} took no mail: its name is none, or the password has letters that "
+                "SMTP does not carry"
+            )
+            # Without the error, which holds the whole password.
+            raise SourceError(sentence, "invalid-response") from None
 
     def _server(self) -> smtplib.SMTP:
         left = self.deadline.require(f"mail through {self.host}")

@@ -176,6 +176,19 @@ def test_a_server_that_is_not_there_or_says_nothing() -> None:
     assert caught.value.cause == "timeout"
 
 
+def test_a_name_that_is_none_is_a_failure_of_this_channel_alone() -> None:
+    with pytest.raises(SourceError) as caught:
+        channel(25, None, host="mail..example.com").send(told())
+    assert (caught.value.cause, caught.value.retryable) == ("invalid-response", False)
+
+
+def test_a_password_that_mail_cannot_carry_stays_a_secret(postbox: Postbox, tmp_path: Path) -> None:
+    with serving(postbox, tmp_path) as (port, authority), pytest.raises(SourceError) as caught:
+        channel(port, authority, password=SecretStr("schlüssel")).send(told())
+    assert caught.value.cause == "invalid-response"
+    assert "schl" not in f"{caught.value!r} {caught.value.__cause__!r}"
+
+
 def test_it_is_looked_at_without_a_mail(postbox: Postbox, tmp_path: Path) -> None:
     with serving(postbox, tmp_path) as (port, authority):
         found = channel(port, authority).look()
