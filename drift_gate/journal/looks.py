@@ -31,7 +31,8 @@ class Notifier(Protocol):
         """Called after each look that is kept, also where nothing changed.
 
         A monitor that was killed between a look and this call never makes it: what has to reach people is
-        told once by what the journal says was told.
+        told once by what the journal says was told. Of a service whose verdict bears the reason ``freeze``
+        nothing is to be told now.
         """
         ...
 

@@ -232,7 +232,7 @@ def ending(text: str, now: datetime) -> datetime:
         until = moment(text)
     except ValueError as error:
         raise DriftConfigError(f"--until: {error}") from error
-    if not isinstance(until, datetime) or until <= now:
+    if until <= now:
         raise DriftConfigError(f"--until {text}: is past; an acknowledgement ends in the future")
     if until - now > FURTHEST:
         raise DriftConfigError(

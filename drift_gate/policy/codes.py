@@ -227,6 +227,11 @@ REASONS: dict[str, Meaning] = {
         "the commits differ, the relevant files do not",
         "nothing",
     ),
+    "freeze": Meaning(
+        "allow",
+        "a freeze window of `[[freeze]]` is on for the service; it changes no decision",
+        "wait for its end, or agree with whoever wrote it on a deploy before that",
+    ),
 }
 
 #: The codes and causes that end with a deploy of the target commit.

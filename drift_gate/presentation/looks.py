@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from drift_gate.journal.looks import Seen
 from drift_gate.journal.records import Change
-from drift_gate.policy.verdict import Verdict, duration
+from drift_gate.policy.freezes import CODE
+from drift_gate.policy.verdict import Reason, Verdict, duration
 from drift_gate.presentation.plain_text import plain
 
 
@@ -16,8 +17,14 @@ def lines(seen: Seen) -> Iterator[str]:
     for verdict in seen.outcome.services:
         if unknown := verdict.report.unknown:
             yield plain(f"{verdict.service}: not read: {unknown.cause}: {unknown.message}")
-    for change in seen.changes:
-        yield plain(_changed(change))
+    frozen = {each.service: reason for each in seen.outcome.services if (reason := _freeze(each))}
+    yield from (plain(f"{name}: {reason.message}") for name, reason in frozen.items())
+    yield from (plain(_changed(each)) for each in seen.changes if each.incident.service not in frozen)
+
+
+def _freeze(verdict: Verdict) -> Reason | None:
+    """The note of a freeze that is on for the service; None: none is."""
+    return next((each for each in verdict.reasons if each.code == CODE), None)
 
 
 def _looked(seen: Seen) -> str:

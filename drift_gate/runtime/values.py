@@ -22,10 +22,16 @@ def is_address(repository: str) -> bool:
     return _ADDRESS.fullmatch(repository) is not None
 
 
-def moment(value: object) -> object:
-    """A point in time with its zone, out of a TOML date or time, or ISO text.
+def moment(value: object) -> datetime:
+    """A point in time with its zone, as ``local_moment`` reads it; without a zone it is UTC."""
+    written = local_moment(value)
+    return written if written.tzinfo else written.replace(tzinfo=UTC)
 
-    Without a zone it is UTC, and a date alone is its first moment. Raises ``ValueError``.
+
+def local_moment(value: object) -> datetime:
+    """A point in time out of a TOML date or time, or ISO text, with the zone that it names, or none.
+
+    A date alone is its first moment. Raises ``ValueError``.
     """
     if isinstance(value, str):
         try:
@@ -36,16 +42,16 @@ def moment(value: object) -> object:
         value = datetime(value.year, value.month, value.day)
     if not isinstance(value, datetime):
         raise ValueError("a point in time is a date or a time, such as 2026-12-07 or 2026-12-07T09:00:00Z")
-    return value if value.tzinfo else value.replace(tzinfo=UTC)
+    return value
 
 
+_MomentText = Annotated[str, Field(pattern=r"^\s*[0-9]{4}-?([0-9]{2}|W)")]
+_MOMENT_WORDS = Field(title="a date or time", examples=["2026-12-07"])
 #: A date or time, as ``moment`` reads it.
-Moment = Annotated[
-    datetime,
-    BeforeValidator(
-        moment, json_schema_input_type=Annotated[str, Field(pattern=r"^\s*[0-9]{4}-?([0-9]{2}|W)")]
-    ),
-    Field(title="a date or time", examples=["2026-12-07"]),
+Moment = Annotated[datetime, BeforeValidator(moment, json_schema_input_type=_MomentText), _MOMENT_WORDS]
+#: The same, without a zone where none is written.
+LocalMoment = Annotated[
+    datetime, BeforeValidator(local_moment, json_schema_input_type=_MomentText), _MOMENT_WORDS
 ]
 
 

@@ -20,6 +20,7 @@ from drift_gate.errors import DriftConfigError
 from drift_gate.facts import Fact
 from drift_gate.policy import break_glass
 from drift_gate.policy.acknowledgements import Acknowledgement
+from drift_gate.policy.freezes import Freeze
 from drift_gate.policy.verdict import JudgedBy
 from drift_gate.relevance.rules import Rules
 from drift_gate.runtime.spelling import near_misses
@@ -84,6 +85,7 @@ class Settings(Fact):
     notify: NotifyKeys = NotifyKeys()
     inventory: Inventory
     acknowledged: tuple[Acknowledgement, ...] = ()
+    freeze: tuple[Freeze, ...] = ()
     emulator: str | None = None
     environ: Mapping[str, str] = Field(repr=False)
 
@@ -214,6 +216,7 @@ def load(start: Path | None = None, environ: Mapping[str, str] | None = None) ->
     notify = _notify(document, services)
     inventory = document.model(Inventory, ("inventory",), document.table("inventory"))
     acknowledged = _acknowledged(document, services)
+    freeze = _freezes(document, services)
     document.settle()
     return Settings(
         file=document.file,
@@ -225,6 +228,7 @@ def load(start: Path | None = None, environ: Mapping[str, str] | None = None) ->
         notify=notify,
         inventory=inventory,
         acknowledged=acknowledged,
+        freeze=freeze,
         emulator=_emulator(environ),
         environ=environ,
     )
@@ -302,6 +306,18 @@ def _acknowledged(document: Document, services: Collection[str]) -> tuple[Acknow
         name = table.get("service")
         if isinstance(name, str) and name not in services:
             document.wrong(place, ("service",), f"no service {name!r}{near_misses(name, services)}")
+    return tuple(found)
+
+
+def _freezes(document: Document, services: Collection[str]) -> tuple[Freeze, ...]:
+    found = []
+    for number, table in enumerate(document.tables_in("freeze")):
+        place = ("freeze", number)
+        found.append(document.model(Freeze, place, table))
+        told = table.get("services", ())
+        for name in [told] if isinstance(told, str) else told if isinstance(told, list) else ():
+            if isinstance(name, str) and name not in services:
+                document.wrong(place, ("services",), f"no service {name!r}{near_misses(name, services)}")
     return tuple(found)
 
 

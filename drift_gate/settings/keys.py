@@ -131,6 +131,8 @@ def _judged(reasons: Mapping[str, Decision]) -> Mapping[str, Decision]:
             raise ValueError(f"no reason code {code!r}{near_misses(code, REASONS)}")
     if "unknown-drift" in reasons:
         raise ValueError("unknown-drift is judged by failure_policy")
+    if "freeze" in reasons:
+        raise ValueError("freeze is a note, and decides nothing")
     return reasons
 
 

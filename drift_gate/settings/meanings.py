@@ -98,6 +98,14 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "reason": "why, for those who read the verdict",
         "until": "when it ends, 90 days ahead at most (UTC unless it names a zone; a date: its first moment)",
     },
+    "[[freeze]]": {
+        "from": "when it begins (a date: its first moment), in `time_zone` unless it names a zone itself",
+        "until": "when it ends, written in the same way",
+        "on": 'in place of both, its begin and its end in each week, such as `["fri 16:00", "mon 07:00"]`',
+        "time_zone": "the zone of these times, such as `America/Los_Angeles`",
+        "services": "the services that it is for; without it all",
+        "reason": "why, for those who read the verdict",
+    },
     "[sinks]": {"decisions": "SQLite file of the versions before the journal, which takes its rows over"},
     "[journal]": {
         "store": "SQLite file that keeps every verdict, relative to `drift.toml`, or "

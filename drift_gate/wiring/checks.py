@@ -17,6 +17,7 @@ from drift_gate.journal.log import LogSink
 from drift_gate.journal.records import Asked, Door
 from drift_gate.journal.sink import WRITE_S, JournalSink
 from drift_gate.journal.telemetry import MetricsSink, observed
+from drift_gate.policy import freezes
 from drift_gate.policy.inventory import Known, undeclared
 from drift_gate.policy.verdict import Outcome, Verdict, judge
 from drift_gate.runtime.child_process import pool
@@ -72,7 +73,12 @@ def check(
             verdicts = _judged(Builder(settings, fresh=True), chosen, deadline, now, after_rollout)
     if inventory and not unloaded:
         verdicts += _undeclared(settings, deadline, now)
-    verdicts = [each.model_copy(update={"policy": settings.judged_by(each.service)}) for each in verdicts]
+    verdicts = [
+        freezes.noted(each, settings.freeze, now).model_copy(
+            update={"policy": settings.judged_by(each.service)}
+        )
+        for each in verdicts
+    ]
     outcome = Outcome.of(verdicts, now, int((time.monotonic() - started) * 1000))
     if by:
         keep(outcome, settings, by)

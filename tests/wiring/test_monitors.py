@@ -21,11 +21,12 @@ from support.telemetry import counted, listen, more
 from support.web import Reply, Web
 from support.world import WORKER, World
 
-from drift_gate.errors import DriftConfigError, JournalError
+from drift_gate.errors import DeploymentDriftError, DriftConfigError, JournalError
 from drift_gate.journal.looks import Seen
 from drift_gate.journal.sqlite import SqliteJournal
 from drift_gate.runtime.schedule import Schedule
 from drift_gate.wiring import monitors
+from shared.utils.deployment_checker import require_current_worker
 
 STORE = '[journal]\nstore = "journal.sqlite"\n[monitor]\nname = "nightly"\n'
 SECOND = '[services.second]\npaths = ["/shared/"]\n'
@@ -320,3 +321,33 @@ def test_a_check_that_ends_before_its_verdict_is_kept_waits_for_that(
     told = json.loads(ask("history", "--format", "json").stdout)
     kept = [each["door"] for each in told["decisions"]]
     assert kept == ["check"] or '"event": "drift_decision"' in checked.stderr
+
+
+class TestFreeze:
+    """In a freeze the gate judges as ever and says so, and the monitor is quiet."""
+
+    freeze = '[[freeze]]\nfrom = 2026-01-01\nuntil = 2126-01-01\nreason = "play-offs"\n'
+    note = "a freeze is on until 2126-01-01 00:00 UTC: play-offs"
+
+    def test_a_batch_is_refused_and_the_refusal_names_it(self, world: World) -> None:
+        world.toml = self.freeze + world.toml
+        world.cloud.deploy(WORKER, commit=world.first)
+        assert [each.code for each in world.verdict().reasons] == ["freeze"]
+        for _ in range(4):
+            world.change()
+        with pytest.raises(DeploymentDriftError) as refused:
+            require_current_worker(settings=world.settings())
+        assert f"allow   freeze: {self.note}" in str(refused.value)
+        assert "too-many-commits-behind" in str(refused.value)
+
+    def test_the_monitor_keeps_what_it_sees_and_says_nothing_of_it(self, world: World) -> None:
+        """What opened meanwhile stands in the journal, with the freeze among its codes."""
+        world.toml = self.freeze + STORE + world.toml
+        world.cloud.deploy(WORKER, commit=world.first)
+        for _ in range(4):
+            world.change()
+        quiet = once(world)
+        assert quiet.returncode == 1
+        assert quiet.stdout.splitlines()[1:] == [f"{WORKER}: {self.note}"]
+        (incident,) = journal(world).incidents()
+        assert (incident.state, incident.codes[-1]) == ("open", "freeze")
