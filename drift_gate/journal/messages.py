@@ -15,6 +15,7 @@ from pydantic import Field
 
 from drift_gate.facts import Fact, Text
 from drift_gate.journal.records import Entry, Incident, Journal, Look, Notification, Sighting
+from drift_gate.policy.freezes import CODE as FREEZE
 from drift_gate.policy.verdict import SEVERITIES, Severity
 from drift_gate.runtime.values import time_zone
 
@@ -94,6 +95,12 @@ class Picture:
         """The services that a rollout is under way of, as far as the last look at them knows."""
         sightings = {name: Sighting.of(entry) for name, entry in self.newest.items()}
         return frozenset(name for name, seen in sightings.items() if seen and seen.rollout)
+
+    @property
+    def frozen(self) -> frozenset[str]:
+        """The services that a freeze is on for, as far as the last look at them knows."""
+        noted = {name: [reason.code for reason in each.verdict.reasons] for name, each in self.newest.items()}
+        return frozenset(name for name, codes in noted.items() if FREEZE in codes)
 
 
 def picture(journal: Journal, now: datetime, rules: Rules) -> Picture:
@@ -250,8 +257,10 @@ def _incidents(seen: Picture, told: _Told, rules: Rules, min_severity: Severity)
 
 
 def _happened(incident: Incident, seen: Picture, told: _Told, rules: Rules) -> list[Claim]:
-    """All that can have been said of ``incident`` by now; nothing while it is held or rolled out."""
+    """All that can have been said of ``incident`` by now; nothing while it is held, rolled out or frozen."""
     heard = incident.id in told.places
+    if incident.service in seen.frozen:
+        return []
     if incident.opened_at is None or (incident.state == "open" and incident.service in seen.in_rollout):
         return []
     if incident.resolved_at and not heard and seen.at - incident.resolved_at > DAY:

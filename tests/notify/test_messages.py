@@ -18,7 +18,7 @@ from drift_gate.journal.messages import CLAIM_ENDS, Picture, Rules, digest_day, 
 from drift_gate.journal.records import Entry, Journal, Notification
 from drift_gate.journal.sqlite import SqliteJournal
 from drift_gate.notify.channels import Recipient
-from drift_gate.policy.verdict import Verdict
+from drift_gate.policy.verdict import Reason, Verdict
 
 ID = f"{SERVICE}#1"
 MINUTE = 1 / 60
@@ -124,6 +124,20 @@ class TestAnIncident:
         journal.record([entry(3, 7)], look(3))
         tell(journal, Recipient("book", book), at(3))
         assert news(book)[1:] == [f"{SERVICE} grew worse, to critical"]
+
+    def test_is_kept_from_people_in_a_freeze_and_told_when_that_is_over(self, journal: Journal) -> None:
+        """What opened and grew worse meanwhile is one message then."""
+        book = Notebook()
+        note = Reason(code="freeze", decision="allow", message="a freeze is on")
+        for hours, behind in ((0, 1), (1, 7)):
+            judged = verdict(behind)
+            frozen = judged.model_copy(update={"reasons": (*judged.reasons, note)})
+            journal.record([entry(hours, verdict=frozen)], look(hours))
+            assert tell(journal, Recipient("book", book), at(hours)) == []
+        journal.record([entry(2, 7)], look(2))
+        tell(journal, Recipient("book", book), at(2))
+        assert len(book.sent) == 1
+        assert {"opened", "worsened"} <= set(keys(journal, ID))
 
 
 class TestReminders:
