@@ -58,6 +58,7 @@ def _word(answers: Iterable[bool | None]) -> RanWith:
 def _reasons(
     found: Mapping[str, Mapping[str, bool] | DriftGateError], told: Mapping[str, RanWith]
 ) -> Iterable[str]:
-    yield from (str(answer) for answer in found.values() if isinstance(answer, DriftGateError))
-    if "unknown" in told.values():
+    errors = [str(answer) for answer in found.values() if isinstance(answer, DriftGateError)]
+    yield from errors
+    if "unknown" in told.values() and not errors:
         yield "unknown: a batch's verdict does not name each commit that was live, or git does not know one"
