@@ -73,14 +73,22 @@ class FirestoreJournal:
         field = "key" if service is None else "of"
         if service is not None:
             low, high = of(service, low), of(service, high)
-        found = self._rows(state.DECISIONS, field, low, high, newest=True, limit=limit)
-        return [_entry(each) for each in found]
+        return self._ask(
+            lambda session: [
+                _entry(each)
+                for each in session.rows(state.DECISIONS, field, low, high, newest=True, limit=limit)
+            ]
+        )
 
     def looks(self, since: datetime | None = None, until: datetime | None = None) -> list[Look]:
         """As ``Journal.looks``."""
         low, high = text(since) if since else "", text(until) if until else state.END
-        found = self._rows(state.LOOKS, "key", low, high, newest=True)
-        return [Look.model_validate_json(each.get("body")) for each in found]
+        return self._ask(
+            lambda session: [
+                Look.model_validate_json(each.get("body"))
+                for each in session.rows(state.LOOKS, "key", low, high, newest=True)
+            ]
+        )
 
     def seen(self, since: datetime | None = None) -> dict[str, list[datetime]]:
         """As ``Journal.seen``."""
@@ -95,11 +103,15 @@ class FirestoreJournal:
         self, service: str | None = None, since: datetime | None = None, unresolved: bool = False
     ) -> list[Incident]:
         """As ``Journal.incidents``."""
-        if unresolved:
-            found = self._ask(lambda session: session.equal(state.INCIDENTS, "ended", state.END))
-        else:
-            found = self._rows(state.INCIDENTS, "ended", state.before(since) if since else "")
-        known = [(each.get("number"), _incident(each)) for each in found]
+
+        def work(session: Session) -> list[tuple[int, Incident]]:
+            if unresolved:
+                found = session.equal(state.INCIDENTS, "ended", state.END)
+            else:
+                found = session.rows(state.INCIDENTS, "ended", state.before(since) if since else "")
+            return [(each.get("number"), _incident(each)) for each in found]
+
+        known = self._ask(work)
         known = [each for each in known if service in (None, each[1].service)]
         return [each for _, each in sorted(known, key=lambda one: (one[1].detected_at, one[0]), reverse=True)]
 
@@ -154,8 +166,10 @@ class FirestoreJournal:
 
     def notifications(self, subject: str) -> list[Notification]:
         """As ``Journal.notifications``."""
-        found = self._ask(lambda session: session.equal(state.NOTIFICATIONS, "subject", subject))
-        return sorted(map(_notification, found), key=lambda each: (each.at, each.key, each.channel))
+        found = self._ask(
+            lambda session: [*map(_notification, session.equal(state.NOTIFICATIONS, "subject", subject))]
+        )
+        return sorted(found, key=lambda each: (each.at, each.key, each.channel))
 
     def rebuild(self) -> list[Incident]:
         """As ``Journal.rebuild``."""
@@ -214,6 +228,10 @@ class FirestoreJournal:
         except TimeoutError as error:
             sentence = f"no Google credentials were found within {self._busy_s:g} s"
             raise JournalError(f"the journal {self._database} cannot be used: {sentence}") from error
+        except (KeyError, ValueError) as error:
+            raise JournalError(
+                f"the journal {self._database} holds what this version cannot read; was a later one here?"
+            ) from error
         except DriftGateError as error:
             raise JournalError(f"the journal {self._database} cannot be used: {error}") from error
 

@@ -16,6 +16,7 @@ from support.limits import ENOUGH_S, OVER_S
 from support.world import WORKER, World
 
 from drift_gate.errors import JournalError
+from drift_gate.journal import firestore_state as state
 from drift_gate.journal import sink
 from drift_gate.journal.firestore import Database, FirestoreJournal
 from drift_gate.journal.firestore_calls import Session, answer, connected
@@ -127,6 +128,35 @@ class TestNames:
         assert journal.mark("a/b#1", "why").false_alarm == "why"
         journal.record([], look(2, [], scope="../x"))
         assert journal.incidents(unresolved=True) == []
+
+
+class TestALaterVersion:
+    """What it wrote and we do not know is an error with its name, and stays as it is."""
+
+    def test_of_the_state(self, journal: FirestoreJournal) -> None:
+        journal.record([entry(0, 1)])
+        _write(journal, "drift_journal", "state", {"body": '{"writer": "x", "epoch": 2}'})
+        with pytest.raises(
+            JournalError, match=r"firestore://p\w+/\(default\) holds what this version cannot"
+        ):
+            journal.record([entry(1)])
+        assert [each.at for each in journal.entries()] == [at(0)]
+
+    def test_of_an_incident(self, journal: FirestoreJournal) -> None:
+        journal.record([entry(0, 1)])
+        name = state.name(f"{SERVICE}#1")
+        _write(journal, "drift_incidents", name, {"body": '{"id": "x", "mood": "bad"}'})
+        with pytest.raises(JournalError, match="was a later one here"):
+            journal.incidents()
+
+
+def _write(journal: FirestoreJournal, collection: str, name: str, fields: dict[str, str]) -> None:
+    def work(session: Session) -> None:
+        write = session.write()
+        write.update(session.place(collection, name), fields)
+        session.commit(write)
+
+    answer(connected(*journal._database), work, Deadline(ENOUGH_S))
 
 
 class TestCost:
