@@ -8,23 +8,22 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from drift_gate.commands.arguments import add_services, add_wait, settings_of
-from drift_gate.commands.exit_codes import REFUSED
-from drift_gate.errors import DriftGateError
+from drift_gate.commands.exit_codes import OK, REFUSED, UNEXPECTED
+from drift_gate.errors import DriftConfigError
 from drift_gate.presentation.formats import Format
+from drift_gate.presentation.plain_text import plain
 
 if TYPE_CHECKING:
     from drift_gate.policy.verdict import Outcome
     from drift_gate.settings.file import Settings
 
 _FORMATS = [each.value for each in Format]
-
-
-class OutputError(DriftGateError):
-    """A file that ``--output`` names could not be written, and is as it was."""
 
 
 def declare(command: argparse.ArgumentParser) -> None:
@@ -76,7 +75,8 @@ def _output(text: str) -> tuple[Format, Path]:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Check, print, write, and say by the exit code what came of it."""
+    """Check, write, print, and say by the exit code what came of it: first of all the verdict."""
+    _require_distinct([file for _, file in arguments.output])
     from drift_gate.runtime.child_process import pool
 
     pool().start()  # before anything else is loaded: it loads beside
@@ -88,11 +88,14 @@ def run(arguments: argparse.Namespace) -> int:
     outcome = rollouts.check(
         arguments.services, wait=arguments.wait, settings=settings, inventory=arguments.inventory
     )
+    # The files first: whoever reads stdout may go away.
+    unwritten = list(_unwritten(outcome, settings, arguments))
+    for sentence in unwritten:
+        print(f"deployment-drift: {plain(sentence)}", file=sys.stderr)
     if not arguments.quiet:
         _show(outcome, settings, arguments)
-    _write(outcome, settings, arguments)
     clean = arguments.fail_on == "deny" or all(each.decision == "allow" for each in outcome.services)
-    return outcome.exit_code or (0 if clean else REFUSED)
+    return outcome.exit_code or (UNEXPECTED if unwritten else OK if clean else REFUSED)
 
 
 def _show(outcome: Outcome, settings: Settings, arguments: argparse.Namespace) -> None:
@@ -110,8 +113,17 @@ def _show(outcome: Outcome, settings: Settings, arguments: argparse.Namespace) -
         sys.stdout.write(written(outcome, form, settings, verbose=arguments.verbose))
 
 
-def _write(outcome: Outcome, settings: Settings, arguments: argparse.Namespace) -> None:
-    """Write each file that ``--output`` names. Raises ``OutputError`` for the first that cannot be."""
+def _require_distinct(files: Sequence[Path]) -> None:
+    """Raises ``DriftConfigError`` where two of ``files`` are one: the last would replace the others."""
+    known: set[Path] = set()
+    for file in files:
+        if (real := file.resolve()) in known:
+            raise DriftConfigError(f"--output names {file} twice: give each format a file of its own")
+        known.add(real)
+
+
+def _unwritten(outcome: Outcome, settings: Settings, arguments: argparse.Namespace) -> Iterator[str]:
+    """Write each file that ``--output`` names; a sentence for each that could not be, and is as it was."""
     from drift_gate.presentation.documents import written
 
     for form, file in arguments.output:
@@ -119,7 +131,7 @@ def _write(outcome: Outcome, settings: Settings, arguments: argparse.Namespace) 
         try:
             _replace(file, text)
         except OSError as error:
-            raise OutputError(f"--output {form.value}={file}: {error.strerror or error}") from error
+            yield f"--output {form.value}={file}: {error.strerror or error}"
 
 
 def _replace(file: Path, text: str) -> None:
@@ -127,9 +139,8 @@ def _replace(file: Path, text: str) -> None:
     if file.exists() and not file.is_file():
         raise OSError("is no regular file")
     file = file.resolve()  # a link stays one
-    beside = file.with_name(f".{file.name}.new")
-    try:
+    # In a folder of its own, which nobody else writes to and nobody else's name leads out of.
+    with TemporaryDirectory(prefix=f".{file.name[:99]}.", dir=file.parent, ignore_cleanup_errors=True) as own:
+        beside = Path(own) / "new"
         beside.write_text(text, encoding="utf-8")
         beside.replace(file)
-    finally:
-        beside.unlink(missing_ok=True)

@@ -234,6 +234,44 @@ class TestCheck:
         assert "ALLOW" in out
         assert f"deployment-drift: --output json={file}: {why}\n" in err
 
+    def test_a_known_denial_stays_one_where_a_file_cannot_be_written(
+        self, here: World, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """The others are written, and the sentence stands on stderr."""
+        behind(here, 4)
+        assert main.main(["check", "--output", "json=none/x", "--output", "json=real.json"]) == 1
+        out, err = capsys.readouterr()
+        assert "DENY" in out
+        assert "deployment-drift: --output json=none/x: No such file or directory\n" in err
+        assert json.loads(Path("real.json").read_text())["decision"] == "deny"
+
+    def test_a_file_is_written_whatever_becomes_of_stdout(
+        self, here: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(sys, "stdout", None)  # as Python has it where it is closed
+        assert main.main(["check", "--output", "json=real.json"]) == 3
+        assert json.loads(Path("real.json").read_text())["decision"] == "allow"
+
+    def test_no_link_beside_leads_a_file_elsewhere(self, here: World) -> None:
+        """Nor does a name that another run may use at the same time."""
+        victim = here.folder / "victim"
+        victim.write_text("theirs")
+        Path("out").mkdir()
+        Path("out/.real.json.new").symlink_to(victim)
+        assert main.main(["check", "--output", "json=out/real.json"]) == 0
+        assert victim.read_text() == "theirs"
+        assert sorted(os.listdir("out")) == [".real.json.new", "real.json"]
+
+    @pytest.mark.parametrize("again", ["real", "./real", "link"])
+    def test_a_file_for_two_formats(
+        self, here: World, again: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        Path("link").symlink_to("real")
+        assert main.main(["check", "--output", "json=real", "--output", f"junit={again}"]) == 2
+        sentence = f"--output names {Path(again)} twice: give each format a file of its own"
+        assert capsys.readouterr() == ("", f"deployment-drift: {sentence}\n")
+        assert not Path("real").exists()
+
     @pytest.mark.parametrize("text", ["json", "yaml=x", "json=", "=x"])
     def test_an_output_that_is_none(self, text: str, capsys: pytest.CaptureFixture[str]) -> None:
         with pytest.raises(SystemExit) as ended:
