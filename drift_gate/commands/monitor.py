@@ -54,6 +54,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Look once, or until a signal comes; print what changed."""
     if arguments.every is not None:
         go_on(arguments)
+    if (arguments.between, arguments.time_zone) != (_DAY, _ZONE):
+        raise DriftConfigError("--between and --time-zone go with --every: --once looks now")
     return look(arguments).outcome.exit_code
 
 

@@ -203,6 +203,7 @@ class TestWatch:
         (("--every", "2h", "--between", "20:00-08:00"), "the hours of a day end after they begin"),
         (("--every", "2h", "--between", "8-20"), "'8' is no time of day"),
         (("--every", "2d"), "give 1m to 24h"),
+        (("--once", "--between", "08:00-20:00"), "--once looks now"),
         ((), "one of the arguments --once --every is required"),
     ],
 )
