@@ -12,7 +12,7 @@ import sys
 from drift_gate.commands.exit_codes import OK
 from drift_gate.errors import DriftConfigError
 from drift_gate.policy.codes import CAUSE_MEANINGS, REASONS
-from drift_gate.presentation import glossary
+from drift_gate.presentation import code_help
 
 #: Columns where no terminal says how many: a log folds by itself.
 _WIDTH = 200
@@ -32,9 +32,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the meaning of one, or all of them. Raises ``DriftConfigError`` with the near misses."""
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _WIDTH
     code = arguments.code
-    if code is not None and not glossary.meaning(code):
+    if code is not None and not code_help.meaning(code):
         raise DriftConfigError(_unknown(code))
-    for line in glossary.listed(width) if code is None else glossary.explained(code, width):
+    for line in code_help.listed(width) if code is None else code_help.explained(code, width):
         print(line)
     return OK
 

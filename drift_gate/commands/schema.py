@@ -18,7 +18,7 @@ def declare(command: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print it."""
     from drift_gate.policy.verdict import Outcome
-    from drift_gate.runtime.wanted import PlainSchema
+    from drift_gate.runtime.value_words import PlainSchema
     from drift_gate.settings import schema
 
     if arguments.what == "config":

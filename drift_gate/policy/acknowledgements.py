@@ -23,8 +23,8 @@ from drift_gate.facts import Fact
 from drift_gate.policy.codes import REASONS
 from drift_gate.policy.verdict import Reason, Verdict
 from drift_gate.runtime.spelling import near_misses
+from drift_gate.runtime.value_words import mistakes
 from drift_gate.runtime.values import Moment, OneOrMore, moment
-from drift_gate.runtime.wanted import mistakes
 
 #: The word for ``not_enforced_because``.
 BECAUSE = "acknowledged"

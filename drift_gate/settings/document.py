@@ -15,7 +15,7 @@ from drift_gate.errors import DriftConfigError
 from drift_gate.facts import Fact
 from drift_gate.runtime import regular_files
 from drift_gate.runtime.spelling import near_misses
-from drift_gate.runtime.wanted import mistakes
+from drift_gate.runtime.value_words import mistakes
 from drift_gate.settings.lines import KeyPath, Lines
 
 Model = TypeVar("Model", bound=Fact)

@@ -9,7 +9,7 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import Field, create_model
 
 from drift_gate.facts import Fact
-from drift_gate.runtime.wanted import TomlSchema
+from drift_gate.runtime.value_words import TomlSchema
 from drift_gate.settings.file import Settings, tables_below
 from drift_gate.settings.keys import SERVICE_NAME, Defaults, PolicyKeys, ServiceSettings
 from drift_gate.settings.location import FILE_NAME

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TextIO
 
 from drift_gate.errors import DriftConfigError
-from drift_gate.evidence import collector
+from drift_gate.evidence import trace_hook
 
 #: Seconds that a program has to end in, once it was asked to; then it is killed.
 GRACE_S = 10.0
@@ -53,9 +53,9 @@ def run(
     Raises ``DriftConfigError`` where the command cannot be started.
     """
     with tempfile.TemporaryDirectory(prefix="drift-trace-", ignore_cleanup_errors=True) as name:
-        folder, notes = Path(name), Path(name, collector.NOTES)
-        shutil.copyfile(collector.__file__, folder / "sitecustomize.py")
-        (folder / collector.ROOT).write_bytes(os.fsencode(os.path.realpath(root)))
+        folder, notes = Path(name), Path(name, trace_hook.NOTES)
+        shutil.copyfile(trace_hook.__file__, folder / "sitecustomize.py")
+        (folder / trace_hook.ROOT).write_bytes(os.fsencode(os.path.realpath(root)))
         notes.touch()
         folder.chmod(0o755)  # a program may go on as another user
         notes.chmod(0o666)

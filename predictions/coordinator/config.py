@@ -13,7 +13,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from drift_gate.runtime.spelling import near_misses
-from drift_gate.runtime.wanted import mistakes
+from drift_gate.runtime.value_words import mistakes
 from predictions.coordinator import variables
 from predictions.coordinator.exceptions import ConfigError
 from predictions.coordinator.readiness import settings as readiness

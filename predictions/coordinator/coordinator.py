@@ -27,7 +27,7 @@ from predictions.coordinator.batches.contracts import Claim, Dispatcher, Store
 from predictions.coordinator.batches.counting import Completions
 from predictions.coordinator.batches.export import Predictions
 from predictions.coordinator.batches.finalizer import Deliver, Finalizer, goes_on
-from predictions.coordinator.batches.gate import declared_terms, serving_now, stamp_of
+from predictions.coordinator.batches.gate_context import declared_terms, serving_now, stamp_of
 from predictions.coordinator.batches.orders import (
     Gate,
     Order,
@@ -48,7 +48,7 @@ from predictions.coordinator.exceptions import (
     StateError,
     TransitionError,
 )
-from predictions.coordinator.readiness.side_by_side import Once, beside
+from predictions.coordinator.readiness.concurrently import Once, beside
 from predictions.coordinator.slate import Slate
 from predictions.worker.messages import Completion
 from shared.utils.deployment_checker import Start, Verdict, require_current_worker

@@ -11,7 +11,7 @@ from coordinator.stores import DAY, a_batch, a_request, answer
 from coordinator.worlds import NOW, World
 
 from drift_gate.policy.verdict import Policy
-from predictions.coordinator.batches.gate import serving_now, stamp_of
+from predictions.coordinator.batches.gate_context import serving_now, stamp_of
 from predictions.coordinator.batches.stamp import Serving, Stamp, policy_hash
 from predictions.coordinator.config import Config
 from predictions.coordinator.dispatch.http import Http

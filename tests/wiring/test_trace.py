@@ -15,7 +15,7 @@ import pytest
 
 from drift_gate import fingerprint
 from drift_gate.errors import DriftConfigError
-from drift_gate.evidence import collector
+from drift_gate.evidence import trace_hook
 from drift_gate.wiring.trace import Traced, run
 
 FILES = {
@@ -188,7 +188,7 @@ def test_what_goes_wrong_while_noting_does_not_reach_the_program(tmp_path: Path)
     def failing(text: bytes) -> None:
         raise OSError(text)
 
-    notice = collector.hook(str(tmp_path), failing)
+    notice = trace_hook.hook(str(tmp_path), failing)
     notice("open", (str(tmp_path / "x"), "r", 0))
     notice("open", (object(), "r", 0))
     notice("open", ())
@@ -196,14 +196,14 @@ def test_what_goes_wrong_while_noting_does_not_reach_the_program(tmp_path: Path)
 
 def test_a_file_is_noted_once_and_what_is_remembered_is_bounded(tmp_path: Path) -> None:
     noted: list[bytes] = []
-    notice = collector.hook(str(tmp_path), noted.append)
+    notice = trace_hook.hook(str(tmp_path), noted.append)
     for _ in range(2):
         notice("open", (str(tmp_path / "x"), "r", 0))
         notice("import", ("m", str(tmp_path / "m.so"), None, None, None))
         notice("import", ("m", None, None, None, None))
         notice("unheard.of", (1, 2))
     assert noted == [b"x", b"m.so"]
-    for number in range(collector.REMEMBERED):
+    for number in range(trace_hook.REMEMBERED):
         notice("open", (f"/elsewhere/{number}", "r", 0))
     notice("open", (str(tmp_path / "x"), "r", 0))
     assert noted == [b"x", b"m.so", b"x"]
@@ -211,4 +211,4 @@ def test_a_file_is_noted_once_and_what_is_remembered_is_bounded(tmp_path: Path) 
 
 def test_an_older_python_can_read_it(tmp_path: Path) -> None:
     """The program that is traced may be older than the gate's own Python."""
-    ast.parse(Path(collector.__file__).read_text(), feature_version=(3, 8))
+    ast.parse(Path(trace_hook.__file__).read_text(), feature_version=(3, 8))

@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 from drift_gate.runtime.memory import Recent
 from predictions.coordinator.batches import telemetry
-from predictions.coordinator.batches.admission import admitted
 from predictions.coordinator.batches.batch import Applied, Batch
 from predictions.coordinator.batches.contracts import Store
 from predictions.coordinator.batches.finalizer import Finalizer
+from predictions.coordinator.batches.result_filter import admitted
 from predictions.worker.messages import Completion
 
 log = logging.getLogger("prediction_coordinator")

@@ -10,10 +10,10 @@ from datetime import datetime
 
 from predictions.coordinator import logs
 from predictions.coordinator.batches import telemetry
-from predictions.coordinator.batches.admission import strangers, terms_of
 from predictions.coordinator.batches.batch import Batch, BatchState, Result
 from predictions.coordinator.batches.contracts import Store
 from predictions.coordinator.batches.ending import Ending, Share, ending
+from predictions.coordinator.batches.result_filter import strangers, terms_of
 from predictions.coordinator.batches.stamp import Serving
 from predictions.coordinator.exceptions import (
     BatchError,

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import chain
 
-from predictions.coordinator.batches.admission import admitted
 from predictions.coordinator.batches.batch import ACTIVE, Batch, RequestState
 from predictions.coordinator.batches.contracts import Claim, Dispatcher, Handed, Store
 from predictions.coordinator.batches.orders import Step, Tell
+from predictions.coordinator.batches.result_filter import admitted
 
 #: How long answers are gathered that come quickly: a quarter of a second of them is one transaction. A lot
 #: that took longer is kept at once, and one without answers too: whoever cancels stops what is to follow.

@@ -8,7 +8,7 @@ from contextvars import ContextVar
 import pytest
 from support.limits import ENOUGH_S
 
-from predictions.coordinator.readiness.side_by_side import Once, beside
+from predictions.coordinator.readiness.concurrently import Once, beside
 
 TRACE: ContextVar[str | None] = ContextVar("TRACE", default=None)
 
