@@ -10,6 +10,7 @@ from drift_gate.relevance.basis import FACTS, LITERALS, TEXT
 from drift_gate.relevance.by_blob import ByBlob
 from drift_gate.relevance.memory import Memory
 from drift_gate.relevance.python.import_facts import ImportFacts
+from drift_gate.relevance.python.literals import UNREAD
 from drift_gate.relevance.tree import Tree
 
 V = TypeVar("V")
@@ -91,11 +92,11 @@ class Reader:
         return self._remembered(memory, path, unreadable)
 
     def literals(self, path: str) -> frozenset[str]:
-        """What the strings of a ``.py`` file name, and the words of any other."""
+        """What the strings of a ``.py`` file name, of any other its words; ``UNREAD`` if too large."""
         self._note(path, LITERALS)
         if self.files[path].blob not in self._memory.texts(path):
             self._get_all()
-        return self._remembered(self._memory.texts(path), path, frozenset())
+        return self._remembered(self._memory.texts(path), path, frozenset({UNREAD}))
 
     def _get_all(self) -> None:
         paths, self._beside = self._beside, ()

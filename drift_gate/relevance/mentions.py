@@ -14,7 +14,7 @@ from fnmatch import fnmatchcase
 
 from drift_gate.relevance.dockerfile.syntax import instructions
 from drift_gate.relevance.own_files import GATE, tell_of_gate
-from drift_gate.relevance.python.literals import OWN_PLACE, words_of
+from drift_gate.relevance.python.literals import OWN_PLACE, UNREAD, pieces_of, words_of
 
 #: What stands for an unknown part of a name: ``*``, ``?``, ``%s``, ``{name}``, ``[0-9]``.
 _HOLE = re.compile(r"[*?]+|%\(?\w*(?:[-+.)][-+0-9.]*)?[a-z]|\{[^{}]*\}|\[[^\]]*\]")
@@ -96,7 +96,8 @@ def named_elsewhere(
     are paths of the repository. ``layout`` maps the image's absolute paths to them; ``reached`` is the
     closure (every ``.py`` of the image where a computed import could not be resolved); ``literals``
     gives what the strings of a ``.py`` file may name (``literals.literals_of``), and the words of any
-    other text. ``data``: see ``is_data``. ``said``: what the image itself tells its program (``said_by``).
+    other text; ``UNREAD`` for what cannot be read, and then all of the data stays. ``data``: see
+    ``is_data``. ``said``: what the image itself tells its program (``said_by``).
     ``own_of_gate``: see ``own_files``; the gate names them, whoever else does.
     """
     names = _Names({path: file for path, file in layout.items() if not file.endswith(".py")})
@@ -108,8 +109,10 @@ def named_elsewhere(
             for file in names.surely_in(literals(module)) & candidates:
                 named.setdefault(file, []).append(module)
     own = [file for file in files if file in reached or (file not in named and _may_name(file))]
-    words, module = frozenset(said), ""
+    words, module = frozenset(_cut(said)), ""
     while named:
+        if UNREAD in words:
+            return {}
         beside = [file for file in named if OWN_PLACE in words and _lies_beside(file, module)]
         beside += own_of_gate if tell_of_gate(literals(module) if module else words) else ()
         found = dict.fromkeys([*names.perhaps_in(words, named), *beside])
@@ -149,7 +152,14 @@ def _may_name(path: str) -> bool:
 def _names_in(path: str, literals: Callable[[str], Iterable[str]]) -> Iterator[str]:
     """What a file of the worker's own side may name. Only a program goes through folders."""
     program = path.endswith(".py") or _suffix(path) in _SCRIPTS
-    return (each for each in literals(path) if program or _is_name(each))
+    return (each for each in _cut(literals(path)) if program or each == UNREAD or _is_name(each))
+
+
+def _cut(literals: Iterable[str]) -> Iterator[str]:
+    """The literals, and what a program that cuts them may make of each."""
+    for literal in literals:
+        yield literal
+        yield from pieces_of(literal)
 
 
 class _Names:

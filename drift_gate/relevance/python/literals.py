@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator
 
 #: A longer text names no file: no path component on Linux is longer.
@@ -10,6 +11,8 @@ _LONGEST_NAME = 255
 
 #: The variable that tells a module where it lies.
 OWN_PLACE = "__file__"
+#: What a text says that could not be read: it may name anything.
+UNREAD = "\0"
 
 #: What opens a literal. Comments are matched too, so that a quote inside of one opens nothing.
 _OPENING = re.compile(r"""#[^\n]*|(?P<quote>"{3}|'{3}|"|')""")
@@ -19,6 +22,15 @@ _INSIDE = {
     for quote in ('"', "'", '"""', "'''")
 }
 _WORD = re.compile(r"[^\s\"'`,;:=()<>|]+")
+#: What surely belongs to one name. A stranger character in a name does no harm: its end is left.
+_PIECE = re.compile(r"[\w./\\-]+")
+#: Prose and templates, of which a word alone is no folder.
+_PROSE = re.compile(r"[\s{}%]")
+_ESCAPE = re.compile(
+    r"\\(?:x(?P<x>[0-9a-fA-F]{2})|u(?P<u>[0-9a-fA-F]{4})|U(?P<U>[0-9a-fA-F]{8})"
+    r"|(?P<octal>[0-7]{1,3})|N\{(?P<name>[^{}\\]{1,90})\}|(?P<other>.))",
+    re.DOTALL,
+)
 
 
 def texts_of(source: bytes) -> Iterator[str]:
@@ -62,14 +74,18 @@ def literals_of(source: bytes) -> frozenset[str]:
     """What in the literals of ``source`` may name a file or a folder.
 
     Each literal of one line, and of those that hold white space (a command line, a docstring) also each
-    word with a dot or a slash in it; ``OWN_PLACE`` where the file asks where it lies.
+    word with a dot or a slash in it; ``OWN_PLACE`` where the file asks where it lies. A comma behind a word
+    says that it comes of a looser cut (``pieces_of``): it names no file for sure.
     """
     found: set[str] = {OWN_PLACE} if OWN_PLACE.encode() in source else set()
     for text in texts_of(source):
-        if 0 < len(text) <= _LONGEST_NAME and "\n" not in text:
+        whole = len(text) <= _LONGEST_NAME and "\n" not in text
+        if whole and text:
             found.add(text)
         if " " in text or "\n" in text:
             found.update(word for word in _WORD.findall(text) if _may_name(word))
+        if not whole:
+            found.update(f"{piece}," for piece in pieces_of(text) if piece not in found)
     return frozenset(found)
 
 
@@ -80,4 +96,35 @@ def _may_name(word: str) -> bool:
 def words_of(source: bytes) -> frozenset[str]:
     """Every word of a text that is no ``.py`` file: what it names stands anywhere in it."""
     words = _WORD.findall(source.decode("utf-8", "surrogateescape"))
-    return frozenset(word for word in words if len(word) <= _LONGEST_NAME)
+    short = {word for word in words if len(word) <= _LONGEST_NAME}
+    return frozenset(short.union(*(pieces_of(word) for word in words if len(word) > _LONGEST_NAME)))
+
+
+def pieces_of(text: str) -> Iterator[str]:
+    """All that a literal or a word may name besides itself: wherever a program could cut it.
+
+    ``"--config=e.json"``, ``"a.json,b.json"``, ``"^e\\.json$"``; as it stands, and with its escapes decoded.
+    A single word counts where the text is no prose.
+    """
+    for each in (text, _ESCAPE.sub(_decoded, text)) if "\\" in text else (text,):
+        single = not _PROSE.search(each.strip())
+        for piece in _PIECE.findall(each):
+            name = piece.rstrip(".")
+            if 0 < len(name) <= _LONGEST_NAME and (single or _may_name(name) or "\\" in name):
+                yield name
+
+
+def _decoded(escape: re.Match[str]) -> str:
+    """What an escape stands for, to Python, to JSON or to a regular expression."""
+    code = escape["x"] or escape["u"] or escape["U"]
+    other = escape["other"] or ""
+    try:
+        if escape["name"]:
+            return unicodedata.lookup(escape["name"])
+        if code or escape["octal"]:
+            return chr(int(code, 16) if code else int(escape["octal"], 8))
+    except (LookupError, ValueError):
+        return " "
+    if other == "\n":
+        return ""
+    return " " if other.isalnum() else other
