@@ -10,13 +10,13 @@ from drift_gate.relevance.basis import FACTS, LITERALS, TEXT
 from drift_gate.relevance.by_blob import ByBlob
 from drift_gate.relevance.memory import Memory
 from drift_gate.relevance.python.import_facts import ImportFacts
-from drift_gate.relevance.python.literals import UNREAD
+from drift_gate.relevance.python.own_place import ANYTHING
 from drift_gate.relevance.tree import Tree
 
 V = TypeVar("V")
 
 #: A file whose content is not to be had (over 5 MB, say) may import anything.
-_UNREADABLE = ImportFacts(computed=("*",), syntax_error=True)
+_ANYTHINGABLE = ImportFacts(computed=("*",), syntax_error=True)
 
 
 class Contents:
@@ -88,15 +88,15 @@ class Reader:
         """What ``path`` imports, or names where it is a configuration file."""
         self._note(path, FACTS)
         memory = self._memory.facts_about(path)
-        unreadable = _UNREADABLE if memory is self._memory.facts else ImportFacts()
+        unreadable = _ANYTHINGABLE if memory is self._memory.facts else ImportFacts()
         return self._remembered(memory, path, unreadable)
 
     def literals(self, path: str) -> frozenset[str]:
-        """What the strings of a ``.py`` file name, of any other its words; ``UNREAD`` if too large."""
+        """What the strings of a ``.py`` file name, of any other its words; ``ANYTHING`` if too large."""
         self._note(path, LITERALS)
         if self.files[path].blob not in self._memory.texts(path):
             self._get_all()
-        return self._remembered(self._memory.texts(path), path, frozenset({UNREAD}))
+        return self._remembered(self._memory.texts(path), path, frozenset({ANYTHING}))
 
     def _get_all(self) -> None:
         paths, self._beside = self._beside, ()

@@ -14,7 +14,8 @@ from fnmatch import fnmatchcase
 
 from drift_gate.relevance.dockerfile.syntax import instructions
 from drift_gate.relevance.own_files import GATE, tell_of_gate
-from drift_gate.relevance.python.literals import OWN_PLACE, UNREAD, pieces_of, words_of
+from drift_gate.relevance.python.literals import pieces_of, words_of
+from drift_gate.relevance.python.own_place import ANYTHING, OWN_PLACE
 
 #: What stands for an unknown part of a name: ``*``, ``?``, ``%s``, ``{name}``, ``[0-9]``.
 _HOLE = re.compile(r"[*?]+|%\(?\w*(?:[-+.)][-+0-9.]*)?[a-z]|\{[^{}]*\}|\[[^\]]*\]")
@@ -96,7 +97,7 @@ def named_elsewhere(
     are paths of the repository. ``layout`` maps the image's absolute paths to them; ``reached`` is the
     closure (every ``.py`` of the image where a computed import could not be resolved); ``literals``
     gives what the strings of a ``.py`` file may name (``literals.literals_of``), and the words of any
-    other text; ``UNREAD`` for what cannot be read, and then all of the data stays. ``data``: see
+    other text; where ``ANYTHING`` is among them, all of the data stays. ``data``: see
     ``is_data``. ``said``: what the image itself tells its program (``said_by``).
     ``own_of_gate``: see ``own_files``; the gate names them, whoever else does.
     """
@@ -111,7 +112,7 @@ def named_elsewhere(
     own = [file for file in files if file in reached or (file not in named and _may_name(file))]
     words, module = frozenset(_cut(said)), ""
     while named:
-        if UNREAD in words:
+        if ANYTHING in words:
             return {}
         beside = [file for file in named if OWN_PLACE in words and _lies_beside(file, module)]
         beside += own_of_gate if tell_of_gate(literals(module) if module else words) else ()
@@ -152,7 +153,7 @@ def _may_name(path: str) -> bool:
 def _names_in(path: str, literals: Callable[[str], Iterable[str]]) -> Iterator[str]:
     """What a file of the worker's own side may name. Only a program goes through folders."""
     program = path.endswith(".py") or _suffix(path) in _SCRIPTS
-    return (each for each in _cut(literals(path)) if program or each == UNREAD or _is_name(each))
+    return (each for each in _cut(literals(path)) if program or each == ANYTHING or _is_name(each))
 
 
 def _cut(literals: Iterable[str]) -> Iterator[str]:
@@ -169,6 +170,7 @@ class _Names:
         #: A file by its path in the repository, with all paths that it has, each cut into its parts.
         self._paths: dict[str, list[tuple[str, ...]]] = {}
         self._by_name: dict[str, dict[str, None]] = {}
+        self._packages: dict[str, frozenset[str]] = {}
         for path, file in layout.items():
             known = self._paths.setdefault(file, [_parts(file)])
             known.append(_parts(path))
@@ -190,11 +192,23 @@ class _Names:
         """Those of ``wanted`` that code with these literals may open.
 
         By a name or its end (``odds.json``, ``.json``, ``{season}.json``, ``*.json``), or by a folder that
-        holds the file: whoever names a folder may go through it.
+        holds the file: whoever names a folder may go through it. A package is a folder (``app.config``).
         """
         said = {part for literal in literals for part in _telling(_parts(literal))}
         holes = [_HOLE.sub("*", name) for name in said if _HOLE.search(name)]
-        return [file for file in wanted if any(_may_open(path, said, holes) for path in self._places(file))]
+        return [
+            file
+            for file in wanted
+            if any(_may_open(path, said, holes) for path in self._places(file))
+            or not said.isdisjoint(self._packages_above(file))
+        ]
+
+    def _packages_above(self, file: str) -> frozenset[str]:
+        """The names that the folders above a file have as packages, wherever ``sys.path`` begins."""
+        if file not in self._packages:
+            names = (name for path in self._paths[file] for name in _packages(path[:-1]))
+            self._packages[file] = frozenset(names)
+        return self._packages[file]
 
     def _places(self, file: str) -> Iterator[tuple[str, ...]]:
         """The file's path in the repository, and its nearest folder in the image: ``/app`` says nothing."""
@@ -211,6 +225,13 @@ def _may_open(path: tuple[str, ...], said: Set[str], holes: Iterable[str]) -> bo
         or any(fnmatchcase(name, pattern) for pattern in holes)
         or not said.isdisjoint(folders)
     )
+
+
+def _packages(folders: Sequence[str]) -> Iterator[str]:
+    """The folders above a file as names of packages, seen from each of them: ``app.config``."""
+    for start in range(len(folders)):
+        for end in range(start + 2, len(folders) + 1):
+            yield ".".join(folders[start:end])
 
 
 def _telling(parts: Sequence[str]) -> Sequence[str]:

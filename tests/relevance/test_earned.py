@@ -50,6 +50,22 @@ LITERALS = [
     '"cfg,other".split(",")',
     r"'cfg\n'.strip()",
 ]
+#: What names a folder otherwise, or asks for all there is.
+FOLDERS = [
+    "files('app.cfg').iterdir()",
+    "pkgutil.get_data('app.cfg', name)",
+    "PackageLoader('app:app.cfg')",
+    "import app.cfg\nfrom importlib import resources\nresources.files(app.cfg)",
+    "from importlib.resources import files\nfrom app import cfg\nfiles(cfg)",
+    "import os\nos.walk('.')",
+    "from os import getcwd, walk\nwalk(getcwd())",
+    "HERE = Path(__file__).parent\nHERE.rglob('*')",
+    "Path.cwd().glob('**/*')",
+    "glob.glob('**')",
+    "from glob import iglob\niglob('*/*/*')",
+]
+#: What keeps the folder of the module, and those above it.
+OWN = ["files(__package__)", "files(__spec__.parent)", "list(__path__)", "pkgutil.get_data(__name__, name)"]
 #: What a program says without naming the file or its folder.
 OTHERS = [
     '"d.json,f.json"',
@@ -58,6 +74,13 @@ OTHERS = [
     '"my-e.jsonl?x"',
     r"r'^e\.jsonl$'",
     "x.split('.')",
+    "'app.cf'",
+    "'app.cfg.odds'",
+    "for node in ast.walk(tree): node.split('.')",
+    "Path('data').rglob('*')",
+    "os.walk('data')",
+    "glob.glob('data/*')",
+    "Path('data').glob('*')",
 ]
 
 
@@ -73,6 +96,19 @@ def test_a_text_names_a_file_whatever_stands_around_the_name(text: str) -> None:
 @pytest.mark.parametrize("literal", LITERALS)
 def test_a_literal_names_what_a_program_may_cut_out_of_it(literal: str) -> None:
     assert counts({"app/read.py": f"x = {literal}\n"})
+
+
+@pytest.mark.parametrize("code", FOLDERS)
+def test_a_program_names_a_folder_without_a_path(code: str) -> None:
+    assert counts({"app/read.py": f"{code}\n"})
+
+
+@pytest.mark.parametrize("code", OWN)
+def test_a_module_that_asks_for_its_package_may_read_what_lies_there(code: str) -> None:
+    """As one that asks for its ``__file__``."""
+    beside = {"app/cfg/read.py": f"{code}\n", "app/read.py": "import app.cfg.read\n"}
+    assert not counts(beside | {"app/cfg/read.py": ""})
+    assert counts(beside)
 
 
 @pytest.mark.parametrize("literal", ["None", *OTHERS])

@@ -6,13 +6,10 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
+from drift_gate.relevance.python.own_place import places_of
+
 #: A longer text names no file: no path component on Linux is longer.
 _LONGEST_NAME = 255
-
-#: The variable that tells a module where it lies.
-OWN_PLACE = "__file__"
-#: What a text says that could not be read: it may name anything.
-UNREAD = "\0"
 
 #: What opens a literal. Comments are matched too, so that a quote inside of one opens nothing.
 _OPENING = re.compile(r"""#[^\n]*|(?P<quote>"{3}|'{3}|"|')""")
@@ -74,10 +71,10 @@ def literals_of(source: bytes) -> frozenset[str]:
     """What in the literals of ``source`` may name a file or a folder.
 
     Each literal of one line, and of those that hold white space (a command line, a docstring) also each
-    word with a dot or a slash in it; ``OWN_PLACE`` where the file asks where it lies. A comma behind a word
-    says that it comes of a looser cut (``pieces_of``): it names no file for sure.
+    word with a dot or a slash in it; besides what ``places_of`` says. A comma behind a word says that it
+    comes of a looser cut (``pieces_of``): it names no file for sure.
     """
-    found: set[str] = {OWN_PLACE} if OWN_PLACE.encode() in source else set()
+    found = set(places_of(source))
     for text in texts_of(source):
         whole = len(text) <= _LONGEST_NAME and "\n" not in text
         if whole and text:
