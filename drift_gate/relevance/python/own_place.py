@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 #: The variable that tells a module where it lies.
 OWN_PLACE = "__file__"
@@ -11,14 +11,19 @@ OWN_PLACE = "__file__"
 ANYTHING = "\0"
 
 #: Readers of what lies in packages. They take a package as a text, as an object, or as the module's own.
-_RESOURCES = re.compile(
-    rb"importlib\.resources|importlib_resources|importlib import resources|pkg_resources|\bget_data\b"
+_RESOURCES = (
+    b"importlib.resources",
+    b"importlib_resources",
+    b"importlib import resources",
+    b"pkg_resources",
+    b"get_data",
 )
-_OWN = re.compile(rb"__(?:file|package|spec|path|loader)__")
+_OWN = (b"__file__", b"__package__", b"__spec__", b"__path__", b"__loader__")
 _NAMES = re.compile(rb"[\w.\x80-\xff]+")
 _LONGEST = 255
-#: A call that goes through a folder and all below it.
-_RECURSIVE = re.compile(rb"(?<!ast\.)(?<!def )\bf?walk\(|\brglob\(|[\"'/]\*\*[\"'/]")
+#: What goes through a folder and all below it; ``walk`` where it is a call, and not that of ``ast``.
+_RECURSIVE = (b"rglob(", b"**/", b'"**"', b"'**'")
+_WALK = re.compile(rb"(?<!ast\.)(?<!def )\bf?walk\(")
 #: The folder that the program is started in.
 _STARTED_IN = re.compile(rb"[\"']\./?[\"']|\b(?:getcwd|cwd|Path)\(\)")
 #: A pattern without a name, held against the folder that the program is started in.
@@ -30,13 +35,18 @@ def places_of(source: bytes) -> Iterator[str]:
 
     Where it reads resources of packages also each name in it, followed by a comma: any may be a package.
     """
-    resources = _RESOURCES.search(source)
-    own = resources or _OWN.search(source)
+    resources = _holds(source, _RESOURCES)
+    own = resources or _holds(source, _OWN)
     if own:
         yield OWN_PLACE
     if resources:
         for name in _NAMES.findall(source):
             if len(name) <= _LONGEST:
                 yield name.decode("utf-8", "surrogateescape") + ","
-    if _ALL.search(source) or (_RECURSIVE.search(source) and (own or _STARTED_IN.search(source))):
+    walks = _holds(source, _RECURSIVE) or (b"walk(" in source and _WALK.search(source))
+    if (walks and (own or _STARTED_IN.search(source))) or (b"glob(" in source and _ALL.search(source)):
         yield ANYTHING
+
+
+def _holds(source: bytes, words: Iterable[bytes]) -> bool:
+    return any(word in source for word in words)
