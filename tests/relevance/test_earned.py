@@ -61,6 +61,7 @@ FOLDERS = [
     "from os import getcwd, walk\nwalk(getcwd())",
     "HERE = Path(__file__).parent\nHERE.rglob('*')",
     "Path.cwd().glob('**/*')",
+    "Path('.').rglob(pattern)",
     "glob.glob('**')",
     "from glob import iglob\niglob('*/*/*')",
 ]
@@ -79,6 +80,9 @@ OTHERS = [
     "for node in ast.walk(tree): node.split('.')",
     "Path('data').rglob('*')",
     "os.walk('data')",
+    "Path('.').rglob('*.csv')",
+    "Path('.').glob('**/*.csv')",
+    "TOKENS = {'**': '.'}",
     "glob.glob('data/*')",
     "Path('data').glob('*')",
 ]

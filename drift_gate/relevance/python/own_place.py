@@ -21,9 +21,9 @@ _RESOURCES = (
 _OWN = (b"__file__", b"__package__", b"__spec__", b"__path__", b"__loader__")
 _NAMES = re.compile(rb"[\w.\x80-\xff]+")
 _LONGEST = 255
-#: What goes through a folder and all below it; ``walk`` where it is a call, and not that of ``ast``.
-_RECURSIVE = (b"rglob(", b"**/", b'"**"', b"'**'")
-_WALK = re.compile(rb"(?<!ast\.)(?<!def )\bf?walk\(")
+#: A call that goes through a folder and all below it, by no pattern that has a name in it.
+_WALK = re.compile(rb"(?<!ast\.)(?<!def )\b(?:f?walk\(|rglob\((?!\s*[rf]?[\"'][*?./]*\w))")
+_DEEP = tuple(b"**" + rest + quote for rest in (b"", b"/", b"/*", b"/*.*") for quote in (b'"', b"'"))
 #: The folder that the program is started in.
 _STARTED_IN = re.compile(rb"[\"']\./?[\"']|\b(?:getcwd|cwd|Path)\(\)")
 #: A pattern without a name, held against the folder that the program is started in.
@@ -43,8 +43,9 @@ def places_of(source: bytes) -> Iterator[str]:
         for name in _NAMES.findall(source):
             if len(name) <= _LONGEST:
                 yield name.decode("utf-8", "surrogateescape") + ","
-    walks = _holds(source, _RECURSIVE) or (b"walk(" in source and _WALK.search(source))
-    if (walks and (own or _STARTED_IN.search(source))) or (b"glob(" in source and _ALL.search(source)):
+    globs = b"glob(" in source
+    deep = (globs and _holds(source, _DEEP)) or ((globs or b"walk(" in source) and _WALK.search(source))
+    if (deep and (own or _STARTED_IN.search(source))) or (globs and _ALL.search(source)):
         yield ANYTHING
 
 
