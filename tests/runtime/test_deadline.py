@@ -213,14 +213,16 @@ class TestGather:
         assert set(gather(jobs, Deadline(60)).values()) == set(range(AT_ONCE))
 
     def test_never_more_than_so_many_at_once(self) -> None:
+        """Three rounds: each waits until the others of its round have begun."""
         lock, running, most = threading.Lock(), 0, 0
+        together = threading.Barrier(AT_ONCE)
 
         def job() -> None:
             nonlocal running, most
             with lock:
                 running += 1
                 most = max(most, running)
-            time.sleep(0.01)
+            together.wait(ENOUGH_S)
             with lock:
                 running -= 1
 
