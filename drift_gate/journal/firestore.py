@@ -94,9 +94,10 @@ class FirestoreJournal:
         """As ``Journal.seen``."""
         found: dict[str, list[datetime]] = {}
         low = text(since) if since else ""
-        for each in self._rows(state.DECISIONS, "key", low, only=("key", "service")):
-            at = datetime.fromisoformat(state.moment(each.get("key")))
-            found.setdefault(each.get("service"), []).append(at)
+        for each in self._rows(state.DECISIONS, "key", low, only=("key", "service", "sighted")):
+            if "sighted" in each.to_dict():
+                at = datetime.fromisoformat(state.moment(each.get("key")))
+                found.setdefault(each.get("service"), []).append(at)
         return found
 
     def incidents(
@@ -182,7 +183,7 @@ class FirestoreJournal:
         forgotten = 0
         for service in self._services():
             cut = self._ask(partial(_cut, service, text(before)))
-            forgotten += self._forget(state.DECISIONS, "of", of(service), of(service, state.moment(cut)))
+            forgotten += self._forget(state.DECISIONS, "of", of(service), of(service, cut))
         oldest = self._rows(state.DECISIONS, "key", limit=1, only=("key",))
         kept = state.moment(oldest[0].get("key")) if oldest else state.END
         self._forget(state.LOOKS, "key", "", min(text(before), kept))

@@ -60,6 +60,12 @@ class Entry(Fact):
     look: str | None = None
     verdict: Verdict
 
+    @property
+    def other_target(self) -> str | None:
+        """The target it was held against in place of the declared one; None: it was held against that."""
+        policy = self.verdict.policy
+        return policy.overrides.get(_TARGET) if policy else None
+
 
 class Look(Fact):
     """One look of a monitor at all that it declares.
@@ -105,7 +111,7 @@ class Sighting(Fact):
     def of(cls, entry: Entry) -> Sighting | None:
         """The sighting that ``entry`` is; None where it was held against another target than is declared."""
         verdict, report = entry.verdict, entry.verdict.report
-        if verdict.policy and _TARGET in verdict.policy.overrides:
+        if entry.other_target is not None:
             return None
         codes = tuple(dict.fromkeys(reason.code for reason in verdict.reasons))
         return cls(
@@ -225,7 +231,7 @@ class Journal(Protocol):
         ...
 
     def seen(self, since: datetime | None = None) -> dict[str, list[datetime]]:
-        """When each service was looked at since then, through whatever door, in order."""
+        """When each service was held against its declared target since then, at whatever door, in order."""
         ...
 
     def incidents(

@@ -103,7 +103,7 @@ class SqliteJournal:
         with self._reading() as connection:
             for service, at in connection.execute(
                 "SELECT service, decided_at FROM decisions"
-                " WHERE :since IS NULL OR decided_at >= :since ORDER BY decided_at",
+                " WHERE sighted = 1 AND (:since IS NULL OR decided_at >= :since) ORDER BY decided_at",
                 {"since": since and _text(since)},
             ):
                 found.setdefault(service, []).append(datetime.fromisoformat(at))
@@ -183,14 +183,10 @@ class SqliteJournal:
 
     def _again(self, connection: sqlite3.Connection, service: str, at: datetime) -> list[Change]:
         """Compute the incidents of ``service`` from the last fine look before ``at`` on; what is new."""
-        calm, calm_id = connection.execute(
-            "SELECT decided_at, id FROM decisions"
-            " WHERE service = ? AND decided_at < ? AND sighted = 1 AND drifted = 0"
-            " UNION ALL SELECT '', '' ORDER BY 1 DESC, 2 DESC LIMIT 1",
-            (service, _text(at)),
-        ).fetchone()
+        calm, calm_id = _last_fine(connection, service, _text(at))
         (kept,) = connection.execute(
-            "SELECT count(*) FROM incidents WHERE service = ? AND detected_at < ?", (service, calm)
+            f"SELECT count(*) FROM incidents WHERE service = ? AND {_BEGAN} < (?, ?)",  # noqa: S608 - our names
+            (service, calm, calm_id),
         ).fetchone()
         (forgotten,) = connection.execute(
             "SELECT coalesce(max(incidents), 0) FROM pruned WHERE service = ?", (service,)
@@ -205,11 +201,16 @@ class SqliteJournal:
         known = {
             (each.id, transition.key)
             for each in _incidents(
-                connection.execute(f"{_WITH_MARKS} WHERE service = ? AND detected_at >= ?", (service, calm))
+                connection.execute(
+                    f"{_WITH_MARKS} WHERE service = ? AND {_BEGAN} > (?, ?)", (service, calm, calm_id)
+                )
             )
             for transition in each.transitions
         }
-        connection.execute("DELETE FROM incidents WHERE service = ? AND detected_at >= ?", (service, calm))
+        connection.execute(
+            f"DELETE FROM incidents WHERE service = ? AND {_BEGAN} > (?, ?)",  # noqa: S608 - our names
+            (service, calm, calm_id),
+        )
         for number, each in enumerate(found, kept + forgotten + 1):
             connection.execute(
                 "INSERT INTO incidents (id, service, number, detected_at, resolved_at, body)"
@@ -274,6 +275,8 @@ class SqliteJournal:
             log.warning("the decisions in %s are not taken over: %s", self._old, error)
 
 
+#: Where an incident begins among the decisions of its service, which are sorted by time and id.
+_BEGAN = "(incidents.detected_at, json_extract(incidents.body, '$.transitions[0].sighting'))"
 _WITH_MARKS = (
     "SELECT incidents.body AS body, marks.reason AS reason FROM incidents"
     " LEFT JOIN marks ON marks.incident = incidents.id"
@@ -294,6 +297,17 @@ def _incidents(rows: Iterable[sqlite3.Row]) -> list[Incident]:
     return [each.model_copy(update={"false_alarm": reason}) for each, reason in found]
 
 
+def _last_fine(connection: sqlite3.Connection, service: str, before: str) -> tuple[str, str]:
+    """Time and id of the last fine look before then, which no incident reaches across; empty: none."""
+    calm, calm_id = connection.execute(
+        "SELECT decided_at, id FROM decisions"
+        " WHERE service = ? AND decided_at < ? AND sighted = 1 AND drifted = 0"
+        " UNION ALL SELECT '', '' ORDER BY 1 DESC, 2 DESC LIMIT 1",
+        (service, before),
+    ).fetchone()
+    return calm, calm_id
+
+
 def _sightings(connection: sqlite3.Connection, service: str, since: str, after: str) -> list[Sighting]:
     rows = connection.execute(
         "SELECT sighting FROM decisions WHERE service = ? AND (decided_at, id) > (?, ?) AND sighted = 1",
@@ -307,11 +321,11 @@ def _looks(rows: Iterable[sqlite3.Row]) -> list[Look]:
 
 
 def _looks_from(connection: sqlite3.Connection, since: str) -> list[Look]:
-    """The looks after ``since``, and of each monitor the last one before: what it declared until then."""
+    """The looks from ``since`` on, and of each monitor the last before: what it declared until then."""
     return _looks(
         connection.execute(
-            "SELECT body FROM looks WHERE at > :since UNION ALL SELECT body FROM ("
-            " SELECT body, max(at) FROM looks WHERE at <= :since GROUP BY json_extract(body, '$.scope'))",
+            "SELECT body FROM looks WHERE at >= :since UNION ALL SELECT body FROM ("
+            " SELECT body, max(at) FROM looks WHERE at < :since GROUP BY json_extract(body, '$.scope'))",
             {"since": since},
         )
     )
@@ -319,28 +333,19 @@ def _looks_from(connection: sqlite3.Connection, since: str) -> list[Look]:
 
 def _prune(connection: sqlite3.Connection, service: str, before: str) -> int:
     """Forget what ``service`` had before then, up to the last fine look: no incident is cut in two."""
-    (cut,) = connection.execute(
-        "SELECT coalesce(max(decided_at), '') FROM decisions"
-        " WHERE service = ? AND decided_at < ? AND sighted = 1 AND drifted = 0",
-        (service, before),
-    ).fetchone()
-    (ended,) = connection.execute(
-        "SELECT count(*) FROM incidents WHERE service = ? AND detected_at < ?", (service, cut)
-    ).fetchone()
-    if ended:
+    cut = _last_fine(connection, service, before)
+    ended = f"FROM incidents WHERE service = ? AND {_BEGAN} < (?, ?)"
+    (many,) = connection.execute(f"SELECT count(*) {ended}", (service, *cut)).fetchone()
+    if many:
         connection.execute(
             "INSERT INTO pruned (service, incidents) VALUES (?, ?)"
             " ON CONFLICT (service) DO UPDATE SET incidents = incidents + excluded.incidents",
-            (service, ended),
+            (service, many),
         )
-    connection.execute(
-        "DELETE FROM marks WHERE incident IN"
-        " (SELECT id FROM incidents WHERE service = ? AND detected_at < ?)",
-        (service, cut),
-    )
-    connection.execute("DELETE FROM incidents WHERE service = ? AND detected_at < ?", (service, cut))
+    connection.execute(f"DELETE FROM marks WHERE incident IN (SELECT id {ended})", (service, *cut))  # noqa: S608 - our names
+    connection.execute(f"DELETE {ended}", (service, *cut))
     return connection.execute(
-        "DELETE FROM decisions WHERE service = ? AND decided_at < ?", (service, cut)
+        "DELETE FROM decisions WHERE service = ? AND (decided_at, id) < (?, ?)", (service, *cut)
     ).rowcount
 
 

@@ -245,6 +245,7 @@ def _alike(entry: Entry) -> tuple[object, ...]:
         entry.door,
         entry.by,
         entry.batch,
+        entry.other_target,
         glass and (glass.actor, glass.reason),
     )
 
@@ -272,6 +273,8 @@ def _asked(row: _Row) -> str:
     parts = [f"{door} by {entry.by}" if entry.by and entry.door != "monitor" else door]
     if entry.batch:
         parts.append(f"batch {entry.batch}")
+    if entry.other_target:
+        parts.append(f"held against another target, {entry.other_target}")
     if glass:
         parts.append(f"bypassed by {glass.actor}: {glass.reason or 'no reason given'}")
     if row.times > 1:

@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Iterator
 
 import pytest
-from journal.stores import at, bypassed, entry
+from journal.stores import at, bypassed, elsewhere, entry
 from support.stage import TOML, Done, Stage
 from support.world import WORKER, World
 
@@ -67,6 +67,11 @@ class TestHistory:
         assert "                  monitor, 2 times since 2026-02-03 10:00" in lines
         assert "                  start by ann, bypassed by bob: the fix is in" in lines
         assert "                  start by ann, batch 2026-02-03-ab12cd34" in lines
+
+    def test_what_was_held_against_another_target_says_so(self, stage: Stage) -> None:
+        remember(stage).record([entry(31, 0), elsewhere(32), elsewhere(33)])
+        told = "check by ann, held against another target, release, 2 times since 2026-02-03 16:00"
+        assert f"                  {told}" in history(stage, *ALL).out.splitlines()
 
     def test_one_service_and_a_time(self, stage: Stage) -> None:
         remember(stage).record([entry(1, 1, "odds-loader")])

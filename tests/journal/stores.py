@@ -12,7 +12,7 @@ from support.reports import HOUR, POLICY, live, report, unread
 
 from drift_gate.journal.firestore import Database, FirestoreJournal
 from drift_gate.journal.records import Door, Entry, Look
-from drift_gate.policy.verdict import BreakGlass, Verdict, judge
+from drift_gate.policy.verdict import BreakGlass, JudgedBy, Verdict, judge
 
 MONDAY = datetime(2026, 2, 2, 8, tzinfo=UTC)
 SERVICE = "prediction-worker"
@@ -55,6 +55,12 @@ def bypassed(hours: float, behind: int = 4) -> Entry:
         actor="bob", reason="the fix is in", at=at(hours), until=None, via="--skip-drift-check"
     )
     return entry(hours, door="start", verdict=verdict(behind).bypassed(glass))
+
+
+def elsewhere(hours: float, target: str = "release") -> Entry:
+    """A service that is as it should be by another target than the declared one."""
+    judged = JudgedBy(file="drift.toml", hash="sha256:1", overrides={"DRIFT_TARGET_REF": target})
+    return entry(hours, verdict=verdict(0).model_copy(update={"policy": judged}))
 
 
 def look(hours: float, declared: Sequence[str] = (SERVICE,), *, scope: str = "monitor", **more: Any) -> Look:

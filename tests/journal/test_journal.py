@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from journal.stores import SERVICE, at, bypassed, entry, firestore, look
+from journal.stores import SERVICE, at, bypassed, elsewhere, entry, firestore, look
 
 from drift_gate.errors import JournalError
 from drift_gate.journal.incidents import incidents
@@ -71,6 +71,13 @@ class TestDecisions:
         assert [each.at for each in journal.entries("b", limit=1)] == [at(3)]
         assert journal.seen(at(2)) == {"a": [at(2), at(3)], "b": [at(2), at(3)]}
 
+    def test_what_was_held_against_another_target_saw_nothing_of_the_declared_one(
+        self, journal: Journal
+    ) -> None:
+        journal.record([entry(0), elsewhere(1), entry(2, None)])
+        assert journal.seen() == {SERVICE: [at(0), at(2)]}
+        assert [each.other_target for each in journal.entries()] == [None, "release", None]
+
 
 class TestIncidents:
     """Right at every moment, whatever came late."""
@@ -92,6 +99,24 @@ class TestIncidents:
         journal.record([entry(0, 1)], look(0))
         assert told(journal.record([], look(2, ["other"]))) == [(f"{SERVICE}#1", "resolved")]
         assert journal.incidents()[0].ended_because == "undeclared"
+
+    @pytest.mark.parametrize(("drift", "fine", "goes_on"), [("a", "b", False), ("b", "a", True)])
+    def test_two_decisions_of_one_moment(
+        self, journal: Journal, drift: str, fine: str, goes_on: bool
+    ) -> None:
+        """Their ids say which came first, now and when more comes."""
+        journal.record([entry(2, 1, id=drift), entry(2, id=fine)])
+        (kept,) = journal.incidents()
+        assert (kept.state != "resolved") is goes_on
+        journal.record([entry(3, 1 if goes_on else 0)])
+        (later,) = journal.incidents()
+        assert later.transitions == kept.transitions
+        assert journal.rebuild() == [later]
+
+    def test_what_is_forgotten_cuts_no_moment_in_two(self, journal: Journal) -> None:
+        journal.record([entry(1, 1), entry(2, 1, id="a"), entry(2, id="b"), entry(3)])
+        assert journal.prune(at(2.5)) == 2
+        assert journal.rebuild() == []
 
     def test_a_false_alarm_stays_one_when_rebuilt(self, journal: Journal) -> None:
         journal.record([entry(0, 1), entry(1)])
@@ -155,6 +180,7 @@ _ENTRIES = st.lists(
         st.integers(0, 60).map(lambda quarter: quarter / 4),
         st.sampled_from([0, 0, 1, 4, 7, None]),
         age_h=st.sampled_from([0.05, 1.0, 7.0, 13.0]),
+        door=st.sampled_from(["check", "monitor"]),
     ),
     unique_by=lambda each: each.id,
     min_size=1,
