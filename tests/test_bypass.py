@@ -26,6 +26,8 @@ import drift_gate.sources.cloud_run.reader
 import drift_gate.sources.git.checkout
 import drift_gate.sources.ledger  # noqa: F401 - see above
 from drift_gate.errors import DriftUnknownError
+from drift_gate.policy.verdict import Outcome
+from drift_gate.presentation import render
 from drift_gate.runtime import background
 from drift_gate.settings.file import Settings, load
 from drift_gate.wiring import enforcement
@@ -118,6 +120,12 @@ class TestTheBatchWaitsForNothing:
         stage.deadline = "60s"
         first = require_current_worker(skip=True, settings=loaded(stage), later=told.append)
         assert (first.report.unknown and first.report.unknown.message) == "the check runs alongside the start"
+        shown = "\n".join(
+            render.drawn(render.table(Outcome.of([first], datetime.now(UTC), 0), loaded(stage)))
+        )
+        assert f"{WORKER}  not judged yet\n" in shown
+        assert "not known yet: the check runs alongside the start\n" in shown
+        assert not any(word in shown for word in ("DENY", "deny", "critical", "timeout", "What to do"))
         assert told == []
         begun.set()
         background.finish()

@@ -172,6 +172,10 @@ def compare(
     return _with_totals(base)
 
 
+#: All that is known while a check goes on beside the start that a bypass lets through.
+NOT_YET = Unknown(cause="timeout", message="the check runs alongside the start", retryable=True)
+
+
 def unknown_report(
     service: str, kind: Kind, unknown: Unknown, *, live: Live | None = None, target: Target | None = None
 ) -> DriftReport:

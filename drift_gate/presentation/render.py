@@ -16,7 +16,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from drift_gate.comparison.report import DriftReport, LiveReport
+from drift_gate.comparison.report import NOT_YET, DriftReport, LiveReport
 from drift_gate.comparison.tally import Undeployed
 from drift_gate.policy.acknowledgements import BECAUSE
 from drift_gate.policy.codes import DECISIONS
@@ -116,7 +116,8 @@ def _in_full(
     verdict: Verdict, settings: Settings | None, start: Start, verbose: bool
 ) -> Iterator[RenderableType]:
     grid = _service_table(verdict)
-    advised = settings if verdict.decision == "deny" and verdict.not_enforced_because != BECAUSE else None
+    denied = verdict.decision == "deny" and not _is_pending(verdict)
+    advised = settings if denied and verdict.not_enforced_because != BECAUSE else None
     if advised and not verbose:
         for label, line in _missing(verdict.report, _FIRST):
             grid.add_row(label, Text(plain(line)))
@@ -156,7 +157,7 @@ def _service_table(verdict: Verdict) -> Table:
         grid.add_row("policy", Text(plain(by)))
     for tagged in report.tagged:
         grid.add_row("tagged", Text(plain(f"{tagged.tag} → {tagged.revision}, no traffic")))
-    for reason in verdict.reasons:
+    for reason in () if _is_pending(verdict) else verdict.reasons:
         grid.add_row(
             Text(reason.decision, style=COLOUR[reason.decision]),
             Text(f"{reason.code}: {plain(reason.message)}"),
@@ -186,11 +187,19 @@ def _grid() -> Table:
 def _title(verdict: Verdict) -> Text:
     title = Text(plain(verdict.service), style="bold")
     title.append("  ")
+    if _is_pending(verdict):
+        title.append("not judged yet", style=COLOUR["info"])
+        return title
     title.append(_ruling(verdict), style=COLOUR[verdict.decision])
     if verdict.severity:
         title.append("  ")
         title.append(verdict.severity, style=COLOUR[verdict.severity])
     return title
+
+
+def _is_pending(verdict: Verdict) -> bool:
+    """Whether its check goes on beside the start: it is denied by nothing that anybody knows."""
+    return verdict.report.unknown == NOT_YET
 
 
 def _ruling(verdict: Verdict) -> str:
@@ -207,6 +216,8 @@ def _live_line(live: LiveReport) -> Text:
 
 def _drift_line(report: DriftReport) -> str:
     """One sentence on what the comparison came to."""
+    if report.unknown == NOT_YET:
+        return f"not known yet: {NOT_YET.message}"
     if report.unknown:
         return f"unknown: {report.unknown.cause}"
     parts = [

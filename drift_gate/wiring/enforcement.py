@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from drift_gate import gate
-from drift_gate.comparison.report import unknown_report
+from drift_gate.comparison.report import NOT_YET, unknown_report
 from drift_gate.errors import DeploymentDriftError, DriftCheckError, DriftUnknownError
 from drift_gate.facts import Unknown
 from drift_gate.journal.records import Asked, Door
@@ -41,7 +41,6 @@ TRACE_SECONDS = 3.0
 #: Seconds by which a check under a bypass ends early, so that what it found out is still heard.
 HAND_OVER_SECONDS = 0.1
 _UNNAMED = "(the batch's service)"
-_NOT_YET = Unknown(cause="timeout", message="the check runs alongside the start", retryable=True)
 
 
 def require(
@@ -184,4 +183,4 @@ def _bypassed(
     except Exception as error:  # a service that is not declared, no room for a thread
         why = Unknown(cause="gate-error", message=f"{type(error).__name__}: {error}")
         return skipped.record(skipped.unjudged(why))
-    return skipped.unjudged(_NOT_YET).bypassed(bypass)
+    return skipped.unjudged(NOT_YET).bypassed(bypass)
