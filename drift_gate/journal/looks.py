@@ -71,4 +71,5 @@ def prune_daily(journal: Journal, look: Look, kept_s: float) -> None:
     except JournalError as error:
         log.warning("what is old stays in the journal: %s", error)
     else:
-        log.info("%d decisions were older than the journal keeps, and are forgotten", forgotten)
+        if forgotten:
+            log.info("%d decisions were older than the journal keeps, and are forgotten", forgotten)

@@ -17,7 +17,7 @@ Door = Literal["check", "start", "preflight", "drift", "monitor", "deploy"]
 DOORS: tuple[Door, ...] = get_args(Door)
 
 #: Whoever sets it asks about another branch.
-_TARGET = "DRIFT_TARGET_REF"
+TARGET = "DRIFT_TARGET_REF"
 
 State = Literal["held", "open", "acknowledged", "resolved"]
 #: What can happen to an incident. ``opened`` comes again when an acknowledgement ends before the drift does.
@@ -64,7 +64,7 @@ class Entry(Fact):
     def other_target(self) -> str | None:
         """The target it was held against in place of the declared one; None: it was held against that."""
         policy = self.verdict.policy
-        return policy.overrides.get(_TARGET) if policy else None
+        return policy.overrides.get(TARGET) if policy else None
 
 
 class Look(Fact):

@@ -299,7 +299,8 @@ CAUSE_MEANINGS: dict[Cause, tuple[str, str]] = {
     ),
     "target-not-found": (
         "the target ref does not exist",
-        "correct `target_ref` in drift.toml, or push the branch",
+        "correct the ref where it comes from (`--target`, else `DRIFT_TARGET_REF`, else `target_ref` in "
+        "drift.toml), or push the branch",
     ),
     "history-unavailable": (
         "the repository could not be read: no git, no repository, no permission, or a git command failed",

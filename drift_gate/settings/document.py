@@ -105,12 +105,16 @@ class Document:
 
 def _text(file: Path) -> str:
     try:
-        return regular_files.read(file).decode("utf-8").replace("\r\n", "\n")
+        text = regular_files.read(file).decode("utf-8").replace("\r\n", "\n")
     except OSError as error:
         raise DriftConfigError(f"{file}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise DriftConfigError(f"{file}:{line}: is no valid TOML: it is not written in UTF-8") from error
+    if text.startswith("\ufeff"):
+        sentence = "it begins with a byte order mark (BOM); save it as UTF-8 without one"
+        raise DriftConfigError(f"{file}:1: is no valid TOML: {sentence}")
+    return text
 
 
 def _tables(file: Path, text: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from drift_gate.comparison.report import DriftReport, unknown_report
 from drift_gate.errors import DriftCheckError, SourceError
 from drift_gate.facts import Live, LiveSource, Target, Unknown
 from drift_gate.journal.log import LogSink
-from drift_gate.journal.records import Asked, Door
+from drift_gate.journal.records import TARGET, Asked, Door
 from drift_gate.journal.sink import WRITE_S, JournalSink
 from drift_gate.journal.telemetry import MetricsSink, observed
 from drift_gate.policy import freezes
@@ -89,7 +89,8 @@ def warn_of_overrides(settings: Settings) -> None:
     """A WARNING for each variable that replaces the policy, or the target, of the file."""
     for name, value in settings.overrides.items():
         if name.removeprefix(PREFIX).lower() in (*PolicyKeys.model_fields, "target_ref"):
-            log.warning("%s=%s stands before %s", name, value, settings.file)
+            told = " (or --target)" if name == TARGET else ""
+            log.warning("%s=%s%s stands before %s", name, value, told, settings.file)
 
 
 def actor(settings: Settings) -> Actor:

@@ -183,7 +183,24 @@ class TestCheck:
         (service,) = json.loads(out)["services"]
         assert service["report"]["target"]["commit"] == here.first
         assert service["policy"]["overrides"] == {"DRIFT_TARGET_REF": "release"}
-        assert f"WARNING DRIFT_TARGET_REF=release stands before {here.folder / 'drift.toml'}" in err
+        stands = f"stands before {here.folder / 'drift.toml'}"
+        assert f"WARNING DRIFT_TARGET_REF=release (or --target) {stands}" in err
+
+    def test_another_target_that_is_none_is_mended_where_it_was_named(
+        self, here: World, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert main.main(["check", "--target", "nosuch"]) == 3
+        out = " ".join(capsys.readouterr().out.split())
+        assert "target-not-found: correct the ref where it comes from (`--target`, else" in out
+
+    def test_what_is_no_name_of_a_commit_is_named(
+        self, here: World, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert main.main(["is-live", "HEAD~1"]) == 2
+        said = "'HEAD~1' is no name of a ref: name a branch, a tag or HEAD"
+        assert (
+            capsys.readouterr().err == f"deployment-drift: 'HEAD~1' is no commit id and names none: {said}\n"
+        )
 
     def test_quiet_is_silent_where_all_is_well(self, here: World, capsys: pytest.CaptureFixture[str]) -> None:
         assert main.main(["check", "--quiet"]) == 0

@@ -92,6 +92,16 @@ class TestRetention:
         prune_daily(journal, second, DAY_S)
         assert at(1) in [each.at for each in journal.entries()]
 
+    def test_nothing_is_said_where_nothing_was_old(
+        self, journal: SqliteJournal, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        journal.record([entry(0), entry(24), entry(48)], look(48))
+        with caplog.at_level(logging.INFO):
+            prune_daily(journal, look(48), 3 * DAY_S)
+            assert caplog.messages == []
+            prune_daily(journal, look(72), DAY_S / 2)
+        assert caplog.messages == ["2 decisions were older than the journal keeps, and are forgotten"]
+
     def test_a_journal_that_does_not_answer_fails_no_look(
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:

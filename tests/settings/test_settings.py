@@ -112,6 +112,7 @@ MISTAKES = [
     ),
     ("a boolean for a count", MINIMAL + "max_commits_behind = true", "max_commits_behind", "not a boolean"),
     ("a boolean like flase", MINIMAL + "max_commits_behind = flase", ":5: is no valid TOML", "column 22"),
+    ("a byte order mark", "\ufeff" + MINIMAL, ":1: is no valid TOML", "byte order mark (BOM); save it as"),
     ("a broken file", "[defaults\n", ":1: is no valid TOML", "column 10"),
     ("a bad duration", MINIMAL + 'deadline = "soon"', "deadline", "'soon' is no duration"),
     ("no time at all", MINIMAL + "deadline = 0", "deadline", "more than 0"),

@@ -144,7 +144,8 @@ class Checkout:
 
     def _find_target(self) -> Target:
         if not REF_NAME.fullmatch(self._ref):
-            raise SourceError(f"target_ref {self._ref!r} is no name of a ref", "target-not-found")
+            sentence = f"{self._ref!r} is no name of a ref: name a branch, a tag or HEAD"
+            raise SourceError(sentence, "target-not-found")
         repository = self._opened.get()
         name = self._ref.removeprefix("refs/remotes/")
         if "/" in name and not name.startswith("refs/"):

@@ -180,7 +180,8 @@ class Mirror:
 
     def _find_target(self) -> tuple[Target, Copy]:
         if not REF_NAME.fullmatch(self._ref):
-            raise SourceError(f"target_ref {self._ref!r} is no name of a ref", "target-not-found")
+            sentence = f"{self._ref!r} is no name of a ref: name a branch, a tag or HEAD"
+            raise SourceError(sentence, "target-not-found")
         store = self._store.get()
         try:
             oid, confirmed_at = self._kept.get(

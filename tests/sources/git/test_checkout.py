@@ -282,7 +282,8 @@ class TestLocalTargets:
         h.commit({"a": "1"})
         shutil.rmtree(h.path / ".git")  # git would say that this is no repository
         error = failure(opened(h.path, name))
-        assert (error.cause, str(error)) == ("target-not-found", f"target_ref {name!r} is no name of a ref")
+        sentence = f"{name!r} is no name of a ref: name a branch, a tag or HEAD"
+        assert (error.cause, str(error)) == ("target-not-found", sentence)
 
     def test_it_is_found_out_once_also_when_that_failed(self, h: HistoryBuilder, opened: Open) -> None:
         h.commit({"a": "1"})
