@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from journal.stores import at, entry, look
 from notify.pretend import Notebook
-from notify.test_messages import lacking
+from notify.test_incident_messages import lacking
 
 from drift_gate.journal.messages import Rules, picture
 from drift_gate.journal.sqlite import SqliteJournal
