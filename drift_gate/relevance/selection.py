@@ -106,9 +106,10 @@ class Files:
     def configs(self) -> dict[str, str]:
         """The configuration files whose contents ``select`` asks for: path in the image to repository path.
 
-        What lies in a hidden folder speaks to tools.
+        What lies in a hidden folder speaks to tools. In order, since the first that names a module is its
+        reason.
         """
-        held = self.layout.items() if self.entries else ()
+        held = sorted(self.layout.items()) if self.entries else ()
         return {
             at: path
             for at, path in held

@@ -625,3 +625,16 @@ class TestWhatRunMoves:
         selection = selected(IMAGE, files)
         assert [each.code for each in selection.findings] == []
         assert selection.because["lib/m.py"] == ("worker/main.py",)
+
+
+def test_the_reason_is_the_same_in_whatever_order_the_files_come() -> None:
+    """Two settings files name the module: the first of them by name is why it counts."""
+    files = {
+        "app/main.py": "import importlib, json\n",
+        "lib/d.py": "",
+        "b.yaml": "task: lib.d\n",
+        "a.json": '{"task": "lib.d"}',
+    }
+    rules = Rules(entrypoint=("app/main.py",))
+    one, other = (selected(rules, dict(order)) for order in (files.items(), [*files.items()][::-1]))
+    assert one.because["lib/d.py"] == other.because["lib/d.py"] == ("a.json",)
