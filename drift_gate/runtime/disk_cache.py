@@ -167,12 +167,15 @@ class DiskCache:
         try:
             self._database = self._database or self._open()
             return work(self._database)
-        except (OSError, sqlite3.Error, MemoryError, OverflowError) as error:
-            code = (getattr(error, "sqlite_errorcode", None) or sqlite3.SQLITE_CANTOPEN) & 0xFF
+        except (OSError, sqlite3.Error, MemoryError, OverflowError, UnicodeDecodeError) as error:
+            # SQLite's sentence about a damaged schema quotes it, which is no text then.
+            damaged = isinstance(error, UnicodeDecodeError)
+            unnamed = sqlite3.SQLITE_CORRUPT if damaged else sqlite3.SQLITE_CANTOPEN
+            code = (getattr(error, "sqlite_errorcode", None) or unnamed) & 0xFF
             if not (writes and code in _BUSY):
                 self._stop()
                 self._usable = False
-            if isinstance(error, sqlite3.Error) and code not in _NO_DAMAGE:
+            if damaged or (isinstance(error, sqlite3.Error) and code not in _NO_DAMAGE):
                 self._remove()
             return None
 

@@ -73,6 +73,12 @@ def gone(folder: Path, chance: random.Random) -> None:
     shutil.rmtree(folder)
 
 
+def no_text(folder: Path, _: random.Random) -> None:
+    """The schema is no text, nor is what SQLite says of it."""
+    content = (folder / FILE_NAME).read_bytes()
+    (folder / FILE_NAME).write_bytes(content.replace(b"CREATE TABLE ", b"CREATE \xa0ABLE "))
+
+
 Damage = Callable[[Path, random.Random], None]
 DAMAGES: tuple[Damage, ...] = (
     flipped,
@@ -84,6 +90,7 @@ DAMAGES: tuple[Damage, ...] = (
     another_table,
     a_folder,
     gone,
+    no_text,
 )
 #: Those that do something else each time.
 BY_CHANCE: tuple[Damage, ...] = (flipped, truncated, zeroed)
