@@ -512,7 +512,7 @@ LINES = [
         "live",
         "no-serving-revision",
         "",
-        "gcloud run worker-pools update-instance-split",
+        "gcloud beta run worker-pools update-instance-split",
     ),
     ('kind = "job"', "live", "not-found", "`gcloud evil`", "gcloud run jobs list"),
     ("", "live", "permission-denied", "no line in it", "gcloud run services get-iam-policy"),

@@ -92,18 +92,21 @@ def live_line(unknown: Unknown, name: str, service: ServiceSettings, settings: S
             found = _OWN_COMMAND.search(unknown.message)
             return found[1] if found else f"gcloud run services get-iam-policy {name} {where}"
         case "not-found":
-            return f"gcloud run {_folder_word(service)} list {where}"
+            return f"gcloud {_group(service)} list {where}"
         case "no-serving-revision":
             split = "update-instance-split" if service.kind == "worker-pool" else "update-traffic"
-            return f"gcloud run {_folder_word(service)} {split} {name} {where} --to-latest"
+            return f"gcloud {_group(service)} {split} {name} {where} --to-latest"
         case _ if settings.emulator:
             return "unset CLOUD_RUN_EMULATOR_HOST"
         case _:
             return "curl --max-time 10 --head https://run.googleapis.com/"
 
 
-def _folder_word(service: ServiceSettings) -> str:
-    return {"service": "services", "worker-pool": "worker-pools", "job": "jobs"}[service.kind]
+def _group(service: ServiceSettings) -> str:
+    """The group of gcloud's commands for its kind; that of worker pools is beta alone (gcloud 528)."""
+    return {"service": "run services", "worker-pool": "beta run worker-pools", "job": "run jobs"}[
+        service.kind
+    ]
 
 
 def history_line(unknown: Unknown, service: ServiceSettings, settings: Settings) -> str:
@@ -134,5 +137,5 @@ def evidence_line(name: str, service: ServiceSettings) -> str:
         return f'deployment-drift record {name} --commit "$SHA"'
     key = service.commit_labels[0] if service.commit_labels else "commit-sha"
     where = f"--project={service.project} --region={service.region}"
-    command = {"service": "deploy", "worker-pool": "worker-pools deploy", "job": "jobs deploy"}[service.kind]
-    return f'gcloud run {command} {name} {where} --image="$IMAGE" --labels="{key}=$SHA"'
+    command = "run deploy" if service.kind == "service" else f"{_group(service)} deploy"
+    return f'gcloud {command} {name} {where} --image="$IMAGE" --labels="{key}=$SHA"'
