@@ -322,7 +322,7 @@ def _about_commit(case: Case, name: str, line: Line) -> Iterator[str]:
     own = {
         meant for key in LABELS if key in case.raw.labels and (meant := _meant(case.raw.labels[key], line))
     }
-    if own - named:
+    if own - named - line.current:  # one that holds the same relevant files says nothing else
         yield "the workload's own label says something else"
 
 
