@@ -10,12 +10,13 @@ from typing import Any
 #: The keys that lead to a value, from the outermost; a number is a place in a list.
 KeyPath = tuple[str | int, ...]
 
-#: Whatever may hold a bracket or a line end that is none, the brackets, the line ends, and the rest.
+#: Whatever may hold a bracket or a line end that is none, the brackets, the line ends, and the rest. A string
+#: that does not end, which valid TOML has none of, goes as far as the text: or each quote would look again.
 _TOKEN = re.compile(
-    r'"""(?:\\.|[^\\])*?"""(?:"{0,2})'
-    r"|'''.*?'''(?:'{0,2})"
-    r'|"(?:\\.|[^"\\])*"'
-    r"|'[^']*'"
+    r'"""(?:\\.|"(?!"")|[^"\\])*(?:"{3,5})?'
+    r"|'''(?:'(?!'')|[^'])*(?:'{3,5})?"
+    r'|"(?:\\.|[^"\\])*"?'
+    r"|'[^']*'?"
     r"|\#[^\n]*"
     r"|[\[\]{}\n]"
     r"|[^\[\]{}\n\"'#]+",
