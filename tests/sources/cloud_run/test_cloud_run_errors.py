@@ -374,6 +374,7 @@ class TestFindings:
 
 def test_no_thread_of_a_read_outlives_its_deadline() -> None:
     """A process that checks every minute against a hanging API must not collect threads."""
+    before = set(threading.enumerate())  # what another test has left is not ours
     with FakeCloudRun() as cloud:
         cloud.deploy("w")
         cloud.fault("GetRevision", hang=True)
@@ -386,7 +387,8 @@ def test_no_thread_of_a_read_outlives_its_deadline() -> None:
                 clients=Clients(cloud.host),
             )
             assert source.read().revisions[0].unknown is not None
-        ours = [thread for thread in threading.enumerate() if thread.name.startswith("drift-gate")]
+        begun = set(threading.enumerate()) - before
+        ours = [thread for thread in begun if thread.name.startswith("drift-gate")]
         for thread in ours:
             thread.join(ENOUGH_S)
     assert not any(thread.is_alive() for thread in ours)
