@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -126,8 +126,3 @@ class _Course:
 
     def _change(self, **fields: object) -> None:
         self.incident = self.incident.model_copy(update=fields)
-
-
-def unresolved(found: Sequence[Incident]) -> Incident | None:
-    """The incident that goes on; None: none does."""
-    return found[-1] if found and found[-1].state != "resolved" else None

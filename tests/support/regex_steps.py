@@ -70,7 +70,7 @@ class Matcher:
             if self._stands(what, at):
                 yield at
         else:
-            raise NotImplementedError(str(kind))
+            raise ValueError(f"a pattern with {kind} cannot be counted")
 
     def _looks(self, way: int, items: Sequence[Any], at: int) -> bool:
         if way > 0:
