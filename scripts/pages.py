@@ -1,4 +1,4 @@
-"""Writes the tables of docs/access.md and docs/http.md: who may do what, and which error has which status.
+"""Writes the tables of docs/access.md and docs/http.md, and the list of docs/decisions/README.md.
 
     python scripts/pages.py
 
@@ -26,6 +26,7 @@ from predictions.coordinator.http.access import Access, Caller, Permission  # no
 from predictions.coordinator.http.problems import KINDS  # noqa: E402
 
 ACCESS, HTTP = ROOT / "docs" / "access.md", ROOT / "docs" / "http.md"
+DECISIONS = ROOT / "docs" / "decisions" / "README.md"
 
 AUDIENCE = "https://coordinator.example.com"
 KEY, BYPASS_KEY = "the-key-of-the-scheduler", "the-key-for-emergencies"
@@ -138,8 +139,16 @@ def who() -> Iterator[str]:
             yield f"| {server} | {caller.words} | {' | '.join(answers(server, caller))} |"
 
 
+def decisions() -> Iterator[str]:
+    """The decisions in the order of their numbers, by their own headings."""
+    for file in sorted(DECISIONS.parent.glob("0*.md")):
+        heading, _, _ = file.read_text(encoding="utf-8").partition("\n")
+        number, _, title = heading.removeprefix("# ").partition(". ")
+        yield f"{int(number)}. [{title}]({file.name})"
+
+
 #: The table of each page, by the name between its marks.
-PAGES = {ACCESS: ("who", who), HTTP: ("problems", problems)}
+PAGES = {ACCESS: ("who", who), HTTP: ("problems", problems), DECISIONS: ("decisions", decisions)}
 
 
 def page(file: Path) -> str:
