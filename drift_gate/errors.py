@@ -5,6 +5,11 @@
     ├── DriftCheckError             the answer could not be found out
     │   └── SourceError             one outside system failed or made no sense
     ├── JournalError                what was decided cannot be kept or read; no verdict changes by that
+    ├── DeployError                 a deploy ended before what it was to deploy serves
+    │   ├── BuildError              … the image could not be built or pushed
+    │   ├── CandidateError          … the new revision does not start, or is not fit to serve
+    │   ├── OvertakenError          … something newer serves, or is on its way: never backwards
+    │   └── SplitChangedError       … somebody else changed the workload since it was read
     └── DeploymentDriftError        the policy refuses the batch
         └── DriftUnknownError       … because drift could not be ruled out
 
@@ -139,6 +144,26 @@ class SourceError(DriftCheckError):
 
 class JournalError(DriftGateError):
     """The journal cannot be read or written: one sentence that names it and the next step."""
+
+
+class DeployError(DriftGateError):
+    """A deploy ended before what it was to deploy serves: one sentence that says why and what serves now."""
+
+
+class BuildError(DeployError):
+    """The image could not be built or pushed; nothing that serves has changed."""
+
+
+class CandidateError(DeployError):
+    """The new revision does not start, or is not fit to serve; the traffic is where it was before."""
+
+
+class OvertakenError(DeployError):
+    """Going on would go backwards: something newer serves, is on its way, or has taken this one's place."""
+
+
+class SplitChangedError(DeployError):
+    """The workload is not as it was when it was read, so that nothing was changed."""
 
 
 class DeploymentDriftError(DriftGateError):

@@ -22,6 +22,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("sources", "comparison"),
     ("policy",),
     ("settings", "journal", "gate"),
+    ("delivery",),
     ("questions", "presentation", "notify"),
     ("wiring",),
     ("assembly", "checker", "commands"),

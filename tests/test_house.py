@@ -24,6 +24,8 @@ BOUNDED: dict[str, tuple[str, ...]] = {
         "sources/health/tokens.py",
         "testing/cloud_run",
         "journal/firestore_calls.py",
+        "delivery/builders/cloud_build.py",
+        "delivery/release/cloud_run.py",
     ),
     "grpc": ("sources/cloud_run/", "testing/cloud_run"),
     "fastapi": ("fingerprint.py",),
