@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Literal, Protocol, get_args
 
@@ -222,8 +222,16 @@ class Journal(Protocol):
         since: datetime | None = None,
         until: datetime | None = None,
         limit: int | None = None,
+        without: Collection[Door] = (),
     ) -> list[Entry]:
-        """Decisions of ``service`` (None: of all) with ``since <= at < until``, the newest first."""
+        """Decisions of ``service`` (None: of all) with ``since <= at < until``, the newest first.
+
+        ``without``: the doors whose decisions are left out.
+        """
+        ...
+
+    def latest(self) -> list[Entry]:
+        """Of each service the newest decision that was held against its declared target, by service."""
         ...
 
     def looks(self, since: datetime | None = None, until: datetime | None = None) -> list[Look]:

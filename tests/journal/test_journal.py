@@ -71,6 +71,27 @@ class TestDecisions:
         assert [each.at for each in journal.entries("b", limit=1)] == [at(3)]
         assert journal.seen(at(2)) == {"a": [at(2), at(3)], "b": [at(2), at(3)]}
 
+    def test_a_door_can_be_left_out(self, journal: Journal) -> None:
+        """Of a thousand looks between two batches, what was asked for is found; nobody knows an old door."""
+        old = entry(1).model_copy(update={"id": "old", "door": None, "by": None, "version": None})
+        journal.record([old, *(entry(hour, door="monitor") for hour in range(2, 6)), entry(6, door="start")])
+        found = journal.entries(without=["monitor"])
+        assert [(each.door, each.at) for each in found] == [("start", at(6)), (None, at(1))]
+        assert journal.entries(without=["monitor"], limit=1) == found[:1]
+        assert journal.entries(without=["monitor", "start"], until=at(1)) == []
+
+    def test_the_latest_of_each_service(self, journal: Journal) -> None:
+        """What was held against another target says nothing; a service that nobody looks at stays known."""
+        assert journal.latest() == []
+        journal.record([entry(0, 1, "b"), *(entry(hour, service="a") for hour in range(9)), elsewhere(9)])
+        assert [(each.verdict.service, each.at) for each in journal.latest()] == [("a", at(8)), ("b", at(0))]
+        journal.record([entry(10, None, "b"), entry(1, 3)])
+        assert [(each.verdict.service, each.at) for each in journal.latest()] == [
+            ("a", at(8)),
+            ("b", at(10)),
+            (SERVICE, at(1)),
+        ]
+
     def test_what_was_held_against_another_target_saw_nothing_of_the_declared_one(
         self, journal: Journal
     ) -> None:
