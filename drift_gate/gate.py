@@ -21,25 +21,27 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
-from typing import Protocol, TypeVar, TypeVarTuple
+from typing import TYPE_CHECKING, Protocol, TypeVar, TypeVarTuple
 
-from drift_gate.comparison import counts, report
+from drift_gate.comparison import report
 from drift_gate.comparison.report import Compared, DriftReport
 from drift_gate.comparison.tally import Tally
 from drift_gate.comparison.watch import Watch
 from drift_gate.errors import SourceError
-from drift_gate.evidence import marks, proof, requirements
-from drift_gate.evidence.proof import Settled
+from drift_gate.evidence import marks, requirements
 from drift_gate.evidence.requirements import Due, Pin
 from drift_gate.facts import History, Kind, Live, LiveSource, Target, Unknown
 from drift_gate.policy import acknowledgements
 from drift_gate.policy.acknowledgements import Acknowledgement
 from drift_gate.policy.verdict import Policy, Verdict, judge
-from drift_gate.relevance.lookup import Relevance
-from drift_gate.relevance.memory import Memory
 from drift_gate.relevance.patterns import PathRules
 from drift_gate.relevance.rules import Rules
 from drift_gate.runtime.deadline import Deadline, gather, wait_logged
+
+if TYPE_CHECKING:
+    # What compares loads in the process that reads, which is another one than that of a check.
+    from drift_gate.evidence.proof import Settled
+    from drift_gate.relevance.memory import Memory
 
 log = logging.getLogger("drift_gate")
 
@@ -260,6 +262,10 @@ def compare(history: History, memory: Memory, cases: Sequence[Case], now: dateti
 
     Raises ``SourceError``.
     """
+    from drift_gate.comparison import counts
+    from drift_gate.evidence import proof
+    from drift_gate.relevance.lookup import Relevance
+
     target = cases[0].target.commit
     resolved = history.resolve(_ids(cases))
     relevance = Relevance(history, memory)
@@ -312,6 +318,8 @@ def _report(
 
 def _ids(cases: Iterable[Case]) -> set[str]:
     """Every commit id that any evidence names."""
+    from drift_gate.evidence import proof
+
     claims = [revision.evidence for case in cases for revision in case.live.revisions]
     claims += [case.live.service_claims for case in cases]
     return marks.ids(claim for each in claims for claim in each).union(

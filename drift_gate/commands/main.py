@@ -7,6 +7,7 @@ nothing that a broken installation may lack.
 from __future__ import annotations
 
 import argparse
+import gc
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, chdir, contextmanager, nullcontext
@@ -75,6 +76,8 @@ COMMANDS = {
         "require", "refuse, or run a command, as a Python program does with require_current_worker"
     ),
 }
+#: New objects after which garbage is looked for: loading makes hundreds of thousands, and no garbage.
+GARBAGE_AT = 100_000
 #: The commands that run another one, which stands after ``--``.
 _RUNNING = ("trace", "require")
 #: The arguments before a command's name that the next word belongs to.
@@ -88,6 +91,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         from drift_gate.commands.completion import offer
 
         offer(parser())
+    gc.set_threshold(GARBAGE_AT)
     log_to_stderr()
     return exit_code_of(lambda: _run(parse(sys.argv[1:] if argv is None else argv)), PROGRAM)
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from drift_gate.facts import Finding
 from drift_gate.relevance.patterns import path_rules
 from drift_gate.relevance.rules import Rules
-from drift_gate.relevance.selection import Selection
+
+if TYPE_CHECKING:
+    from drift_gate.relevance.selection import Selection
 
 #: Its name, beside ``drift.toml``.
 FILE_NAME = "drift.loaded.json"

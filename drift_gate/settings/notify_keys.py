@@ -69,7 +69,10 @@ class SlackKeys(Fact):
 
     channel: Annotated[
         str | None,
-        Field(pattern=r"^#?[\w-]{1,80}$", title="a channel, by name or id", examples=["C012ABCDEF"]),
+        # The length apart from the pattern: the engine spells a counted `\w` out, which takes 30 ms to build.
+        Field(
+            pattern=r"^#?[\w-]+$", max_length=81, title="a channel, by name or id", examples=["C012ABCDEF"]
+        ),
     ] = None
     api: Web = "https://slack.com/api"
     min_severity: MinSeverity = "info"

@@ -29,10 +29,13 @@ GARBAGE_AT = 20_000
 
 def main(asked: BinaryIO, answers: int) -> None:
     """Serve the calls that come by ``asked``; the answers go to the descriptor ``answers``."""
+    gc.set_threshold(GARBAGE_AT)
     _settle()
     _forward_logs(answers)
     busy = threading.Event()
     threading.Thread(target=_end_with_parent, args=(asked.fileno(), busy), daemon=True).start()
+    import drift_gate.comparison.counts
+    import drift_gate.evidence.proof
     import drift_gate.gate
     import drift_gate.runtime.disk_cache
     import drift_gate.sources.git.checkout  # noqa: F401 - as the others, for the time that it takes
@@ -41,7 +44,6 @@ def main(asked: BinaryIO, answers: int) -> None:
     code_version()
     _send(answers, ("ready", None))
     gc.freeze()  # what is loaded stays: no use to look for garbage in it again and again
-    gc.set_threshold(GARBAGE_AT)
     while (call := _next(asked)) is not None:
         busy.set()
         _send(answers, _answer(*call))

@@ -16,15 +16,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, TypeVarTuple
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, TypeVarTuple
 
 from drift_gate.errors import SourceError
 from drift_gate.facts import History, Target
-from drift_gate.relevance.memory import Memory
 from drift_gate.runtime import child_process
 from drift_gate.runtime.child_process import Child
 from drift_gate.runtime.deadline import Deadline, gather, wait_logged
 from drift_gate.runtime.memory import Borrowed, Kept
+
+if TYPE_CHECKING:
+    from drift_gate.relevance.memory import Memory
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -32,6 +34,13 @@ Ts = TypeVarTuple("Ts")
 #: By so much of the time that is left, and at most so many seconds, does a question end early, so that
 #: what git did not answer is heard with its cause, and by half of it does the wait for the answer.
 _HAND_OVER_SHARE, _HAND_OVER_S = 0.1, 0.1
+
+
+def _no_memory() -> Memory:
+    """What knows nothing yet; it loads all that reads images, which the asking process has no use for."""
+    from drift_gate.relevance.memory import Memory
+
+    return Memory()
 
 
 class _Stored(History, Protocol):
@@ -47,7 +56,7 @@ class DirectRepository:
     """A ``gate.Repository`` whose questions are answered by the caller, and end when they end."""
 
     history: History
-    memory: Memory = field(default_factory=Memory)
+    memory: Memory = field(default_factory=_no_memory)
 
     def target(self) -> Target:
         """As ``gate.Repository.target``."""
@@ -202,7 +211,7 @@ class _ProcessState:
     """What the process of its own keeps: what is known for ever, and the histories of the check at hand."""
 
     def __init__(self) -> None:
-        self.memory = Memory()
+        self.memory = _no_memory()
         self._kept: dict[float, Kept[Any, Any]] = {}
         self._check = ""
         self._histories: dict[int, _Stored] = {}
