@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from drift_gate.facts import Fact, Text
+from drift_gate.journal.last_looks import LastLooks
 from drift_gate.journal.messages import DAY, Draft, Kind, Picture, batches, is_reminder, open_services
 from drift_gate.journal.records import Entry, Incident, Transition
 from drift_gate.policy.verdict import SEVERITIES, Severity, duration
@@ -27,7 +28,7 @@ class Message(Fact):
     ``id``: the same for the same message, whenever it is sent. ``place`` as in ``Draft``. ``severity`` None:
     nothing is wrong. ``news``: what happened since this message was last sent. ``facts``: pairs of a word and
     a value. ``commits``: what is missing, the newest first; ``more_commits``: how many more there are.
-    ``history``: all that happened, with times.
+    ``history``: all that happened, with times. ``looks``: the last ones at these services.
     """
 
     id: str
@@ -45,6 +46,7 @@ class Message(Fact):
     history: tuple[Text, ...] = ()
     owners: tuple[str, ...] = ()
     incidents: tuple[Incident, ...] = ()
+    looks: LastLooks = LastLooks()
 
 
 def message(draft: Draft, seen: Picture) -> Message:

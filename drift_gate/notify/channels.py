@@ -10,6 +10,7 @@ from typing import Protocol
 
 from drift_gate.errors import JournalError, SourceError
 from drift_gate.facts import Fact, Text
+from drift_gate.journal import last_looks
 from drift_gate.journal.message_text import Message, message
 from drift_gate.journal.messages import CLAIM_ENDS, Claim, Draft, Picture, Rules, due
 from drift_gate.journal.records import Journal, Notification
@@ -63,10 +64,11 @@ def deliver(journal: Journal, seen: Picture, to: Recipient, rules: Rules, by: st
     """
     outcomes: list[Outcome] = []
     for draft in due(seen, to.name, rules, to.min_severity):
+        told = message(draft, seen)
+        told = told.model_copy(update={"looks": last_looks.read(journal, told.services)})
         rows = _claimed(journal, draft, to.name, seen.at, by)
         if not rows:
             continue
-        told = message(draft, seen)
         try:
             sent = to.channel.send(told)
         except SourceError as error:

@@ -85,14 +85,15 @@ class Bot:
         return f"{who} of {where} may write to {self.channel}"
 
     def _shown(self, method: str, message: Message, body: Mapping[str, Any]) -> dict[str, Any]:
-        """The call with blocks, and once without where Slack takes them for none."""
-        told = {**body, "text": slack_blocks.text(message)}
-        try:
-            return self._call(method, {**told, "blocks": slack_blocks.blocks(message)})
-        except _SlackError as error:
-            if error.code not in _BLOCKS_REFUSED:
-                raise
-        return self._call(method, told)
+        """The call with as many blocks as Slack takes."""
+        *richer, plain = _bodies(message)
+        for told in richer:
+            try:
+                return self._call(method, {**body, **told})
+            except _SlackError as error:
+                if error.code not in _BLOCKS_REFUSED:
+                    raise
+        return self._call(method, {**body, **plain})
 
     def _call(self, method: str, body: Mapping[str, Any]) -> dict[str, Any]:
         return self._ask(method, body)[1]
@@ -125,10 +126,10 @@ class IncomingWebhook:
 
     def send(self, message: Message) -> Sent:
         """As ``Channel.send``."""
-        told: dict[str, Any] = {"text": slack_blocks.text(message)}
-        answer = self._post({**told, "blocks": slack_blocks.blocks(message)})
-        if answer.status == 400 and any(code.encode() in answer.body for code in _BLOCKS_REFUSED):
+        for told in _bodies(message):
             answer = self._post(told)
+            if answer.status != 400 or not any(code.encode() in answer.body for code in _BLOCKS_REFUSED):
+                break
         if answer.status != 200:
             raise _SlackError(answer.body[:100].decode(errors="replace"), "the message")
         return Sent(place=message.place or message.id)
@@ -140,6 +141,13 @@ class IncomingWebhook:
     def _post(self, body: Mapping[str, Any]) -> Answer:
         url, data = self.url.get_secret_value(), json.dumps(body).encode()
         return self.http.post(url, "a message", body=data, headers=_JSON, also=(400,))
+
+
+def _bodies(message: Message) -> list[dict[str, Any]]:
+    """What to try in turn where blocks are refused: all, those that each workspace takes, and text alone."""
+    told: dict[str, Any] = {"text": slack_blocks.text(message)}
+    plain, data = slack_blocks.blocks(message), slack_blocks.data_blocks(message)
+    return [*([{**told, "blocks": [*plain, *data]}] if data else []), {**told, "blocks": plain}, told]
 
 
 def _post(channel: str, text: str) -> dict[str, Any]:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import Any
 
+from drift_gate.journal.last_looks import LastLooks
 from drift_gate.journal.message_text import Message
 from drift_gate.sources.one_line import one_line
 
 #: Slack's limits in characters, as the reference of its Block Kit has them, and the most fields of a section.
 HEADER, SECTION, FIELD, FIELDS = 150, 3000, 2000, 10
+#: Its limits of a chart: characters of the name of a line and of a title. All cells of a message's tables may
+#: have 10,000 characters together, of which ours have less than half.
+SERIES, TITLE, CELL = 20, 50, 30
 #: Characters of one line of a list: whole subjects are for git.
 _LINE = 200
 _CONTROL = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
@@ -57,6 +61,64 @@ def blocks(message: Message) -> list[Block]:
         if lines:
             found.append(_section([head, *_lines(lines, more, SECTION - len(head) - 1)]))
     return found
+
+
+def data_blocks(message: Message) -> list[Block]:
+    """The last looks as a table and as a chart, which not every workspace takes; none where nobody looked."""
+    looks = message.looks
+    if not looks.rows:
+        return []
+    return [_table(looks), *_chart(looks)]
+
+
+def _table(looks: LastLooks) -> Block:
+    more = f", without {looks.more_services:,} more services" if looks.more_services else ""
+    head = ["Look (UTC)", *looks.services]
+    rows = [[f"{row.at:%Y-%m-%d %H:%M}", *row.words] for row in reversed(looks.rows)]
+    return {
+        "type": "data_table",
+        "caption": f"The last looks, the newest first{more}",
+        "rows": [
+            [{"type": "raw_text", "text": escaped(cell, CELL)} for cell in cells] for cells in (head, *rows)
+        ],
+    }
+
+
+def _chart(looks: LastLooks) -> Iterator[Block]:
+    """A line for each service, over the looks that found out about all of them: a gap is no zero.
+
+    Two looks of one minute are one point, as their labels have to differ. None where that leaves no line.
+    """
+    points = {f"{row.at:%m-%d %H:%M}": row.behind for row in looks.rows if None not in row.behind}
+    if len(points) < 2:
+        return
+    yield {
+        "type": "data_visualization",
+        "title": "Undeployed commits, look by look",
+        "chart": {
+            "type": "line",
+            "series": [
+                {
+                    "name": name,
+                    "data": [{"label": label, "value": behind[at]} for label, behind in points.items()],
+                }
+                for at, name in enumerate(_series(looks.services))
+            ],
+            "axis_config": {
+                "categories": list(points),
+                "x_label": "look (UTC)",
+                "y_label": "undeployed commits",
+            },
+        },
+    }
+
+
+def _series(services: Sequence[str]) -> list[str]:
+    """Their names, cut to what a chart takes; numbered where they no longer differ, as they have to."""
+    names = [escaped(each, SERIES) for each in services]
+    if len(set(names)) == len(names):
+        return names
+    return [f"{number}: {escaped(each, SERIES - 4)}" for number, each in enumerate(services, 1)]
 
 
 def _section(lines: Iterable[str]) -> Block:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -13,10 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
-from support.limits import ENOUGH_S
-from support.web import dead
+from support.limits import ENOUGH_S, OVER_S
+from support.web import dead, raw, silent
 
 from drift_gate.errors import SourceError
+from drift_gate.journal.last_looks import LastLooks, Row
 from drift_gate.journal.message_text import Message
 from drift_gate.notify import slack_blocks
 from drift_gate.notify.slack import Bot, IncomingWebhook
@@ -25,6 +27,8 @@ from drift_gate.sources.http.client import Http
 
 TOKEN = "xoxb-1234-abcdefghijkl"
 NOW = datetime(2026, 2, 5, 16, 37, tzinfo=UTC)
+#: Slack's own models of its blocks. Of the two blocks of data it has none yet.
+MODELS = importlib.import_module("slack_sdk.models.blocks")
 
 
 class Workspace:
@@ -35,6 +39,7 @@ class Workspace:
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.refusals: list[tuple[int, dict[str, str], str]] = []
         self.scopes = "chat:write,channels:read"
+        self.takes_data = True
         workspace = self
 
         class Door(BaseHTTPRequestHandler):
@@ -70,13 +75,16 @@ class Workspace:
     def answer(self, method: str, body: dict[str, Any], token: str | None) -> tuple[int, dict[str, str], str]:
         if self.refusals:
             return self.refusals.pop(0)
+        refused = bool(kinds(body) & DATA) and not self.takes_data
         if method == "/hook":
-            return 200, {}, "ok"
+            return (400, {}, "invalid_blocks") if refused else (200, {}, "ok")
         if token != f"Bearer {TOKEN}":
             return 200, {}, json.dumps({"ok": False, "error": "invalid_auth"})
         if method == "auth.test":
             said = {"ok": True, "user": "drift", "team": "Example"}
             return 200, {"x-oauth-scopes": self.scopes}, json.dumps(said)
+        if refused:
+            return 200, {}, json.dumps({"ok": False, "error": "invalid_blocks"})
         if method == "chat.update":
             if body["ts"] not in self.messages:
                 return 200, {}, json.dumps({"ok": False, "error": "message_not_found"})
@@ -116,6 +124,28 @@ def told(**more: Any) -> Message:
     return Message(**made | more)
 
 
+DATA = {"data_table", "data_visualization"}
+LOOKS = LastLooks(
+    services=("worker", "api"),
+    rows=tuple(
+        Row(at=NOW + timedelta(hours=hours), words=words, behind=behind)
+        for hours, words, behind in (
+            (0, ("identical", "identical"), (0, 0)),
+            (2, ("behind, 3", "identical"), (3, 0)),
+            (4, ("behind, 3", "unknown: timeout"), (3, None)),
+            (6, ("behind, 7", "not looked at"), (7, None)),
+            (8, ("identical", "identical"), (0, 0)),
+        )
+    ),
+    more_services=2,
+)
+
+
+def kinds(body: dict[str, Any]) -> set[str]:
+    """The types of the blocks in what Slack was sent."""
+    return {block["type"] for block in body.get("blocks", [])}
+
+
 class TestABot:
     def test_posts_a_message_and_then_changes_it_with_its_history_in_a_thread(
         self, bot: Bot, workspace: Workspace
@@ -142,6 +172,15 @@ class TestABot:
         bot.send(told())
         assert ["blocks" in body for _, body in workspace.calls] == [True, False]
         assert workspace.calls[1][1]["text"] == "Critical: worker is 7 commits behind\nworker opened"
+
+    def test_says_it_without_the_last_looks_where_only_those_are_refused(
+        self, bot: Bot, workspace: Workspace
+    ) -> None:
+        workspace.takes_data = False
+        bot.send(told(looks=LOOKS))
+        bot.send(told(place="C1:17000000.000000", looks=LOOKS))
+        assert [kinds(body) & DATA for _, body in workspace.calls] == [DATA, set(), DATA, set(), set()]
+        assert "header" in kinds(workspace.messages["17000000.000000"])
 
     def test_waits_as_long_as_it_is_asked_to(self, bot: Bot, workspace: Workspace) -> None:
         workspace.refusals.append((429, {"Retry-After": "0"}, '{"ok":false,"error":"ratelimited"}'))
@@ -190,6 +229,11 @@ class TestABot:
         with dead() as port, pytest.raises(SourceError):
             Bot(http, SecretStr(TOKEN), "#x", f"http://127.0.0.1:{port}/api").send(told())
 
+    def test_of_somebody_who_says_nothing_ends_with_the_deadline(self) -> None:
+        with raw(silent) as port, Http(Deadline(OVER_S)) as http, pytest.raises(SourceError) as caught:
+            Bot(http, SecretStr(TOKEN), "#x", f"http://127.0.0.1:{port}/api").send(told())
+        assert (caught.value.cause, caught.value.retryable) == ("timeout", True)
+
     def test_is_looked_at_without_a_message(self, bot: Bot, workspace: Workspace) -> None:
         assert bot.look() == "drift of Example may write to #deployments"
         workspace.scopes = "channels:read"
@@ -210,7 +254,17 @@ class TestAnIncomingWebhook:
         IncomingWebhook(http, SecretStr(f"{workspace.url}/hook")).send(told())
         assert [sorted(body) for _, body in workspace.calls] == [["blocks", "text"], ["text"]]
 
+    def test_says_it_without_the_last_looks_where_only_those_are_refused(
+        self, workspace: Workspace, http: Http
+    ) -> None:
+        workspace.takes_data = False
+        IncomingWebhook(http, SecretStr(f"{workspace.url}/hook")).send(told(looks=LOOKS))
+        assert [kinds(body) & DATA for _, body in workspace.calls] == [DATA, set()]
+
     def test_keeps_its_address_to_itself(self, workspace: Workspace, http: Http) -> None:
+        with raw(silent) as port, Http(Deadline(OVER_S)) as brief, pytest.raises(SourceError) as late:
+            IncomingWebhook(brief, SecretStr(f"http://127.0.0.1:{port}/hook/T0/B0/s3cret")).send(told())
+        assert (late.value.cause, "s3cret" in f"{late.value!r}") == ("timeout", False)
         hook = IncomingWebhook(http, SecretStr(f"{workspace.url}/hook/T0/B0/s3cret"))
         for status, text in ((400, "invalid_payload"), (404, "no_service"), (500, "")):
             workspace.refusals.append((status, {}, text))
@@ -232,22 +286,51 @@ def strings(value: object) -> Iterator[str]:
 
 
 def assert_inside_the_limits(message: Message) -> None:
-    """Slack's limits, as its reference has them."""
-    found = slack_blocks.blocks(message)
-    assert len(found) <= 50
-    for block in found:
-        if block["type"] == "header":
-            assert 1 <= len(block["text"]["text"]) <= 150
-        else:
-            assert 1 <= len(block.get("fields", [block])) <= 10
-            assert all(len(each["text"]) <= 2000 for each in block.get("fields", []))
-            assert 1 <= len(block.get("text", {"text": "x"})["text"]) <= 3000
+    """Slack's limits, as its reference and its own models have them."""
+    plain, data = slack_blocks.blocks(message), slack_blocks.data_blocks(message)
+    assert len([*plain, *data]) <= 50
+    for block in plain:
+        MODELS.Block.parse(block).validate_json()
+        # What the models leave to Slack.
+        assert all(1 <= len(each["text"]) <= 2000 for each in block.get("fields", []))
+        assert len(block.get("text", {"text": "x"})["text"]) >= 1
+    for block in data:
+        {"data_table": assert_is_a_table, "data_visualization": assert_is_a_chart}[block["type"]](block)
     assert 1 <= len(slack_blocks.text(message)) <= 3000
     assert len(slack_blocks.news(message)) <= 3000
-    for each in (*strings(found), slack_blocks.text(message), slack_blocks.news(message)):
+    for each in (*strings([*plain, *data]), slack_blocks.text(message), slack_blocks.news(message)):
         assert "<" not in each
         assert ">" not in each
         assert all(char.isprintable() or char == "\n" for char in each)
+
+
+def assert_is_a_table(block: dict[str, Any]) -> None:
+    """The limits of https://docs.slack.dev/reference/block-kit/blocks/data-table-block."""
+    assert block["caption"]
+    rows = block["rows"]
+    assert 2 <= len(rows) <= 101
+    assert 1 <= len(rows[0]) <= 20
+    assert {len(row) for row in rows} == {len(rows[0])}
+    cells = [cell for row in rows for cell in row]
+    assert all(cell["type"] == "raw_text" and cell["text"] for cell in cells)
+    assert sum(len(cell["text"]) for cell in cells) <= 10_000
+
+
+def assert_is_a_chart(block: dict[str, Any]) -> None:
+    """The limits of https://docs.slack.dev/reference/block-kit/blocks/data-visualization-block."""
+    assert 1 <= len(block["title"]) <= 50
+    chart, axes = block["chart"], block["chart"]["axis_config"]
+    assert chart["type"] == "line"
+    assert max(len(axes["x_label"]), len(axes["y_label"])) <= 50
+    labels, names = axes["categories"], [each["name"] for each in chart["series"]]
+    assert 1 <= len(names) <= 6
+    assert 1 <= len(labels) <= 20
+    for words in (labels, names):
+        assert len(set(words)) == len(words)
+        assert all(1 <= len(word) <= 20 for word in words)
+    for series in chart["series"]:
+        assert [point["label"] for point in series["data"]] == labels
+        assert all(isinstance(point["value"], int) for point in series["data"])
 
 
 HOSTILE = ("x" * 3000, "&" * 3000, "<!channel> <@U012ABCDEF> `rm`", "\x1b[31mred\u202e", "", ":tada: *b*")
@@ -264,8 +347,20 @@ class TestBlocks:
     @given(
         texts=st.lists(st.sampled_from(HOSTILE) | st.text(max_size=400), min_size=1, max_size=40),
         more=st.integers(0, 10_000),
+        minutes=st.lists(st.floats(0, 1e5), max_size=20),
     )
-    def test_stay_inside_the_limits_and_are_text_whatever_comes(self, texts: list[str], more: int) -> None:
+    def test_stay_inside_the_limits_and_are_text_whatever_comes(
+        self, texts: list[str], more: int, minutes: list[float]
+    ) -> None:
+        few = texts[:6]
+        looks = LastLooks(
+            services=tuple(few),
+            rows=tuple(
+                Row(at=NOW + timedelta(minutes=each), words=tuple(few), behind=(more,) * len(few))
+                for each in minutes
+            ),
+            more_services=more,
+        )
         assert_inside_the_limits(
             told(
                 title=texts[0] or "-",
@@ -274,8 +369,27 @@ class TestBlocks:
                 commits=tuple(texts),
                 history=tuple(texts),
                 more_commits=more,
+                looks=looks,
             )
         )
+
+    def test_of_the_last_looks_draw_no_line_through_what_nobody_knows(self) -> None:
+        table, chart = slack_blocks.data_blocks(told(looks=LOOKS))
+        assert table["caption"] == "The last looks, the newest first, without 2 more services"
+        assert [[cell["text"] for cell in row] for row in table["rows"]][:3] == [
+            ["Look (UTC)", "worker", "api"],
+            ["2026-02-06 00:37", "identical", "identical"],
+            ["2026-02-05 22:37", "behind, 7", "not looked at"],
+        ]
+        assert chart["chart"]["axis_config"]["categories"] == ["02-05 16:37", "02-05 18:37", "02-06 00:37"]
+        assert {
+            each["name"]: [point["value"] for point in each["data"]] for each in chart["chart"]["series"]
+        } == {"worker": [0, 3, 0], "api": [0, 0, 0]}
+
+    def test_of_no_look_and_of_one_are_no_chart(self) -> None:
+        assert slack_blocks.data_blocks(told()) == []
+        once = LOOKS.model_copy(update={"rows": LOOKS.rows[:1]})
+        assert [each["type"] for each in slack_blocks.data_blocks(told(looks=once))] == ["data_table"]
 
     def test_show_a_stranger_s_markup_as_it_is(self) -> None:
         message = told(commits=("abc Fix <!channel> & `this` <@U012ABCDEF> (e\x1bve)",))
