@@ -1,7 +1,7 @@
 """``drift.toml`` and the environment as validated settings.
 
-What stands nearer wins: the environment, the service's own table, ``[policy]`` and ``[defaults]``,
-what is built in.
+What stands nearer wins: the environment, the service's own table, ``[deploy]``, ``[policy]`` and
+``[defaults]``, what is built in.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from drift_gate.policy.verdict import JudgedBy
 from drift_gate.relevance.rules import Rules
 from drift_gate.runtime.spelling import near_misses
 from drift_gate.runtime.values import is_address
+from drift_gate.settings.deploy_keys import DeployKeys
 from drift_gate.settings.document import Document
 from drift_gate.settings.keys import (
     SERVICE_NAME,
@@ -205,7 +206,9 @@ def load(start: Path | None = None, environ: Mapping[str, str] | None = None) ->
     unknown ``DRIFT_…`` variable only warns, since others use the prefix too.
     """
     environ = environment() if environ is None else environ
-    document = Document(find(start, environ), ("defaults", "policy", "services", *tables_below(Settings)))
+    document = Document(
+        find(start, environ), ("defaults", "policy", "deploy", "services", *tables_below(Settings))
+    )
     registry_logins(environ)
     services = _services(document, _variables(environ))
     _check_bases(document, services)
@@ -331,6 +334,7 @@ def _services(document: Document, variables: Mapping[str, str]) -> dict[str, Ser
     layers = [
         (("defaults",), _known(document, Defaults, "defaults")),
         (("policy",), _known(document, PolicyKeys, "policy")),
+        (("deploy",), _known(document, DeployKeys, "deploy")),
     ]
     names = document.table("services")
     if not names:

@@ -22,26 +22,14 @@ from drift_gate.runtime.pattern_shape import more_than_linear
 from drift_gate.runtime.spelling import near_misses
 from drift_gate.runtime.values import Moment, OneOrMore, Texts, is_address
 from drift_gate.settings import stores
+from drift_gate.settings.deploy_keys import DeployKeys
+from drift_gate.settings.quantities import Count as Count
+from drift_gate.settings.quantities import Duration as Duration
+from drift_gate.settings.quantities import DurationOrOff
+from drift_gate.settings.quantities import PositiveDuration as PositiveDuration
+from drift_gate.settings.quantities import seconds as seconds
 
 _TRANSPORT = re.compile(r"(https|ssh|file)://|[\w.-]+@")
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])?")
-_UNIT_S = {None: 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
-
-
-def seconds(value: object) -> object:
-    """A duration in seconds: a number, or text such as ``90s``, ``10m``, ``12h``, ``7d``."""
-    if isinstance(value, bool):
-        raise ValueError("a duration is a number of seconds or text such as '10m'")
-    if not isinstance(value, str):
-        return value
-    match = _DURATION.fullmatch(value.strip())
-    if not match:
-        raise ValueError(f"{value!r} is no duration: write 90, '90s', '10m', '12h' or '7d'")
-    return float(match[1]) * _UNIT_S[match[2]]
-
-
-def _seconds_or_off(value: object) -> object:
-    return None if value == "off" else seconds(value)
 
 
 def by_cause(value: object) -> object:
@@ -50,12 +38,6 @@ def by_cause(value: object) -> object:
     for cause in value if isinstance(value, Mapping) else ():
         if cause not in known:
             raise ValueError(f"no cause {cause!r}{near_misses(str(cause), known)}")
-    return value
-
-
-def _count(value: object) -> object:
-    if isinstance(value, bool):
-        raise ValueError("a count is a whole number, not a boolean")
     return value
 
 
@@ -156,25 +138,6 @@ def _template(text: str) -> str:
 
 
 EvidenceSourceName = Literal["registry", "health"]
-#: A hundred years: what is longer is a slip of the pen, and more than the system's own clocks can count.
-_LONGEST_S = 3_155_760_000
-_Limit = Annotated[float, Field(ge=0, le=_LONGEST_S, allow_inf_nan=False)]
-_Span = Annotated[float, Field(gt=0, le=_LONGEST_S, allow_inf_nan=False)]
-_DurationText = Annotated[str, Field(pattern=rf"^\s*{_DURATION.pattern}\s*$")]
-_DURATION_WORDS = Field(title="a duration", examples=["10m"])
-Duration = Annotated[
-    _Limit, BeforeValidator(seconds, json_schema_input_type=_Limit | _DurationText), _DURATION_WORDS
-]
-#: A duration that is not nothing.
-PositiveDuration = Annotated[
-    _Span, BeforeValidator(seconds, json_schema_input_type=_Span | _DurationText), _DURATION_WORDS
-]
-_DurationOrOff = Annotated[
-    _Limit | None,
-    BeforeValidator(_seconds_or_off, json_schema_input_type=_Limit | _DurationText | Literal["off"]),
-    Field(title='a duration, or "off",', examples=["12h"]),
-]
-Count = Annotated[int, Field(ge=0), BeforeValidator(_count)]
 Name = Annotated[
     str,
     Field(
@@ -255,7 +218,7 @@ class PolicyKeys(Fact):
     """``[policy]``: what is tolerated."""
 
     max_commits_behind: Count = 3
-    max_drift_age: _DurationOrOff = 43_200.0
+    max_drift_age: DurationOrOff = 43_200.0
     grace_period: Duration = 0.0
     deny_paths: Patterns = ()
     warn_paths: Patterns = ()
@@ -274,7 +237,7 @@ class PolicyKeys(Fact):
     ] = Field(default_factory=dict)
 
 
-class ServiceSettings(Defaults, PolicyKeys):
+class ServiceSettings(Defaults, PolicyKeys, DeployKeys):
     """Everything that holds for one service, all layers merged."""
 
     paths: Patterns | None = None

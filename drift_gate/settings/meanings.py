@@ -50,6 +50,23 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "reasons": 'the decision of single reason codes, such as `{traffic-split = "deny"}`; '
         "`unknown-drift` is left to `failure_policy`",
     },
+    "[deploy]": {
+        "builder": "who builds the image: `cloud-build`, `buildah`, `docker`, or `image` where something else "
+        "has built it; without it `deployment-drift deploy` leaves the service alone",
+        "image": "where its images are kept, without tag; `{service}` is its name; with `image` the image "
+        "itself, with `{commit}`",
+        "traffic": "percents of the traffic that the new revision gets one after the other, before all of it",
+        "healthy_answers": "how many healthy answers in a row the new revision gives before it gets traffic "
+        "(with the evidence `health`)",
+        "watch": "for how long it has to stay healthy after each step of the traffic; else the traffic goes "
+        "back",
+        "smoke": "a command of your own that tries the new revision at `DRIFT_CANDIDATE_URL`, a list of its "
+        "words, run beside `drift.toml`",
+        "smoke_timeout": "the longest that it may take",
+        "build_timeout": "the longest that building and pushing may take",
+        "release_timeout": "the longest that the new revision may take to be ready, and each step of the "
+        "traffic to land",
+    },
     "[services.NAME]": {
         "paths": "gitignore patterns of the relevant paths; without it every path is relevant",
         "ignore": "gitignore patterns of paths that are not relevant after all",

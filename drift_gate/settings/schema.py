@@ -10,11 +10,14 @@ from pydantic import Field, create_model
 
 from drift_gate.facts import Fact
 from drift_gate.runtime.value_words import TomlSchema
+from drift_gate.settings.deploy_keys import DeployKeys
 from drift_gate.settings.file import Settings, tables_below
 from drift_gate.settings.keys import SERVICE_NAME, Defaults, PolicyKeys, ServiceSettings
 from drift_gate.settings.location import FILE_NAME
 from drift_gate.settings.meanings import MEANINGS
 
+#: The tables of what may stand in a service's own as well.
+_SHARED: Mapping[str, type[Fact]] = {"defaults": Defaults, "policy": PolicyKeys, "deploy": DeployKeys}
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
@@ -27,10 +30,11 @@ class Table(NamedTuple):
 
 
 def tables() -> Iterator[Table]:
-    """Every table, each once. A service's own lacks the keys that it shares with the two before it."""
+    """Every table, each once. A service's own lacks the keys that it shares with the three before it."""
     yield Table("[defaults]", Defaults, tuple(Defaults.model_fields))
     yield Table("[policy]", PolicyKeys, tuple(PolicyKeys.model_fields))
-    shared = {*Defaults.model_fields, *PolicyKeys.model_fields}
+    yield Table("[deploy]", DeployKeys, tuple(DeployKeys.model_fields))
+    shared = {key for model in _SHARED.values() for key in model.model_fields}
     own = tuple(key for key in ServiceSettings.model_fields if key not in shared)
     yield Table("[services.NAME]", ServiceSettings, own)
     yield from _below("services.NAME.", ServiceSettings)
@@ -54,18 +58,17 @@ def config() -> dict[str, Any]:
         for key in table.keys:
             described["properties"][key]["description"] = MEANINGS[table.header][key]
     services = found["$defs"][ServiceSettings.__name__]["properties"]
-    for model in (Defaults, PolicyKeys):
+    for model in _SHARED.values():
         services |= found["$defs"][model.__name__]["properties"]
     found["properties"]["services"]["additionalProperties"] = False
     return {"$schema": DIALECT, **found, "title": FILE_NAME}
 
 
 def _file() -> type[Fact]:
-    """What stands in the file: the tables of the settings, and the two that all services share."""
+    """What stands in the file: the tables of the settings, and those that all services share."""
     named = Annotated[str, Field(pattern=f"^{SERVICE_NAME}$")]
     fields: dict[str, Any] = {
-        "defaults": (Defaults, None),
-        "policy": (PolicyKeys, None),
+        **{name: (model, None) for name, model in _SHARED.items()},
         "services": (Annotated[Mapping[named, ServiceSettings], Field(min_length=1)], ...),
     }
     for key in tables_below(Settings):
