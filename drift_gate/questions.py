@@ -244,6 +244,11 @@ class Liveness:
         return bool(self.live) or self.means_nothing
 
 
+def resolve(history: History, memory: Memory, commit: str) -> str:
+    """The full id of ``commit``. Raises ``SourceError`` and ``DriftConfigError``, as ``is_live`` does."""
+    return _resolved(history, commit)
+
+
 def is_live(history: History, memory: Memory, case: Case, commit: str) -> list[Liveness]:
     """For each live revision whether ``commit`` is part of what it runs, and if not, what is missing.
 

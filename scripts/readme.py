@@ -85,6 +85,8 @@ def default_text(value: object) -> str:
             return f'`"{_duration(int(value))}"`'
         case tuple() if value and all(isinstance(each, float) for each in value):
             return f"`[{', '.join(_quoted(_duration(int(each))) for each in value)}]`"
+        case tuple() if value and all(isinstance(each, int) for each in value):
+            return f"`{list(value)}`"
         case time():
             return f'`"{value:%H:%M}"`'
         case tuple():

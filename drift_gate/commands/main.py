@@ -50,6 +50,8 @@ class Entry(NamedTuple):
 
 COMMANDS = {
     "check": Entry("check", "judge the declared services and say why"),
+    "plan": Entry("plan", "say what each service lacks, and what a deploy would do about it"),
+    "affected": Entry("affected", "say which services a merge would make stale"),
     "monitor": Entry("monitor", "look at all declared services and keep what was seen in the journal"),
     "history": Entry("history", "show what the journal remembers: incidents and decisions"),
     "stats": Entry("stats", "show how often production was stale and for how long, beside the targets"),

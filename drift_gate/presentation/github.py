@@ -24,15 +24,19 @@ def workflow_commands(outcome: Outcome) -> str:
     return "".join(f"{line}\n" for verdict in outcome.services for line in _lines(verdict))
 
 
+def command(level: str, title: str, message: str) -> str:
+    """One workflow command: an annotation of the ``level`` notice, warning or error."""
+    return f"::{level} title={_escaped(title, _IN_PROPERTY)}::{_escaped(message, _IN_MESSAGE)}"
+
+
 def _lines(verdict: Verdict) -> Iterator[str]:
-    title = _escaped(f"drift gate: {verdict.service}", _IN_PROPERTY)
+    title = f"drift gate: {verdict.service}"
     if not verdict.reasons:
-        yield f"::notice title={title}::{verdict.decision}: {verdict.report.status}"
+        yield command("notice", title, f"{verdict.decision}: {verdict.report.status}")
     for reason in verdict.reasons:
         level = _LEVELS[reason.decision]
         level = "warning" if level == "error" and not verdict.enforced else level
-        message = _escaped(f"{reason.code}: {reason.message}", _IN_MESSAGE)
-        yield f"::{level} title={title}::{message}"
+        yield command(level, title, f"{reason.code}: {reason.message}")
 
 
 def _escaped(text: str, by: dict[str, str]) -> str:

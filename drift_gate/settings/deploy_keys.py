@@ -29,10 +29,10 @@ Steps = Annotated[
 class DeployKeys(Fact):
     """``[deploy]``: how a service is built, released, proved and watched.
 
-    ``builder`` None: ``deployment-drift deploy`` does not deploy it. ``image``: where its images are kept, with
-    ``{service}`` for its name; of the builder ``image`` the image itself, with ``{commit}``. ``traffic``: the
-    percents that the new revision gets one after the other. ``watch``: seconds after each of them in which it
-    has to stay healthy. ``smoke``: a command with its arguments, run against the candidate.
+    ``builder`` None: ``deployment-drift deploy`` does not deploy it. ``image``: where its images are kept,
+    with ``{service}`` for its name; of the builder ``image`` the image itself, with ``{commit}``.
+    ``traffic``: the percents that the new revision gets one after the other. ``watch``: seconds after each of
+    them in which it has to stay healthy. ``smoke``: a command with its arguments, run against the candidate.
     """
 
     builder: BuilderName | None = None

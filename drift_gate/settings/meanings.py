@@ -51,8 +51,8 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "`unknown-drift` is left to `failure_policy`",
     },
     "[deploy]": {
-        "builder": "who builds the image: `cloud-build`, `buildah`, `docker`, or `image` where something else "
-        "has built it; without it `deployment-drift deploy` leaves the service alone",
+        "builder": "who builds the image: `cloud-build`, `buildah`, `docker`, or `image` where something "
+        "else has built it; without it `deployment-drift deploy` leaves the service alone",
         "image": "where its images are kept, without tag; `{service}` is its name; with `image` the image "
         "itself, with `{commit}`",
         "traffic": "percents of the traffic that the new revision gets one after the other, before all of it",

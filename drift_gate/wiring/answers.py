@@ -158,7 +158,7 @@ def trace(
     ``SourceError`` where git does not answer.
     """
     settings = settings or load()
-    root, service = _here(name, settings)
+    root, service = here(name, settings)
     traced = run(command, root, settings.environ, cwd=cwd, seconds=seconds, out=out)
     with plans({name: service}, settings) as [plan]:
         commit = plan.repository.target().commit
@@ -172,7 +172,7 @@ def keep_loaded(name: str, paths: Collection[str], *, settings: Settings | None 
     Raises ``DriftConfigError`` where there is no repository, or where the file cannot be read or written.
     """
     settings = settings or load()
-    root, service = _here(name, settings)
+    root, service = here(name, settings)
     file = root / loaded_list(settings, service)
     try:
         kept = loaded_files.read(file.read_bytes()) if file.exists() else {}
@@ -228,8 +228,11 @@ def _chosen(names: Sequence[str], settings: Settings) -> Mapping[str, ServiceSet
     return {name: settings.service(name) for name in names} or settings.services
 
 
-def _here(name: str, settings: Settings) -> tuple[Path, ServiceSettings]:
-    """The work tree of the service ``name``, and the service as it is at HEAD there."""
+def here(name: str, settings: Settings) -> tuple[Path, ServiceSettings]:
+    """The work tree of the service ``name``, and the service as it is at HEAD there.
+
+    Raises ``DriftConfigError`` where there is no repository.
+    """
     service = settings.service(name)
     beside = settings.file.parent if service.mirrored else settings.beside(service.repository)
     root = work_tree(beside)
