@@ -12,6 +12,8 @@ PROCESSES := $(shell echo $$(( ($$(getconf _NPROCESSORS_ONLN) * 3 + 1) / 2 )))
 # For goals where one test may take an hour.
 ENDLESS := -o faulthandler_timeout=0
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Where nothing compiled may be kept, each of the hundreds of processes that the tests start compiles everything anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help images our-images run demo test test-heavy test-all kill-test agree schemathesis fuzz readings mutate faults reality audit soak frameworks lint bench readme lock clean history
 .DEFAULT_GOAL := help
