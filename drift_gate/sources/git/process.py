@@ -108,12 +108,14 @@ class Git:
 
     ``cwd`` is where git runs. ``git_dir`` is the repository; None lets git look for it from ``cwd``
     upwards, with its own check of who owns it. ``environ`` is the caller's and is cleaned here.
+    ``settings`` (``key=value``) win over the user's, as those of every command do.
     """
 
     cwd: str
     environ: Mapping[str, str]
     deadline: Deadline
     git_dir: str | None = None
+    settings: tuple[str, ...] = ()
 
     def within(self, share: float) -> Git:
         """The same with only ``share`` (0 to 1) of the time that is left."""
@@ -131,7 +133,7 @@ class Git:
         """What ``git ARGS`` writes to stdout.
 
         ``limit`` bounds the answer in bytes; ``accept`` are the exit statuses that are no failure;
-        ``settings`` (``key=value``) win over the user's, as those of every command do.
+        ``settings`` are more of them for this command.
         Raises ``SourceError``: what ``failure`` makes of the command's name and stderr, ``timeout``,
         or ``history-unavailable`` where there is no git or the answer is over the limit.
         """
@@ -168,7 +170,7 @@ class Git:
     def argv(self, args: Collection[str], settings: Collection[str] = ()) -> list[str]:
         """The full command line of ``git ARGS``."""
         where = [f"--git-dir={self.git_dir}"] if self.git_dir is not None else []
-        return ["git", *where, *OPTIONS, *_as_options(settings), *args]
+        return ["git", *where, *OPTIONS, *_as_options((*self.settings, *settings)), *args]
 
 
 class _Child:

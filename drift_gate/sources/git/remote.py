@@ -1,15 +1,16 @@
 """A git remote: what it says of its refs, and how a repository without file contents fetches from it.
 
-Everything about the remote is told to git in the environment of that one process. A mirror's own
-configuration names no remote, so that no command that reads it, of whatever version of git, can go and
-fetch a missing file by itself: for such a repository a file is there, or it is missing.
+Everything about the remote is told to git on the command line of that one process: before 2.31 git reads no
+settings from the environment. A mirror's own configuration names no remote, so that no command that reads it,
+of whatever version of git, can go and fetch a missing file by itself: for such a repository a file is there,
+or it is missing.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from drift_gate.errors import SourceError
@@ -97,15 +98,15 @@ class Remote:
     def at(self, git: Git) -> Git:
         """``git``, told about this remote; for asking and fetching only."""
         settings = [
-            (f"remote.{NAME}.url", self.address),
-            (f"remote.{NAME}.promisor", "true"),
-            (f"remote.{NAME}.partialCloneFilter", "blob:none"),
-            (f"remote.{NAME}.uploadpack", _NO_PROGRAM),
-            ("protocol.version", "2"),
+            f"remote.{NAME}.url={self.address}",
+            f"remote.{NAME}.promisor=true",
+            f"remote.{NAME}.partialCloneFilter=blob:none",
+            f"remote.{NAME}.uploadpack={_NO_PROGRAM}",
+            "protocol.version=2",
         ]
         if git.environ.get("GITHUB_TOKEN"):
-            settings += [(_HELPER_KEY, ""), (_HELPER_KEY, _HELPER)]
-        return replace(git, environ=with_settings(git.environ, settings))
+            settings += [f"{_HELPER_KEY}=", f"{_HELPER_KEY}={_HELPER}"]
+        return replace(git, settings=tuple(settings))
 
     def ask(self, git: Git, name: str) -> str | None:
         """As the function ``ask``."""
@@ -181,13 +182,3 @@ def fetch_failed(command: str, stderr: str) -> SourceError:
         message = f"`{command}` failed: no room on the disk ({message_of(stderr)})"
         return SourceError(message, "history-unavailable")
     return (unavailable if any(each in words for each in local) else refused)(command, stderr)
-
-
-def with_settings(environ: Mapping[str, str], settings: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """``environ`` with more git settings for one process, after those that it holds already."""
-    counted = environ.get("GIT_CONFIG_COUNT", "")
-    first = int(counted) if counted.isdecimal() else 0
-    added = dict(environ)
-    for number, (key, value) in enumerate(settings, first):
-        added |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
-    return added | {"GIT_CONFIG_COUNT": str(first + len(settings))}
