@@ -4,6 +4,7 @@
 SHELL := /bin/sh
 BIN := .venv/bin
 GAME_DATE := 2026-02-05
+FUNCTION := cloud_functions/deployment_drift_monitor
 # The Pythons that are tried, first one that is new enough; `make run PYTHON=/path/to/python3.12` names one.
 PYTHON := python3 python3.13 python3.12 python3.11
 PYTEST_ARGS :=
@@ -15,7 +16,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Where nothing compiled may be kept, each of the hundreds of processes that the tests start compiles everything anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help images our-images run demo test test-heavy test-all kill-test agree schemathesis fuzz readings mutate faults reality audit soak frameworks lint bench readme lock clean history
+.PHONY: help images our-images gits run demo test test-heavy test-all kill-test agree schemathesis fuzz readings mutate faults reality audit soak frameworks lint bench readme lock clean history
 .DEFAULT_GOAL := help
 
 help: ## list the goals
@@ -28,14 +29,14 @@ run: history .venv/run.stamp ## install, note the worker as deployed at HEAD, st
 demo: .venv/run.stamp ## show a refusal and the emergency bypass, in a throw-away repository
 	@PATH="$(CURDIR)/$(BIN):$$PATH" bash scripts/demo.sh
 
-test: .venv/test.stamp ## run the tests and hold the branch coverage
+test: .venv/test.stamp .functions/stamp ## run the tests and hold the branch coverage
 	$(BIN)/coverage erase
 	UNPROVEN=.venv/unproven $(BIN)/coverage run -m pytest -m "not heavy" --numprocesses=$(PROCESSES) --dist=worksteal $(PYTEST_ARGS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 	@cat .venv/unproven
 
-test-heavy: .venv/test.stamp ## run what make test leaves out, and hypothesis with all its examples
+test-heavy: .venv/test.stamp .functions/stamp ## run what make test leaves out, and hypothesis with all its examples
 	$(BIN)/python -m pytest -m "heavy or hypothesis" --hypothesis-profile=full --numprocesses=auto $(PYTEST_ARGS)
 
 test-all: .venv/test.stamp ## run the tests on each Python, 3.11 to 3.13, that is on the machine
@@ -65,6 +66,10 @@ images: .venv/test.stamp ## build the table of images with buildah (Debian's) an
 
 our-images: .venv/test.stamp ## build, push, pull, start and judge our two images (root; Debian's buildah, debootstrap, docker-registry)
 	PYTHONPATH=.:tests $(BIN)/python -m support.own_images --write docs/our-images.md
+
+GITS :=
+gits: .venv/test.stamp ## run the tests that ask git under those of Debian 11 and 13, and under GITS=…; writes docs/gits.md
+	$(BIN)/python scripts/gits.py .gits $(GITS)
 
 soak: .venv/test.stamp ## make 10,000 checks in one process with faults; writes docs/soak.md
 	PYTHONPATH=.:tests $(BIN)/python -m support.soak 10000 --page docs/soak.md
@@ -108,10 +113,12 @@ lock: .venv/test.stamp ## lock the newest allowed versions of all requirements
 	echo . | $(LOCK) $(BOTH) --extra test --extra dev -c requirements/build.txt -c requirements/run.txt \
 		-o requirements/test.txt
 	$(LOCK) setup.cfg --extra frameworks --extra test -c requirements/run.txt -o requirements/frameworks.txt
+	$(LOCK) setup.cfg --extra firestore --group function -c requirements/run.txt -c requirements/test.txt \
+		-o $(FUNCTION)/requirements.txt
 	rm -rf *.egg-info
 
 clean: ## remove whatever was made here, the local ledger and predictions included
-	rm -rf .venv .frameworks .nox .drift build dist predictions/build predictions/dist .coverage .coverage.* \
+	rm -rf .venv .frameworks .functions .gits .nox .drift build dist predictions/build predictions/dist .coverage .coverage.* \
 		.mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks mutants *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -144,6 +151,12 @@ history:
 
 .venv/test.stamp: requirements/test.txt .venv/run.stamp
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/test.txt
+	@touch $@
+
+# As Google's build makes it of the same file: the function is run with what is in there, and nothing else.
+.functions/stamp: $(FUNCTION)/requirements.txt | .venv/bin/python
+	$(BIN)/python -m venv .functions
+	.functions/bin/python -m pip install --quiet --require-hashes -r $(FUNCTION)/requirements.txt
 	@touch $@
 
 # A place of their own: what the gate itself is tested with stays as it is.

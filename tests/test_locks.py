@@ -14,7 +14,9 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
-LOCKS = ("build.txt", "run.txt", "worker.txt", "test.txt", "frameworks.txt")
+#: Google's build looks for it beside the function.
+FUNCTION = "cloud_functions/deployment_drift_monitor/requirements.txt"
+LOCKS = ("build.txt", "run.txt", "worker.txt", "test.txt", "frameworks.txt", FUNCTION)
 
 
 GATE = "prediction-drift-gate"
@@ -27,26 +29,31 @@ def read(configuration: str) -> configparser.ConfigParser:
     return parser
 
 
+def text_of(lock: str) -> str:
+    """A lock, by its name in ``requirements``, or by its path."""
+    return (ROOT / lock if "/" in lock else ROOT / "requirements" / lock).read_text()
+
+
 def pins(lock: str) -> set[str]:
     """Each ``name==version`` of a lock."""
-    text = (ROOT / "requirements" / lock).read_text()
+    text = text_of(lock)
     return set(re.findall(r"^([\w.-]+==\S+)", text, re.MULTILINE))
 
 
 @pytest.mark.parametrize("lock", LOCKS)
 class TestALock:
     def test_names_no_place_that_packages_come_from(self, lock: str) -> None:
-        text = (ROOT / "requirements" / lock).read_text()
+        text = text_of(lock)
         assert not re.search(r"https?:|file:|--index|--find-links|--extra-index", text)
 
     def test_pins_every_requirement_with_a_hash(self, lock: str) -> None:
-        text = (ROOT / "requirements" / lock).read_text().replace("\\\n", " ")
+        text = text_of(lock).replace("\\\n", " ")
         lines = [line for line in text.splitlines() if re.match(r"[a-z0-9]", line)]
         assert lines
         assert [pin for pin in lines if "==" not in pin or "--hash=sha256:" not in pin] == []
 
     def test_holds_each_direct_requirement(self, lock: str) -> None:
-        text = (ROOT / "requirements" / lock).read_text()
+        text = text_of(lock)
         gate, coordinator = read("setup.cfg"), read("predictions/setup.cfg")
         groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
         group = groups.get(lock.removesuffix(".txt"))
@@ -57,6 +64,8 @@ class TestALock:
             wanted += coordinator["options"]["install_requires"]
             wanted += "".join(optional[name] for name in optional if name != "all")
             wanted += extras["firestore"]
+        if lock == FUNCTION:
+            wanted += extras["firestore"] + "\n" + "\n".join(groups["function"])
         if lock == "test.txt":
             wanted += extras["test"] + extras["dev"]
         if lock == "frameworks.txt":
@@ -71,8 +80,9 @@ class TestALock:
 def test_all_locks_agree() -> None:
     """What is tested is what runs."""
     assert pins("run.txt") | pins("build.txt") <= pins("test.txt")
-    needed = {pin.partition("==")[0] for pin in pins("frameworks.txt")}
-    assert {pin for pin in pins("run.txt") if pin.partition("==")[0] in needed} <= pins("frameworks.txt")
+    for lock, tested in (("frameworks.txt", "run.txt"), (FUNCTION, "test.txt")):
+        needed = {pin.partition("==")[0] for pin in pins(lock)}
+        assert {pin for pin in pins(tested) if pin.partition("==")[0] in needed} <= pins(lock)
 
 
 def test_the_worker_installs_less_than_all_and_nothing_of_its_own() -> None:

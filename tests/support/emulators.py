@@ -39,7 +39,7 @@ def running(name: str) -> Iterator[str]:
     """``host:port`` of the emulator ``name``; skips the test where it is not installed."""
     java, jar = _java(), _jar(name)
     for _ in range(_PORTS):
-        port = _free_port()
+        port = free_port()
         process = _start([java, *_arguments(name, jar, port)])
         try:
             if _answers(process, port):
@@ -109,7 +109,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     process.wait(timeout=10)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
