@@ -28,7 +28,7 @@ def declare(command: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the plans."""
     from drift_gate.commands.console import draw
-    from drift_gate.presentation import plans as presentation
+    from drift_gate.presentation import plan_text as presentation
     from drift_gate.wiring import deliveries
 
     found = deliveries.plans(arguments.services, settings=settings_of(arguments))

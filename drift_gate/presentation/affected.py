@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from drift_gate.comparison.report import DriftReport
 from drift_gate.presentation.json_text import steering_by_number
 from drift_gate.presentation.plain_text import plain
-from drift_gate.presentation.plans import commit_lines
+from drift_gate.presentation.plan_text import commit_lines
 from drift_gate.presentation.render import counted
 
 

@@ -9,10 +9,10 @@ from typing import TypeVar, TypeVarTuple
 
 from drift_gate import gate, questions
 from drift_gate.comparison.report import DriftReport
-from drift_gate.delivery.forge import Forge
-from drift_gate.delivery.plan import Plans, plan
 from drift_gate.errors import SourceError
 from drift_gate.facts import Evidence, History, Live, LiveRevision, Target
+from drift_gate.presentation.forge import Forge
+from drift_gate.presentation.plans import Plans, plan
 from drift_gate.relevance.memory import Memory
 from drift_gate.runtime.deadline import Deadline
 from drift_gate.settings.file import Settings
