@@ -34,6 +34,7 @@ LOADED = (
     "drift_gate.sources.cloud_run.reader",
     "drift_gate.sources.git.mirror",
     "drift_gate.sources.ledger",
+    "drift_gate.testing.cloud_run.command",
     "drift_gate.wiring.rollouts",
     "predictions.coordinator.commands.main",
     "predictions.coordinator.commands.serve",
