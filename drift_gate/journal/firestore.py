@@ -126,12 +126,12 @@ class FirestoreJournal:
     ) -> list[Incident]:
         """As ``Journal.incidents``."""
 
-        def work(session: Session) -> list[tuple[int, Incident]]:
+        def work(session: Session) -> list[tuple[str, Incident]]:
             if unresolved:
                 found = session.equal(state.INCIDENTS, "ended", state.END)
             else:
                 found = session.rows(state.INCIDENTS, "ended", state.before(since) if since else "")
-            return [(each.get("number"), _incident(each)) for each in found]
+            return [(each.get("of"), _incident(each)) for each in found]
 
         known = self._ask(work)
         known = [each for each in known if service in (None, each[1].service)]
@@ -288,7 +288,9 @@ def _cut(service: str, before: str, session: Session) -> str:
     write = session.write()
     for each in ended:
         write.delete(each.reference)
-    forgotten = max((course.forgotten, *(each.get("number") for each in ended)))
+    # An earlier version has numbered them in time.
+    numbers = [each.to_dict().get("number", 0) for each in ended]
+    forgotten = max((course.forgotten, *numbers)) if course.numbered is None else 0
     course = course.model_copy(update={"cut": cut, "forgotten": forgotten})
     services = {**now.services, service: course}
     session.replace(write, found, now.model_copy(update={"services": services}).fields)

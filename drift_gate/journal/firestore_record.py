@@ -41,9 +41,7 @@ class Recording:
             return self._changes
         self._session, self._write, self._was = session, session.write(), was
         self._concerned = self._may_change()
-        for entry in self._entries:
-            fields = state.decision(entry)
-            self._write.set(session.place(state.DECISIONS, state.name(fields["key"])), fields, merge=True)
+        self._decisions = {fields["key"]: fields for fields in map(state.decision, self._entries)}
         services, scopes = dict(was.services), was.scopes
         if self._look:
             fields = state.looked(self._look)
@@ -52,6 +50,8 @@ class Recording:
         self._changes = []
         for service, since in self._since().items():
             services[service] = self._course(service, since)
+        for key, fields in self._decisions.items():
+            self._write.set(session.place(state.DECISIONS, state.name(key)), fields, merge=True)
         now = State(writer=self._token, services=services, scopes=scopes)
         session.replace(self._write, found, now.fields)
         session.commit(self._write)
@@ -83,7 +83,7 @@ class Recording:
             return course.model_copy(update={"calm": max(map(_key, made))})
         calm = self._calm(service, since, course)
         sightings = self._sightings(service, calm, made)
-        self._replace(service, calm, course.forgotten, sightings)
+        course = self._replace(service, calm, course, sightings)
         newest = max((calm, course.calm, *(_key(each) for each in sightings if each.severity is None)))
         clear = all(each.severity is None or _key(each) < newest for each in sightings)
         return course.model_copy(update={"calm": newest, "clear": clear})
@@ -100,42 +100,51 @@ class Recording:
     def _sightings(self, service: str, after: str, made: Sequence[Sighting]) -> list[Sighting]:
         """Those after the key ``after``: the ones that are kept, and the ones that come now."""
         low, high = state.of(service, after), state.of(service, state.END)
-        kept = self._session.rows(state.DECISIONS, "sighted", low, high, only=("sighting",))
+        kept = self._session.rows(state.DECISIONS, "sighted", low, high, only=("sighting", "begins"))
         found = [Sighting.model_validate_json(each.get("sighting")) for each in kept]
+        begins = [each.to_dict().get("begins") for each in kept]
+        self._begun = {seen.id: id for seen, id in zip(found, begins, strict=True) if id}
         return [*found, *(each for each in made if _key(each) > after)]
 
-    def _replace(self, service: str, calm: str, forgotten: int, sightings: Sequence[Sighting]) -> None:
+    def _replace(self, service: str, calm: str, course: Course, sightings: Sequence[Sighting]) -> Course:
         """Compute the incidents after the key ``calm``, and write them in place of those that are kept."""
-        low, middle, high = (state.of(service, at) for at in ("", calm, state.END))
+        middle, high = state.of(service, calm), state.of(service, state.END)
         # At the key itself is a fine look: no incident begins there.
-        last = self._session.rows(state.INCIDENTS, "of", low, middle, newest=True, limit=1)
-        before = last[0].get("number") if last else forgotten
         kept = self._session.rows(state.INCIDENTS, "of", middle, high)
+        was = [Incident.model_validate_json(each.get("body")) for each in kept]
         looks = self._looks(min((each.at for each in sightings), default=None))
-        found = incidents(service, sightings, looks, hold=self._hold, before=before)
+        # What an earlier version has kept began with its first sighting.
+        unnamed = [each for each in was if each.id not in self._begun.values()]
+        begun = {each.transitions[0].sighting or "": each.id for each in unnamed} | self._begun
+        numbered = self._numbered(service, course)
+        found = incidents(service, sightings, looks, hold=self._hold, begun=begun, numbered=numbered)
+        new = [each for each in found if each.id not in begun.values()]
+        for each in (*unnamed, *new):
+            self._decisions.setdefault(state.first(each), {})["begins"] = each.id
         names = [state.name(each.id) for each in found]
-        for each in kept:
-            if each.id not in names:
-                self._write.delete(each.reference)
-        for number, one in enumerate(found, before + 1):
+        for document in kept:
+            if document.id not in names:
+                self._write.delete(document.reference)
+        for name, each in zip(names, found, strict=True):
             # A mark that a person has set stays where it is.
-            self._write.set(
-                self._session.place(state.INCIDENTS, state.name(one.id)),
-                state.incident(one, number),
-                merge=True,
-            )
-        known = {
-            (incident.id, transition.key)
-            for each in kept
-            for incident in [Incident.model_validate_json(each.get("body"))]
-            for transition in incident.transitions
-        }
+            self._write.set(self._session.place(state.INCIDENTS, name), state.incident(each), merge=True)
+        known = {(each.id, transition.key) for each in was for transition in each.transitions}
         self._changes += [
-            Change(incident=one, transition=transition)
-            for one in found
-            for transition in one.transitions
-            if (one.id, transition.key) not in known
+            Change(incident=each, transition=transition)
+            for each in found
+            for transition in each.transitions
+            if (each.id, transition.key) not in known
         ]
+        return course.model_copy(update={"numbered": numbered + len(new), "forgotten": 0})
+
+    def _numbered(self, service: str, course: Course) -> int:
+        """How many ids the incidents of ``service`` were given."""
+        if course.numbered is not None:
+            return course.numbered
+        low, high = state.of(service), state.of(service, state.END)
+        last = self._session.rows(state.INCIDENTS, "of", low, high, newest=True, limit=1)
+        # One without a number was written since we read the state: our own write will be made again.
+        return max([course.forgotten, *(int(each.to_dict().get("number", 0)) for each in last)])
 
     def _looks(self, since: datetime | None) -> list[Look]:
         """The looks from then on (None: none), and of each monitor the last before: what it declared."""

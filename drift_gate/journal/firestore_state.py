@@ -27,12 +27,14 @@ class Course(Fact):
     """Where one service stands; each of ``calm`` and ``cut`` is a key, ``""`` where there is none.
 
     ``calm``: its newest fine look. ``clear``: nothing was found after that. What is at or before ``cut``
-    was forgotten, with so many incidents (``forgotten``).
+    was forgotten. ``numbered``: how many ids its incidents were given; None: an earlier version was here
+    last, which numbered them in time, and had forgotten so many (``forgotten``).
     """
 
     calm: str = ""
     clear: bool = True
     cut: str = ""
+    numbered: int | None = None
     forgotten: int = 0
 
 
@@ -90,7 +92,10 @@ def name(*parts: str) -> str:
 
 
 def decision(entry: Entry) -> dict[str, Any]:
-    """The document of a decision; only a sighting has ``sighted``, only one of a fine look ``calm``."""
+    """The document of a decision; only a sighting has ``sighted``, only one of a fine look ``calm``.
+
+    Only one that an incident began with, when it got its id, has ``begins``: that id.
+    """
     sighting, service = Sighting.of(entry), entry.verdict.service
     at = key(entry.at, entry.id)
     fields = {
@@ -113,12 +118,16 @@ def looked(look: Look) -> dict[str, Any]:
     return {"key": at, "of": of(look.scope, at), "body": look.model_dump_json()}
 
 
-def incident(each: Incident, number: int) -> dict[str, Any]:
+def first(each: Incident) -> str:
+    """The key of the decision that an incident begins with."""
+    return key(each.detected_at, each.transitions[0].sighting or "")
+
+
+def incident(each: Incident) -> dict[str, Any]:
     """The document of an incident, but for the mark that a person may have set."""
     return {
-        "of": of(each.service, key(each.detected_at, each.transitions[0].sighting or "")),
+        "of": of(each.service, first(each)),
         "service": each.service,
-        "number": number,
         "ended": text(each.resolved_at) if each.resolved_at else END,
         "body": each.model_dump_json(),
     }

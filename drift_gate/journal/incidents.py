@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
+from itertools import count
+from types import MappingProxyType
 from typing import Literal
 
 from drift_gate.journal.records import Event, Incident, Look, Sighting, Transition
@@ -11,6 +13,7 @@ from drift_gate.policy.verdict import SEVERITIES, Severity
 
 #: For how long after landing a drift is nobody's concern yet: a normal deploy takes minutes.
 HOLD = timedelta(minutes=10)
+NONE_BEGUN: Mapping[str, str] = MappingProxyType({})
 
 
 def incidents(
@@ -19,24 +22,30 @@ def incidents(
     looks: Iterable[Look] = (),
     *,
     hold: timedelta = HOLD,
-    before: int = 0,
+    begun: Mapping[str, str] = NONE_BEGUN,
+    numbered: int = 0,
 ) -> list[Incident]:
     """The incidents of ``service``, the oldest first.
 
     ``sightings`` and ``looks`` may come in any order, several times, from several monitors: what counts is
     when each was made. ``hold``: how long after landing (undated: after it was found) a drift opens.
-    ``before``: how many incidents of the service came before these and are kept elsewhere; ids count on.
+
+    ``begun``: the id of each incident that was known before, by the sighting that it began with then; it
+    keeps its id with that sighting, whatever comes late. ``numbered``: how many ids of the service were
+    given so far; the others get the next numbers.
     """
     found: list[_Course] = []
     for at, sighting in _steps(service, sightings, looks):
         going_on = bool(found) and found[-1].goes_on
         if sighting is not None and sighting.severity is not None:
             if not going_on:
-                found.append(_Course(f"{service}#{before + len(found) + 1}", sighting, sighting.severity))
-            found[-1].see(sighting, sighting.severity, hold)
+                found.append(_Course(sighting, sighting.severity))
+            # Of two that turn out to be one, the earlier was told to be over: it goes on as the later.
+            found[-1].see(sighting, sighting.severity, hold, id=begun.get(sighting.id))
         elif going_on:
             found[-1].end(at, sighting)
-    return [course.incident for course in found]
+    numbers = count(numbered + 1)
+    return [course.named(service, numbers) for course in found]
 
 
 def _steps(
@@ -63,10 +72,10 @@ def _undeclared(service: str, looks: Iterable[Look]) -> Iterator[datetime]:
 class _Course:
     """The course of one incident, look by look."""
 
-    def __init__(self, id: str, first: Sighting, severity: Severity) -> None:
+    def __init__(self, first: Sighting, severity: Severity) -> None:
         self._transitions: list[Transition] = []
         self.incident = Incident(
-            id=id,
+            id="",
             service=first.service,
             state="held",
             landed_at=first.landed_at,
@@ -80,10 +89,17 @@ class _Course:
     def goes_on(self) -> bool:
         return self.incident.state != "resolved"
 
-    def see(self, sighting: Sighting, severity: Severity, hold: timedelta) -> None:
-        """Take in a look that finds drift of this ``severity``."""
+    def named(self, service: str, numbers: Iterator[int]) -> Incident:
+        """The incident, with the next of ``numbers`` where it has no id."""
+        if not self.incident.id:
+            self._change(id=f"{service}#{next(numbers)}")
+        return self.incident
+
+    def see(self, sighting: Sighting, severity: Severity, hold: timedelta, id: str | None) -> None:
+        """Take in a look that finds drift of this ``severity``; ``id``: which an incident began with it."""
         was, worst = self.incident, max(self.incident.severity, severity, key=SEVERITIES.index)
         self._change(
+            id=id or was.id,
             landed_at=min(
                 # What landed after the drift was found cannot have been its beginning.
                 (at for at in (was.landed_at, sighting.landed_at) if at and at <= was.detected_at),

@@ -261,7 +261,10 @@ def _happened(incident: Incident, seen: Picture, told: _Told, rules: Rules) -> l
     heard = incident.id in told.places
     if incident.service in seen.frozen:
         return []
-    if incident.opened_at is None or (incident.state == "open" and incident.service in seen.in_rollout):
+    # What came late may say that it was over before it opened: whoever was told of it hears of its end.
+    if incident.opened_at is None and not (heard and incident.resolved_at):
+        return []
+    if incident.state == "open" and incident.service in seen.in_rollout:
         return []
     if incident.resolved_at and not heard and seen.at - incident.resolved_at > DAY:
         return []

@@ -14,6 +14,7 @@ from drift_gate.errors import JournalError
 from drift_gate.journal import sqlite_schema as schema
 from drift_gate.journal.incidents import HOLD, incidents
 from drift_gate.journal.records import Change, Door, Entry, Incident, Look, Notification, Sighting
+from drift_gate.journal.sqlite_schema import text
 from drift_gate.runtime import sqlite_file
 from drift_gate.runtime.forks import CALLS
 from drift_gate.runtime.sqlite_file import transaction
@@ -65,7 +66,7 @@ class SqliteJournal:
             if look:
                 connection.execute(
                     "INSERT OR IGNORE INTO looks (id, at, body) VALUES (?, ?, ?)",
-                    (look.id, _text(look.at), look.model_dump_json()),
+                    (look.id, text(look.at), look.model_dump_json()),
                 )
             for entry in entries:
                 schema.insert(connection, entry)
@@ -94,8 +95,8 @@ class SqliteJournal:
                 " ORDER BY decided_at DESC, id DESC LIMIT :limit",
                 {
                     "service": service,
-                    "since": since and _text(since),
-                    "until": until and _text(until),
+                    "since": since and text(since),
+                    "until": until and text(until),
                     "limit": -1 if limit is None else limit,
                     "without": json.dumps([*without]),
                 },
@@ -114,7 +115,7 @@ class SqliteJournal:
                 connection.execute(
                     "SELECT body FROM looks WHERE (:since IS NULL OR at >= :since)"
                     " AND (:until IS NULL OR at < :until) ORDER BY at DESC, id DESC",
-                    {"since": since and _text(since), "until": until and _text(until)},
+                    {"since": since and text(since), "until": until and text(until)},
                 )
             )
 
@@ -125,7 +126,7 @@ class SqliteJournal:
             for service, at in connection.execute(
                 "SELECT service, decided_at FROM decisions"
                 " WHERE sighted = 1 AND (:since IS NULL OR decided_at >= :since) ORDER BY decided_at",
-                {"since": since and _text(since)},
+                {"since": since and text(since)},
             ):
                 found.setdefault(service, []).append(datetime.fromisoformat(at))
         return found
@@ -140,8 +141,8 @@ class SqliteJournal:
                     f"{_WITH_MARKS} WHERE (:service IS NULL OR service = :service)"
                     " AND (resolved_at IS NULL"
                     "      OR (NOT :unresolved AND (:since IS NULL OR resolved_at >= :since)))"
-                    " ORDER BY detected_at DESC, number DESC",
-                    {"service": service, "since": since and _text(since), "unresolved": unresolved},
+                    " ORDER BY detected_at DESC, first DESC",
+                    {"service": service, "since": since and text(since), "unresolved": unresolved},
                 )
             )
 
@@ -158,8 +159,8 @@ class SqliteJournal:
     def claim(self, notification: Notification, again_before: datetime) -> bool:
         """As ``Journal.claim``."""
         asked = notification.model_dump() | {
-            "at": _text(notification.at),
-            "again_before": _text(again_before),
+            "at": text(notification.at),
+            "again_before": text(again_before),
         }
         with self._writing() as connection:
             return connection.execute(_CLAIM, asked).rowcount > 0
@@ -186,38 +187,36 @@ class SqliteJournal:
         with self._writing() as connection:
             for (service,) in connection.execute("SELECT DISTINCT service FROM decisions").fetchall():
                 self._again(connection, service, datetime.min.replace(tzinfo=UTC))
-            return _incidents(connection.execute(f"{_WITH_MARKS} ORDER BY detected_at DESC, number DESC"))
+            return _incidents(connection.execute(f"{_WITH_MARKS} ORDER BY detected_at DESC, first DESC"))
 
     def prune(self, before: datetime) -> int:
         """As ``Journal.prune``."""
         with self._writing() as connection:
             forgotten = 0
             for (service,) in connection.execute("SELECT DISTINCT service FROM decisions").fetchall():
-                forgotten += _prune(connection, service, _text(before))
+                forgotten += _prune(connection, service, text(before))
             connection.execute(
                 "DELETE FROM looks WHERE at < ?"
                 " AND at < (SELECT coalesce(min(decided_at), '9') FROM decisions)",
-                (_text(before),),
+                (text(before),),
             )
-            connection.execute("DELETE FROM notifications WHERE at < ?", (_text(before),))
+            connection.execute("DELETE FROM notifications WHERE at < ?", (text(before),))
             return forgotten
 
     def _again(self, connection: sqlite3.Connection, service: str, at: datetime) -> list[Change]:
         """Compute the incidents of ``service`` from the last fine look before ``at`` on; what is new."""
-        calm, calm_id = _last_fine(connection, service, _text(at))
-        (kept,) = connection.execute(
-            f"SELECT count(*) FROM incidents WHERE service = ? AND {_BEGAN} < (?, ?)",  # noqa: S608 - our names
-            (service, calm, calm_id),
-        ).fetchone()
-        (forgotten,) = connection.execute(
-            "SELECT coalesce(max(incidents), 0) FROM pruned WHERE service = ?", (service,)
+        calm, calm_id = _last_fine(connection, service, text(at))
+        begun = _begun(connection, service, calm, calm_id)
+        (numbered,) = connection.execute(
+            "SELECT coalesce(max(last), 0) FROM numbered WHERE service = ?", (service,)
         ).fetchone()
         found = incidents(
             service,
             _sightings(connection, service, calm, calm_id),
             _looks_from(connection, calm),
             hold=self._hold,
-            before=kept + forgotten,
+            begun=begun,
+            numbered=numbered,
         )
         known = {
             (each.id, transition.key)
@@ -232,19 +231,10 @@ class SqliteJournal:
             f"DELETE FROM incidents WHERE service = ? AND {_BEGAN} > (?, ?)",  # noqa: S608 - our names
             (service, calm, calm_id),
         )
-        for number, each in enumerate(found, kept + forgotten + 1):
-            connection.execute(
-                "INSERT INTO incidents (id, service, number, detected_at, resolved_at, body)"
-                " VALUES (?, ?, ?, ?, ?, ?)",
-                (
-                    each.id,
-                    service,
-                    number,
-                    _text(each.detected_at),
-                    each.resolved_at and _text(each.resolved_at),
-                    each.model_dump_json(),
-                ),
-            )
+        for each in found:
+            schema.insert_incident(connection, each)
+        new = [each for each in found if each.id not in begun.values()]
+        schema.number(connection, service, numbered, new)
         return [
             Change(incident=each, transition=transition)
             for each in found
@@ -297,7 +287,7 @@ class SqliteJournal:
 
 
 #: Where an incident begins among the decisions of its service, which are sorted by time and id.
-_BEGAN = "(incidents.detected_at, json_extract(incidents.body, '$.transitions[0].sighting'))"
+_BEGAN = "(incidents.detected_at, incidents.first)"
 _WITH_MARKS = (
     "SELECT incidents.body AS body, marks.reason AS reason FROM incidents"
     " LEFT JOIN marks ON marks.incident = incidents.id"
@@ -308,7 +298,7 @@ def _concerned(connection: sqlite3.Connection, look: Look) -> dict[str, datetime
     """The services whose incidents ``look`` may change, which may come late, with its time."""
     rows = connection.execute(
         "SELECT DISTINCT service FROM incidents WHERE resolved_at IS NULL OR resolved_at >= ?",
-        (_text(look.at),),
+        (text(look.at),),
     )
     return {service: look.at for (service,) in rows}
 
@@ -337,6 +327,16 @@ def _sightings(connection: sqlite3.Connection, service: str, since: str, after: 
     return [Sighting.model_validate_json(row["sighting"]) for row in rows]
 
 
+def _begun(connection: sqlite3.Connection, service: str, since: str, after: str) -> dict[str, str]:
+    """The ids of the incidents that began there, by the sighting that each began with at first."""
+    rows = connection.execute(
+        "SELECT id, begins FROM decisions"
+        " WHERE service = ? AND (decided_at, id) > (?, ?) AND begins IS NOT NULL",
+        (service, since, after),
+    )
+    return dict(rows.fetchall())
+
+
 def _looks(rows: Iterable[sqlite3.Row]) -> list[Look]:
     return [Look.model_validate_json(row["body"]) for row in rows]
 
@@ -356,20 +356,8 @@ def _prune(connection: sqlite3.Connection, service: str, before: str) -> int:
     """Forget what ``service`` had before then, up to the last fine look: no incident is cut in two."""
     cut = _last_fine(connection, service, before)
     ended = f"FROM incidents WHERE service = ? AND {_BEGAN} < (?, ?)"
-    (many,) = connection.execute(f"SELECT count(*) {ended}", (service, *cut)).fetchone()
-    if many:
-        connection.execute(
-            "INSERT INTO pruned (service, incidents) VALUES (?, ?)"
-            " ON CONFLICT (service) DO UPDATE SET incidents = incidents + excluded.incidents",
-            (service, many),
-        )
     connection.execute(f"DELETE FROM marks WHERE incident IN (SELECT id {ended})", (service, *cut))  # noqa: S608 - our names
     connection.execute(f"DELETE {ended}", (service, *cut))
     return connection.execute(
         "DELETE FROM decisions WHERE service = ? AND (decided_at, id) < (?, ?)", (service, *cut)
     ).rowcount
-
-
-def _text(at: datetime) -> str:
-    """``at`` as text that sorts as time does."""
-    return at.astimezone(UTC).isoformat(timespec="microseconds")

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
-from drift_gate.journal.records import Entry, Sighting, verdict_of
+from drift_gate.journal.records import Entry, Incident, Sighting, verdict_of
 from drift_gate.runtime.sqlite_file import transaction
 
 #: Written to ``user_version``; a file with a higher one was written by a later version of this module.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _TABLES = (
     # What a person may ask by stands in columns; ``verdict`` keeps all of it as JSON. ``sighting`` is what
     # incidents are made of (``sighted`` 0: nothing), ``drifted`` whether it found drift.
@@ -75,7 +76,36 @@ CREATE TABLE notifications (
     # How far a decisions file of an earlier version has been taken over.
     "CREATE TABLE taken_over (path TEXT PRIMARY KEY, last INTEGER NOT NULL)",
 )
-_STEPS = {0: _TABLES}
+_IDS = (
+    # Which incident began with this sighting, as far as was known when the incident got its id.
+    "ALTER TABLE decisions ADD COLUMN begins TEXT",
+    # How many ids of a service were given.
+    "CREATE TABLE numbered (service TEXT PRIMARY KEY, last INTEGER NOT NULL)",
+    """
+INSERT INTO numbered (service, last) SELECT service, max(last) FROM (
+    SELECT service, number AS last FROM incidents UNION ALL SELECT service, incidents FROM pruned
+) GROUP BY service""",
+    "DROP TABLE pruned",
+    # ``first`` is the sighting that it begins with.
+    """
+CREATE TABLE begun (
+    id TEXT PRIMARY KEY,
+    service TEXT NOT NULL,
+    detected_at TEXT NOT NULL,
+    first TEXT NOT NULL,
+    resolved_at TEXT,
+    body TEXT NOT NULL
+)""",
+    "INSERT INTO begun SELECT id, service, detected_at, json_extract(body, '$.transitions[0].sighting'),"
+    " resolved_at, body FROM incidents",
+    "DROP TABLE incidents",
+    "ALTER TABLE begun RENAME TO incidents",
+    "CREATE INDEX incidents_of_service ON incidents (service, detected_at, first)",
+    "UPDATE decisions SET begins = (SELECT incidents.id FROM incidents WHERE first = decisions.id)"
+    " WHERE id IN (SELECT first FROM incidents)",
+)
+#: What brings a file of each version to the next one.
+_STEPS = {0: _TABLES, 1: _IDS}
 
 
 def prepare(connection: sqlite3.Connection) -> None:
@@ -86,8 +116,9 @@ def prepare(connection: sqlite3.Connection) -> None:
     if version not in _STEPS:
         raise sqlite3.DatabaseError(f"it has schema {version}, this version knows {SCHEMA_VERSION}")
     with transaction(connection):
-        for statement in _STEPS[version]:
-            connection.execute(statement)
+        for step in range(version, SCHEMA_VERSION):
+            for statement in _STEPS[step]:
+                connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 
@@ -106,7 +137,7 @@ def _row(entry: Entry) -> dict[str, str | int | None]:
     sighting = Sighting.of(entry)
     return {
         "id": entry.id,
-        "decided_at": entry.at.astimezone(UTC).isoformat(timespec="microseconds"),
+        "decided_at": text(entry.at),
         "service": verdict.service,
         "door": entry.door,
         "by": entry.by,
@@ -136,6 +167,38 @@ def entry_of(row: sqlite3.Row) -> Entry:
     """The decision that ``insert`` has written."""
     fields = {name: row[name] for name in ("id", "door", "by", "batch", "version", "look")}
     return Entry.model_validate(fields | {"at": row["decided_at"], "verdict": verdict_of(row["verdict"])})
+
+
+def insert_incident(connection: sqlite3.Connection, incident: Incident) -> None:
+    """Keep ``incident``; none of its id is kept."""
+    connection.execute(
+        "INSERT INTO incidents (id, service, detected_at, first, resolved_at, body)"
+        " VALUES (?, ?, ?, ?, ?, ?)",
+        (
+            incident.id,
+            incident.service,
+            text(incident.detected_at),
+            incident.transitions[0].sighting,
+            incident.resolved_at and text(incident.resolved_at),
+            incident.model_dump_json(),
+        ),
+    )
+
+
+def number(connection: sqlite3.Connection, service: str, numbered: int, new: Sequence[Incident]) -> None:
+    """Keep which ids the ``new`` incidents of ``service`` got, which had ``numbered`` before."""
+    connection.executemany(
+        "UPDATE decisions SET begins = ? WHERE id = ?",
+        [(each.id, each.transitions[0].sighting) for each in new],
+    )
+    connection.execute(
+        "INSERT OR REPLACE INTO numbered (service, last) VALUES (?, ?)", (service, numbered + len(new))
+    )
+
+
+def text(at: datetime) -> str:
+    """``at`` as text that sorts as time does."""
+    return at.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 def take_over(connection: sqlite3.Connection, old: Path) -> dict[str, datetime]:

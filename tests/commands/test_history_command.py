@@ -144,7 +144,7 @@ class TestRebuild:
         kept = remember(stage)
         assert history(stage, "rebuild").out.startswith("nothing changed: 2 incidents")
         with contextlib.closing(sqlite3.connect(stage.folder / ".drift" / "journal.sqlite")) as file, file:
-            file.execute("DELETE FROM incidents WHERE number = 1")
+            file.execute("DELETE FROM incidents WHERE id LIKE '%#1'")
             file.execute("UPDATE incidents SET body = replace(body, 'critical', 'info')")
         done = history(stage, "rebuild")
         assert f"{WORKER}#1: new" in done.out

@@ -45,8 +45,10 @@ class TestSideBySide:
         with ThreadPoolExecutor(4) as pool:
             changes = [change for found in pool.map(_recorded(journal), written) for change in found]
         sightings = [seen for each in written if (seen := Sighting.of(each))]
-        expected = incidents(SERVICE, sightings)
-        assert journal.incidents()[::-1] == expected
+        expected = journal.incidents()[::-1]
+        whole = incidents(SERVICE, sightings)
+        assert [each.transitions for each in expected] == [each.transitions for each in whole]
+        assert sorted(each.id for each in expected) == sorted(each.id for each in whole)
         assert len(journal.entries()) == len(written)
         told = {(each.incident.id, each.transition.key) for each in changes}
         assert told >= {(one.id, each.key) for one in expected for each in one.transitions}

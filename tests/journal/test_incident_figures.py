@@ -111,8 +111,16 @@ class TestOneIncident:
         assert one.opened_at is None
 
     def test_a_second_drift_is_a_second_incident(self) -> None:
-        found = incidents(SERVICE, [seen(2), fine(3), seen(4), fine(5)], before=4)
+        found = incidents(SERVICE, [seen(2), fine(3), seen(4), fine(5)], numbered=4)
         assert [one.id for one in found] == [f"{SERVICE}#5", f"{SERVICE}#6"]
+
+    def test_what_is_begun_keeps_its_id(self) -> None:
+        looks = [seen(2), fine(3), seen(4), seen(5), fine(6)]
+        found = incidents(SERVICE, looks, begun={seen(5).id: f"{SERVICE}#1"}, numbered=1)
+        assert [(one.id, one.detected_at) for one in found] == [
+            (f"{SERVICE}#2", at(2)),
+            (f"{SERVICE}#1", at(4)),
+        ]
 
     def test_another_service_is_not_this_one(self) -> None:
         assert incidents("other", [seen(2)]) == []
@@ -182,7 +190,7 @@ class TestWhateverTheOrder:
             SERVICE, [each for each in sightings if each.at <= at(cut / 4)] + [fine(cut / 4 + 0.01)]
         )
         late = [each for each in sightings if each.at > at(cut / 4)]
-        assert whole == early + incidents(SERVICE, late, before=len(early))
+        assert whole == early + incidents(SERVICE, late, numbered=len(early))
 
     @given(_SIGHTINGS)
     def test_what_happened_to_it_has_a_name_of_its_own(self, sightings: list[Sighting]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -15,7 +16,7 @@ from journal.stores import SERVICE, at, bypassed, elsewhere, entry, firestore, l
 
 from drift_gate.errors import JournalError
 from drift_gate.journal.incidents import incidents
-from drift_gate.journal.records import Change, Journal, Notification, Sighting
+from drift_gate.journal.records import Change, Incident, Journal, Notification, Sighting
 from drift_gate.journal.sqlite import SqliteJournal
 
 Make = Callable[[], Journal]
@@ -147,6 +148,32 @@ class TestIncidents:
         with pytest.raises(JournalError, match="no incident 'x#9'"):
             journal.mark("x#9", "why")
 
+    def test_one_that_comes_late_gets_the_next_number(self, journal: Journal) -> None:
+        journal.record([entry(4, 1), entry(5)])
+        journal.mark(f"{SERVICE}#1", "a vendored file")
+        assert told(journal.record([entry(0, 1), entry(1), entry(3, 1)])) == [
+            (f"{SERVICE}#2", "held"),
+            (f"{SERVICE}#2", "opened"),
+            (f"{SERVICE}#2", "resolved"),
+        ]
+        kept = [(f"{SERVICE}#1", at(3), "a vendored file"), (f"{SERVICE}#2", at(0), None)]
+        assert [(each.id, each.detected_at, each.false_alarm) for each in journal.incidents()] == kept
+        journal.record([entry(4.5)])
+        assert told(journal.record([entry(4.7, 1)]))[0] == (f"{SERVICE}#3", "held")
+        assert [each.id[-1] for each in journal.rebuild()] == ["3", "1", "2"]
+
+    def test_two_that_turn_out_to_be_one_go_on_as_the_later(self, journal: Journal) -> None:
+        """The earlier was told to be over."""
+        journal.record([entry(0)], look(0))
+        journal.record([entry(2.5, 1)])
+        journal.record([], look(3, ["other"]))
+        journal.record([entry(4, 1)])
+        assert [each.id for each in journal.incidents()] == [f"{SERVICE}#2", f"{SERVICE}#1"]
+        journal.record([], look(2, ["other"]))
+        assert [(each.id, each.detected_at) for each in journal.incidents()] == [(f"{SERVICE}#2", at(2.5))]
+        assert told(journal.record([entry(5), entry(6, 1)]))[0] == (f"{SERVICE}#2", "resolved")
+        assert journal.incidents()[0].id == f"{SERVICE}#3"
+
     def test_what_is_forgotten_cuts_no_incident(self, journal: Journal) -> None:
         journal.record([entry(0, 1), entry(1), entry(2, 1), entry(3, 1), entry(4, service="other")])
         kept = journal.incidents()
@@ -230,18 +257,41 @@ def test_looks_that_come_late_count(make: Make, entries: Any, looks: Any, data: 
     for decisions, one in data.draw(st.permutations(steps)):
         journal.record(decisions, one)
     sightings = [seen for each in entries if (seen := Sighting.of(each))]
-    assert journal.incidents()[::-1] == incidents(SERVICE, sightings, looks)
+    assert _courses(journal.incidents()[::-1]) == _courses(incidents(SERVICE, sightings, looks))
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(_ENTRIES, st.data())
 def test_kept_piece_by_piece_is_computed_as_a_whole(make: Make, entries: Any, data: Any) -> None:
-    """In any order, some of them twice: the incidents are those of all decisions; a rebuild changes none."""
+    """In any order, some of them twice: the incidents are those of all decisions; a rebuild changes none.
+
+    A mark stays on the incident that a person meant.
+    """
     journal = make()
+    begun: dict[str, str | None] = {}
     for each in data.draw(st.permutations(entries)):
-        journal.record([each])
+        for change in journal.record([each]):
+            name, first = change.incident.id, change.incident.transitions[0].sighting
+            if name not in begun:
+                begun[name] = first
+                journal.mark(name, str(first))
     journal.record(data.draw(st.lists(st.sampled_from(entries), max_size=3)))
     sightings = [seen for each in entries if (seen := Sighting.of(each))]
-    expected = incidents(SERVICE, sightings)
-    assert journal.incidents()[::-1] == expected
-    assert journal.rebuild()[::-1] == expected
+    found = journal.incidents()[::-1]
+    assert _courses(found) == _courses(incidents(SERVICE, sightings))
+    assert journal.rebuild()[::-1] == found
+    assert {each.id: each.false_alarm for each in found} == begun, "none is gone, each has its own mark"
+    for each, run in zip(found, _runs(sightings), strict=True):
+        assert each.false_alarm in run, "a name stays with the drift that it was given to"
+
+
+def _courses(found: list[Incident]) -> list[Incident]:
+    """Without what depends on the order in which they became known, or on a person."""
+    return [each.model_copy(update={"id": "", "false_alarm": None}) for each in found]
+
+
+def _runs(sightings: list[Sighting]) -> list[set[str]]:
+    """The ids of each unbroken run of drift."""
+    ordered = sorted(sightings, key=lambda each: (each.at, each.id))
+    runs = groupby(ordered, key=lambda each: each.severity is not None)
+    return [{each.id for each in run} for drift, run in runs if drift]

@@ -101,7 +101,7 @@ class TestNotUsable:
         journal.record([entry(0)])
         with closing(sqlite3.connect(path)) as connection:
             connection.execute("PRAGMA user_version = 99")
-        with pytest.raises(JournalError, match="schema 99, this version knows 1"):
+        with pytest.raises(JournalError, match="schema 99, this version knows 2"):
             journal.record([entry(1)])
 
     def test_damaged(self, tmp_path: Path) -> None:

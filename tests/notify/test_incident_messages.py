@@ -80,6 +80,23 @@ class TestAnIncident:
             tell(journal, Recipient("book", book), at(0), by=by)
         assert len(book.sent) == 1
 
+    def test_is_not_told_again_when_an_older_one_comes_late(self, journal: Journal) -> None:
+        book = Notebook()
+        journal.record([entry(30, 1), entry(31, 1)])
+        tell(journal, Recipient("book", book), at(31))
+        journal.record([entry(0, 1), entry(1), entry(29.5, 1)])
+        tell(journal, Recipient("book", book), at(31))
+        assert news(book) == [f"{SERVICE} opened"]
+
+    def test_that_was_over_before_it_opened_after_all_is_told_to_be_over(self, journal: Journal) -> None:
+        """A look that comes late may cut what was told in two."""
+        book = Notebook()
+        journal.record([entry(0, 1, age_h=MINUTE), entry(1, 1)])
+        tell(journal, Recipient("book", book), at(1))
+        journal.record([entry(0.1)])
+        tell(journal, Recipient("book", book), at(1))
+        assert news(book) == [f"{SERVICE} opened", f"{SERVICE} was resolved after 7 min", f"{SERVICE} opened"]
+
     def test_of_two_that_drew_the_same_picture_one_sends(self, journal: Journal) -> None:
         journal.record([entry(0, 1)], look(0))
         from drift_gate.journal.messages import picture
