@@ -34,7 +34,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 # How long an example takes says how busy the machine is, and nothing about the code.
 settings.register_profile("full", deadline=None)
-settings.register_profile("gate", deadline=None, max_examples=25)
+settings.register_profile("gate", deadline=None, max_examples=12)
 settings.load_profile("gate")
 
 

@@ -65,7 +65,7 @@ def test_without_an_obstacle_the_batch_starts(stage: Stage) -> None:
     assert stage.state.exists()
 
 
-@obstacles.each(own_process=False)
+@obstacles.each(own_process=False, heavy=("messages of 10 MB",))
 def test_an_obstacle_has_its_exit_code_its_cause_and_its_words(obstacle: Obstacle, stage: Stage) -> None:
     obstacle.prepare(stage)
     check, start = stage.check("--format", "json"), stage.start()
@@ -73,7 +73,7 @@ def test_an_obstacle_has_its_exit_code_its_cause_and_its_words(obstacle: Obstacl
     judge_start(obstacle, start, stage)
 
 
-@obstacles.each(own_process=True)
+@obstacles.each(own_process=True, heavy=obstacles.ALIKE)
 def test_an_obstacle_to_loading_has_them_too(obstacle: Obstacle, stage: Stage) -> None:
     obstacle.prepare(stage)
     judge(obstacle, stage.load("deployment-drift", "check", "--format", "json"))
@@ -167,6 +167,7 @@ class TestTextsThatBite:
         assert "\nline.py" not in done.out
 
 
+@pytest.mark.heavy
 def test_memory_and_output_do_not_grow_with_a_message(stage: Stage) -> None:
     """Four messages of ten megabytes each cost our process no more than four of a word each."""
     obstacles.drift(stage)
@@ -245,8 +246,14 @@ def test_a_git_that_hangs_ends_with_the_deadline(stage: Stage) -> None:
     ("program", "number", "code", "talk"),
     [
         ("deployment-drift", signal.SIGINT, 130, "deployment-drift: interrupted\n"),
-        ("deployment-drift", signal.SIGTERM, -signal.SIGTERM, ""),
-        ("prediction-coordinator", signal.SIGINT, 130, "prediction-coordinator: interrupted\n"),
+        pytest.param("deployment-drift", signal.SIGTERM, -signal.SIGTERM, "", marks=pytest.mark.heavy),
+        pytest.param(
+            "prediction-coordinator",
+            signal.SIGINT,
+            130,
+            "prediction-coordinator: interrupted\n",
+            marks=pytest.mark.heavy,
+        ),
         ("prediction-coordinator", signal.SIGTERM, 128 + signal.SIGTERM, ""),
     ],
 )

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from support import obstacles
+from support.heavy import light
 from support.limits import SHARE_S
 from support.obstacles import Obstacle
 from support.stage import BYPASS, Done, Stage
@@ -70,14 +71,14 @@ def judged(obstacle: Obstacle, warning: str) -> None:
         assert [word for word in obstacle.words if word not in overridden] == []
 
 
-@obstacles.each(own_process=False)
+@obstacles.each(own_process=False, heavy=obstacles.ALIKE)
 def test_an_obstacle_is_overridden(obstacle: Obstacle, stage: Stage) -> None:
     obstacle.prepare(stage)
     done = stage.start(*BYPASS)
     judged(obstacle, started(done, stage, service=WORKER if obstacle.code != 2 else "(the batch's service)"))
 
 
-@obstacles.each(own_process=True)
+@obstacles.each(own_process=True, heavy=obstacles.ALIKE)
 def test_an_obstacle_to_loading_is_too(obstacle: Obstacle, stage: Stage) -> None:
     obstacle.prepare(stage)
     done = stage.load("prediction-coordinator", *stage.start_args(*BYPASS))
@@ -335,7 +336,7 @@ def powerless(tmp_path: Path) -> Iterator[None]:
 class TestALostTerminal:
     """The talk is not the batch: nobody may be listening."""
 
-    @pytest.mark.parametrize("stderr", ["2>&-", "2>/dev/full", "2> >(true)"])
+    @pytest.mark.parametrize("stderr", light(["2>&-", "2>/dev/full", "2> >(true)"], ["2>&-"]))
     def test_starts_all_the_same(self, stage: Stage, stderr: str) -> None:
         stage.write_config()
         command = stage.argv("prediction-coordinator", *stage.start_args(*BYPASS))
@@ -353,7 +354,11 @@ class TestALostTerminal:
 
 class TestLibrariesThatDoNotLoad:
     @pytest.mark.parametrize(
-        "line", ["import time; time.sleep(60)", "raise ImportError", "raise SystemExit(7)"]
+        "line",
+        light(
+            ["import time; time.sleep(60)", "raise ImportError", "raise SystemExit(7)"],
+            ["raise ImportError"],
+        ),
     )
     def test_stop_no_batch(self, stage: Stage, tmp_path: Path, line: str) -> None:
         """A disk that hangs, a broken installation, a library that ends the process."""
@@ -368,7 +373,7 @@ class TestLibrariesThatDoNotLoad:
 class TestTheProcessEnds:
     """Threads that nobody waits for must not keep it, nor crash it on its way out."""
 
-    @pytest.mark.parametrize("what", ["the API", "the metadata server", "the remote"])
+    @pytest.mark.parametrize("what", light(["the API", "the metadata server", "the remote"], ["the API"]))
     def test_while_they_hang(self, stage: Stage, what: str) -> None:
         run = stage.spawn
         if what == "the API":

@@ -9,6 +9,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pytest
 from coordinator.http.test_serve import Running, serving
 from support.pubsub import Desk, free_port, served
 from support.stage import DAY, HEADER, TOML, Stage
@@ -89,6 +90,7 @@ def test_a_redeploy_in_the_middle_of_a_batch_fails_it(
     assert list((folder / ".drift").glob("predictions-*.csv")) == []
 
 
+@pytest.mark.heavy
 def test_a_redeploy_in_the_middle_of_a_batch_shows_as_mixed_where_its_results_are_kept(
     tmp_path: Path, fake_cloud_run: FakeCloudRun, pubsub_emulator: str
 ) -> None:

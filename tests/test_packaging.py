@@ -253,6 +253,7 @@ def test_uv_adds_it_to_a_project(wheel: Path, tmp_path: Path) -> None:
     see(with_requirements(tmp_path / ".venv"), top, door=True)
 
 
+@pytest.mark.heavy
 def test_one_folder_is_vendored(tmp_path: Path) -> None:
     """A copy of ``drift_gate/`` in a ``src/`` layout checks a service; nothing of ours is installed."""
     top = adopter(tmp_path, "a src layout")

@@ -59,6 +59,7 @@ class TestWhatTheCodeKnowsBetter:
         """Otherwise: python scripts/readme.py."""
         assert file.read_text(encoding="utf-8") == readme.FILES[file]()
 
+    @pytest.mark.heavy
     def test_the_demo_prints_what_is_shown(self, tmp_path: Path) -> None:
         """The whole demo, run on a terminal; only ids and times may differ."""
         for program, module in (("deployment-drift", main), ("prediction-coordinator", coordinator_cli)):

@@ -80,7 +80,7 @@ class TestHeeded:
         assert seen == [[signal.SIG_IGN, signal.SIG_IGN]]
 
 
-@pytest.mark.parametrize("number", NUMBERS)
+@pytest.mark.parametrize("number", [NUMBERS[0], pytest.param(NUMBERS[1], marks=pytest.mark.heavy)])
 def test_the_worker_ends_though_it_was_started_deaf(number: signal.Signals) -> None:
     port = free_port()
     argv = deaf([sys.executable, "-m", "predictions.worker.serve"])
@@ -116,6 +116,7 @@ class TestTheSuite:
         )
         assert done.returncode == 256 - signal.SIGINT, done.stderr
 
+    @pytest.mark.heavy
     def test_a_test_that_hangs_ends_the_run_with_the_stacks(self, tmp_path: Path) -> None:
         (tmp_path / "test_hangs.py").write_text("import time\ndef test_hangs():\n    time.sleep(600)\n")
         argv = [sys.executable, "-m", "pytest", "-c", str(ROOT / "setup.cfg"), "--rootdir", str(tmp_path)]

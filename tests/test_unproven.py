@@ -35,7 +35,7 @@ def pytest_terminal_summary(terminalreporter):
 """
 
 
-@pytest.mark.parametrize("processes", ["0", "2"])
+@pytest.mark.parametrize("processes", [pytest.param("0", marks=pytest.mark.heavy), "2"])
 def test_each_program_has_its_truths_and_its_line(tmp_path: Path, processes: str) -> None:
     (tmp_path / "test_skips.py").write_text(SKIPS)
     (tmp_path / "told.py").write_text(TOLD)

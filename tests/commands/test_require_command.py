@@ -143,7 +143,10 @@ class TestUnderABypass:
         stage.environ["PATH"] = "/bin:/usr/bin"
         assert (require(stage, *BYPASS, WORKER, "--", *RAN).code, ran(stage)) == (7, True)
 
-    @pytest.mark.parametrize(("trap", "code"), [("trap 'exit 9' TERM;", 9), ("", 128 + signal.SIGTERM)])
+    @pytest.mark.parametrize(
+        ("trap", "code"),
+        [("trap 'exit 9' TERM;", 9), pytest.param("", 128 + signal.SIGTERM, marks=pytest.mark.heavy)],
+    )
     def test_signals_reach_the_command(self, behind: Stage, trap: str, code: int) -> None:
         script = f"{trap} echo ready; read never"
         with started(behind, *BYPASS, WORKER, "--", "sh", "-c", script) as process:

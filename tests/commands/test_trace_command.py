@@ -163,7 +163,7 @@ class TestTheCommandLine:
         assert (done.returncode, "it is no JSON" in done.stderr) == (2, True)
         assert (project.folder / "drift.loaded.json").read_text() == "mine"
 
-    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    @pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.heavy), signal.SIGTERM])
     def test_one_that_serves_is_ended_and_what_it_loaded_counts(self, number: int, project: Project) -> None:
         code = "import app.plugin, pathlib, time; pathlib.Path('ready').touch(); time.sleep(600)"
         project.commit()

@@ -40,6 +40,7 @@ def test_at_random_moments_under_load() -> None:
     assert len(runs) == 10
 
 
+@pytest.mark.heavy
 def test_at_every_sql_statement_of_a_batch() -> None:
     """From the first one, before there is a file to speak of, to the last, when all is done."""
     runs = killed("--steps", "local", "--players", "11")

@@ -290,6 +290,7 @@ def test_a_job_on_cloud_run_logs_its_verdict_as_json(world: World) -> None:
     assert process.returncode == 0
 
 
+@pytest.mark.heavy
 def test_a_terminal_gets_no_json_whatever_the_environment(world: World) -> None:
     ours, theirs = pty.openpty()
     with run(world.root, *START, stderr=theirs, K_SERVICE="coordinator") as process:

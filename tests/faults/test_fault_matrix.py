@@ -11,19 +11,18 @@ from pathlib import Path
 import pytest
 from support.fault_cells import Column, run, wrong
 from support.fault_table import CALLS, CELLS, SECONDS, page, stable
+from support.heavy import light
 
 from drift_gate.errors import CAUSES
 
 PAGE = Path(__file__).parents[2] / "docs" / "faults.md"
-#: Calls with twenty faults each, of which most are held until the deadline.
-TAKE_LONG = ("token endpoint", "metadata server")
+#: One of each kind: Google's client, git, HTTP, and a file. The others differ in what is asked.
+LIGHT = ("Cloud Run, service", "git remote, asked", "health", "ledger file")
 #: What the calls came to, for the page that `make faults` writes.
 SEEN: dict[str, Column] = {}
 
 
-@pytest.mark.parametrize(
-    "call", [pytest.param(call, marks=[pytest.mark.heavy] if call in TAKE_LONG else []) for call in CALLS]
-)
+@pytest.mark.parametrize("call", light(CALLS, LIGHT))
 def test_every_fault_of(call: str, tmp_path: Path) -> None:
     cells = [cell for cell in CELLS if cell.call == call]
     column = SEEN[call] = run(cells, tmp_path)

@@ -10,6 +10,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
 import yaml
 from ops.morning import ADA, BYPASS, CODE, COORDINATOR, SCHEDULER, WORKER, Morning
 from ops.pages import FIRST, PAGES, TEXT, answers, codes, deploy_of, drift, kind, matches, scheduled, verdicts
@@ -96,6 +97,7 @@ class TestBypass:
         assert [call[:3] for call in today.shell.calls()] == 2 * [["run", "services", "update"]]
 
 
+@pytest.mark.heavy
 def test_rollback_on_purpose(today: Morning) -> None:
     """A merge is enough: the coordinator is not deployed, and reads it at the target."""
     older = today.origin.tip("main")
@@ -137,6 +139,7 @@ def test_api_forbidden(today: Morning) -> None:
     assert outcome["decision"] == "allow"
 
 
+@pytest.mark.heavy
 def test_repository_unreachable(today: Morning) -> None:
     """Whether it is the host shows in the first lines; a new token goes in without its line end."""
     reach, renew, proof = PAGES["Repository unreachable"]
@@ -235,6 +238,7 @@ def test_other_files(today: Morning) -> None:
     assert outcome["services"][0]["report"]["commits_behind"] == 0
 
 
+@pytest.mark.heavy
 def test_dirty_build(today: Morning) -> None:
     today.live(f"{today.origin.tip('main')}-dirty")
     assert "dirty-build" in codes(today)

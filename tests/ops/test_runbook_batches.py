@@ -13,6 +13,7 @@ from ops.stand_ins import ROOT
 from predictions.coordinator.store.sqlite import open_sqlite
 
 
+@pytest.mark.heavy
 def test_mixed_revision(today: Morning) -> None:
     newest = today.fall_behind()
     today.live(newest)

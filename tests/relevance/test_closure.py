@@ -437,6 +437,7 @@ def test_only_reached_files_are_read() -> None:
     assert set(asked) == {"start.py", "a.py"}
 
 
+@pytest.mark.heavy
 def test_a_chain_of_twenty_thousand_files() -> None:
     """Neither depth nor number is a problem: no recursion, no list of chains."""
     count = 20_000

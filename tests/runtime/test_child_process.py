@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.heavy import light
 from support.limits import ENOUGH_S, OVER_S
 from support.world import WORKER, World
 
@@ -169,8 +170,8 @@ def told(process: subprocess.Popen[str]) -> str:
     "doing",
     [
         "time.sleep(600)",
-        "ours.call(time.sleep, (600,), Deadline(600))",
-        f"ours.call(re.match, {FOR_EVER!r}, Deadline(60))",
+        pytest.param("ours.call(time.sleep, (600,), Deadline(600))", marks=pytest.mark.heavy),
+        pytest.param(f"ours.call(re.match, {FOR_EVER!r}, Deadline(60))", marks=pytest.mark.heavy),
         "os.fork() or time.sleep(3)\ntime.sleep(600)",
     ],
     ids=["idle", "busy", "holding the interpreter", "forked"],
@@ -207,7 +208,7 @@ print(ours.call(len, ("abcd",), Deadline(60)), flush=True)
         assert (told(parent), told(parent)) == ("3 True", "4")
 
 
-@pytest.mark.parametrize("named", ["/usr/local/bin/uwsgi", "", None])
+@pytest.mark.parametrize("named", light(["/usr/local/bin/uwsgi", "", None], ["/usr/local/bin/uwsgi"]))
 def test_a_program_that_embeds_python_names_itself(named: str | None) -> None:
     """Nothing of it is run a second time: it has no guard, and it is no Python."""
     with program("", before=f"import sys; sys.executable = {named!r}\nprint('once')\n") as parent:

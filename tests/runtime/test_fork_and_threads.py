@@ -38,7 +38,7 @@ def decide(settings: Settings, answers: Any) -> None:
     answers.put(checks.check(settings=settings).decision)
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.parametrize("method", ["fork", pytest.param("spawn", marks=pytest.mark.heavy)])
 def test_a_child_checks_after_its_parent_did(world: World, method: str) -> None:
     """The child connects anew; what the parent connected before the fork is not used in it."""
     world.cloud.deploy(WORKER, commit=world.first)

@@ -43,6 +43,7 @@ PATTERNS = st.recursive(
 )
 
 
+@pytest.mark.heavy
 @settings(deadline=None, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
 @given(PATTERNS)
 def test_twice_the_text_is_twice_the_work_where_a_pattern_is_taken(pattern: str) -> None:
@@ -63,17 +64,17 @@ def test_twice_the_text_is_twice_the_work_where_a_pattern_is_taken(pattern: str)
     ("pattern", "size"),
     [
         ("(a+)+$", 5),
-        (r"(\w+:?)*x", 5),
+        pytest.param(r"(\w+:?)*x", 5, marks=pytest.mark.heavy),
         ("(a|a)*x", 5),
         ("(?:a?b?)*x", 5),
-        ("(a{1,3})*x", 5),
+        pytest.param("(a{1,3})*x", 5, marks=pytest.mark.heavy),
         ("(?:.*?,)*x", 5),
-        (r"(?:a|\wb?)*x", 5),
+        pytest.param(r"(?:a|\wb?)*x", 5, marks=pytest.mark.heavy),
         ("a*a*b", SOME),
         (r"\s*\w*\s*$", SOME),
         (r".*\s+bug", SOME),
         ("a*(?=.*x)b", SOME),
-        ("(?:(?!.*x).)*y", SOME),
+        pytest.param("(?:(?!.*x).)*y", SOME, marks=pytest.mark.heavy),
     ],
 )
 def test_what_is_refused_looks_again_and_again(pattern: str, size: int) -> None:

@@ -134,6 +134,7 @@ def append_many(path: Path, service: str, count: int) -> None:
         ledger.record(path, service, f"{number:040x}", NOW)
 
 
+@pytest.mark.heavy
 def test_writers_side_by_side_lose_no_line(tmp_path: Path) -> None:
     """Four processes append at once; every line is there and whole."""
     path = tmp_path / "ledger.jsonl"

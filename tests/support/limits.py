@@ -12,6 +12,6 @@ OVER_S = 0.3
 #: The same, where a message on this machine comes first.
 SHARE_S = 2.0
 
-#: Examples of hypothesis where each makes a repository: a third of what the profile says, which is 8 in
+#: Examples of hypothesis where each makes a repository: a third of what the profile says, which is 4 in
 #: `make test` and 33 in `make test-heavy`.
 DEAR = settings().max_examples // 3

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha1
 from typing import Any
 
 import pytest
+from support.heavy import light
 from support.limits import SHARE_S
 from support.stage import SECRETS, Stage
 from support.world import WORKER
@@ -312,7 +313,22 @@ OBSTACLES = [
 ]
 
 
-def each(*, own_process: bool) -> pytest.MarkDecorator:
-    """Parametrizes ``obstacle`` over those that do, or do not, need a process of their own."""
-    chosen = [obstacle for obstacle in OBSTACLES if obstacle.own_process is own_process]
-    return pytest.mark.parametrize("obstacle", chosen, ids=[obstacle.name for obstacle in chosen])
+#: Whatever overrides an obstacle overrides these as it does their neighbours: the same code comes of them by
+#: the same way.
+ALIKE = (
+    *(name for name, *_ in USAGE[3:-2]),
+    *(name for name, *_ in UNKNOWN[1:6]),
+    *("RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED", "a dead port", "no traffic", "a repository of another user"),
+    *("a target that is an option of git", "a remote that is down", "texts that bite", "messages of 10 MB"),
+    *("credentials that are none", "no git on the PATH"),
+)
+
+
+def each(*, own_process: bool, heavy: Container[str]) -> pytest.MarkDecorator:
+    """Parametrizes ``obstacle`` over those that do, or do not, need a process of their own.
+
+    ``heavy`` are the names of those that ``make test-heavy`` alone asks.
+    """
+    rows = [obstacle for obstacle in OBSTACLES if obstacle.own_process is own_process]
+    chosen = light(rows, [obstacle for obstacle in rows if obstacle.name not in heavy])
+    return pytest.mark.parametrize("obstacle", chosen, ids=[obstacle.name for obstacle in rows])

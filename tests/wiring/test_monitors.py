@@ -216,7 +216,7 @@ def test_a_schedule_that_makes_no_sense_is_a_usage_error(
     assert words in said.stderr
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.heavy)])
 def test_a_signal_ends_the_process_at_once(world: World, number: signal.Signals) -> None:
     """While it waits for the next look, a day ahead at most, and however it was started."""
     world.toml = STORE + world.toml

@@ -194,6 +194,7 @@ def test_what_goes_wrong_while_noting_does_not_reach_the_program(tmp_path: Path)
     notice("open", ())
 
 
+@pytest.mark.heavy
 def test_a_file_is_noted_once_and_what_is_remembered_is_bounded(tmp_path: Path) -> None:
     noted: list[bytes] = []
     notice = trace_hook.hook(str(tmp_path), noted.append)

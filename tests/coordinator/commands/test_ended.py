@@ -27,7 +27,8 @@ def silent_worker() -> Iterator[socket.socket]:
 
 
 @pytest.mark.parametrize(
-    ("number", "code", "state"), [(signal.SIGTERM, 143, "pending"), (signal.SIGINT, 130, "failed")]
+    ("number", "code", "state"),
+    [(signal.SIGTERM, 143, "pending"), pytest.param(signal.SIGINT, 130, "failed", marks=pytest.mark.heavy)],
 )
 def test_does_not_wait_for_the_worker_and_leaves_the_batch_to_the_next(
     number: signal.Signals, code: int, state: str, world: World, silent_worker: socket.socket

@@ -1,6 +1,6 @@
 """Requests that nobody would think of, made from the OpenAPI description: each is answered as described.
 
-``SCHEMATHESIS_CASES`` says how many (75 in ``make test``, 300 in ``make test-heavy``, 5,000 in
+``SCHEMATHESIS_CASES`` says how many (36 in ``make test``, 300 in ``make test-heavy``, 5,000 in
 ``make schemathesis``). Each answer has a documented status, media type, headers and body; what is invalid is
 refused, what is valid is not, and nothing is a 500.
 """

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.heavy import light
 
 ROOT = Path(__file__).parents[3]
 #: ``serve``, which sends itself a signal at a moment of its start.
@@ -43,9 +44,15 @@ sys.exit(main(["serve", "--port", "0"]))
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
 @pytest.mark.parametrize(
-    "moment", ["while it loads", "as it binds", "as its loop is made", "as it says that it listens"]
+    "number", light([signal.SIGINT, signal.SIGTERM], [signal.SIGTERM]), ids=lambda number: number.name
+)
+@pytest.mark.parametrize(
+    "moment",
+    light(
+        ["while it loads", "as it binds", "as its loop is made", "as it says that it listens"],
+        ("while it loads", "as it says that it listens"),
+    ),
 )
 def test_a_signal_ends_it_whenever_it_comes(tmp_path: Path, number: signal.Signals, moment: str) -> None:
     """Without a traceback."""

@@ -21,6 +21,7 @@ from coordinator.worlds import HEADER
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.bigquery import FakeBigQuery, serving
+from support.heavy import light
 
 from drift_gate.commands.exit_codes import code_of
 from predictions.coordinator.commands.main import EXIT_CODES
@@ -442,7 +443,10 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", ["{}/day.csv", "{}/day.parquet", "sqlite:{}/day.sqlite?table=players"])
+@pytest.mark.parametrize(
+    "name",
+    light(["{}/day.csv", "{}/day.parquet", "sqlite:{}/day.sqlite?table=players"], ["{}/day.csv"]),
+)
 def test_rows_are_streamed(many: Path, name: str) -> None:
     """25,000 rows are over 10 MB as Python values; a source holds less than a fifth at a time."""
     source = named(name.format(many))

@@ -103,6 +103,7 @@ def test_an_empty_file_that_was_there_is_not_ours_to_remove(file: Path) -> None:
     assert _journal(file) == "delete"
 
 
+@pytest.mark.heavy
 def test_processes_may_create_it_at_once_and_one_of_them_warns(file: Path) -> None:
     script = (
         "import sys; sys.path[:0] = ['.', 'tests']\n"

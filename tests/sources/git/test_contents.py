@@ -73,6 +73,7 @@ def test_only_full_ids_reach_git(h: HistoryBuilder, name: str) -> None:
         history_of(h).contents([name])
 
 
+@pytest.mark.heavy
 def test_a_file_of_50_megabytes_is_left_out_and_never_held(h: HistoryBuilder) -> None:
     h.commit({"huge.py": b"x = 1\n" * 9_000_000, "edge.py": b"y" * BLOB_LIMIT, "small.py": "z"})
     by_path = blobs(h)
@@ -84,6 +85,7 @@ def test_a_file_of_50_megabytes_is_left_out_and_never_held(h: HistoryBuilder) ->
     assert grown_kib < 40_000
 
 
+@pytest.mark.heavy
 def test_20_000_files_take_one_process(h: HistoryBuilder, tmp_path: Path) -> None:
     h.commit({f"d{n % 100}/f{n}.py": f"x = {n}\n" for n in range(20_000)})
     by_path = blobs(h)

@@ -261,6 +261,7 @@ class TestSparing:
         graphs = w.current() / "objects" / "info" / "commit-graphs"
         assert (graphs / "commit-graph-chain").exists()
 
+    @pytest.mark.heavy
     def test_many_fetches_leave_few_packs_and_every_file(self, w: Remoted) -> None:
         mirror = w.mirror()
         ids = blobs(mirror, mirror.target().commit)

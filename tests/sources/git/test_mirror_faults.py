@@ -247,6 +247,7 @@ class TestToken:
 
 
 class TestDamage:
+    @pytest.mark.heavy
     def test_every_file_of_the_copy_may_be_cut_or_lost(self, w: Remoted) -> None:
         """Each file in turn, emptied, halved and removed: the check heals the mirror or never needed it."""
         w.mirror().target()

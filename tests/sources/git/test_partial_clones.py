@@ -191,7 +191,9 @@ class TestDoctor:
             [program, "doctor"], cwd=world.folder, env=environ, capture_output=True, text=True, check=False
         )
 
-    @pytest.mark.parametrize("option", ["--filter=blob:none", "--filter=tree:0"])
+    @pytest.mark.parametrize(
+        "option", ["--filter=blob:none", pytest.param("--filter=tree:0", marks=pytest.mark.heavy)]
+    )
     def test_it_sees_a_partial_clone_before_the_first_check(self, clone: Clone, option: str) -> None:
         world = clone(option)
         world.toml = COMPUTED

@@ -203,7 +203,9 @@ class TestGooglesLibrary:
             IdTokens().get(AUDIENCE, Deadline(60))
         assert "s3cret" not in str(caught.value)
 
-    @pytest.mark.parametrize("kind", ["impersonated_service_account", "external_account"])
+    @pytest.mark.parametrize(
+        "kind", ["impersonated_service_account", pytest.param("external_account", marks=pytest.mark.heavy)]
+    )
     def test_an_account_to_act_as(self, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """The login that acts as an account, and an identity that another provider vouches for."""
         person = {"type": "authorized_user", "client_id": "c", "client_secret": "s", "refresh_token": "r"}
