@@ -25,6 +25,8 @@ MEASURED = {
     "support/zygote.py": "what fault_cells.py writes, of a process of its own",
 }
 CLOCKS = {"monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns", "process_time", "time", "time_ns"}
+#: Finds lines in a file, each with what stands there.
+Look = Callable[[ast.AST], Iterator[tuple[int, str]]]
 ELAPSED = re.compile(r"elapsed|took|duration_s")
 #: A deadline under which something has to succeed is no shorter; those that run out have names.
 LEAST_S = 30.0
@@ -97,16 +99,29 @@ def short_deadlines(tree: ast.AST) -> Iterator[tuple[int, str]]:
             yield node.lineno, ast.unparse(node)
 
 
-def found_by(look: Callable[[ast.AST], Iterator[tuple[int, str]]], but: Container[str] = ()) -> list[str]:
+def found_by(look: Look, but: Container[str] = ()) -> list[str]:
     """What ``look`` finds in the tests, with its place."""
-    read = ((name, tree) for name, tree in trees().items() if name not in but)
+    read = ((name, tree) for name, tree in trees(ABOUT[look]).items() if name not in but)
     return [f"{name}:{line}: {text}" for name, tree in read for line, text in look(tree)]
 
 
+#: What a file says that has anything to be found; the others need not be parsed.
+ABOUT: dict[Look, re.Pattern[str]] = {
+    comparisons: re.compile(rf"\btime\.(?:{'|'.join(CLOCKS)})\(|{ELAPSED.pattern}"),
+    differences: re.compile(rf"\btime\.(?:{'|'.join(CLOCKS)})\("),
+    short_deadlines: re.compile("[dD]eadline[(=]"),
+}
+
+
+def trees(about: re.Pattern[str]) -> dict[str, ast.AST]:
+    """The files of the tests that say something ``about`` it, by their paths."""
+    texts = {file: file.read_text("utf-8") for file in TESTS.rglob("*.py")}
+    return {str(file.relative_to(TESTS)): parsed(text) for file, text in texts.items() if about.search(text)}
+
+
 @cache
-def trees() -> dict[str, ast.AST]:
-    """Every file of the tests by its path."""
-    return {str(file.relative_to(TESTS)): ast.parse(file.read_text("utf-8")) for file in TESTS.rglob("*.py")}
+def parsed(text: str) -> ast.AST:
+    return ast.parse(text)
 
 
 def test_no_test_asserts_how_long_something_took() -> None:

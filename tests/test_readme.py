@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 from support.documents import DOCS, DOCUMENTS, ROOT, blocks, rows, words
+from support.heavy import light
 from support.world import World
 
 from drift_gate.commands import exit_codes, main
@@ -158,6 +159,9 @@ def there(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     return world
 
 
+BLOCKS = blocks("python", *GUIDES)
+
+
 class TestPython:
     def test_the_intended_use_is_in_the_coordinator(self) -> None:
         """Line for line."""
@@ -165,7 +169,10 @@ class TestPython:
         source = Path(coordinator.__file__).read_text(encoding="utf-8")
         assert textwrap.indent(shown, "    ") in source
 
-    @pytest.mark.parametrize("block", blocks("python", *GUIDES))
+    @pytest.mark.parametrize(
+        "block",
+        light(BLOCKS, [block for block in BLOCKS if "def test_" not in block]),
+    )
     def test_a_block_runs(
         self, block: str, there: World, tmp_path: Path, request: pytest.FixtureRequest
     ) -> None:
