@@ -24,7 +24,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("settings", "journal", "gate"),
     ("delivery",),
     ("questions", "presentation", "notify"),
-    ("wiring",),
+    ("wiring", "dashboard"),
     ("assembly", "checker", "commands"),
 )
 

@@ -56,6 +56,7 @@ COMMANDS = {
     "history": Entry("history", "show what the journal remembers: incidents and decisions"),
     "stats": Entry("stats", "show how often production was stale and for how long, beside the targets"),
     "report": Entry("report", "report on a week: figures, incidents and their causes"),
+    "dashboard": Entry("dashboard", "show as pages what the journal knows: what runs where, and what waits"),
     "record": Entry("record", "note in the ledger that a service runs a commit"),
     "explain": Entry("explain", "say what a reason code or a cause means and what to do"),
     "acknowledge": Entry("acknowledge", "print the table that acknowledges what is denied now, until a time"),

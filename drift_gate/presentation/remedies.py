@@ -38,7 +38,7 @@ def steps(verdict: Verdict, settings: Settings, start: Start = NO_START) -> Iter
     """What to do about the denial in ``verdict``, the cure first and the emergency exit last."""
     yield from _cures(verdict, settings.services.get(verdict.service))
     if _cured_by_deploy(verdict):
-        yield from _deploy(verdict, settings, start)
+        yield from deploy(verdict, settings, start)
     yield from _looks(verdict)
     if may_cover(verdict):
         name = shlex.quote(verdict.service)
@@ -97,7 +97,8 @@ def _cured_by_deploy(verdict: Verdict) -> bool:
     return not CURED_BY_DEPLOY.isdisjoint(map(_named, _denying(verdict)))
 
 
-def _deploy(verdict: Verdict, settings: Settings, start: Start) -> Iterator[Step]:
+def deploy(verdict: Verdict, settings: Settings, start: Start = NO_START) -> Iterator[Step]:
+    """The line that deploys what ``verdict`` says should be live; none for a service that is not declared."""
     if step := _line("deploy", verdict, settings, start):
         yield step
         return

@@ -25,6 +25,7 @@ from drift_gate.policy.verdict import JudgedBy
 from drift_gate.relevance.rules import Rules
 from drift_gate.runtime.spelling import near_misses
 from drift_gate.runtime.values import is_address
+from drift_gate.settings.dashboard_keys import DashboardKeys
 from drift_gate.settings.deploy_keys import DeployKeys
 from drift_gate.settings.document import Document
 from drift_gate.settings.keys import (
@@ -84,6 +85,7 @@ class Settings(Fact):
     journal: JournalKeys
     monitor: MonitorKeys
     notify: NotifyKeys = NotifyKeys()
+    dashboard: DashboardKeys = DashboardKeys()
     inventory: Inventory
     acknowledged: tuple[Acknowledgement, ...] = ()
     freeze: tuple[Freeze, ...] = ()
@@ -217,6 +219,7 @@ def load(start: Path | None = None, environ: Mapping[str, str] | None = None) ->
     journal = document.model(JournalKeys, ("journal",), document.table("journal"))
     monitor = _monitor(document, environ)
     notify = _notify(document, services)
+    dashboard = document.model(DashboardKeys, ("dashboard",), document.table("dashboard"))
     inventory = document.model(Inventory, ("inventory",), document.table("inventory"))
     acknowledged = _acknowledged(document, services)
     freeze = _freezes(document, services)
@@ -229,6 +232,7 @@ def load(start: Path | None = None, environ: Mapping[str, str] | None = None) ->
         journal=journal,
         monitor=monitor,
         notify=notify,
+        dashboard=dashboard,
         inventory=inventory,
         acknowledged=acknowledged,
         freeze=freeze,

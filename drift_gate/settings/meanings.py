@@ -134,6 +134,10 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "heartbeat_url": "address that is asked before and after each look, as healthchecks.io wants it; "
         "it is a secret, and `DRIFT_HEARTBEAT_URL` stands before it",
     },
+    "[dashboard]": {
+        "every": "how far apart looks should lie; after twice that without one nothing is known",
+        "public_badges": "whether the coordinator shows badges to everybody, not only to those who may look",
+    },
     "[notify]": {
         "hold": "how long after landing a drift opens an incident: a normal deploy makes no noise",
         "remind": "how long after an incident opened people are reminded, then daily; `[]`: never",

@@ -1,0 +1,1 @@
+"""Pages out of the journal alone: what runs where, what waits, since when, and what was decided."""
