@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from drift_gate.comparison import lineage
 from drift_gate.comparison.tally import Pair, Tally
@@ -14,6 +15,9 @@ from drift_gate.errors import SourceError
 from drift_gate.facts import History, Target, Unknown
 from drift_gate.relevance.lookup import Relevance
 from drift_gate.relevance.union import Union
+
+#: Paths of which it is remembered whether they count: most commits change what others have changed.
+PATHS_KEPT = 1 << 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,7 @@ def count(
         pairs = [
             Pair(
                 lives.index(each.live),
-                each.union.relevant,
+                lru_cache(PATHS_KEPT)(each.union.relevant),
                 each.union.because,
                 frozenset(filter(each.union.relevant, nets[each.live, target.commit])),
                 each.watch,
