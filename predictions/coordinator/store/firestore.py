@@ -66,6 +66,8 @@ from predictions.worker.worker import PredictionRequest
 
 #: How often a write is tried that others come before, and the seconds before the next time.
 _TRIES, _PAUSE = 100, 0.02
+#: What of a batch says whether somebody is at work on it.
+_SIGNS = ("state", "heartbeat_at")
 
 
 class FirestoreStore:
@@ -191,12 +193,15 @@ class FirestoreStore:
 
     def stall(self, silent_since: datetime, now: datetime) -> list[Batch]:
         """As ``Store.stall``; what its own document says moved of late is not asked about any further."""
+        since = rows.text(silent_since)
         with errors():
-            going_on = self._all.where(filter=FieldFilter("active", "==", True)).stream()
-            old = [each for each in going_on if each.get("heartbeat_at") < rows.text(silent_since)]
-            batches = self._shown([each for each in old if each.get("state") != "stalled"])
-        silent = [each for each in batches if each.heartbeat_at < silent_since]
-        return [self.move(each.id, "stalled", each.heartbeat_at) for each in silent]
+            active = self._all.where(filter=FieldFilter("active", "==", True)).select(_SIGNS)
+            told = [(each.reference, *map(each.get, _SIGNS)) for each in active.stream()]
+            old = [(one, at) for one, state, at in told if state != "stalled" and at < since]
+            tallies = self._tallies.read(one for one, _ in old)
+            heard = {one.id: (tallies.get(one.id) or counted(one))["heard_at"] or "" for one, _ in old}
+        silent = [(one.id, last) for one, at in old if (last := max(at, heard[one.id])) < since]
+        return [self.move(id, "stalled", datetime.fromisoformat(last)) for id, last in silent]
 
     def get(self, batch_id: str) -> Batch | None:
         """As ``Store.get``."""
@@ -335,13 +340,12 @@ class FirestoreStore:
 
     def _shown(self, found: Sequence[Any]) -> list[Batch]:
         """The batches; how far those are that go on is read for all of them at once."""
-        going_on = [each.reference for each in found if each.to_dict().get("counts") is None]
-        tallies = self._tallies.read(going_on)
-        return [self._batch(each, tallies.get(each.id)) for each in found]
+        told = [(each.reference, each.to_dict()) for each in found]
+        tallies = self._tallies.read(reference for reference, row in told if row.get("counts") is None)
+        return [self._batch(reference, row, tallies.get(reference.id)) for reference, row in told]
 
-    def _batch(self, found: Any, tally: dict[str, Any] | None = None) -> Batch:
-        row = found.to_dict()
-        counts = row.pop("counts", None) or tally or counted(found.reference)
+    def _batch(self, reference: Any, row: dict[str, Any], tally: dict[str, Any] | None) -> Batch:
+        counts = row.pop("counts", None) or tally or counted(reference)
         row.pop("active")
         heard = counts.pop("heard_at", None) or ""
         row["heartbeat_at"] = max(row["heartbeat_at"], heard)
@@ -350,7 +354,7 @@ class FirestoreStore:
         try:
             return rows.batch_of({**empty, **row, **counts})
         except (KeyError, ValueError) as error:
-            raise StateError(f"{found.reference.path} cannot be read: {error}") from error
+            raise StateError(f"{reference.path} cannot be read: {error}") from error
 
     def _until_written(self, batch_id: str) -> Iterator[Any]:
         """The batch's document, anew each time that somebody else was first."""
