@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -59,6 +59,9 @@ pool().ready(Deadline(60))
 started = time.perf_counter()
 [verdict] = checks.check([sys.argv[2]], settings=settings, record=False).services
 print(time.perf_counter() - started)
+[reader] = "".join(file.read_text() for file in Path("/proc/self/task").glob("*/children")).split()
+held = Path("/proc", reader, "status").read_text()
+print(int(held.split("VmHWM:")[1].split()[0]) / 1024)
 if verdict.report.commits_behind != 1:
     raise RuntimeError(f"not what was to be measured: {verdict}")
 """
@@ -86,9 +89,10 @@ def rows() -> list[Row]:
             if missed := _reached(_graph(tree), ENTRY) - counts.because.keys():
                 raise RuntimeError(f"ruff reaches what the check does not: {sorted(missed)}")
             timed = in_turn(_subjects(before, history.path, tree), ROUNDS)
+            held = [_check(build, history.path, CLOSURE)[1] for build in (ROOT, before)]
         finally:
             _git("worktree", "remove", "--force", str(before))
-    return _with_remarks(timed, files)
+    return _with_remarks(timed, files, held)
 
 
 def _files(before: Path) -> dict[str, str]:
@@ -100,14 +104,14 @@ def _files(before: Path) -> dict[str, str]:
 def _subjects(before: Path, repository: Path, tree: Path) -> dict[str, Callable[[], float]]:
     return {
         "`ruff analyze graph` on the tree checked out": wall(partial(_graph, tree)),
-        "`paths` alone": partial(_check, ROOT, repository, PATHS),
-        "closure": partial(_check, ROOT, repository, CLOSURE),
-        "closure, before": partial(_check, before, repository, CLOSURE),
+        "`paths` alone": lambda: _check(ROOT, repository, PATHS)[0],
+        "closure": lambda: _check(ROOT, repository, CLOSURE)[0],
+        "closure, before": lambda: _check(before, repository, CLOSURE)[0],
     }
 
 
-def _check(build: Path, repository: Path, service: str) -> float:
-    """The seconds that a check takes in a new process of ``build``."""
+def _check(build: Path, repository: Path, service: str) -> tuple[float, float]:
+    """A check in a new process of ``build``: its seconds, and the most that its reader holds, in MiB."""
     shutil.rmtree(repository / ".git" / "drift-gate", ignore_errors=True)
     with tempfile.TemporaryDirectory() as cache:
         done = subprocess.run(
@@ -118,7 +122,8 @@ def _check(build: Path, repository: Path, service: str) -> float:
             check=True,
             text=True,
         )
-    return float(done.stdout)
+    seconds, held = map(float, done.stdout.split())
+    return seconds, held
 
 
 def _graph(tree: Path) -> Mapping[str, list[str]]:
@@ -137,11 +142,12 @@ def _reached(graph: Mapping[str, list[str]], entry: str) -> set[str]:
     return reached
 
 
-def _with_remarks(timed: dict[str, Row], files: Mapping[str, str]) -> list[Row]:
+def _with_remarks(timed: dict[str, Row], files: Mapping[str, str], held: Sequence[float]) -> list[Row]:
     ruff, _, closure, before = (row.median_ms for row in timed.values())
     size = sum(map(len, files.values())) / 1e6
     ratios = f"{closure / before:.2f} times before; {closure / ruff:.1f} times ruff"
-    remark = f"{ratios}; {len(files) - 1} modules, {size:.1f} MB"
+    memory = f"the reader holds {held[0]:.0f} MiB at most, before {held[1]:.0f}"
+    remark = f"{ratios}; {len(files) - 1} modules, {size:.1f} MB; {memory}"
     timed["closure"] = replace(timed["closure"], remark=remark)
     return list(timed.values())
 
