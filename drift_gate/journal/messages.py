@@ -35,13 +35,14 @@ class Rules(Fact):
 
     ``remind``: so many seconds after an incident opened, and daily after the last; none: never. ``digest``:
     the time of day of the digest in ``time_zone``; None: there is none. ``owners``: who is mentioned, by
-    service.
+    service. ``authors``: who is mentioned where their commits are missing, by the author's name in git.
     """
 
     remind: tuple[float, ...] = (2 * 3600.0, 6 * 3600.0, 24 * 3600.0)
     digest: time | None = time(9)
     time_zone: str = "UTC"
     owners: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
+    authors: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
 
 
 class Claim(NamedTuple):
@@ -126,7 +127,12 @@ def due(seen: Picture, channel: str, rules: Rules, min_severity: Severity = "inf
     """
     told = _Told(channel, seen)
     drafts = [
-        Draft(kind=kind, claims=(Claim(entry.id, kind),), entry=entry, owners=_owners([entry], rules))
+        Draft(
+            kind=kind,
+            claims=(Claim(entry.id, kind),),
+            entry=entry,
+            owners=_owners([entry.verdict.service], [entry], rules),
+        )
         for kind, entry in batches(seen.entries, seen.at)
     ]
     drafts += _incidents(seen, told, rules, min_severity)
@@ -246,13 +252,14 @@ def _incidents(seen: Picture, told: _Told, rules: Rules, min_severity: Severity)
         others = [each for each in by_id.values() if place and told.places.get(each.id) == place]
         members = {each.id: each for each in (*others, *group)}
         strangers = [each for each in group if each.id not in told.places]
+        entries = [seen.newest[each.service] for each in strangers if each.service in seen.newest]
         yield Draft(
             kind="incident",
             claims=claims,
             place=place,
             incidents=tuple(members.values()),
             reminder=all(is_reminder(claim.key) for claim in claims),
-            owners=_owners(strangers, rules),
+            owners=_owners([each.service for each in strangers], entries, rules),
         )
 
 
@@ -274,9 +281,12 @@ def _happened(incident: Incident, seen: Picture, told: _Told, rules: Rules) -> l
     return [Claim(incident.id, key) for key in keys]
 
 
-def _owners(about: Iterable[Entry | Incident], rules: Rules) -> tuple[str, ...]:
-    names = [each.service if isinstance(each, Incident) else each.verdict.service for each in about]
-    return tuple(dict.fromkeys(owner for name in names for owner in rules.owners.get(name, ())))
+def _owners(services: Iterable[str], entries: Iterable[Entry], rules: Rules) -> tuple[str, ...]:
+    """Whom to mention: the owners of ``services``, and the authors of what is missing by ``entries``."""
+    listed = [owner for name in services for owner in rules.owners.get(name, ())]
+    missing = [commit for entry in entries for commit in entry.verdict.report.undeployed]
+    listed += [each for commit in missing for each in rules.authors.get(commit.author, ())]
+    return tuple(dict.fromkeys(listed))
 
 
 def _digest(day: datetime) -> Claim:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from pydantic import SecretStr
 
@@ -19,8 +21,13 @@ from drift_gate.sources.one_line import one_line
 API = "https://slack.com/api"
 #: What a bot's token must be allowed.
 SCOPE = "chat:write"
+#: What lets it see a public and a private channel, and write to a public one that it has not joined.
+PUBLIC, PRIVATE, ANYWHERE = "channels:read", "groups:read", "chat:write.public"
 
 _JSON = {"Content-Type": "application/json; charset=utf-8"}
+_ID = re.compile(r"[CDG][A-Z0-9]{6,}")
+#: How a private channel looks to a token that must not see it.
+_HIDDEN = "channel_not_found"
 _BLOCKS_REFUSED = ("invalid_blocks", "invalid_blocks_format")
 #: The message that was to change is gone, or may not be changed any more.
 _GONE = ("message_not_found", "cant_update_message", "edit_window_closed", "thread_not_found")
@@ -76,13 +83,39 @@ class Bot:
         return Sent(place=f"{answer.get('channel')}:{answer.get('ts')}")
 
     def look(self) -> str:
-        """As ``Channel.look``: whose token it is, and whether it may write."""
+        """As ``Channel.look``: whose token it is, whether it may write, and whether it is in the channel."""
         answer, said = self._ask("auth.test", {})
-        scopes = [each.strip() for each in answer.headers.get("x-oauth-scopes", "").split(",")]
+        scopes = {each.strip() for each in answer.headers.get("x-oauth-scopes", "").split(",")}
         if SCOPE not in scopes:
             raise _SlackError("missing_scope", f"the token: it lacks {SCOPE}")
         who, where = (one_line(str(said.get(key))) for key in ("user", "team"))
-        return f"{who} of {where} may write to {self.channel}"
+        return f"{who} of {where} may write; {self._joined(who, scopes)}"
+
+    def _joined(self, who: str, scopes: Collection[str]) -> str:
+        """Whether it is in the channel, or why that is not known. ``SourceError``: messages cannot arrive."""
+        unknown = f"whether it has joined {self.channel} is not known: "
+        if not _ID.fullmatch(self.channel):
+            return f"{unknown}Slack says that of an id alone, and this is a name"
+        try:
+            channel = self._info()
+        except _SlackError as error:
+            if error.code == "missing_scope" or (error.code == _HIDDEN and PRIVATE not in scopes):
+                return f"{unknown}for that the token needs {PUBLIC}, or {PRIVATE} for a private channel"
+            raise
+        if channel.get("is_archived"):
+            raise _SlackError("is_archived", f"messages to {self.channel}")
+        if channel.get("is_member"):
+            return f"it has joined {self.channel}"
+        if ANYWHERE in scopes and not channel.get("is_private"):
+            return f"it has not joined {self.channel}, and may write there all the same ({ANYWHERE})"
+        raise _SlackError("not_in_channel", f"messages to {self.channel} until somebody invites @{who}")
+
+    def _info(self) -> dict[str, Any]:
+        """What Slack says about the channel. This method takes no JSON."""
+        url = f"{self.api}/conversations.info?{urlencode({'channel': self.channel})}"
+        answer = self.http.get(url, "the channel", credentials=self._credentials)
+        found = _said(answer, f"a look at {self.channel}").get("channel")
+        return found if isinstance(found, dict) else {}
 
     def _shown(self, method: str, message: Message, body: Mapping[str, Any]) -> dict[str, Any]:
         """The call with as many blocks as Slack takes."""
@@ -99,22 +132,18 @@ class Bot:
         return self._ask(method, body)[1]
 
     def _ask(self, method: str, body: Mapping[str, Any]) -> tuple[Answer, dict[str, Any]]:
-        credentials = {"Authorization": f"Bearer {self.token.get_secret_value()}"}
         answer = self.http.post(
             f"{self.api}/{method}",
             method,
             body=json.dumps(body).encode(),
             headers=_JSON,
-            credentials=credentials,
+            credentials=self._credentials,
         )
-        try:
-            said = answer.json()
-        except ValueError as error:
-            raise SourceError(f"Slack answered no JSON to {method}", "invalid-response") from error
-        if not isinstance(said, dict) or said.get("ok") is not True:
-            code = said.get("error") if isinstance(said, dict) else None
-            raise _SlackError(str(code), method)
-        return answer, said
+        return answer, _said(answer, method)
+
+    @property
+    def _credentials(self) -> Mapping[str, str]:
+        return {"Authorization": f"Bearer {self.token.get_secret_value()}"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +170,17 @@ class IncomingWebhook:
     def _post(self, body: Mapping[str, Any]) -> Answer:
         url, data = self.url.get_secret_value(), json.dumps(body).encode()
         return self.http.post(url, "a message", body=data, headers=_JSON, also=(400,))
+
+
+def _said(answer: Answer, what: str) -> dict[str, Any]:
+    """What Slack answered. Raises ``SourceError`` where that is a no."""
+    try:
+        said = answer.json()
+    except ValueError as error:
+        raise SourceError(f"Slack answered no JSON to {what}", "invalid-response") from error
+    if not isinstance(said, dict) or said.get("ok") is not True:
+        raise _SlackError(str(said.get("error") if isinstance(said, dict) else None), what)
+    return said
 
 
 def _bodies(message: Message) -> list[dict[str, Any]]:

@@ -144,6 +144,8 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "digest": "the time of day of the daily digest, or `off`",
         "time_zone": "the time zone of `digest`",
         "owners": "who is mentioned once for each incident, by service: ids of Slack or addresses",
+        "authors": "who is mentioned once for each incident that lacks a commit of theirs, by the author's "
+        "name in git",
         "slack": "a channel of Slack, `[notify.slack]`",
         "webhook": "an address of your own, `[notify.webhook]`",
         "email": "mail, `[notify.email]`",

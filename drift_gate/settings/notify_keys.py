@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from drift_gate.facts import Fact
-from drift_gate.runtime.values import OneOrMore, Texts, time_zone
+from drift_gate.runtime.values import OneOrMore, time_zone
 from drift_gate.settings.keys import Duration, PositiveDuration
 
 #: The environment alone holds what nobody may read.
@@ -19,15 +19,7 @@ WEBHOOK_SECRET, SMTP_PASSWORD = "DRIFT_WEBHOOK_SECRET", "DRIFT_SMTP_PASSWORD"
 SECRETS = frozenset({SLACK_TOKEN, SLACK_WEBHOOK, WEBHOOK_SECRET, SMTP_PASSWORD})
 
 _MAILBOX = r"[^@\s,<>\"]+@[^@\s,<>\"]+"
-_OWNER = re.compile(rf"[UWS][A-Z0-9]{{6,}}|{_MAILBOX}")
 _CLOCK = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
-
-
-def _owners(owners: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple[str, ...]]:
-    for each in (owner for listed in owners.values() for owner in listed):
-        if not _OWNER.fullmatch(each):
-            raise ValueError(f"{each!r} is no id of Slack (U012ABCDEF) and no address")
-    return owners
 
 
 def _clock(value: object) -> object:
@@ -47,6 +39,15 @@ def _zone(name: str) -> str:
 
 MinSeverity = Literal["info", "warning", "critical"]
 Mailbox = Annotated[str, Field(pattern=rf"^{_MAILBOX}$", title="an address", examples=["ann@example.com"])]
+Owner = Annotated[
+    str,
+    Field(
+        pattern=rf"^([UWS][A-Z0-9]{{6,}}|{_MAILBOX})$",
+        title="an id of Slack or an address",
+        examples=["U012ABCDEF", "ann@example.com"],
+    ),
+]
+Owners = Annotated[tuple[Owner, ...], OneOrMore()]
 Web = Annotated[
     str,
     Field(pattern="^https?://[!-~]+$", title="an address of the web", examples=["https://example.com/drift"]),
@@ -115,9 +116,12 @@ class NotifyKeys(Fact):
     digest: Clock = time(9)
     time_zone: Annotated[str, AfterValidator(_zone)] = "UTC"
     owners: Annotated[
-        Mapping[str, Texts],
-        AfterValidator(_owners),
+        Mapping[str, Owners],
         Field(title="a table by service", examples=[{"worker": ["U012ABCDEF", "ann@example.com"]}]),
+    ] = Field(default_factory=dict)
+    authors: Annotated[
+        Mapping[str, Owners],
+        Field(title="a table by author", examples=[{"ann": ["U012ABCDEF", "ann@example.com"]}]),
     ] = Field(default_factory=dict)
     slack: SlackKeys | None = None
     webhook: WebhookKeys | None = None

@@ -110,7 +110,13 @@ def rules(settings: Settings) -> Rules:
     from drift_gate.journal.messages import Rules
 
     keys = settings.notify
-    return Rules(remind=keys.remind, digest=keys.digest, time_zone=keys.time_zone, owners=keys.owners)
+    return Rules(
+        remind=keys.remind,
+        digest=keys.digest,
+        time_zone=keys.time_zone,
+        owners=keys.owners,
+        authors=keys.authors,
+    )
 
 
 def _each(

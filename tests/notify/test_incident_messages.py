@@ -13,6 +13,7 @@ from journal.stores import SERVICE, at, bypassed, entry, look, verdict
 from notify.pretend import QUIET, Notebook, keys, news, tell
 from support.limits import DEAR
 
+from drift_gate.comparison.tally import Undeployed
 from drift_gate.facts import Target
 from drift_gate.journal.messages import CLAIM_ENDS, Picture, Rules, digest_day, due, pause
 from drift_gate.journal.records import Entry, Journal, Notification
@@ -203,6 +204,44 @@ class TestReminders:
         for hours in (0, 2, 6):
             tell(journal, Recipient("book", book), at(hours), rules)
         assert [each.owners for each in book.sent] == [("U012ABCDEF",), (), ()]
+
+
+class TestWhoIsMentioned:
+    RULES = Rules(
+        digest=None,
+        owners={SERVICE: ("U012ABCDEF",)},
+        authors={"ann": ("U0000ANN00", "U012ABCDEF"), "bob": ("bob@example.com",), "eve": ("U0000EVE00",)},
+    )
+
+    def lacking_of(self, *authors: str) -> Verdict:
+        """A service that lacks a commit of each of these."""
+        made = verdict(len(authors))
+        missing = tuple(
+            Undeployed(
+                sha=f"{number:040}",
+                subject="a change",
+                author=name,
+                committed_at=at(0),
+                paths=(),
+                paths_omitted=0,
+            )
+            for number, name in enumerate(authors)
+        )
+        return made.model_copy(update={"report": made.report.model_copy(update={"undeployed": missing})})
+
+    def test_the_authors_of_what_is_missing_are_if_they_want_that_each_once(self, journal: Journal) -> None:
+        book = Notebook()
+        for hours, authors in ((0, ("ann", "bob", "ann", "who")), (2, ("ann", "bob", "eve"))):
+            journal.record([entry(hours, verdict=self.lacking_of(*authors))], look(hours))
+            tell(journal, Recipient("book", book), at(hours), self.RULES)
+        assert [each.owners for each in book.sent] == [("U012ABCDEF", "U0000ANN00", "bob@example.com"), ()]
+
+    def test_they_are_of_a_batch_that_is_refused(self, journal: Journal) -> None:
+        book = Notebook()
+        journal.record([entry(0, door="start", verdict=self.lacking_of("eve", "eve", "eve", "eve"))])
+        tell(journal, Recipient("book", book), at(0), self.RULES)
+        told = {each.kind: each.owners for each in book.sent}
+        assert told["refusal"] == ("U012ABCDEF", "U0000EVE00")
 
 
 class TestSeveralServices:

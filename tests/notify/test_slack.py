@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 from hypothesis import given
@@ -25,6 +26,7 @@ from drift_gate.notify.slack import Bot, IncomingWebhook
 from drift_gate.runtime.deadline import Deadline
 from drift_gate.sources.http.client import Http
 
+CHANNEL = "C012ABCDEF"
 TOKEN = "xoxb-1234-abcdefghijkl"
 NOW = datetime(2026, 2, 5, 16, 37, tzinfo=UTC)
 #: Slack's own models of its blocks. Of the two blocks of data it has none yet.
@@ -40,12 +42,19 @@ class Workspace:
         self.refusals: list[tuple[int, dict[str, str], str]] = []
         self.scopes = "chat:write,channels:read"
         self.takes_data = True
+        self.channel: dict[str, Any] = {"id": CHANNEL, "is_member": True}
         workspace = self
 
         class Door(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                method, _, query = self.path.removeprefix("/api/").partition("?")
+                self.answer(method, dict(parse_qsl(query)))
+
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                method = self.path.removeprefix("/api/")
+                self.answer(self.path.removeprefix("/api/"), body)
+
+            def answer(self, method: str, body: dict[str, Any]) -> None:
                 workspace.calls.append((method, body))
                 status, headers, text = workspace.answer(method, body, self.headers["Authorization"])
                 self.send_response(status)
@@ -83,6 +92,8 @@ class Workspace:
         if method == "auth.test":
             said = {"ok": True, "user": "drift", "team": "Example"}
             return 200, {"x-oauth-scopes": self.scopes}, json.dumps(said)
+        if method == "conversations.info":
+            return 200, {}, json.dumps(self._info(body["channel"]))
         if refused:
             return 200, {}, json.dumps({"ok": False, "error": "invalid_blocks"})
         if method == "chat.update":
@@ -93,6 +104,15 @@ class Workspace:
             stamp = f"17000000.{len(self.messages):06}"
         self.messages[stamp] = body
         return 200, {}, json.dumps({"ok": True, "channel": "C1", "ts": stamp})
+
+    def _info(self, channel: str) -> dict[str, Any]:
+        """A private channel is there only for whoever may see it."""
+        scope = "groups:read" if self.channel.get("is_private") else "channels:read"
+        if scope not in self.scopes.split(","):
+            hidden = "channels:read" in self.scopes and not self.channel.get("is_member")
+            return {"ok": False, "error": "channel_not_found" if hidden else "missing_scope"}
+        found = channel == self.channel["id"]
+        return {"ok": True, "channel": self.channel} if found else {"ok": False, "error": "channel_not_found"}
 
 
 @pytest.fixture
@@ -234,12 +254,51 @@ class TestABot:
             Bot(http, SecretStr(TOKEN), "#x", f"http://127.0.0.1:{port}/api").send(told())
         assert (caught.value.cause, caught.value.retryable) == ("timeout", True)
 
-    def test_is_looked_at_without_a_message(self, bot: Bot, workspace: Workspace) -> None:
-        assert bot.look() == "drift of Example may write to #deployments"
+    def test_is_looked_at_without_a_message(self, workspace: Workspace, http: Http) -> None:
+        bot = Bot(http, SecretStr(TOKEN), CHANNEL, f"{workspace.url}/api")
+        assert bot.look() == f"drift of Example may write; it has joined {CHANNEL}"
         workspace.scopes = "channels:read"
         with pytest.raises(SourceError, match="lacks chat:write"):
             bot.look()
         assert workspace.messages == {}
+
+    @pytest.mark.parametrize(
+        ("scopes", "channel", "says"),
+        [
+            ("", {"is_member": True}, "is not known: for that the token needs channels:read"),
+            ("channels:read", {"is_private": True}, "is not known: for that the token needs"),
+            ("channels:read,chat:write.public", {}, "and may write there all the same"),
+        ],
+    )
+    def test_says_why_it_does_not_know_whether_it_is_in_the_channel(
+        self, workspace: Workspace, http: Http, scopes: str, channel: dict[str, Any], says: str
+    ) -> None:
+        workspace.scopes, workspace.channel = f"chat:write,{scopes}", {"id": CHANNEL} | channel
+        assert says in Bot(http, SecretStr(TOKEN), CHANNEL, f"{workspace.url}/api").look()
+
+    def test_is_not_asked_about_a_channel_that_it_has_the_name_of(
+        self, bot: Bot, workspace: Workspace
+    ) -> None:
+        assert "#deployments is not known: Slack says that of an id alone" in bot.look()
+        assert [method for method, _ in workspace.calls] == ["auth.test"]
+
+    @pytest.mark.parametrize(
+        ("channel", "says"),
+        [
+            ({"is_member": False}, "until somebody invites @drift: not_in_channel"),
+            ({"is_member": False, "is_private": True}, "invites @drift: not_in_channel"),
+            ({"is_member": True, "is_archived": True}, "is_archived"),
+            ({"id": "C999999999"}, "channel_not_found"),
+        ],
+    )
+    def test_whose_messages_cannot_arrive_says_so(
+        self, workspace: Workspace, http: Http, channel: dict[str, Any], says: str
+    ) -> None:
+        anywhere = ",chat:write.public" if channel.get("is_private") else ""
+        workspace.scopes = f"chat:write,channels:read,groups:read{anywhere}"
+        workspace.channel = {"id": CHANNEL} | channel
+        with pytest.raises(SourceError, match=says):
+            Bot(http, SecretStr(TOKEN), CHANNEL, f"{workspace.url}/api").look()
 
 
 class TestAnIncomingWebhook:

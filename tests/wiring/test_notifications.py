@@ -114,7 +114,7 @@ def test_the_doctor_looks_at_each_channel_and_sends_nothing(world: World) -> Non
         fine = run(world, "doctor", DRIFT_SLACK_TOKEN=TOKEN)
         workspace.scopes = ""
         lacking = run(world, "doctor", DRIFT_SLACK_TOKEN=TOKEN)
-    assert "slack: drift of Example may write to C1" in fine.stdout
+    assert "slack: drift of Example may write; whether it has joined C1 is not known" in fine.stdout
     assert "export DRIFT_WEBHOOK_SECRET=…" in fine.stdout
     assert "lacks chat:write" in lacking.stdout
     assert {method for method, _ in workspace.calls} == {"auth.test"}
@@ -161,7 +161,8 @@ class TestSettings:
             ('[notify]\nremind = ["soon"]', "[notify]", "no duration"),
             ('[notify]\ndigest = "9"', "[notify]", 'such as "09:00"'),
             ('[notify]\ntime_zone = "Mars/Base"', "[notify]", "Mars/Base"),
-            ('[notify.owners]\nworker = "ann"', "[notify]", "no id of Slack"),
+            ('[notify.owners]\nworker = "ann"', "[notify]", 'such as {worker = ["U012ABCDEF"'),
+            ('[notify.authors]\n"Ann Example" = "ann"', "[notify]", "such as {ann = "),
             ('[notify.owners]\nwrker = "U012ABCDEF"', "[notify.owners]", "did you mean worker?"),
             ('[notify.slack]\nchannel = "a b"', "[notify.slack]", "channel"),
             ('[notify.slack]\ntoken = "xoxb"', "[notify.slack]", "token"),
