@@ -6,6 +6,7 @@ Exit codes: 0 each channel took it; 1 one did not; 2 usage or configuration.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from drift_gate.commands.arguments import settings_of
@@ -31,17 +32,17 @@ def declare(command: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Send them, and print what came of each."""
-    from drift_gate.presentation.plain_text import plain
-    from drift_gate.wiring.notifications import channel_names, test
+    from drift_gate.wiring.notifications import named, test
 
     settings = settings_of(arguments)
-    names = tuple(dict.fromkeys(arguments.channels)) or channel_names(settings)
-    if not names:
-        raise DriftConfigError(
-            f"{settings.file}: no channel is set: write a table [notify.slack], [notify.webhook] or "
-            "[notify.email]"
-        )
-    answers = test(settings, names, datetime.now(UTC))
+    names = tuple(dict.fromkeys(arguments.channels)) or named(settings)
+    return answered(test(settings, names, datetime.now(UTC)))
+
+
+def answered(answers: Mapping[str, str | DriftGateError]) -> int:
+    """Print what each channel came to. The exit code; raises the ``DriftConfigError`` among them."""
+    from drift_gate.presentation.plain_text import plain
+
     for name, answer in answers.items():
         print(f"{name}: {plain(str(answer))}")
     if wrong := [each for each in answers.values() if isinstance(each, DriftConfigError)]:

@@ -29,6 +29,7 @@ class Message(Fact):
     nothing is wrong. ``news``: what happened since this message was last sent. ``facts``: pairs of a word and
     a value. ``commits``: what is missing, the newest first; ``more_commits``: how many more there are.
     ``history``: all that happened, with times. ``looks``: the last ones at these services.
+    ``sections``: titles, each with its lines. ``page``: all of it as a page of HTML; None: none was made.
     """
 
     id: str
@@ -47,6 +48,8 @@ class Message(Fact):
     owners: tuple[str, ...] = ()
     incidents: tuple[Incident, ...] = ()
     looks: LastLooks = LastLooks()
+    sections: tuple[tuple[Text, tuple[Text, ...]], ...] = ()
+    page: Text | None = None
 
 
 def message(draft: Draft, seen: Picture) -> Message:

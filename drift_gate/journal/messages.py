@@ -19,7 +19,7 @@ from drift_gate.policy.freezes import CODE as FREEZE
 from drift_gate.policy.verdict import SEVERITIES, Severity
 from drift_gate.runtime.values import time_zone
 
-Kind = Literal["incident", "refusal", "bypass", "digest", "test"]
+Kind = Literal["incident", "refusal", "bypass", "digest", "report", "test"]
 
 DAY = timedelta(days=1)
 #: How long a message goes on changing after its incident is over, as long as another one shares it.

@@ -12,7 +12,7 @@ from drift_gate.errors import JournalError, SourceError
 from drift_gate.facts import Fact, Text
 from drift_gate.journal import last_looks
 from drift_gate.journal.message_text import Message, message
-from drift_gate.journal.messages import CLAIM_ENDS, Claim, Draft, Picture, Rules, due
+from drift_gate.journal.messages import CLAIM_ENDS, Claim, Picture, Rules, due
 from drift_gate.journal.records import Journal, Notification
 from drift_gate.policy.verdict import Severity
 
@@ -66,26 +66,50 @@ def deliver(journal: Journal, seen: Picture, to: Recipient, rules: Rules, by: st
     for draft in due(seen, to.name, rules, to.min_severity):
         told = message(draft, seen)
         told = told.model_copy(update={"looks": last_looks.read(journal, told.services)})
-        rows = _claimed(journal, draft, to.name, seen.at, by)
+        rows = _claimed(journal, draft.claims, to.name, seen.at, by)
         if not rows:
             continue
-        try:
-            sent = to.channel.send(told)
-        except SourceError as error:
-            log.warning("the channel %s was not told %r: %s", to.name, told.title, error)
-            _settle(journal, rows, state="failed", answer=error.message)
-            outcomes.append(Outcome(to.name, told, error.message))
-            if error.retryable:
-                break
-        else:
-            _settle(journal, rows, state="sent", answer=sent.answer, place=sent.place)
-            outcomes.append(Outcome(to.name, told))
+        error = _sent(journal, rows, told, to)
+        outcomes.append(Outcome(to.name, told, error.message if error else None))
+        if error and error.retryable:
+            break
     return outcomes
 
 
-def _claimed(journal: Journal, draft: Draft, channel: str, at: datetime, by: str) -> list[Notification]:
+def send_once(journal: Journal, told: Message, to: Recipient, by: str) -> str:
+    """Send ``told`` unless ``to`` has it already, and say which; ``by`` names who sends it.
+
+    Raises ``SourceError`` where it does not arrive, and ``JournalError``.
+    """
+    claim = Claim(told.id, told.kind)
+    rows = _claimed(journal, [claim], to.name, told.at, by)
+    if not rows:
+        told_as = {(row.key, row.channel): row for row in journal.notifications(claim.subject)}
+        row = told_as[claim.key, to.name]
+        state = "told" if row.state == "sent" else "being told"
+        return f"was {state} at {row.at:%Y-%m-%d %H:%M} UTC, by {row.by}"
+    if error := _sent(journal, rows, told, to):
+        raise error
+    return "told"
+
+
+def _sent(journal: Journal, rows: Sequence[Notification], told: Message, to: Recipient) -> SourceError | None:
+    """Send ``told``, and keep what came of it; why it did not arrive, or None."""
+    try:
+        sent = to.channel.send(told)
+    except SourceError as error:
+        log.warning("the channel %s was not told %r: %s", to.name, told.title, error)
+        _settle(journal, rows, state="failed", answer=error.message)
+        return error
+    _settle(journal, rows, state="sent", answer=sent.answer, place=sent.place)
+    return None
+
+
+def _claimed(
+    journal: Journal, claims: Sequence[Claim], channel: str, at: datetime, by: str
+) -> list[Notification]:
     """The claims that are ours now; none where somebody else has the first one, and so the message."""
-    rows = [_row(claim, channel, at, by) for claim in draft.claims]
+    rows = [_row(claim, channel, at, by) for claim in claims]
     if not journal.claim(rows[0], at - CLAIM_ENDS):
         return []
     return rows[:1] + [row for row in rows[1:] if journal.claim(row, at - CLAIM_ENDS)]

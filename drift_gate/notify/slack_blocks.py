@@ -57,6 +57,7 @@ def blocks(message: Message) -> list[Block]:
     for head, lines, more in (
         ("Missing:", message.commits, message.more_commits),
         ("So far:", message.history, 0),
+        *((f"{escaped(title, HEADER)}:", lines, 0) for title, lines in message.sections),
     ):
         if lines:
             found.append(_section([head, *_lines(lines, more, SECTION - len(head) - 1)]))

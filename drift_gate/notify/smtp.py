@@ -114,20 +114,24 @@ def letter(message: Message, sender: str, to: tuple[str, ...]) -> EmailMessage:
     if message.place:
         mail["In-Reply-To"] = mail["References"] = message.place
     mail.set_content(text(message))
-    mail.add_alternative(page(message), subtype="html")
+    mail.add_alternative(message.page or page(message), subtype="html")
     return mail
 
 
 def text(message: Message) -> str:
     """The part for whoever reads no HTML."""
-    lines = [one_line(message.title), ""]
-    lines += [one_line(line) for line in message.news]
-    lines += ["", *(f"{word + ':':<14}{one_line(value)}" for word, value in message.facts)]
+    lines = [one_line(message.title)]
+    if message.news:
+        lines += ["", *(one_line(line) for line in message.news)]
+    if message.facts:
+        lines += ["", *(f"{word + ':':<14}{one_line(value)}" for word, value in message.facts)]
     if message.commits:
         lines += ["", "Missing:", *(f"  {one_line(line)}" for line in message.commits)]
         lines += [f"  and {message.more_commits:,} more"] if message.more_commits else []
     if message.history:
         lines += ["", "So far:", *(f"  {one_line(line)}" for line in message.history)]
+    for head, told in message.sections:
+        lines += ["", f"{one_line(head)}:", *(f"  {one_line(line)}" for line in told)]
     return "\n".join(lines) + "\n"
 
 

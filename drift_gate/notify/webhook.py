@@ -27,7 +27,7 @@ def signature(secret: SecretStr, timestamp: str, body: bytes) -> str:
 
 def document(message: Message) -> dict[str, Any]:
     """``message`` as the receiver reads it. ``id`` is the same where it comes a second time."""
-    told = message.model_dump(mode="json", exclude={"place", "owners"})
+    told = message.model_dump(mode="json", exclude={"place", "owners", "page"})
     return {"schema_version": SCHEMA_VERSION, **told, "thread": message.place or message.id}
 
 

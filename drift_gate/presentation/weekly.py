@@ -16,6 +16,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from drift_gate.journal.message_text import Message
 from drift_gate.journal.period import Period
 from drift_gate.journal.records import Incident
 from drift_gate.policy.verdict import duration
@@ -149,6 +150,30 @@ def json(weekly: Weekly) -> str:
     return steering_by_number(_json.dumps(told, indent=2) + "\n")
 
 
+def message(weekly: Weekly) -> Message:
+    """The report for the channels that people are told on."""
+    told = weekly.period.figures
+    targets, *others = sections(weekly)
+    kept = tuple(f"{name}: {value} (target {target}: {word})" for name, value, target, word in targets.rows)
+    lines = [(each.title, tuple(map(_line, each.rows)) or (each.empty,)) for each in others]
+    return Message(
+        id=f"report:{weekly.name}",
+        kind="report",
+        at=weekly.now,
+        title=title(weekly),
+        services=told.services,
+        incidents=tuple(longest_first(weekly)),
+        sections=((targets.title, kept), *lines),
+        page=html(weekly),
+    )
+
+
+def _line(row: tuple[str, ...]) -> str:
+    """A row where there is no table: its first cell names it, unless it goes on with the row before."""
+    rest = ", ".join(cell for cell in row[1:] if cell)
+    return f"{row[0]}: {rest}" if row[0] else rest
+
+
 def table(weekly: Weekly, draw: Blocks) -> RenderableType:
     """For a terminal: incidents by the block, since a table of them is too wide for one."""
     parts: list[RenderableType] = [Text(title(weekly), style="bold")]
@@ -200,6 +225,7 @@ def _pipes(cells: Sequence[str]) -> str:
 
 _STYLE = (
     "body { font-family: sans-serif; font-size: 14px; color: #222 } "
+    "h1 { font-size: 20px } h2 { font-size: 16px; margin: 20px 0 6px } "
     "table { border-collapse: collapse } "
     "th, td { text-align: left; vertical-align: top; padding: 2px 16px 2px 0 }"
 )

@@ -30,6 +30,7 @@ from drift_gate.wiring.journals import opened
 
 if TYPE_CHECKING:
     from drift_gate.journal.looks import Seen
+    from drift_gate.journal.message_text import Message
     from drift_gate.journal.messages import Rules
     from drift_gate.journal.records import Journal
     from drift_gate.notify.channels import Outcome, Recipient
@@ -92,6 +93,29 @@ def test(settings: Settings, names: tuple[str, ...], now: datetime) -> dict[str,
     from drift_gate.journal.message_text import test_message
 
     return _each(settings, names, lambda to: to.channel.send(test_message(now)).answer, Deadline(SEND_S))
+
+
+def send(settings: Settings, journal: Journal, message: Message, by: str) -> dict[str, str | DriftGateError]:
+    """Send ``message`` to each channel that does not have it yet; ``by`` says who sends it.
+
+    What each came to: ``told``, when and by whom it was told before, or why it does not work.
+    """
+    from drift_gate.notify.channels import send_once
+
+    def sent(to: Recipient) -> str:
+        return send_once(journal, message, to, by)
+
+    return _each(settings, named(settings), sent, Deadline(SEND_S))
+
+
+def named(settings: Settings) -> tuple[str, ...]:
+    """The channels that have a table. Raises ``DriftConfigError`` where there is none."""
+    if names := channel_names(settings):
+        return names
+    raise DriftConfigError(
+        f"{settings.file}: no channel is set: write a table [notify.slack], [notify.webhook] or "
+        "[notify.email]"
+    )
 
 
 def looks(settings: Settings) -> dict[str, str | DriftGateError]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 from journal.stores import at, bypassed, entry
+from notify.test_slack import TOKEN, Workspace, strings
+from notify.test_smtp import Postbox, serving
 from support.stage import Done, Stage
 from support.world import WORKER, World
 
@@ -167,6 +169,45 @@ class TestTheCommand:
         assert done.code == 0
         assert "so far" not in done.out.splitlines()[0]
         assert "No incident, as far as was watched." in done.out
+
+    def test_each_channel_is_sent_it_once_whoever_sends_it(self, stage: Stage, tmp_path: Path) -> None:
+        """A channel that does not take it is sent it by the next call, and no other a second time."""
+        SqliteJournal(stage.folder / ".drift" / "journal.sqlite").record(COURSE)
+        postbox = Postbox()
+        with Workspace() as workspace, serving(postbox, tmp_path, auth_required=False) as (port, authority):
+            stage.toml += (
+                f'[notify.slack]\nchannel = "C1"\napi = "{workspace.url}/api"\n'
+                f'[notify.email]\nhost = "127.0.0.1"\nport = {port}\n'
+                'sender = "gate@example.com"\nto = "ann@example.com"\n'
+            )
+            stage.environ |= {"DRIFT_SLACK_TOKEN": TOKEN, "SSL_CERT_FILE": str(authority)}
+            workspace.refuse("internal_error")
+            first, second, third = (self.report(stage, "--week", "2026-W06", "--send") for _ in range(3))
+        assert (first.code, second.code, third.code) == (1, 0, 0)
+        assert "email: told" in first.out
+        assert second.out.splitlines()[0] == "slack: told"
+        assert third.out.splitlines()[0].startswith("slack: was told at ")
+        assert [each["Subject"] for each in postbox.mails] == [
+            "Deployment drift, week 2026-W06 (2026-02-02 to 2026-02-08, UTC)"
+        ]
+        [text, page] = postbox.mails[0].iter_parts()
+        assert "  bob: prediction-worker, 1 time, the fix is in" in text.get_content()
+        assert "<td>stale for 7 h</td>" in page.get_content()
+        [told] = workspace.messages.values()
+        assert any("Bypassed:\nbob: prediction-worker" in each for each in strings(told["blocks"]))
+
+    def test_a_week_that_is_not_over_is_sent_to_nobody(self, stage: Stage) -> None:
+        SqliteJournal(stage.folder / ".drift" / "journal.sqlite").record(COURSE)
+        running = f"{datetime.now(UTC):%G-W%V}"
+        done = self.report(stage, "--week", running, "--send")
+        assert (done.code, f"{running} is not over" in done.talk) == (2, True)
+
+    def test_where_nothing_is_kept_or_nobody_is_named_nothing_is_sent(self, stage: Stage) -> None:
+        done = self.report(stage, "--send")
+        assert (done.code, "nothing is kept yet" in done.talk) == (3, True)
+        SqliteJournal(stage.folder / ".drift" / "journal.sqlite").record(COURSE)
+        done = self.report(stage, "--send")
+        assert (done.code, "no channel is set" in done.talk) == (2, True)
 
     @pytest.mark.parametrize(("name", "said"), [("48", "is no week"), ("2999-W01", "has not begun")])
     def test_a_week_that_is_none(self, stage: Stage, name: str, said: str) -> None:
