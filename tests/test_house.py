@@ -21,6 +21,7 @@ ROOT = Path(__file__).parent.parent
 BOUNDED: dict[str, tuple[str, ...]] = {
     "google": (
         "sources/cloud_run/",
+        "delivery/release/",
         "sources/health/tokens.py",
         "testing/cloud_run",
         "journal/firestore_calls.py",

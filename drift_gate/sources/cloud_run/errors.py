@@ -6,6 +6,7 @@ The causes are published (``facts.Cause``); whether a failure may heal decides i
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import grpc
 from google.api_core import exceptions as api
@@ -75,7 +76,8 @@ class Asked:
     """What was asked for, so that an error can name it.
 
     ``what`` is the thing with its name, ``permission`` the one that reading it takes, ``principal``
-    the account that asked as IAM writes it (``serviceAccount:…``; None where it is not known).
+    the account that asked as IAM writes it (``serviceAccount:…``; None where it is not known). ``to`` is what
+    it was asked for, ``role`` the role that allows it.
     """
 
     what: str
@@ -83,6 +85,8 @@ class Asked:
     project: str
     region: str
     principal: str | None = None
+    to: Literal["read", "update"] = "read"
+    role: str = "roles/run.viewer"
 
     @property
     def place(self) -> str:
@@ -119,7 +123,7 @@ def _sentence(cause: Cause, words: str, error: Exception, asked: Asked) -> str:
         case "permission-denied":
             return _denied(words, error, asked)
         case "credentials":
-            return f"no usable Google credentials to read {asked.place}: {words}. {CREDENTIALS_HINT}"
+            return f"no usable Google credentials to {asked.to} {asked.place}: {words}. {CREDENTIALS_HINT}"
         case "not-found":
             return f"{asked.place} does not exist: {words}"
         case "timeout":
@@ -139,11 +143,11 @@ def _denied(words: str, error: Exception, asked: Asked) -> str:
     who = asked.principal.split(":", 1)[-1] if asked.principal else "the caller"
     grant = (
         f"gcloud projects add-iam-policy-binding {asked.project} "
-        f"--member={asked.principal or 'MEMBER'} --role=roles/run.viewer"
+        f"--member={asked.principal or 'MEMBER'} --role={asked.role}"
     )
     return (
-        f"{who} may not read {asked.place}: it lacks `{asked.permission}`. "
-        f"Grant roles/run.viewer: `{grant}`. Cloud Run says: {words}"
+        f"{who} may not {asked.to} {asked.place}: it lacks `{asked.permission}`. "
+        f"Grant {asked.role}: `{grant}`. Cloud Run says: {words}"
     )
 
 

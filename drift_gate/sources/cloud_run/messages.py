@@ -60,9 +60,13 @@ def version(message: Any) -> str:
 
 def changing(message: Any) -> bool:
     """While this holds, the platform calls its own traffic statuses and ready revision transient."""
-    state = _number(message.terminal_condition, "state")
     behind = message.observed_generation != message.generation
-    return bool(message.reconciling or behind or state in _UNSETTLED)
+    return bool(message.reconciling or behind or unsettled(message))
+
+
+def unsettled(message: Any) -> bool:
+    """Whether the condition that sums up is on its way to another one."""
+    return _number(message.terminal_condition, "state") in _UNSETTLED
 
 
 def failure(message: Any) -> str | None:
@@ -71,6 +75,24 @@ def failure(message: Any) -> str | None:
         if _number(condition, "state") == run_v2.Condition.State.CONDITION_FAILED:
             return condition.message or f"the condition {condition.type_} failed"
     return None
+
+
+def ready_failure(revision: run_v2.Revision) -> str | None:
+    """Why ``revision`` will not get ready; None while it may. That it is retired is another condition."""
+    state = _ready_state(revision)
+    if state is None or _number(state, "state") != run_v2.Condition.State.CONDITION_FAILED:
+        return None
+    return state.message or f"the condition {state.type_} failed"
+
+
+def is_ready(revision: run_v2.Revision) -> bool:
+    """Whether ``revision`` got ready, and may serve."""
+    state = _ready_state(revision)
+    return state is not None and _number(state, "state") == run_v2.Condition.State.CONDITION_SUCCEEDED
+
+
+def _ready_state(revision: run_v2.Revision) -> run_v2.Condition | None:
+    return next((each for each in revision.conditions if each.type_ == "Ready"), None)
 
 
 def since(message: Any) -> datetime | None:

@@ -1,0 +1,1 @@
+"""Who changes what a workload runs: one file per platform."""
