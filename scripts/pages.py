@@ -143,8 +143,7 @@ def decisions() -> Iterator[str]:
     """The decisions in the order of their numbers, by their own headings."""
     for file in sorted(DECISIONS.parent.glob("0*.md")):
         heading, _, _ = file.read_text(encoding="utf-8").partition("\n")
-        number, _, title = heading.removeprefix("# ").partition(". ")
-        yield f"{int(number)}. [{title}]({file.name})"
+        yield f"{int(file.name[:4])}. [{heading.lstrip('# 0123456789.:')}]({file.name})"
 
 
 #: The table of each page, by the name between its marks.

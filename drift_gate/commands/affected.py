@@ -9,10 +9,11 @@ import argparse
 import sys
 
 from drift_gate.commands.arguments import settings_of
-from drift_gate.commands.exit_codes import OK, UNKNOWN
+from drift_gate.commands.exit_codes import UNKNOWN
+from drift_gate.commands.output_files import add_output, require_distinct, write
 from drift_gate.errors import DriftConfigError
 
-_FORMATS = ("table", "json", "matrix")
+_FORMATS = ("table", "json", "matrix", "markdown", "github")
 
 
 def declare(command: argparse.ArgumentParser) -> None:
@@ -28,10 +29,12 @@ def declare(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("services", nargs="*", metavar="SERVICE", help="a declared service; none means all")
     command.add_argument("--format", choices=_FORMATS, default="table", help="what to print")
+    add_output(command, _FORMATS)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print what would be stale."""
+    require_distinct(arguments.output)
     from drift_gate.presentation import affected as presentation
     from drift_gate.wiring import deliveries
 
@@ -40,12 +43,16 @@ def run(arguments: argparse.Namespace) -> int:
         raise DriftConfigError(f"{arguments.range!r}: say BASE..HEAD, such as origin/main..HEAD")
     settings = settings_of(arguments)
     found = deliveries.affected(base, head.lstrip("."), arguments.services, settings=settings)
-    match arguments.format:
-        case "json":
-            sys.stdout.write(presentation.json_of(found.base, found.head, found.reports))
-        case "matrix":
-            sys.stdout.write(presentation.matrix(found.reports))
-        case _:
-            for line in presentation.lines(found.base, found.head, found.reports):
-                print(line)
-    return UNKNOWN if any(each.unknown for each in found.reports.values()) else OK
+    forms = {
+        "json": presentation.json_of,
+        "matrix": presentation.matrix,
+        "markdown": presentation.markdown,
+        "github": presentation.workflow_commands,
+    }
+
+    def written(form: str) -> str:
+        return forms.get(form, presentation.text)(found.base, found.head, found.reports)
+
+    unwritten = write(arguments.output, written)
+    sys.stdout.write(written(arguments.format))
+    return UNKNOWN if any(each.unknown for each in found.reports.values()) else unwritten

@@ -9,7 +9,8 @@ import argparse
 import sys
 
 from drift_gate.commands.arguments import add_services, settings_of
-from drift_gate.commands.exit_codes import OK, UNKNOWN
+from drift_gate.commands.exit_codes import UNKNOWN
+from drift_gate.commands.output_files import add_output, require_distinct, write
 
 _FORMATS = ("table", "json", "markdown", "github")
 
@@ -23,22 +24,26 @@ def declare(command: argparse.ArgumentParser) -> None:
     )
     add_services(command)
     command.add_argument("--format", choices=_FORMATS, default="table", help="what to print")
+    add_output(command, _FORMATS[1:])
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the plans."""
-    from drift_gate.commands.console import draw
+    require_distinct(arguments.output)
     from drift_gate.presentation import plan_text as presentation
     from drift_gate.wiring import deliveries
 
     found = deliveries.plans(arguments.services, settings=settings_of(arguments))
-    match arguments.format:
-        case "json":
-            sys.stdout.write(presentation.json_of(found))
-        case "markdown":
-            sys.stdout.write(presentation.markdown(found))
-        case "github":
-            sys.stdout.write(presentation.workflow_commands(found))
-        case _:
-            draw(presentation.table(found), no_color=arguments.no_color)
-    return UNKNOWN if any(each.action == "unknown" for each in found.services) else OK
+
+    def written(form: str) -> str:
+        forms = {"json": presentation.json_of, "markdown": presentation.markdown}
+        return forms.get(form, presentation.workflow_commands)(found)
+
+    unwritten = write(arguments.output, written)
+    if arguments.format == "table":
+        from drift_gate.commands.console import draw
+
+        draw(presentation.table(found), no_color=arguments.no_color)
+    else:
+        sys.stdout.write(written(arguments.format))
+    return UNKNOWN if any(each.action == "unknown" for each in found.services) else unwritten
