@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from support import obstacles
+from support.heavy import light
 from support.limits import SHARE_S
 from support.obstacles import Obstacle
 from support.processes import deaf, left_running
@@ -65,7 +66,7 @@ def test_without_an_obstacle_the_batch_starts(stage: Stage) -> None:
     assert stage.state.exists()
 
 
-@obstacles.each(own_process=False, heavy=("messages of 10 MB",))
+@obstacles.each(own_process=False, heavy=obstacles.ALIKE)
 def test_an_obstacle_has_its_exit_code_its_cause_and_its_words(obstacle: Obstacle, stage: Stage) -> None:
     obstacle.prepare(stage)
     check, start = stage.check("--format", "json"), stage.start()
@@ -217,7 +218,10 @@ def ledger_of(good: bytes) -> dict[str, tuple[bytes, int, str]]:
     }
 
 
-@pytest.mark.parametrize("name", ledger_of(b""))
+LEDGERS = list(ledger_of(b""))
+
+
+@pytest.mark.parametrize("name", light(LEDGERS, [name for name in LEDGERS if name != "100,000 lines"]))
 def test_an_odd_ledger(stage: Stage, name: str) -> None:
     """The last good line wins; what may be a newer one makes it unknown; the words stay few."""
     content, code, words = ledger_of(entry(stage.world.first))[name]

@@ -9,7 +9,9 @@ from __future__ import annotations
 import ast
 import importlib
 import re
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -50,13 +52,21 @@ def patterns() -> Iterator[Used]:
                 yield used
 
 
+@cache
+def calls(text: str) -> Mapping[str, set[str]]:
+    """The methods that are called of each name, or of an item of it."""
+    found = defaultdict(set)
+    for name, called in re.findall(r"\b(\w+)(?=(?:\[[^]]*\])?\.(\w+))", text):
+        found[name].add(called)
+    return found
+
+
 def named(module: str, source: str, everything: str) -> Iterator[Used]:
     for key, value in vars(importlib.import_module(module)).items():
         for each in value.values() if isinstance(value, dict) else [value]:
             if isinstance(each, re.Pattern):
-                told = source if key.startswith("_") else everything
-                calls = set(re.findall(rf"\b{re.escape(key)}\b(?:\[[^]]*\])?\.(\w+)", told))
-                whole = bool(calls) and calls <= {"match", "fullmatch", "pattern"}
+                told = calls(source if key.startswith("_") else everything).get(key, set())
+                whole = bool(told) and told <= {"match", "fullmatch", "pattern"}
                 yield Used(f"{module}.{key}", as_text(each.pattern), each.flags, whole)
 
 
@@ -65,10 +75,11 @@ def as_text(pattern: str | bytes) -> str:
 
 
 def written(module: str, node: ast.Call) -> Used | None:
-    owner, _, function = ast.unparse(node.func).partition(".")
-    first = node.args[0] if node.args else None
-    if owner != "re" or function == "compile":
-        return None
+    match node.func:
+        case ast.Attribute(value=ast.Name(id="re"), attr=function) if function != "compile":
+            first = node.args[0] if node.args else None
+        case _:
+            return None
     if not (isinstance(first, ast.Constant) and isinstance(first.value, str | bytes)):
         return None
     said = {ast.unparse(each) for each in (*node.args[1:], *(each.value for each in node.keywords))}

@@ -78,6 +78,7 @@ def test_nothing_that_an_installed_program_loads_is_missed(package: str, tmp_pat
     assert reached < total or package not in NARROW
 
 
+@pytest.mark.heavy
 def test_nothing_that_our_own_worker_loads_is_missed(tmp_path: Path) -> None:
     """It also takes its fingerprint, for which it opens every file that it has."""
     repository = tmp_path / "repository"

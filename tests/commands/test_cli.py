@@ -78,6 +78,7 @@ def test_exit_codes_of_a_check(world: World) -> None:
     assert (unknown.returncode, "not-found" in unknown.stdout) == (3, True)
 
 
+@pytest.mark.heavy
 def test_piped_output_is_plain_and_a_terminals_is_not(world: World) -> None:
     """No colour and no padding in a pipe; colour on a terminal, unless NO_COLOR is set."""
     world.cloud.deploy(WORKER, commit=world.first)

@@ -313,8 +313,7 @@ OBSTACLES = [
 ]
 
 
-#: Whatever overrides an obstacle overrides these as it does their neighbours: the same code comes of them by
-#: the same way.
+#: They take the way of their neighbours: a key that is checked as another one is, a cause that has its row.
 ALIKE = (
     *(name for name, *_ in USAGE[3:-2]),
     *(name for name, *_ in UNKNOWN[1:6]),

@@ -149,6 +149,7 @@ def test_settings_change_nothing(h: HistoryBuilder, tmp_path: Path, where: str) 
     with_settings(h, tmp_path, where, SETTINGS, lambda environ: assert_same(h, environ, clean))
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("key", SETTINGS)
 def test_each_setting_alone_changes_nothing(h: HistoryBuilder, tmp_path: Path, key: str) -> None:
     clean = everything(h, environment(tmp_path))
@@ -189,6 +190,7 @@ def test_git_variables_change_nothing(h: HistoryBuilder, tmp_path: Path) -> None
     assert everything(h, {**environment(tmp_path), **VARIABLES}) == clean
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", VARIABLES)
 def test_each_git_variable_alone_changes_nothing(h: HistoryBuilder, tmp_path: Path, name: str) -> None:
     clean = everything(h, environment(tmp_path))
