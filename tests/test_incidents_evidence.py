@@ -39,7 +39,7 @@ class Site:
 
     def __post_init__(self) -> None:
         self.world.toml = self.world.toml.replace(
-            "[defaults]", '[defaults]\nevidence = ["registry", "health"]\nhealth_timeout = "3s"'
+            "[defaults]", '[defaults]\nevidence = ["registry", "health"]\nhealth_timeout = "60s"'
         )
 
     def image(self, tag: str | None, *, label: str | None = None, layer: str = "", **more: object) -> str:

@@ -128,7 +128,7 @@ def test_interrupted(world: World) -> None:
     while not world.cloud.calls and process.poll() is None:
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    _, talk = process.communicate(timeout=20)
+    _, talk = process.communicate(timeout=60)
     assert (process.returncode, talk) == (130, "deployment-drift: interrupted\n")
 
 

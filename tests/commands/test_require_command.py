@@ -26,7 +26,7 @@ def stage(world: World) -> Iterator[Stage]:
 @pytest.fixture
 def behind(stage: Stage) -> Stage:
     """The worker lacks more than is allowed."""
-    stage.deadline = "10s"
+    stage.deadline = "60s"
     for _ in range(5):
         stage.world.change()
     return stage
@@ -66,7 +66,7 @@ def started(stage: Stage, *args: str) -> Iterator[subprocess.Popen[str]]:
 class TestWhereItIsAllowed:
     @pytest.fixture(autouse=True)
     def _patience(self, stage: Stage) -> None:
-        stage.deadline = "10s"
+        stage.deadline = "60s"
 
     def test_the_command_runs_and_its_exit_code_and_output_are_its_own(self, stage: Stage) -> None:
         done = require(stage, WORKER, "--", *RAN)
@@ -115,7 +115,7 @@ class TestWhereItIsRefused:
         assert (require(behind, *args).code, ran(behind)) == (7, True)
 
     def test_3_where_it_could_not_be_found_out(self, stage: Stage) -> None:
-        stage.deadline = "10s"
+        stage.deadline = "60s"
         stage.deploy(label="main")
         assert (require(stage, WORKER, "--", *RAN).code, ran(stage)) == (3, False)
 

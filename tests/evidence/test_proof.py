@@ -301,7 +301,7 @@ IMAGE_TOML = """
 project = "test-project"
 region = "us-west2"
 target_ref = "main"
-deadline = "5s"
+deadline = "60s"
 
 [services.prediction-worker]
 dockerfile = "Dockerfile"

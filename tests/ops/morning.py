@@ -160,7 +160,7 @@ def _serving(folder: Path, toml: str, shell: Shell, log: Path) -> Iterator[str]:
         yield _address(process, log)
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(60)
 
 
 def _players() -> list[str]:

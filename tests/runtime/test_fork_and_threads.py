@@ -54,7 +54,7 @@ def test_a_child_checks_after_its_parent_did(world: World, method: str) -> None:
         for child in children:
             child.start()
     for child in children:
-        child.join(20)
+        child.join(60)
     try:
         assert [child.exitcode for child in children] == [0, 0]
     finally:
@@ -77,7 +77,7 @@ def test_the_child_of_a_fork_uses_nothing_that_its_parent_connected(world: World
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # as above
         child.start()
-    child.join(20)
+    child.join(60)
     assert (child.exitcode, answers.get()) == (0, False)
     assert plans.process().clients(world.cloud.host) is inherited
 
@@ -150,7 +150,7 @@ DRIFT_TOML = """
 project = "test-project"
 region = "us-west2"
 target_ref = "main"
-deadline = "20s"
+deadline = "60s"
 
 [services.current]
 [services.stale]
@@ -187,7 +187,7 @@ def gunicorn(folder: Path, environ: dict[str, str]) -> Iterator[Gunicorn]:
         yield Gunicorn(process, said)
     finally:
         process.terminate()
-        process.wait(15)
+        process.wait(60)
 
 
 def asked(port: int, name: str) -> dict[str, Any] | None:

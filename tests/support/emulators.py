@@ -106,7 +106,7 @@ def _answers(process: subprocess.Popen[bytes], port: int) -> bool:
 def _stop(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGKILL)
-    process.wait(timeout=10)
+    process.wait(timeout=60)
 
 
 def free_port() -> int:

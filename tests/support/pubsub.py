@@ -100,7 +100,7 @@ def worker(module: str, environ: Mapping[str, str], log: Path) -> Iterator[subpr
         finally:
             process.terminate()
             try:
-                process.wait(timeout=20)
+                process.wait(timeout=60)
             except subprocess.TimeoutExpired:
                 process.kill()
 

@@ -68,7 +68,7 @@ def real(folder: Path) -> Iterator[Pushed]:
         yield Pushed(f"127.0.0.1:{port}")
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 @contextlib.contextmanager

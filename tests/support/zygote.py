@@ -93,7 +93,7 @@ def zygote(environ: Mapping[str, str]) -> Iterator[Zygote]:
             yield Zygote(path)
         finally:
             process.terminate()
-            process.wait(10)
+            process.wait(60)
             process.stdout.close()
 
 

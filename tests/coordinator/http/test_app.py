@@ -157,12 +157,12 @@ class TestTwoStarts:
         both, refused = threading.Barrier(2), threading.Event()
 
         def gate(**_: Any) -> Verdict:
-            both.wait(20)
+            both.wait(60)
             return a_verdict()
 
         def tell(event: object) -> None:
             if isinstance(event, Step):
-                refused.wait(20)
+                refused.wait(60)
 
         with served(tmp_path, gate=gate, tell=tell) as made, ThreadPoolExecutor(2) as pool:
             asked = [pool.submit(start, made) for _ in range(2)]
@@ -185,12 +185,12 @@ class TestTwoStarts:
 
         def gate(*, skip: bool, **_: Any) -> Verdict:
             if not skip:
-                held.wait(20)
+                held.wait(60)
             return a_verdict()
 
         with served(tmp_path, gate=gate) as made, ThreadPoolExecutor(9) as pool:
             answers = [pool.submit(start, made, dry_run=True) for _ in range(9)]
-            refused = next(as_completed(answers, timeout=20)).result()
+            refused = next(as_completed(answers, timeout=60)).result()
             problem(refused, 503, "busy")
             assert refused.headers["retry-after"] == "30"
             assert made.client.get("/health").status_code == 200
@@ -204,7 +204,7 @@ def _as_done(
     answers: list[Future[httpx.Response]], then: threading.Event
 ) -> Iterator[Future[httpx.Response]]:
     """The answers as they come; ``then`` is set after the first."""
-    for answer in as_completed(answers, timeout=20):
+    for answer in as_completed(answers, timeout=60):
         yield answer
         then.set()
 

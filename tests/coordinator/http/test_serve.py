@@ -93,7 +93,7 @@ def serving(
     finally:
         if process.poll() is None:
             process.kill()
-            process.wait(10)
+            process.wait(60)
 
 
 def stale_with_a_cure_under_way(stage: Stage) -> None:

@@ -140,7 +140,7 @@ class TestWithoutABypass:
             capture_output=True,
             text=True,
             check=False,
-            timeout=20,
+            timeout=60,
         )
         assert "a library of a source did not load within 0.5 s" in done.stdout, done.stdout + done.stderr
 

@@ -294,7 +294,7 @@ def readers_end() -> None:
     """No thread goes on asking after its test: each query that is heard may be billed."""
     for reader in threading.enumerate():
         if reader.name == "slate from BigQuery":
-            reader.join(10)
+            reader.join(60)
             assert not reader.is_alive()
 
 

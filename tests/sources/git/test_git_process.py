@@ -220,7 +220,7 @@ threading.Thread(target=lambda: git.run("x"), daemon=True).start()
 while not os.path.exists({str(tmp_path / "pid")!r}): time.sleep(0.01)
 {ending}
 """
-        subprocess.run([sys.executable, "-c", script], check=False, stderr=subprocess.DEVNULL, timeout=20)
+        subprocess.run([sys.executable, "-c", script], check=False, stderr=subprocess.DEVNULL, timeout=60)
         assert gone(int((tmp_path / "pid").read_text()))
 
     def test_a_git_that_is_just_being_started_as_the_process_ends_is_ended_too(
@@ -242,7 +242,7 @@ git = git_process.Git(cwd={git.cwd!r}, environ={dict(git.environ)!r}, deadline=D
 threading.Thread(target=lambda: git.run("x"), daemon=True).start()
 while not os.path.exists({str(tmp_path / "pid")!r}): time.sleep(0.01)
 """
-        subprocess.run([sys.executable, "-c", script], check=True, timeout=20)
+        subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
         assert gone(int((tmp_path / "pid").read_text()))
 
     def test_the_child_of_a_fork_leaves_its_parents_gits_alone(self, fake: FakeGit, tmp_path: Path) -> None:
@@ -263,7 +263,7 @@ with git.stream("x"):
     pid = open({str(tmp_path / "pid")!r}).read().strip()
     assert open(f"/proc/{{pid}}/stat").read().rpartition(")")[2].split()[0] == "S"
 """
-        done = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, timeout=20)
+        done = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, timeout=60)
         assert done.returncode == 0, done.stderr
 
     def test_git_stands_apart_from_our_terminal(self, fake: FakeGit) -> None:

@@ -471,4 +471,4 @@ class TestProcesses:
         assert error.cause == "timeout"
         assert "another process was busy" in str(error)
         go_on.set()
-        assert process.communicate(timeout=20)[0].strip() == w.remote.tip("main")
+        assert process.communicate(timeout=60)[0].strip() == w.remote.tip("main")

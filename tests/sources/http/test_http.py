@@ -164,7 +164,7 @@ class TestNames:
 
         def resolve(host: str) -> list[str]:
             asked.append(host)
-            release.wait(10)
+            release.wait(60)
             return ["127.0.0.1"]
 
         names = Names(resolve)
@@ -178,7 +178,7 @@ class TestNames:
         release = threading.Event()
 
         def resolve(host: str) -> list[str]:
-            release.wait(10)
+            release.wait(60)
             return ["127.0.0.1"]
 
         names = Names(resolve)
@@ -223,7 +223,7 @@ class TestNames:
         def resolve(host: str) -> list[str]:
             asked.append(host)
             if len(asked) == 1:
-                release.wait(10)
+                release.wait(60)
             return ["127.0.0.1"]
 
         names = Names(resolve)
@@ -325,7 +325,7 @@ def test_closing_ends_what_another_thread_waits_on() -> None:
         thread.start()
         time.sleep(0.1)
         http.close()
-        thread.join(5)
+        thread.join(60)
     assert [type(failure) for failure in caught] == [SourceError]
 
 
@@ -339,7 +339,7 @@ def test_many_threads_share_one() -> None:
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(10)
+            thread.join(60)
     assert bodies == [b"here"] * 20
 
 

@@ -247,5 +247,5 @@ def test_no_thread_is_left() -> None:
         asked(revision(f"{registry.host}/w@{digest}"), seconds=0.3)
         ours = [thread for thread in threading.enumerate() if thread.name.startswith("drift-gate 127")]
         for thread in ours:
-            thread.join(2)
+            thread.join(60)
     assert not any(thread.is_alive() for thread in ours)
