@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+import traceback
 from dataclasses import replace
 from pathlib import Path
 
@@ -93,13 +94,23 @@ TABLES = {
 }
 
 
-def main() -> None:
-    """All tables, or those whose title contains an argument."""
+def main() -> int:
+    """All tables, or those whose title contains an argument; one that fails is said, and the others follow.
+
+    0: all of them could be measured; 1: not.
+    """
     print(f"Machine: {machine()}. Command: `make bench`.\n")
+    failed = 0
     for title, rows in TABLES.items():
         if not sys.argv[1:] or any(word in title for word in sys.argv[1:]):
-            print(table(title, rows()), flush=True)
+            try:
+                print(table(title, rows()), flush=True)
+            except Exception:  # nobody stands by, and the next table has nothing to do with it
+                print(f"## {title}\n\ncould not be measured\n", flush=True)
+                traceback.print_exc()
+                failed = 1
+    return failed
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -134,14 +134,17 @@ def start_rows() -> list[Row]:
 
 
 def _world(root: Path) -> Path:
-    """A repository whose worker is deployed at HEAD; the tests know how to make one."""
+    """A repository whose worker is deployed at HEAD; the tests know how to make one.
+
+    Its settings are those that the build before knows, too.
+    """
     sys.path.insert(0, str(ROOT / "tests"))
-    from coordinator.worlds import World
+    from coordinator.worlds import SETTINGS, World
 
     root.mkdir()
     subprocess.run(["git", "init", "-q", "-b", "main"], cwd=root, check=True)
     made = World(root)
-    made.write_settings()
+    made.write_settings(SETTINGS.replace('[journal]\nstore = ".drift/journal.sqlite"\n', ""))
     made.commit("first")
     made.deploy()
     return root
@@ -180,10 +183,10 @@ def _look(port: int) -> None:
 
 _SERVE = """
 import sys
-try:
-    from predictions.coordinator.commands.main import main
-except ModuleNotFoundError:  # before the coordinator had rooms
+try:  # before the coordinator had rooms; asked for first, since an older build's lack is made good by ours
     from predictions.coordinator.cli import main
+except ModuleNotFoundError:
+    from predictions.coordinator.commands.main import main
 sys.exit(main())
 """
 _MADE = """
