@@ -113,7 +113,7 @@ lock: .venv/test.stamp ## lock the newest allowed versions of all requirements
 	echo . | $(LOCK) $(BOTH) --extra test --extra dev -c requirements/build.txt -c requirements/run.txt \
 		-o requirements/test.txt
 	$(LOCK) setup.cfg --extra frameworks --extra test -c requirements/run.txt -o requirements/frameworks.txt
-	$(LOCK) setup.cfg --extra firestore --group function -c requirements/run.txt -c requirements/test.txt \
+	$(LOCK) setup.cfg --extra firestore --extra bigquery --group function -c requirements/run.txt -c requirements/test.txt \
 		-o $(FUNCTION)/requirements.txt
 	rm -rf *.egg-info
 

@@ -24,6 +24,7 @@ BOUNDED: dict[str, tuple[str, ...]] = {
         "delivery/release/",
         "sources/health/tokens.py",
         "testing/cloud_run",
+        "journal/bigquery_table.py",
         "journal/firestore_calls.py",
         "delivery/builders/cloud_build.py",
         "delivery/release/cloud_run.py",

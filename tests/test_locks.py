@@ -63,9 +63,9 @@ class TestALock:
             optional = coordinator["options.extras_require"]
             wanted += coordinator["options"]["install_requires"]
             wanted += "".join(optional[name] for name in optional if name != "all")
-            wanted += extras["firestore"]
+            wanted += extras["firestore"] + extras["bigquery"]
         if lock == FUNCTION:
-            wanted += extras["firestore"] + "\n" + "\n".join(groups["function"])
+            wanted += extras["firestore"] + extras["bigquery"] + "\n" + "\n".join(groups["function"])
         if lock == "test.txt":
             wanted += extras["test"] + extras["dev"]
         if lock == "frameworks.txt":

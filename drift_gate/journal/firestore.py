@@ -7,7 +7,6 @@ index that somebody must make.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
@@ -16,11 +15,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from uuid import uuid4
 
 from drift_gate.errors import DriftGateError, JournalError
+from drift_gate.journal import firestore_outbox
 from drift_gate.journal import firestore_state as state
+from drift_gate.journal.columns import text
 from drift_gate.journal.firestore_record import Recording
-from drift_gate.journal.firestore_state import State, of, text
+from drift_gate.journal.firestore_state import State, entry_of, of
 from drift_gate.journal.incidents import HOLD
-from drift_gate.journal.records import Change, Door, Entry, Incident, Look, Notification, verdict_of
+from drift_gate.journal.records import Change, Door, Entry, Incident, Look, Notification, Uncopied
 from drift_gate.runtime.deadline import Deadline, Lookup
 
 if TYPE_CHECKING:
@@ -50,16 +51,20 @@ class FirestoreJournal:
     """A ``Journal`` in ``database``. ``hold``: how long after landing a drift opens.
 
     ``busy_s``: seconds that a call takes at most; ``rebuild`` and ``prune`` make one for each service.
+    ``copied``: what is kept from now on waits for being copied.
     """
 
-    def __init__(self, database: Database, *, hold: timedelta = HOLD, busy_s: float = READ_S) -> None:
+    def __init__(
+        self, database: Database, *, hold: timedelta = HOLD, busy_s: float = READ_S, copied: bool = False
+    ) -> None:
         self._database = database
         self._hold = hold
         self._busy_s = busy_s
+        self._copied = copied
 
     def record(self, entries: Sequence[Entry], look: Look | None = None) -> list[Change]:
         """As ``Journal.record``."""
-        return self._ask(Recording(entries, look, self._hold))
+        return self._ask(Recording(entries, look, self._hold, copied=self._copied))
 
     def entries(
         self,
@@ -77,7 +82,7 @@ class FirestoreJournal:
         most = None if without else limit
         found = self._ask(
             lambda session: [
-                _entry(each)
+                entry_of(each)
                 for each in session.rows(state.DECISIONS, field, low, high, newest=True, limit=most)
             ]
         )
@@ -90,13 +95,13 @@ class FirestoreJournal:
             services = _state(session)[1].services
             found: dict[str, Entry] = {}
             newest = session.rows(state.DECISIONS, "key", newest=True, limit=2 * len(services) or 1)
-            for entry in map(_entry, newest):
+            for entry in map(entry_of, newest):
                 if entry.other_target is None:
                     found.setdefault(entry.verdict.service, entry)
             for service in services.keys() - found.keys():
                 within = of(service), of(service, state.END)
                 for each in session.rows(state.DECISIONS, "sighted", *within, newest=True, limit=1):
-                    found[service] = _entry(each)
+                    found[service] = entry_of(each)
             return [found[service] for service in sorted(found)]
 
         return self._ask(work)
@@ -192,6 +197,14 @@ class FirestoreJournal:
             lambda session: [*map(_notification, session.equal(state.NOTIFICATIONS, "subject", subject))]
         )
         return sorted(found, key=lambda each: (each.at, each.key, each.channel))
+
+    def uncopied(self, after: str, limit: int) -> list[Uncopied]:
+        """As ``Journal.uncopied``."""
+        return self._ask(lambda session: firestore_outbox.rows(session, after, limit))
+
+    def copied(self, keys: Sequence[str]) -> None:
+        """As ``Journal.copied``."""
+        self._ask(lambda session: firestore_outbox.done(session, keys))
 
     def rebuild(self) -> list[Incident]:
         """As ``Journal.rebuild``."""
@@ -307,11 +320,6 @@ def _notification(found: Any) -> Notification:
     fields = found.to_dict()
     fields.pop("claim")
     return Notification.model_validate(fields)
-
-
-def _entry(found: Any) -> Entry:
-    fields = json.loads(found.get("entry"))
-    return Entry.model_validate(fields | {"verdict": verdict_of(found.get("verdict"))})
 
 
 def _incident(found: Any) -> Incident:

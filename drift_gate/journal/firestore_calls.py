@@ -130,6 +130,10 @@ class Session:
         else:
             write.create(found.reference, fields)
 
+    def drop(self, write: Any, place: Any, field: str) -> None:
+        """Add to ``write``: the document at ``place``, which is there, loses this ``field``."""
+        write.update(place, {field: firestore.DELETE_FIELD})
+
     def commit(self, write: Any) -> None:
         """Do what is in ``write``."""
         write.commit(**self._bounds())

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from drift_gate.journal import firestore_state as state
-from drift_gate.journal.firestore_state import Course, State, text
+from drift_gate.journal.columns import text
+from drift_gate.journal.firestore_state import Course, State
 from drift_gate.journal.incidents import incidents
 from drift_gate.journal.records import Change, Entry, Incident, Look, Sighting
 
@@ -19,16 +20,24 @@ if TYPE_CHECKING:
 class Recording:
     """Reads, computes, and writes on the condition that nobody has written since; may be called again.
 
-    ``anew`` names services whose incidents are computed anew from the beginning.
+    ``anew`` names services whose incidents are computed anew from the beginning. ``copied``: the rows wait
+    for being copied.
     """
 
     def __init__(
-        self, entries: Sequence[Entry], look: Look | None, hold: timedelta, anew: Sequence[str] = ()
+        self,
+        entries: Sequence[Entry],
+        look: Look | None,
+        hold: timedelta,
+        anew: Sequence[str] = (),
+        *,
+        copied: bool = False,
     ) -> None:
         self._entries = entries
         self._look = look
         self._hold = hold
         self._anew = anew
+        self._copied = copied
         self._token = uuid4().hex
         self._changes: list[Change] = []
 
@@ -41,10 +50,11 @@ class Recording:
             return self._changes
         self._session, self._write, self._was = session, session.write(), was
         self._concerned = self._may_change()
-        self._decisions = {fields["key"]: fields for fields in map(state.decision, self._entries)}
+        decisions = (state.decision(each, copied=self._copied) for each in self._entries)
+        self._decisions = {fields["key"]: fields for fields in decisions}
         services, scopes = dict(was.services), was.scopes
         if self._look:
-            fields = state.looked(self._look)
+            fields = state.looked(self._look, copied=self._copied)
             self._write.set(session.place(state.LOOKS, state.name(fields["key"])), fields)
             scopes = tuple(dict.fromkeys((*scopes, self._look.scope)))
         self._changes = []

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
 from pydantic import Field
 
 from drift_gate.facts import Fact
-from drift_gate.journal.records import Entry, Incident, Look, Sighting
+from drift_gate.journal.columns import text
+from drift_gate.journal.records import Entry, Incident, Look, Sighting, verdict_of
 
 #: One database may be shared with others: these are the journal's collections.
 DECISIONS, LOOKS, INCIDENTS = "drift_decisions", "drift_looks", "drift_incidents"
@@ -60,11 +62,6 @@ class State(Fact):
         return {"body": self.model_dump_json()}
 
 
-def text(at: datetime) -> str:
-    """``at`` as text that sorts as time does."""
-    return at.astimezone(UTC).isoformat(timespec="microseconds")
-
-
 def before(at: datetime) -> str:
     """What sorts right before ``at``: of an incident that ended above it, it was not over by then."""
     return text(at)[:-1]
@@ -91,10 +88,11 @@ def name(*parts: str) -> str:
     return found if len(found) <= _LONGEST_NAME else "h-" + hashlib.sha256(found.encode()).hexdigest()
 
 
-def decision(entry: Entry) -> dict[str, Any]:
+def decision(entry: Entry, *, copied: bool = False) -> dict[str, Any]:
     """The document of a decision; only a sighting has ``sighted``, only one of a fine look ``calm``.
 
-    Only one that an incident began with, when it got its id, has ``begins``: that id.
+    Only one that an incident began with, when it got its id, has ``begins``: that id. Only one that waits
+    for being ``copied`` has ``uncopied``.
     """
     sighting, service = Sighting.of(entry), entry.verdict.service
     at = key(entry.at, entry.id)
@@ -109,13 +107,20 @@ def decision(entry: Entry) -> dict[str, Any]:
         fields |= {"sighted": of(service, at), "sighting": sighting.model_dump_json()}
         if sighting.severity is None:
             fields["calm"] = of(service, at)
-    return fields
+    return fields | ({"uncopied": at} if copied else {})
 
 
-def looked(look: Look) -> dict[str, Any]:
-    """The document of a look."""
+def entry_of(found: Any) -> Entry:
+    """The decision of the document that was ``found``."""
+    fields = json.loads(found.get("entry"))
+    return Entry.model_validate(fields | {"verdict": verdict_of(found.get("verdict"))})
+
+
+def looked(look: Look, *, copied: bool = False) -> dict[str, Any]:
+    """The document of a look; ``copied`` as for a decision."""
     at = key(look.at, look.id)
-    return {"key": at, "of": of(look.scope, at), "body": look.model_dump_json()}
+    fields = {"key": at, "of": of(look.scope, at), "body": look.model_dump_json()}
+    return fields | ({"uncopied": at} if copied else {})
 
 
 def first(each: Incident) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
-from typing import Literal, Protocol, get_args
+from typing import Literal, NamedTuple, Protocol, get_args
 
 from drift_gate.comparison.report import Status
 from drift_gate.facts import Fact, Text
@@ -209,6 +209,13 @@ class Notification(Fact):
     place: Text | None = None
 
 
+class Uncopied(NamedTuple):
+    """A row that is not copied yet; ``key`` sorts by its kind, then by time."""
+
+    key: str
+    row: Entry | Look
+
+
 class Journal(Protocol):
     """Where it is kept. Each method raises ``JournalError`` where the store does not answer in time."""
 
@@ -262,6 +269,14 @@ class Journal(Protocol):
 
     def notifications(self, subject: str) -> list[Notification]:
         """All that was told about ``subject``, in order."""
+        ...
+
+    def uncopied(self, after: str, limit: int) -> list[Uncopied]:
+        """At most so many decisions and looks that wait for being copied, those after the key ``after``."""
+        ...
+
+    def copied(self, keys: Sequence[str]) -> None:
+        """Keep that these are copied."""
         ...
 
     def rebuild(self) -> list[Incident]:

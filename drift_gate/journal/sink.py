@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 from uuid import uuid4
@@ -45,13 +45,21 @@ def entries_of(
 class JournalSink:
     """A ``gate.Sink``: keeps the verdicts of one check in ``journal``.
 
-    ``asked`` is where the check was asked for and by whom, ``at`` (UTC) when it began.
+    ``asked`` is where the check was asked for and by whom, ``at`` (UTC) when it began. ``then`` is called
+    with what is kept, on a thread that no verdict waits for.
     """
 
-    def __init__(self, journal: Journal, asked: Asked, at: datetime) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        asked: Asked,
+        at: datetime,
+        then: Callable[[Sequence[Entry]], object] = lambda _: None,
+    ) -> None:
         self._journal = journal
         self._asked = asked
         self._at = at
+        self._then = then
 
     def write(self, verdicts: Sequence[Verdict]) -> None:
         """Keep each of ``verdicts``, or warn, and say all of them in the log."""
@@ -68,6 +76,8 @@ class JournalSink:
         kept = attempt(partial(self._kept, entries), Deadline(WRITE_S), "journal")
         if kept is not None:
             tell(entries, str(kept))
+        else:
+            self._then(entries)
 
     def _kept(self, entries: Sequence[Entry]) -> str | None:
         """None once they are; else why not."""

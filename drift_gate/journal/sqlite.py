@@ -11,10 +11,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from drift_gate.errors import JournalError
+from drift_gate.journal import sqlite_outbox
 from drift_gate.journal import sqlite_schema as schema
+from drift_gate.journal.columns import text
 from drift_gate.journal.incidents import HOLD, incidents
-from drift_gate.journal.records import Change, Door, Entry, Incident, Look, Notification, Sighting
-from drift_gate.journal.sqlite_schema import text
+from drift_gate.journal.records import Change, Door, Entry, Incident, Look, Notification, Sighting, Uncopied
 from drift_gate.runtime import sqlite_file
 from drift_gate.runtime.forks import CALLS
 from drift_gate.runtime.sqlite_file import transaction
@@ -49,27 +50,31 @@ class SqliteJournal:
 
     ``hold``: how long after landing a drift opens. ``old``: a decisions file of an earlier version, whose
     rows are taken over each time that it has new ones; None: there is none. ``busy_s``: seconds that a call
-    waits for another writer.
+    waits for another writer. ``copied``: what is kept from now on waits for being copied.
     """
 
     def __init__(
-        self, path: Path, *, hold: timedelta = HOLD, old: Path | None = None, busy_s: float = READ_S
+        self,
+        path: Path,
+        *,
+        hold: timedelta = HOLD,
+        old: Path | None = None,
+        busy_s: float = READ_S,
+        copied: bool = False,
     ) -> None:
         self._path = path
         self._hold = hold
         self._old = old
         self._busy_s = busy_s
+        self._copied = copied
 
     def record(self, entries: Sequence[Entry], look: Look | None = None) -> list[Change]:
         """As ``Journal.record``."""
         with self._writing() as connection:
             if look:
-                connection.execute(
-                    "INSERT OR IGNORE INTO looks (id, at, body) VALUES (?, ?, ?)",
-                    (look.id, text(look.at), look.model_dump_json()),
-                )
+                schema.insert_look(connection, look, copied=self._copied)
             for entry in entries:
-                schema.insert(connection, entry)
+                schema.insert(connection, entry, copied=self._copied)
             since = _concerned(connection, look) if look else {}
             for entry in entries:
                 service = entry.verdict.service
@@ -182,6 +187,16 @@ class SqliteJournal:
             ).fetchall()
         return [Notification.model_validate(dict(row)) for row in rows]
 
+    def uncopied(self, after: str, limit: int) -> list[Uncopied]:
+        """As ``Journal.uncopied``."""
+        with self._reading() as connection:
+            return sqlite_outbox.rows(connection, after, limit)
+
+    def copied(self, keys: Sequence[str]) -> None:
+        """As ``Journal.copied``."""
+        with self._writing() as connection:
+            sqlite_outbox.done(connection, keys)
+
     def rebuild(self) -> list[Incident]:
         """As ``Journal.rebuild``."""
         with self._writing() as connection:
@@ -201,6 +216,7 @@ class SqliteJournal:
                 (text(before),),
             )
             connection.execute("DELETE FROM notifications WHERE at < ?", (text(before),))
+            sqlite_outbox.forget(connection)
             return forgotten
 
     def _again(self, connection: sqlite3.Connection, service: str, at: datetime) -> list[Change]:
@@ -280,7 +296,7 @@ class SqliteJournal:
             return
         try:
             with transaction(connection):
-                for service, at in schema.take_over(connection, self._old).items():
+                for service, at in schema.take_over(connection, self._old, copied=self._copied).items():
                     self._again(connection, service, at)
         except (OSError, ValueError, sqlite3.Error) as error:
             log.warning("the decisions in %s are not taken over: %s", self._old, error)

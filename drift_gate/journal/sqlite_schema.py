@@ -5,14 +5,15 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
-from drift_gate.journal.records import Entry, Incident, Sighting, verdict_of
+from drift_gate.journal.columns import columns, text
+from drift_gate.journal.records import Entry, Incident, Look, Sighting, verdict_of
 from drift_gate.runtime.sqlite_file import transaction
 
 #: Written to ``user_version``; a file with a higher one was written by a later version of this module.
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 _TABLES = (
     # What a person may ask by stands in columns; ``verdict`` keeps all of it as JSON. ``sighting`` is what
     # incidents are made of (``sighted`` 0: nothing), ``drifted`` whether it found drift.
@@ -104,8 +105,10 @@ CREATE TABLE begun (
     "UPDATE decisions SET begins = (SELECT incidents.id FROM incidents WHERE first = decisions.id)"
     " WHERE id IN (SELECT first FROM incidents)",
 )
+#: The decisions and looks that wait for being copied.
+_OUTBOX = ("CREATE TABLE uncopied (kind TEXT NOT NULL, id TEXT NOT NULL, PRIMARY KEY (kind, id))",)
 #: What brings a file of each version to the next one.
-_STEPS = {0: _TABLES, 1: _IDS}
+_STEPS = {0: _TABLES, 1: _IDS, 2: _OUTBOX}
 
 
 def prepare(connection: sqlite3.Connection) -> None:
@@ -122,45 +125,31 @@ def prepare(connection: sqlite3.Connection) -> None:
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 
-def insert(connection: sqlite3.Connection, entry: Entry) -> None:
-    """Keep ``entry``; once, however often it comes."""
-    row = _row(entry)
-    names = ", ".join(row)
-    connection.execute(
-        f"INSERT OR IGNORE INTO decisions ({names}) VALUES ({', '.join('?' * len(row))})",  # noqa: S608 - our names
-        tuple(row.values()),
-    )
-
-
-def _row(entry: Entry) -> dict[str, str | int | None]:
-    verdict, report, bypass = entry.verdict, entry.verdict.report, entry.verdict.break_glass
+def insert(connection: sqlite3.Connection, entry: Entry, *, copied: bool) -> None:
+    """Keep ``entry``; once, however often it comes. ``copied``: a new one waits for being copied."""
     sighting = Sighting.of(entry)
-    return {
-        "id": entry.id,
-        "decided_at": text(entry.at),
-        "service": verdict.service,
-        "door": entry.door,
-        "by": entry.by,
-        "batch": entry.batch,
-        "version": entry.version,
-        "look": entry.look,
-        "decision": verdict.decision,
-        "enforced": verdict.enforced,
-        "not_enforced_because": verdict.not_enforced_because,
-        "severity": verdict.severity,
-        "status": report.status,
-        "commits_behind": report.commits_behind,
-        "live_commit": ", ".join(live.commit for live in report.live if live.commit) or None,
-        "target_commit": report.target.commit if report.target else None,
-        "reasons": ", ".join(dict.fromkeys(reason.code for reason in verdict.reasons)),
-        "bypass_actor": bypass.actor if bypass else None,
-        "bypass_reason": bypass.reason if bypass else None,
-        "policy": verdict.policy.hash if verdict.policy else None,
+    row = columns(entry) | {
         "sighted": sighting is not None,
         "drifted": sighting is not None and sighting.severity is not None,
         "sighting": sighting.model_dump_json() if sighting else None,
-        "verdict": verdict.model_dump_json(),
     }
+    names = ", ".join(row)
+    done = connection.execute(
+        f"INSERT OR IGNORE INTO decisions ({names}) VALUES ({', '.join('?' * len(row))})",  # noqa: S608 - our names
+        tuple(row.values()),
+    )
+    if copied and done.rowcount:
+        connection.execute("INSERT INTO uncopied (kind, id) VALUES ('decision', ?)", (entry.id,))
+
+
+def insert_look(connection: sqlite3.Connection, look: Look, *, copied: bool) -> None:
+    """As ``insert``."""
+    done = connection.execute(
+        "INSERT OR IGNORE INTO looks (id, at, body) VALUES (?, ?, ?)",
+        (look.id, text(look.at), look.model_dump_json()),
+    )
+    if copied and done.rowcount:
+        connection.execute("INSERT INTO uncopied (kind, id) VALUES ('look', ?)", (look.id,))
 
 
 def entry_of(row: sqlite3.Row) -> Entry:
@@ -196,12 +185,7 @@ def number(connection: sqlite3.Connection, service: str, numbered: int, new: Seq
     )
 
 
-def text(at: datetime) -> str:
-    """``at`` as text that sorts as time does."""
-    return at.astimezone(UTC).isoformat(timespec="microseconds")
-
-
-def take_over(connection: sqlite3.Connection, old: Path) -> dict[str, datetime]:
+def take_over(connection: sqlite3.Connection, old: Path, *, copied: bool) -> dict[str, datetime]:
     """Copy the rows of the decisions file ``old`` that are not here; from when on, by service.
 
     The file stays as it is: an earlier version may go on writing it. Raises ``sqlite3.Error`` or
@@ -217,7 +201,7 @@ def take_over(connection: sqlite3.Connection, old: Path) -> dict[str, datetime]:
         for row in source.execute("SELECT * FROM decisions WHERE id > ? ORDER BY id", (last,)):
             last, at = row["id"], datetime.fromisoformat(row["decided_at"])
             verdict = verdict_of(row["verdict"])
-            insert(connection, Entry(id=f"{path}#{last}", at=at, verdict=verdict))
+            insert(connection, Entry(id=f"{path}#{last}", at=at, verdict=verdict), copied=copied)
             found[verdict.service] = min(found.get(verdict.service, at), at)
     if found:
         connection.execute("INSERT OR REPLACE INTO taken_over (path, last) VALUES (?, ?)", (path, last))

@@ -333,8 +333,10 @@ class JournalKeys(Fact):
     """``[journal]``: ``store`` is the SQLite file that keeps every verdict, or the address of a Firestore
     database; ``off``: none is kept.
 
-    ``keep``: for how many seconds; the monitor forgets what is older.
+    ``keep``: for how many seconds; the monitor forgets what is older. ``bigquery``: the dataset that every
+    decision and look is copied to; None: none is.
     """
 
     store: Annotated[PathText, AfterValidator(stores.checked)] = ".drift/journal.sqlite"
     keep: PositiveDuration = 34_560_000.0
+    bigquery: Annotated[str, Field(pattern=stores.DATASET)] | None = None

@@ -128,6 +128,8 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "store": "SQLite file that keeps every verdict, relative to `drift.toml`, or "
         "`firestore://PROJECT/DATABASE` (extra `firestore`); `off`: none is kept",
         "keep": "for how long; the monitor forgets what is older, but no incident that goes on",
+        "bigquery": "`PROJECT.DATASET` of BigQuery (extra `bigquery`): decisions and looks are copied there "
+        "from then on; without it none are",
     },
     "[monitor]": {
         "name": "the name of the monitor; several that look at the same services share it",

@@ -1,4 +1,4 @@
-"""Where a journal may be kept, besides a file."""
+"""Where a journal may be kept, besides a file, and copied to."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 _FIRESTORE = "firestore://"
 _PROJECT = re.compile(r"(?:[a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]")
+#: ``PROJECT.DATASET`` of BigQuery.
+DATASET = rf"^(?:{_PROJECT.pattern})\.[A-Za-z0-9_]{{1,1024}}$"
 _DATABASE = re.compile(r"\(default\)|[a-z][a-z0-9-]{2,61}[a-z0-9]")
 
 

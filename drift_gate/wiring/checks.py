@@ -24,6 +24,7 @@ from drift_gate.runtime.child_process import pool
 from drift_gate.runtime.deadline import Deadline, gather, wait_logged
 from drift_gate.settings.file import PREFIX, Settings, load
 from drift_gate.settings.keys import PolicyKeys, ServiceSettings
+from drift_gate.wiring import copies
 from drift_gate.wiring.actor import Actor
 from drift_gate.wiring.journals import opened
 from drift_gate.wiring.plans import LOAD_SECONDS, Builder, process
@@ -225,7 +226,9 @@ def sinks_of(settings: Settings | None, asked: Asked, at: datetime) -> list[gate
     """
     sinks: list[gate.Sink] = [LogSink(), MetricsSink()]
     journal = opened(settings, busy_s=WRITE_S * 3 / 4) if settings else None
-    return [*sinks, JournalSink(journal, asked, at)] if journal else sinks
+    if not (settings and journal):
+        return sinks
+    return [*sinks, JournalSink(journal, asked, at, lambda _: copies.begin(settings, journal))]
 
 
 @dataclass(frozen=True, slots=True)

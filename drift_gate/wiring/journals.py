@@ -25,13 +25,17 @@ def opened(settings: Settings, *, busy_s: float) -> Journal | None:
     store, old = settings.journal.store, settings.sinks.decisions
     if store == OFF:
         return None
-    hold = timedelta(seconds=settings.notify.hold)
+    hold, copied = timedelta(seconds=settings.notify.hold), settings.journal.bigquery is not None
     if at := firestore(store):
         return FirestoreJournal(
-            Database(*at, settings.environ.get(EMULATOR) or None), hold=hold, busy_s=busy_s
+            Database(*at, settings.environ.get(EMULATOR) or None), hold=hold, busy_s=busy_s, copied=copied
         )
     return SqliteJournal(
-        settings.beside(store), hold=hold, old=settings.beside(old) if old else None, busy_s=busy_s
+        settings.beside(store),
+        hold=hold,
+        old=settings.beside(old) if old else None,
+        busy_s=busy_s,
+        copied=copied,
     )
 
 

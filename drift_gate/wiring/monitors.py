@@ -16,9 +16,10 @@ from drift_gate.journal.looks import Notifier, Seen, keep, prune_daily
 from drift_gate.journal.records import Asked, Journal
 from drift_gate.journal.telemetry import MetricsSink, count, note
 from drift_gate.presentation.plain_text import plain
+from drift_gate.runtime.deadline import Deadline
 from drift_gate.runtime.schedule import Schedule
 from drift_gate.settings.file import Settings
-from drift_gate.wiring import checks
+from drift_gate.wiring import checks, copies
 from drift_gate.wiring.journals import opened
 
 log = logging.getLogger("drift_gate")
@@ -48,6 +49,7 @@ def look(settings: Settings, notifiers: Sequence[Notifier] = ()) -> Seen:
         _over(settings, heartbeat, whole=False)
         raise
     _over(settings, heartbeat, whole=seen.look.whole)
+    copies.run(settings, journal, Deadline(copies.LOOK_S))
     prune_daily(journal, seen.look, settings.journal.keep)
     for notifier in notifiers:
         notifier.tell(seen)

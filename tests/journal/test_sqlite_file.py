@@ -16,6 +16,7 @@ from journal.stores import SERVICE, bypassed, entry, look
 
 from drift_gate.errors import JournalError
 from drift_gate.journal.sqlite import SqliteJournal
+from drift_gate.journal.sqlite_schema import SCHEMA_VERSION
 
 ROOT = Path(__file__).parents[2]
 #: Written by the version before the journal: ``DecisionsSink`` of 2026-11-29.
@@ -101,7 +102,7 @@ class TestNotUsable:
         journal.record([entry(0)])
         with closing(sqlite3.connect(path)) as connection:
             connection.execute("PRAGMA user_version = 99")
-        with pytest.raises(JournalError, match="schema 99, this version knows 2"):
+        with pytest.raises(JournalError, match=f"schema 99, this version knows {SCHEMA_VERSION}"):
             journal.record([entry(1)])
 
     def test_damaged(self, tmp_path: Path) -> None:
@@ -136,6 +137,7 @@ import sys
 from pathlib import Path
 from journal.stores import entry
 from drift_gate.journal.sqlite import SqliteJournal
+from drift_gate.journal.sqlite_schema import SCHEMA_VERSION
 journal = SqliteJournal(Path(sys.argv[1]))
 for hour in range(10_000):
     journal.record([entry(hour, hour % 3)])
@@ -167,7 +169,7 @@ def test_killed_in_the_middle_it_keeps_what_it_said(tmp_path: Path) -> None:
 def test_the_queries_of_the_page_answer(tmp_path: Path, number: int) -> None:
     """docs/journal.md says what may be asked in SQL, and promises these columns."""
     page = (ROOT / "docs" / "journal.md").read_text(encoding="utf-8")
-    queries = re.findall(r"```sql\n(.*?)```", page, re.DOTALL)
+    queries = re.findall(r"```sql\n(.*?)```", page.partition("## For programs")[2], re.DOTALL)
     file = tmp_path / "journal.sqlite"
     SqliteJournal(file).record([entry(0, 1), entry(1, 4, door="start"), bypassed(2)])
     with closing(sqlite3.connect(file)) as connection:

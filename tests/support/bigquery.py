@@ -1,10 +1,10 @@
-"""A BigQuery on the loopback interface: the REST calls of one query, its pages included."""
+"""A BigQuery on the loopback interface: the REST calls of one query, its pages included, and of one table."""
 
 from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -29,8 +29,11 @@ SCHEMA = [
 class FakeBigQuery:
     """Answers every query with ``rows`` of ``schema``; keeps what it was asked.
 
-    ``fails`` is the HTTP status, reason and message that each query gets instead. ``hangs_after`` is how
+    ``fails`` is the HTTP status, reason and message that each call gets instead. ``hangs_after`` is how
     many answers are given before there is none any more; None: it never hangs.
+
+    ``tables`` are those that were made, by their path, ``streamed`` the rows that they took, each with its
+    insert id; ``refuses`` says what is wrong with a row, None: nothing.
     """
 
     def __init__(
@@ -42,6 +45,9 @@ class FakeBigQuery:
         self.hangs_after: int | None = None
         self.queries: list[dict[str, Any]] = []
         self.pages = 0
+        self.tables: dict[str, dict[str, Any]] = {}
+        self.streamed: list[tuple[str, dict[str, Any]]] = []
+        self.refuses: Callable[[dict[str, Any]], str | None] = lambda _: None
         self.ended = threading.Event()
         self.port = 0
 
@@ -56,11 +62,40 @@ class FakeBigQuery:
     def query(self, project: str, asked: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         """``jobs.query``: the first page."""
         self.queries.append({"project": project, **asked})
-        if self.fails:
-            status, reason, message = self.fails
-            error = {"code": status, "message": message, "errors": [{"reason": reason, "message": message}]}
-            return status, {"error": error}
         return 200, self._page(project, 0, asked["maxResults"])
+
+    def table(self, method: str, path: str, asked: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        """``tables.get``, ``.insert``, ``.patch`` and ``tabledata.insertAll``."""
+        if path.endswith("/insertAll"):
+            return self._insert(self.tables.get(path.removesuffix("/insertAll")), asked)
+        if method == "POST":
+            path = f"{path}/{asked['tableReference']['tableId']}"
+        elif path not in self.tables:
+            return _error(404, "notFound", "Not found: Table")
+        if method != "GET":
+            self.tables[path] = {**self.tables.get(path, {}), **asked}
+        return 200, self.tables[path]
+
+    def _insert(self, table: dict[str, Any] | None, asked: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        if table is None:
+            return _error(404, "notFound", "Not found: Table")
+        fields = {each["name"]: each for each in table["schema"]["fields"]}
+        required = {name for name, each in fields.items() if each.get("mode") == "REQUIRED"}
+        errors = []
+        for index, row in enumerate(asked["rows"]):
+            told = row["json"]
+            wrong = [f"no such field: {name}." for name in told if name not in fields]
+            wrong += [f"Missing required field: {name}." for name in required if told.get(name) is None]
+            if refused := self.refuses(told):
+                wrong.append(refused)
+            if wrong:
+                errors.append({"index": index, "errors": [{"reason": "invalid", "message": wrong[0]}]})
+        bad = {each["index"] for each in errors}
+        if errors and not asked.get("skipInvalidRows"):
+            bad = set(range(len(asked["rows"])))
+        taken = [row for index, row in enumerate(asked["rows"]) if index not in bad]
+        self.streamed += [(row["insertId"], row["json"]) for row in taken]
+        return 200, {"insertErrors": errors} if errors else {}
 
     def results(self, project: str, asked: dict[str, list[str]]) -> tuple[int, dict[str, Any]]:
         """``jobs.getQueryResults``: the page that the token names."""
@@ -88,6 +123,11 @@ class FakeBigQuery:
         return {"jobReference": {"projectId": project, "jobId": "job-1", "location": "US"}}
 
 
+def _error(status: int, reason: str, message: str) -> tuple[int, dict[str, Any]]:
+    error = {"code": status, "message": message, "errors": [{"reason": reason, "message": message}]}
+    return status, {"error": error}
+
+
 def _encoded(row: Sequence[Any]) -> dict[str, Any]:
     return {"f": [{"v": _cell(value)} for value in row]}
 
@@ -110,14 +150,26 @@ def serving(fake: FakeBigQuery) -> Iterator[FakeBigQuery]:
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            self._answer(fake.query(self._project(), body))
+            self._answer(self._asked(body))
+
+        do_PATCH = do_POST
 
         def do_GET(self) -> None:
+            self._answer(self._asked({}))
+
+        def _asked(self, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
             address = urlsplit(self.path)
+            if fake.fails and "/jobs" not in address.path:
+                if self.command == "POST" and "/tables" not in address.path:
+                    fake.queries.append({"project": self._project(), **body})
+                return _error(*fake.fails)
+            if "/tables" in address.path:
+                return fake.table(self.command, address.path, body)
+            if self.command == "POST":
+                return fake.query(self._project(), body)
             if "/queries/" in address.path:
-                self._answer(fake.results(self._project(), parse_qs(address.query)))
-            else:
-                self._answer(fake.job(self._project()))
+                return fake.results(self._project(), parse_qs(address.query))
+            return fake.job(self._project())
 
         def _project(self) -> str:
             return self.path.split("/projects/")[1].split("/")[0]
