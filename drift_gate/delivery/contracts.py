@@ -2,7 +2,7 @@
 
 The steps of this room know these Protocols alone; ``wiring/deliveries.py`` names the real ones:
 
-- ``builders/``: one file per builder (``cloud_build.py``, ``buildah.py``, ``docker.py``, ``image.py``)
+- ``builders/``: ``local.py`` (buildah, docker), ``cloud_build.py``, ``image.py`` (built by something else)
 - ``release/cloud_run.py``: services, worker pools and jobs through google-cloud-run's own clients
 
 For each method: ``within`` is the deadline of the whole call, passed in; what takes longer ends as

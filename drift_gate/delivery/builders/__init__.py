@@ -1,0 +1,1 @@
+"""Who makes the image of a commit: one file per builder."""
