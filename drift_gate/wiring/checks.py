@@ -14,7 +14,7 @@ from drift_gate.comparison.report import DriftReport, unknown_report
 from drift_gate.errors import DriftCheckError, SourceError
 from drift_gate.facts import Live, LiveSource, Target, Unknown
 from drift_gate.journal.log import LogSink
-from drift_gate.journal.records import TARGET, Asked, Door
+from drift_gate.journal.records import TARGET, Asked, Door, Entry
 from drift_gate.journal.sink import WRITE_S, JournalSink
 from drift_gate.journal.telemetry import MetricsSink, observed
 from drift_gate.policy import freezes
@@ -24,7 +24,7 @@ from drift_gate.runtime.child_process import pool
 from drift_gate.runtime.deadline import Deadline, gather, wait_logged
 from drift_gate.settings.file import PREFIX, Settings, load
 from drift_gate.settings.keys import PolicyKeys, ServiceSettings
-from drift_gate.wiring import copies
+from drift_gate.wiring import copies, notifications
 from drift_gate.wiring.actor import Actor
 from drift_gate.wiring.journals import opened
 from drift_gate.wiring.plans import LOAD_SECONDS, Builder, process
@@ -228,7 +228,12 @@ def sinks_of(settings: Settings | None, asked: Asked, at: datetime) -> list[gate
     journal = opened(settings, busy_s=WRITE_S * 3 / 4) if settings else None
     if not (settings and journal):
         return sinks
-    return [*sinks, JournalSink(journal, asked, at, lambda _: copies.begin(settings, journal))]
+
+    def kept(entries: Sequence[Entry]) -> None:
+        copies.begin(settings, journal)
+        notifications.tell_batch(settings, entries, utc_now(), asked.by)
+
+    return [*sinks, JournalSink(journal, asked, at, kept)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import datetime
 from functools import partial
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 from pydantic import SecretStr
 
 from drift_gate.errors import DriftConfigError, DriftGateError, JournalError, SourceError
+from drift_gate.runtime import background
 from drift_gate.runtime.deadline import Deadline, gather
 from drift_gate.runtime.spelling import near_misses
 from drift_gate.settings.file import Settings
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from drift_gate.journal.looks import Seen
     from drift_gate.journal.message_text import Message
     from drift_gate.journal.messages import Rules
-    from drift_gate.journal.records import Journal
+    from drift_gate.journal.records import Entry, Journal
     from drift_gate.notify.channels import Outcome, Recipient
     from drift_gate.sources.http.client import Http
 
@@ -42,6 +43,8 @@ Result = TypeVar("Result")
 
 #: Seconds that all channels have together, side by side.
 SEND_S = 30.0
+#: Seconds that they have together beside the answer on a batch.
+AT_ONCE_S = 10.0
 #: Seconds to wait for another writer of the journal.
 BUSY_S = 5.0
 #: So much earlier a channel stops, for what came of it to be kept.
@@ -69,6 +72,38 @@ def tell(settings: Settings, journal: Journal, now: datetime, by: str) -> list[O
 
     found = _each(settings, names, told, Deadline(SEND_S))
     return [outcome for outcomes in found.values() if isinstance(outcomes, list) for outcome in outcomes]
+
+
+def tell_batch(settings: Settings, entries: Sequence[Entry], now: datetime, by: str) -> None:
+    """Tell beside the caller of a batch that was refused or started past the gate; ``entries`` are kept.
+
+    ``now`` (UTC). Nothing else is told, and nothing where ``entries`` are of no such batch. What does not get
+    through in time is told by the monitor's next look.
+    """
+    from drift_gate.journal.messages import batches
+
+    if not channel_names(settings) or not batches(entries, now):
+        return
+    within = Deadline(AT_ONCE_S)
+    try:
+        background.start(partial(_tell_batch, settings, now, by, within), within, "notify")
+    except RuntimeError as error:  # no room for a thread, or the process ends
+        log.warning("the monitor tells of the batch: %s", error)
+
+
+def _tell_batch(settings: Settings, now: datetime, by: str, within: Deadline) -> None:
+    from drift_gate.journal.messages import batch_picture
+    from drift_gate.notify.channels import deliver
+
+    journal = opened(settings, busy_s=BUSY_S)
+    if journal is None:
+        return
+    agreed = rules(settings).model_copy(update={"digest": None})
+    try:
+        seen = batch_picture(journal, now)
+        _each(settings, channel_names(settings), lambda to: deliver(journal, seen, to, agreed, by), within)
+    except DriftGateError as error:
+        log.warning("nobody is told of the batch at once: %s", error)
 
 
 class Notifications:

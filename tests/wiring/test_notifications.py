@@ -9,12 +9,17 @@ import pytest
 from commands.test_cli import run
 from notify.test_slack import TOKEN, Workspace
 from settings.test_settings import MINIMAL, mistake, written
+from support.fault_server import FaultServer, silence
+from support.limits import ENOUGH_S, OVER_S
 from support.world import WORKER, World
 
-from drift_gate.errors import DriftConfigError
+from drift_gate.errors import DeploymentDriftError, DriftConfigError
+from drift_gate.journal import sink
 from drift_gate.journal.sqlite import SqliteJournal
+from drift_gate.runtime import background
 from drift_gate.settings.notify_keys import CHANNELS, NotifyKeys
-from drift_gate.wiring import notifications
+from drift_gate.wiring import checks, notifications
+from shared.utils.deployment_checker import require_current_worker
 
 SECRETS = {
     "DRIFT_SLACK_TOKEN": TOKEN,
@@ -79,6 +84,53 @@ def test_a_secret_that_is_missing_is_named_and_the_look_is_kept(told: World) -> 
     assert found.returncode == 1
     assert "environment DRIFT_SLACK_TOKEN: [notify.slack] with a channel needs it" in found.stderr
     assert len(SqliteJournal(told.folder / "journal.sqlite").looks()) == 1
+
+
+class TestABatch:
+    """One that is refused or started past the gate is told by whoever started it, and by nobody else."""
+
+    @pytest.fixture(autouse=True)
+    def ample(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for module in (checks, sink):
+            monkeypatch.setattr(module, "WRITE_S", ENOUGH_S)
+        monkeypatch.setattr(notifications, "AT_ONCE_S", ENOUGH_S)
+
+    def test_that_is_refused_is_told_at_once_and_once(self, told: World) -> None:
+        with Workspace() as workspace:
+            told.toml = table(workspace) + told.toml
+            told.environ = SECRETS
+            for _ in range(2):
+                with pytest.raises(DeploymentDriftError):
+                    require_current_worker(settings=told.settings())
+                background.finish()
+            (first,) = workspace.messages.values()
+            assert run(told, "monitor", "--once", **SECRETS).returncode == 1
+        assert f"was refused: {WORKER}" in first["text"]
+        said = [each["text"] for _, each in workspace.calls]
+        assert ["was refused" in text for text in said] == [True, False]
+
+    def test_that_went_past_the_gate_is_told_with_who_and_why(self, told: World) -> None:
+        with Workspace() as workspace:
+            told.toml = table(workspace) + told.toml
+            told.environ = SECRETS
+            require_current_worker(settings=told.settings(), skip=True, reason="the fix is in", actor="bob")
+            background.finish()
+        (message,) = workspace.messages.values()
+        assert "bob" in str(message)
+        assert "the fix is in" in str(message)
+
+    def test_a_channel_that_says_nothing_changes_no_answer(
+        self, told: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        monkeypatch.setattr(notifications, "AT_ONCE_S", OVER_S)
+        with FaultServer(silence) as server:
+            url = f'[notify.webhook]\nurl = "http://127.0.0.1:{server.port}/"\n'
+            told.toml = '[journal]\nstore = "journal.sqlite"\n' + url + told.toml
+            told.environ = SECRETS
+            with pytest.raises(DeploymentDriftError):
+                require_current_worker(settings=told.settings())
+            background.finish()
+        assert "webhook" in caplog.text
 
 
 class TestTheTestMessage:
