@@ -61,13 +61,15 @@ def keep(outcome: Outcome, declared: Sequence[str], scope: str, asked: Asked, jo
 def prune_daily(journal: Journal, look: Look, kept_s: float) -> None:
     """Forget what is older than ``kept_s`` seconds, at the first look of a day (UTC).
 
+    Counted back from the last decision before this look: a clock that has jumped ahead forgets nothing more.
     A journal that does not answer is warned about: the look stands, and the next day tries again.
     """
     midnight = look.at.replace(hour=0, minute=0, second=0, microsecond=0)
     try:
         if any(each.id != look.id for each in journal.looks(since=midnight, until=look.at)):
             return
-        forgotten = journal.prune(look.at - timedelta(seconds=kept_s))
+        before = journal.entries(until=look.at, limit=1)
+        forgotten = journal.prune(before[0].at - timedelta(seconds=kept_s)) if before else 0
     except JournalError as error:
         log.warning("what is old stays in the journal: %s", error)
     else:

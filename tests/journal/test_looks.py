@@ -86,7 +86,8 @@ class TestRetention:
         journal.record([], first)
         prune_daily(journal, first, DAY_S)
         left = [each.at for each in journal.entries()]
-        assert min(left) >= at(96) - timedelta(days=1) - timedelta(hours=12)  # up to the last fine look
+        # Counted from the last decision, at 84 hours, up to the last fine look.
+        assert min(left) == at(84) - timedelta(days=1) - timedelta(hours=12)
         journal.record([entry(1)])  # a late row
         journal.record([], second)
         prune_daily(journal, second, DAY_S)
@@ -95,12 +96,22 @@ class TestRetention:
     def test_nothing_is_said_where_nothing_was_old(
         self, journal: SqliteJournal, caplog: pytest.LogCaptureFixture
     ) -> None:
-        journal.record([entry(0), entry(24), entry(48)], look(48))
+        journal.record([entry(0), entry(24), entry(48), entry(71)], look(48))
         with caplog.at_level(logging.INFO):
             prune_daily(journal, look(48), 3 * DAY_S)
             assert caplog.messages == []
             prune_daily(journal, look(72), DAY_S / 2)
         assert caplog.messages == ["2 decisions were older than the journal keeps, and are forgotten"]
+
+    def test_a_clock_that_jumps_a_year_forgets_nothing_that_was_kept_before(
+        self, journal: SqliteJournal
+    ) -> None:
+        year = 365 * 24
+        journal.record([entry(0, 1), entry(24), entry(48)], look(48))
+        journal.record([entry(year)], look(year))
+        prune_daily(journal, look(year), 2 * DAY_S)
+        assert [each.at for each in journal.entries()] == [at(year), at(48), at(24), at(0)]
+        assert len(journal.incidents()) == 1
 
     def test_a_journal_that_does_not_answer_fails_no_look(
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture

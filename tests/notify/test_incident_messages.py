@@ -143,6 +143,14 @@ class TestAnIncident:
         tell(journal, Recipient("book", book), at(3))
         assert news(book)[1:] == [f"{SERVICE} grew worse, to critical"]
 
+    def test_is_not_kept_from_people_by_a_freeze_of_a_clock_that_is_ahead(self, journal: Journal) -> None:
+        book = Notebook()
+        note = Reason(code="freeze", decision="allow", message="a freeze is on")
+        judged = verdict(1).model_copy(update={"reasons": (*verdict(1).reasons, note)})
+        journal.record([entry(0, 1), entry(50, verdict=judged)])
+        tell(journal, Recipient("book", book), at(0))
+        assert len(book.sent) == 1
+
     def test_is_kept_from_people_in_a_freeze_and_told_when_that_is_over(self, journal: Journal) -> None:
         """What opened and grew worse meanwhile is one message then."""
         book = Notebook()
