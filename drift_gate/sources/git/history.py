@@ -241,11 +241,13 @@ class GitHistory:
         return {oid for oid, kind in answers if kind == "commit"}
 
     def _trees(self, commits: Collection[str]) -> dict[str, str]:
-        """The tree of each commit. Raises ``SourceError`` where one is not there."""
+        """The tree of each commit. Raises ``SourceError`` where one is not there, or the commit itself."""
         self._require_full(commits)
         asked = list(dict.fromkeys(commits))
         answers = self._batch_check([f"{commit}^{{tree}}" for commit in asked])
         for commit, (_, kind) in zip(asked, answers, strict=True):
+            if kind != "tree" and self._commits([commit]):  # newer gits end at it by themselves
+                raise SourceError(f"the repository lacks the files of {commit[:12]}", "history-unavailable")
             if kind != "tree":
                 raise SourceError.of(self._absent(commit))
         return {commit: oid for commit, (oid, _) in zip(asked, answers, strict=True)}

@@ -47,7 +47,7 @@ def lacks_files(git: Git) -> bool:
 
 
 def cure(remote: str) -> str:
-    """The line that brings all objects, to be run in the clone."""
+    """The line that brings all objects, to be run in the clone; git has had it since 2.36."""
     return f"git fetch --refetch --no-filter {shlex.quote(remote)}"
 
 
@@ -64,6 +64,7 @@ def explained(git: Git, name: str, error: SourceError) -> SourceError:
     remote, what = partial
     return SourceError(
         f"{name} is a partial clone ({what}) without all that is needed here, and its remote {remote} did "
-        f"not hand it over; run `{cure(remote)}` in it ({error.message})",
+        f"not hand it over; run `{cure(remote)}` in it, or before git 2.36 clone it again without a filter "
+        f"({error.message})",
         "history-unavailable",
     )

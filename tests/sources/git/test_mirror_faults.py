@@ -239,10 +239,11 @@ class TestToken:
         assert not (tmp_path / "stored").exists()
 
     def test_without_it_the_users_helpers_are_asked(self, world: Hosts, tmp_path: Path) -> None:
-        helper = "!printf 'username=x-access-token\\\\npassword=%s\\\\n' ghs_5ecret #"
-        settings = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "credential.helper"}
-        settings |= {"GIT_CONFIG_VALUE_0": helper.replace("\\\\", "\\"), "GITHUB_TOKEN": ""}
-        self.failing(world, "https://gitlab.com/a/b.git", tmp_path, **settings)
+        helper = tmp_path / "helper"
+        helper.write_text("#!/bin/sh\necho username=x-access-token\necho password=ghs_5ecret\n")
+        helper.chmod(0o755)
+        (tmp_path / ".gitconfig").write_text(f"[credential]\nhelper = {helper}\n")
+        self.failing(world, "https://gitlab.com/a/b.git", tmp_path, GITHUB_TOKEN="")
         assert ("gitlab.com", BASIC) in {(host, given) for host, _, given in world.seen}
 
 
