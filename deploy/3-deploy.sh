@@ -3,11 +3,9 @@
 # shellcheck source=deploy/lib.sh disable=SC2034 # the manifests name what seems unused
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-COMMIT=$(git -C "$ROOT" rev-parse --verify --quiet --end-of-options "$COMMIT_ARGUMENT^{commit}") ||
-    fail "$COMMIT_ARGUMENT is no commit here"
+COMMIT=$(commit)
 # A container has no checkout, and nobody has written into a ledger there.
-git -C "$ROOT" show "$COMMIT:drift.toml" | grep -Eq '^repository *= *"([a-z]+://|git@)' ||
-    fail "drift.toml at ${COMMIT:0:12} names no address (repository = \"https://…\"): see docs/operating.md"
+declared "$COMMIT" '^repository *= *"([a-z]+://|git@)' 'address (repository = "https://…")'
 [ -z "${READINESS:-}" ] || git -C "$ROOT" cat-file -e "$COMMIT:$READINESS" ||
     fail "$READINESS is not in ${COMMIT:0:12}, and without it no batch would start"
 

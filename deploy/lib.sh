@@ -22,7 +22,7 @@ while [ $# -gt 0 ]; do
             COMMIT_ARGUMENT=$2
             shift
             ;;
-        *) fail "what is $1? usage: ${0##*/} [--dry-run] [--commit REV]" ;;
+        *) fail "what is $1? usage: ${0##*/} [--dry-run] [--commit REV]${MORE_USAGE:-}" ;;
     esac
     shift
 done
@@ -92,6 +92,48 @@ grant() {
     local member=$1 role=$2
     shift 2
     cloud "$@" "--member=$member" "--role=$role" --format=none
+}
+
+# The commit that is to be deployed, of COMMIT_ARGUMENT.
+commit() {
+    git -C "$ROOT" rev-parse --verify --quiet --end-of-options "$COMMIT_ARGUMENT^{commit}" ||
+        fail "$COMMIT_ARGUMENT is no commit here"
+}
+
+# COMMIT PATTERN WHAT: whether drift.toml at COMMIT has such a line; else it is said that it lacks WHAT.
+declared() {
+    git -C "$ROOT" show "$1:drift.toml" | grep -Eq "$2" ||
+        fail "drift.toml at ${1:0:12} names no $3: see docs/operating.md"
+}
+
+# The name that Cloud Monitoring gave to what we call so. Names of ours are no keys there: without the
+# question each run would make one more.
+named() {
+    [ -z "$DRY_RUN" ] || return 0
+    cloud "$@" --limit=1 '--format=value(name)'
+}
+
+# Have each alert of these names in Cloud Monitoring, by a mail to ALERT_EMAIL.
+alerts() {
+    local channel policy file
+    channel=$(named beta monitoring channels list "--filter=displayName=\"drift gate: $ALERT_EMAIL\"")
+    if [ -z "$channel" ]; then
+        cloud beta monitoring channels create "--display-name=drift gate: $ALERT_EMAIL" --type=email \
+            "--channel-labels=email_address=$ALERT_EMAIL"
+        channel=$(named beta monitoring channels list "--filter=displayName=\"drift gate: $ALERT_EMAIL\"")
+    fi
+    [ -z "$DRY_RUN" ] || channel=CHANNEL
+    for file in "$@"; do
+        made "alerts/$file.yaml"
+        policy=$(named alpha monitoring policies list "--filter=displayName=\"drift gate: $file\"")
+        if [ -z "$policy" ]; then
+            cloud alpha monitoring policies create "--policy-from-file=$MADE/alerts/$file.yaml" \
+                "--notification-channels=$channel"
+        else
+            cloud alpha monitoring policies update "$policy" "--policy-from-file=$MADE/alerts/$file.yaml" \
+                "--set-notification-channels=$channel"
+        fi
+    done
 }
 
 # A file of this folder with its ${NAMES} filled in. A line that ends in `# if NAME` goes where NAME is empty.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import shutil
 import subprocess
@@ -77,3 +78,35 @@ def google(folder: Path) -> Iterator[Google]:
             yield made
         finally:
             server.shutdown()
+
+
+def commands() -> dict[str, Any]:
+    """The table that the gcloud that is installed completes from; skips the test where none is."""
+    program = shutil.which("gcloud")
+    table = program and Path(program).resolve().parents[1] / "data" / "cli" / "gcloud_completions.py"
+    if not table or not table.exists():
+        pytest.skip("no gcloud here")
+    spec = importlib.util.spec_from_file_location("gcloud_completions", table)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return dict(module.STATIC_COMPLETION_CLI_TREE)
+
+
+def unknown(call: list[str], known: dict[str, Any]) -> list[str]:
+    """The words of ``call`` that are no command and the flags that its command does not have."""
+    node, flags, words = known, {*known["flags"]}, iter(call)
+    for word in words:
+        if not node["commands"] or word.startswith("--"):
+            break
+        if word not in node["commands"]:
+            return [word]
+        node = node["commands"][word]
+        flags |= {*node["flags"]}
+        flags |= {f"--no-{flag[2:]}" for flag, takes in node["flags"].items() if takes == "bool"}
+    return sorted(set(_flags(call)) - flags)
+
+
+def _flags(call: list[str]) -> Iterator[str]:
+    return (word.partition("=")[0] for word in call if word.startswith("--"))

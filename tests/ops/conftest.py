@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
+from ops.asked_google import commands
 from ops.morning import Morning, morning
 from ops.stand_ins import DEPLOY, ROOT, Shell
 
@@ -29,10 +30,14 @@ class Team(NamedTuple):
 
     def step(self, name: str, *args: str, check: bool = True, settings: Mapping[str, str] = {}) -> str:
         """Run the step that begins so; what it printed. ``settings`` replace those of the example."""
+        (script,) = (self.repository.path / "deploy").glob(f"{name}*.sh")
+        return self.script(script, *args, check=check, settings=settings)
+
+    def script(self, script: Path, *args: str, check: bool = True, settings: Mapping[str, str] = {}) -> str:
+        """The same of any script."""
         lines = [f"{key}='{value}'\n" for key, value in settings.items()]
         told = self.shell.folder / "settings"
         told.write_text((DEPLOY / "settings.example").read_text() + "".join(lines))
-        (script,) = (self.repository.path / "deploy").glob(f"{name}*.sh")
         argv = ["bash", str(script), *args]
         done = self.shell.run(
             argv, cwd=self.repository.path, check=check, more={"DEPLOY_SETTINGS": str(told)}
@@ -49,6 +54,12 @@ def team(tmp_path: Path) -> Team:
     repository.commit({**shipped, "drift.toml": TOML}, subject="Start")
     repository.check_out("main")
     return Team(repository, Shell(tmp_path / "home"))
+
+
+@pytest.fixture(scope="session")
+def known() -> dict[str, Any]:
+    """Each command of gcloud's and its flags, as it knows them itself."""
+    return commands()
 
 
 @pytest.fixture(scope="module")

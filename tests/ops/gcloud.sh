@@ -8,7 +8,7 @@ printf '\n' >>"$KEPT/calls"
 mkdir -p "$KEPT/there" "$KEPT/variables"
 
 DIGEST=sha256:$(printf 'd1%.0s' {1..32})
-words=() display='' filter='' format='' database='' file='' substitutions='' updated='' removed=''
+words=() display='' filter='' format='' database='' file='' substitutions='' source='' updated='' removed=''
 for argument in "$@"; do
     value=${argument#*=}
     case $argument in
@@ -18,6 +18,7 @@ for argument in "$@"; do
         --database=*) database=$value ;;
         --policy-from-file=*) file=$value ;;
         --substitutions=*) substitutions=$value ;;
+        --source=*) source=$value ;;
         --update-env-vars=*) updated=$value ;;
         --remove-env-vars=*) removed=$value ;;
         --*) ;;
@@ -56,6 +57,21 @@ moved() {
 }
 
 case " ${words[*]} " in
+    " functions deploy "*)
+        cp -r "${source%/}" "$KEPT/function"
+        for each in "functions $last" "run services $last" "eventarc triggers $last-1" \
+            "pubsub subscriptions eventarc-$last-1"; do
+            printf ENABLED >"$KEPT/there/$each"
+        done
+        ;;
+    *" jobs run "*) [ ! -e "$KEPT/when-run" ] || bash "$KEPT/when-run" ;;
+    *" tags delete "*) rm -f "$(place 'artifacts docker images' "$last")" ;;
+    *" policies delete "*) rm -f "$KEPT/there/$(group delete) "* ;;
+    *" delete "*)
+        at=$(place "$(group delete)" "$last")
+        [ -e "$at" ] || failed "NOT_FOUND: $last"
+        rm -f "$at"
+        ;;
     " auth print-identity-token ") printf '%s\n' "$STAND_IN_TOKEN" ;;
     " secrets versions add "*) cat >"$KEPT/secret" ;;
     *" describe "*)
@@ -63,6 +79,8 @@ case " ${words[*]} " in
         [ -e "$at" ] || failed "NOT_FOUND: $last"
         case $format in
             *digest*) printf '%s\n' "$DIGEST" ;;
+            *eventTrigger*) printf '%s-1\n' "$last" ;;
+            *subscription*) printf 'eventarc-%s\n' "$last" ;;
             *) cat "$at" ;;
         esac
         ;;
@@ -82,7 +100,6 @@ case " ${words[*]} " in
         cp "$last" "$KEPT/"
         printf ENABLED >"$(place 'artifacts docker images' "${image%%,*}")"
         ;;
-    *" tags delete "*) rm -f "$(place 'artifacts docker images' "$last")" ;;
     *" replace "*) cp "$last" "$KEPT/" ;;
     *" pause "*) moved ENABLED PAUSED ;;
     *" resume "*) moved PAUSED ENABLED ;;

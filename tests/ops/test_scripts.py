@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shlex
 import shutil
 import subprocess
 import tarfile
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from ops.asked_google import unknown
 from ops.conftest import TOML, Team
 from ops.stand_ins import DEPLOY, DIGEST, ROOT
 
@@ -176,19 +174,6 @@ def test_settings_that_nobody_wrote_are_asked_for(team: Team) -> None:
 class TestGcloudKnows:
     """The table that gcloud itself completes from, where gcloud is installed."""
 
-    @pytest.fixture
-    def known(self) -> dict[str, Any]:
-        program = shutil.which("gcloud")
-        table = program and Path(program).resolve().parents[1] / "data" / "cli" / "gcloud_completions.py"
-        if not table or not table.exists():
-            pytest.skip("no gcloud here")
-        spec = importlib.util.spec_from_file_location("gcloud_completions", table)
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        return dict(module.STATIC_COMPLETION_CLI_TREE)
-
     def test_each_command_and_each_flag(self, known: dict[str, Any], team: Team) -> None:
         """Of a first run and of a second one; and one that does not exist would be found."""
         for call in [*steps(team), *steps(team)]:
@@ -197,29 +182,16 @@ class TestGcloudKnows:
         assert unknown(["run", "services", "swap", "x"], known) == ["swap"]
 
 
-def unknown(call: list[str], known: dict[str, Any]) -> list[str]:
-    """The words of ``call`` that are no command and the flags that its command does not have."""
-    node, flags, words = known, {*known["flags"]}, iter(call)
-    for word in words:
-        if not node["commands"] or word.startswith("--"):
-            break
-        if word not in node["commands"]:
-            return [word]
-        node = node["commands"][word]
-        flags |= {*node["flags"]}
-    return sorted(set(_flags(call)) - flags)
-
-
-def _flags(call: list[str]) -> Iterator[str]:
-    return (word.partition("=")[0] for word in call if word.startswith("--"))
-
-
 def test_shellcheck_finds_nothing() -> None:
     """Debian's package; .ci/run installs it."""
     if not shutil.which("shellcheck"):
         pytest.skip("no shellcheck here")
     others = ["deploy/settings.example", "tests/ops/gcloud.sh", "scripts/demo.sh", ".ci/run"]
-    scripts = [*sorted(DEPLOY.glob("*.sh")), *(ROOT / other for other in others)]
+    scripts = [
+        *sorted(DEPLOY.glob("*.sh")),
+        *sorted((ROOT / "bin").rglob("*.sh")),
+        *(ROOT / other for other in others),
+    ]
     argv = ["shellcheck", "-x", "-P", str(ROOT), *map(str, scripts)]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
