@@ -132,7 +132,7 @@ class Tape:
         self, real: Stream, git: Git, args: tuple[str, ...], how: dict[str, object], mark: str
     ) -> bytes | SourceError:
         if self.reference:
-            git = replace(self.reference, environ=git.environ, deadline=git.deadline)
+            git = replace(self.reference, environ=git.environ, deadline=git.deadline, settings=git.settings)
         try:
             with real(git, *args, **how) as chunks:
                 return b"".join(chunks).replace(mark.encode(), _NO_MARK.encode())

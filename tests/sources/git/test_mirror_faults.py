@@ -240,7 +240,7 @@ class TestToken:
 
     def test_without_it_the_users_helpers_are_asked(self, world: Hosts, tmp_path: Path) -> None:
         helper = tmp_path / "helper"
-        helper.write_text("#!/bin/sh\necho username=x-access-token\necho password=ghs_5ecret\n")
+        helper.write_text("#!/bin/sh\necho username=x-access-token\necho password=ghs_'5ecret'\n")
         helper.chmod(0o755)
         (tmp_path / ".gitconfig").write_text(f"[credential]\nhelper = {helper}\n")
         self.failing(world, "https://gitlab.com/a/b.git", tmp_path, GITHUB_TOKEN="")
