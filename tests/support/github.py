@@ -20,6 +20,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 TOKEN = "ghs_5ecret"
 BASIC = "Basic " + base64.b64encode(f"x-access-token:{TOKEN}".encode()).decode()
 
+#: What newer gits say where whoever is asked for name and password says nothing.
+NOBODY = "Basic " + base64.b64encode(b":").decode()
+
 
 @dataclass
 class Hosts:
@@ -35,7 +38,7 @@ class Hosts:
 
     def answer(self, host: str, path: str, authorization: str | None) -> bytes:
         self.seen.append((host, path, authorization))
-        if authorization is None:
+        if authorization in (None, NOBODY):
             return response("401 Unauthorized", "WWW-Authenticate: Basic realm=x")
         return self.replies.get(host, response("404 Not Found"))
 
