@@ -17,6 +17,7 @@ from benchmarks import (
     image,
     loading,
     mirror,
+    monitor,
     processes,
     server,
 )
@@ -91,6 +92,8 @@ TABLES = {
     "Completions over HTTP into SQLite": server.completion_rows,
     "A look at 1,000 batches in Firestore": server.look_rows,
     "A start of 273 players over HTTP": server.start_rows,
+    "A look at 21 services that tells nobody, against a check of them": monitor.look_rows,
+    "A cold start of the monitor as a Cloud Function": monitor.cold_rows,
 }
 
 

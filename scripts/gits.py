@@ -24,7 +24,7 @@ PAGE = ROOT / "docs" / "gits.md"
 #: Debian 11 and 13; the machine's own stands between them.
 SUITES = ("bullseye", "trixie")
 #: The tests that ask git: histories, checkouts, mirrors, whole checks over each, and what builds histories.
-TESTS = ("tests/sources/git", "tests/commands/test_warm.py", "tests/testing", "tests/test_end_to_end.py")
+TESTS = ("tests/sources/git", "tests/commands/test_warm.py", "tests/testing")
 KEYS = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 

@@ -49,6 +49,7 @@ class Recording:
         if was.writer == self._token:  # the write was done, and its answer lost
             return self._changes
         self._session, self._write, self._was = session, session.write(), was
+        self._looks_since: dict[str, list[Look]] = {}
         self._concerned = self._may_change()
         decisions = (state.decision(each, copied=self._copied) for each in self._entries)
         self._decisions = {fields["key"]: fields for fields in decisions}
@@ -161,12 +162,13 @@ class Recording:
         if since is None:
             return []
         low = text(since)
-        found = self._session.rows(state.LOOKS, "key", low)
-        for scope in self._was.scopes:
-            within = state.of(scope), state.of(scope, low)
-            found += self._session.rows(state.LOOKS, "of", *within, newest=True, limit=1)
-        looks = [Look.model_validate_json(each.get("body")) for each in found]
-        return [*looks, *([self._look] if self._look else [])]
+        if low not in self._looks_since:  # services that were found drifted by one look ask for the same ones
+            found = self._session.rows(state.LOOKS, "key", low)
+            for scope in self._was.scopes:
+                within = state.of(scope), state.of(scope, low)
+                found += self._session.rows(state.LOOKS, "of", *within, newest=True, limit=1)
+            self._looks_since[low] = [Look.model_validate_json(each.get("body")) for each in found]
+        return [*self._looks_since[low], *([self._look] if self._look else [])]
 
 
 def _key(sighting: Sighting) -> str:

@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 
 from drift_gate.errors import JournalError
@@ -354,7 +355,13 @@ def _begun(connection: sqlite3.Connection, service: str, since: str, after: str)
 
 
 def _looks(rows: Iterable[sqlite3.Row]) -> list[Look]:
-    return [Look.model_validate_json(row["body"]) for row in rows]
+    return [_look(row["body"]) for row in rows]
+
+
+@lru_cache(maxsize=512)
+def _look(body: str) -> Look:
+    """Of one look at a fleet each service asks for the same ones."""
+    return Look.model_validate_json(body)
 
 
 def _looks_from(connection: sqlite3.Connection, since: str) -> list[Look]:

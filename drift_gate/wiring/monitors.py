@@ -24,8 +24,9 @@ from drift_gate.wiring.journals import opened
 
 log = logging.getLogger("drift_gate")
 
-#: Seconds that a look waits for another writer of the journal: nobody waits for the look.
-BUSY_S = 5.0
+#: Seconds that a look waits for another writer of the journal, or for Firestore, which is asked several times
+#: for each service that drifted. Nobody waits for the look.
+BUSY_S = 30.0
 #: The longest pause between two glances at the clock, in seconds.
 NAP_S = 60.0
 
