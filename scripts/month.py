@@ -193,15 +193,15 @@ def _acknowledged(told: DriftReport, ends: datetime) -> Acknowledgement:
     )
 
 
-def starts(one: Course, day: datetime) -> Iterator[Entry]:
-    """The batch of one day: started, or refused and then started past the gate."""
-    at, batch = day + 14 * HOUR, f"{day:%Y-%m-%d}-{day.day * 7919:08x}"
+def starts(one: Course, at: datetime) -> Iterator[Entry]:
+    """The batch of one day: started, or refused; on some days it is then started past the gate."""
+    batch = f"{at:%Y-%m-%d}-{at.day * 7919:08x}"
     judged = verdict(report(one, at), at)
     if not judged.refuses:
         yield _entry(one.name, at, judged, door="start", by="nightly@example.com", batch=batch)
         return
     yield _entry(one.name, at, judged, door="start", by="nightly@example.com")
-    if day.day % 2:
+    if at.day % 2 == 0:
         later = at + timedelta(minutes=11)
         glass = BreakGlass(
             actor="dana@example.com",
@@ -225,7 +225,7 @@ def fill(journal: SqliteJournal, names: Sequence[str], end: datetime, days: int)
     """The month of these services, which ends at ``end``; nobody looks on one Saturday night."""
     rng, begin = random.Random(20260205), end - timedelta(days=days)  # noqa: S311 - a made-up month
     courses = [course(name, begin, end, rng, late=0.5 if name == NAMES[0] else 0.18) for name in names]
-    found = [found for one in courses[:1] for day in _days(begin, end) for found in starts(one, day)]
+    found = [found for one in courses[:1] for at in _days(begin, end) for found in starts(one, at)]
     journal.record([each for each in found if each.at < end])
     at = end - timedelta(days=days - 1, minutes=14)
     while at < end:
@@ -245,10 +245,11 @@ def fill(journal: SqliteJournal, names: Sequence[str], end: datetime, days: int)
 
 
 def _days(begin: datetime, end: datetime) -> Iterator[datetime]:
-    day = begin.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
-    while day < end:
-        yield day
-        day += timedelta(days=1)
+    """When each day's batch is started, the last one a little more than an hour before the end."""
+    at = begin + timedelta(hours=22, minutes=43)
+    while at < end:
+        yield at
+        at += timedelta(days=1)
 
 
 def settings(names: Sequence[str]) -> str:

@@ -1,76 +1,33 @@
-"""What is asked of the dashboard, and what it answers: a server, the coordinator and a folder alike."""
+"""Which page is made of what: a server, the coordinator and a folder ask alike."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
-from urllib.parse import urlencode
+from typing import Any
 
-from pydantic import BaseModel
+from pydantic import ValidationError
 
-from drift_gate.dashboard import pages
+from drift_gate.dashboard import badge, batches, decisions, pages
+from drift_gate.dashboard import figures as sums
+from drift_gate.dashboard.answers import CSV, HTML, KEPT_S, SVG, Answer, Request, json
+from drift_gate.dashboard.batches import Stored
 from drift_gate.dashboard.drawing import drawing
 from drift_gate.dashboard.fleet import Fleet, fleet
 from drift_gate.dashboard.rows import page_of, places
 from drift_gate.dashboard.service import BACK, service
-from drift_gate.dashboard.words import STANDING, headline, sentence, summary
+from drift_gate.dashboard.words import DOORS, OUTCOMES, STANDING, headline, sentence, summary
 from drift_gate.errors import JournalError
+from drift_gate.journal.period import Period
 from drift_gate.journal.records import Journal
+from drift_gate.presentation import history
 from drift_gate.presentation.forge import Forge
-from drift_gate.presentation.history import course
-from drift_gate.presentation.json_text import steering_by_number
 from drift_gate.settings.file import Settings
 
-#: Seconds after which a page that is open asks anew.
-REFRESH_S = 60
 #: How many rows of the fleet are shown in full; the others in brief, so that a page of 500 stays small.
 FULL = 60
-#: Nothing is loaded from elsewhere, and nothing in a page is a script or a style.
-POLICY = (
-    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; "
-    "base-uri 'none'; frame-ancestors 'none'"
-)
-HTML, JSON, CSV, SVG = (
-    "text/html; charset=utf-8",
-    "application/json",
-    "text/csv; charset=utf-8",
-    "image/svg+xml",
-)
-
-
-class Answer(NamedTuple):
-    """What is sent: a status of HTTP, a type, and the bytes.
-
-    ``max_age``: for how many seconds anybody may keep it. ``refresh``: after how many the page asks anew;
-    0: never.
-    """
-
-    status: int
-    media_type: str
-    body: bytes
-    max_age: int = 0
-    refresh: int = 0
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """Those that every answer has, and its own."""
-        told = {
-            "Content-Type": self.media_type,
-            "Content-Security-Policy": POLICY,
-            "X-Frame-Options": "DENY",
-            "X-Content-Type-Options": "nosniff",
-            "Referrer-Policy": "no-referrer",
-            "Cache-Control": f"max-age={self.max_age}" if self.max_age else "no-store",
-        }
-        return told | ({"Refresh": str(self.refresh)} if self.refresh else {})
-
-
-class Refresh(NamedTuple):
-    """Whether a page loads itself anew, and the address of the same page where it is the other way."""
-
-    seconds: int
-    other: str
+#: Where the badges and the pages of services are.
+BADGES, SERVICES = "badge/", "services/"
 
 
 class Dashboard:
@@ -78,7 +35,8 @@ class Dashboard:
 
     ``journal``: all that they are made of. ``settings``: the services that are declared, and how far apart
     looks should lie. ``forges``: those of the services' repositories, as far as they are known, for links.
-    ``clock`` says the time in UTC.
+    ``clock`` says the time in UTC. ``stored``: the batches that whoever runs them keeps, since a time; None:
+    the journal's word is all there is.
     """
 
     def __init__(
@@ -88,38 +46,53 @@ class Dashboard:
         forges: Mapping[str, Forge],
         *,
         clock: Callable[[], datetime],
+        stored: Callable[[datetime], Sequence[Stored]] | None = None,
     ) -> None:
         self._journal = journal
         self._settings = settings
         self._places = places(settings, forges)
         self._interval = timedelta(seconds=settings.dashboard.every)
         self._clock = clock
+        self._stored = stored
+        self._pages: Mapping[tuple[str, str], Callable[[Request], Answer]] = {
+            **{("index", form): self._fleet for form in ("html", "json")},
+            **{("batches", form): self._batches for form in ("html", "json")},
+            **{("decisions", form): self._decisions for form in ("html", "json", "csv")},
+            **{("figures", form): self._figures for form in ("html", "json")},
+        }
 
     def answer(self, path: str, query: Mapping[str, str] | None = None) -> Answer:
         """The answer to a GET of ``path`` (below the dashboard, such as ``services/worker.html``).
 
-        ``query``: what stands behind it; None: it stands in a folder, and nothing can.
+        ``query``: what stands behind it; None: the page will stand in a folder, where nothing can.
         """
-        name, _, form = (path or "index.html").rpartition(".")
-        now = self._clock()
+        path = path or "index.html"
+        if path in pages.STATIC:
+            return Answer(200, pages.STATIC[path], pages.static(path), kept=KEPT_S)
+        name, _, form = path.rpartition(".")
+        asked = Request(name, form, query, self._clock())
         try:
-            if path in pages.STATIC:
-                return Answer(200, pages.STATIC[path], pages.static(path), max_age=REFRESH_S)
-            if name == "index" and form in ("html", "json"):
-                return self._fleet(form, query, now)
-            if name.startswith("services/") and form in ("html", "json"):
-                return self._service(name, form, query, now)
+            if made := self._pages.get((name, form)):
+                return made(asked)
+            if name.startswith(SERVICES) and form in ("html", "json"):
+                return self._service(asked)
+            if name.startswith(BADGES) and form == "svg":
+                return self._badge(asked)
+        except ValidationError as error:
+            wrong = "; ".join(f"{each['loc'][0]}: {each['msg']}" for each in error.errors())
+            return _message(asked, 422, "That cannot be asked", wrong)
         except JournalError as error:
-            return self._message(503, "The journal does not answer", str(error), name, now)
-        return self._message(404, "There is no such page", f"Nothing is kept under {path}.", name, now)
+            return _message(asked, 503, "The journal does not answer", str(error))
+        return _message(asked, 404, "There is no such page", f"Nothing is kept under {path}.")
 
     def names(self) -> Iterator[str]:
         """Every page and file, by its path, the first page last. Raises ``JournalError``."""
         yield from pages.STATIC
         told = self._told(self._clock())
         for each in (*told.services, *told.former):
-            yield from (f"services/{each.page}.{form}" for form in ("json", "html"))
-        yield from ("index.json", "index.html")
+            yield from (f"{SERVICES}{each.page}.{form}" for form in ("json", "html"))
+            yield f"{BADGES}{each.page}.svg"
+        yield from (f"{name}.{form}" for name, form in [*self._pages][::-1])
 
     def _told(self, now: datetime) -> Fleet:
         return fleet(
@@ -130,24 +103,23 @@ class Dashboard:
             now=now,
         )
 
-    def _fleet(self, form: str, query: Mapping[str, str] | None, now: datetime) -> Answer:
-        told = self._told(now)
+    def _fleet(self, asked: Request) -> Answer:
+        told = self._told(asked.now)
         status = 503 if told.error else 200
-        if form == "json":
-            return _json(told, status)
+        if asked.form == "json":
+            return json(told, status)
         said, mood = headline(told)
         view: dict[str, Any] = {"fleet": told, "headline": said, "mood": mood, "words": STANDING}
         view |= {"full": told.services[:FULL], "brief": told.services[FULL:]}
-        until = (told.last_look_at or now) + 2 * self._interval
-        return self._page("index", "fleet.html", query, now, status=status, until=until, **view)
+        until = (told.last_look_at or asked.now) + 2 * self._interval
+        return _page(asked, "fleet.html", status=status, until=until, **view)
 
-    def _service(self, path: str, form: str, query: Mapping[str, str] | None, now: datetime) -> Answer:
+    def _service(self, asked: Request) -> Answer:
         latest = {each.verdict.service: each for each in self._journal.latest()}
-        page = path.removeprefix("services/")
+        page, since = asked.name.removeprefix(SERVICES), asked.now - BACK
         name = next((each for each in (*self._places, *latest) if page_of(each) == page), None)
         if name is None:
-            return self._message(404, "There is no such service", f"Nobody knows {page}.", path, now)
-        since = now - BACK
+            return _message(asked, 404, "There is no such service", f"Nobody knows {page}.")
         told = service(
             name,
             latest.get(name),
@@ -155,54 +127,72 @@ class Dashboard:
             self._journal.incidents(name, since=since),
             self._settings,
             self._places.get(name),
-            now,
+            asked.now,
         )
-        if form == "json":
-            return _json(told)
-        until = (told.row.looked_at or now) + 2 * self._interval
-        view: dict[str, Any] = {
-            "told": told,
-            "sentence": sentence(told),
-            "summary": summary(told),
-            "drawn": drawing(told.timeline),
-            "courses": [", ".join(course(each)) for each in told.incidents],
-            "until": until,
-        }
-        return self._page(path, "service.html", query, now, **view)
+        if asked.form == "json":
+            return json(told)
+        until = (told.row.looked_at or asked.now) + 2 * self._interval
+        view: dict[str, Any] = {"told": told, "sentence": sentence(told), "summary": summary(told)}
+        view |= {"drawn": drawing(told.timeline), "until": until}
+        view["courses"] = [", ".join(history.course(each)) for each in told.incidents]
+        return _page(asked, "service.html", **view)
 
-    def _page(
-        self,
-        path: str,
-        template: str,
-        query: Mapping[str, str] | None,
-        now: datetime,
-        *,
-        status: int = 200,
-        **view: Any,
-    ) -> Answer:
-        refresh = 0
-        if query is not None:
-            refresh = 0 if query.get("live") == "off" else REFRESH_S
-            asked = {key: value for key, value in query.items() if key != "live"}
-            other = "?" + urlencode(asked | ({"live": "off"} if refresh else {}))
-            view["refresh"] = Refresh(refresh, other)
-        folder, _, file = path.rpartition("/")
-        text = pages.page(
-            template,
-            root="../" if folder else "",
-            now=now,
-            here=path,
-            json=f"{file}.json",
-            **view,
+    def _badge(self, asked: Request) -> Answer:
+        told, name = self._told(asked.now), asked.name.removeprefix(BADGES)
+        found = next((each for each in (*told.services, *told.former) if each.page == name), None)
+        if found is None:
+            return _message(asked, 404, "There is no such service", f"Nobody knows {name}.")
+        return Answer(200, SVG, badge.badge(found, asked.now).encode(), kept=KEPT_S)
+
+    def _batches(self, asked: Request) -> Answer:
+        wanted = batches.Wanted.model_validate(asked.words)
+        since = batches.begin(wanted, asked.now)
+        found = self._journal.entries(since=since, without=["monitor"])
+        stored = self._stored(since) if self._stored else None
+        told = batches.batches(found, stored, self._places, wanted, asked.now)
+        if asked.form == "json":
+            return json(told)
+        return _page(asked, "batches.html", told=told, form=asked.query is not None)
+
+    def _decisions(self, asked: Request) -> Answer:
+        wanted = decisions.Wanted.model_validate(asked.words)
+        since = decisions.begin(wanted, asked.now)
+        found = self._journal.entries(wanted.service or None, since=since, without=wanted.without)
+        if asked.form == "csv":
+            fitting = decisions.fitting(found, wanted)
+            told = history.History(wanted.service or None, since, asked.now, (), fitting)
+            return Answer(200, CSV, history.csv(told).encode())
+        view = decisions.decisions(found, self._places, wanted, since, asked.now)
+        if asked.form == "json":
+            return json(view)
+        more: dict[str, Any] = {"doors": DOORS, "outcomes": OUTCOMES, "csv": asked.beside("csv")}
+        return _page(asked, "decisions.html", told=view, form=asked.query is not None, **more)
+
+    def _figures(self, asked: Request) -> Answer:
+        begin = asked.now - sums.WEEK
+        period, before = (
+            Period.of(self._journal, end - sums.WEEK, end, services=self._places, interval=self._interval)
+            for end in (asked.now, begin)
         )
-        return Answer(status, HTML, text.encode(), refresh=refresh)
-
-    def _message(self, status: int, title: str, words: str, name: str, now: datetime) -> Answer:
-        root = "../" * name.count("/")
-        text = pages.page("message.html", root=root, now=now, here="", message_title=title, words=words)
-        return Answer(status, HTML, text.encode())
+        told = sums.figures(period, before, asked.now)
+        if asked.form == "json":
+            return json(told)
+        return _page(asked, "figures.html", told=told, chart=sums.chart(told.days))
 
 
-def _json(view: BaseModel, status: int = 200) -> Answer:
-    text = steering_by_number(view.model_dump_json(indent=2) + "\n")
-    return Answer(status, JSON, text.encode())
+def _page(asked: Request, template: str, *, status: int = 200, **view: Any) -> Answer:
+    root = "../" * asked.name.count("/")
+    text = pages.page(template, root=root, now=asked.now, asked=asked, **view)
+    return Answer(status, HTML, text.encode(), refresh=asked.refresh)
+
+
+def _message(asked: Request, status: int, title: str, words: str) -> Answer:
+    return _page(asked, "message.html", status=status, heading=title, words=words, lines=())
+
+
+def message(
+    path: str, now: datetime, status: int, title: str, words: str, lines: Sequence[tuple[str, str]] = ()
+) -> Answer:
+    """A page that says why there is no other at ``path``. ``lines``: what each is for, and what to paste."""
+    asked = Request(path.rpartition(".")[0], "html", None, now)
+    return _page(asked, "message.html", status=status, heading=title, words=words, lines=lines)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import get_args
 
+from drift_gate.dashboard.decisions import Which
 from drift_gate.dashboard.fleet import Fleet
 from drift_gate.dashboard.pages import span
 from drift_gate.dashboard.rows import Row, Standing
 from drift_gate.dashboard.service import Service
+from drift_gate.journal.records import Door
 from drift_gate.presentation.render import counted
 
 STANDING: Mapping[Standing, str] = {
@@ -18,6 +21,14 @@ STANDING: Mapping[Standing, str] = {
     "warned": "warned",
     "current": "current",
 }
+
+#: What may be chosen on the page of decisions, as it stands in the address.
+DOORS: Mapping[Which, str] = {
+    "asked": "all but monitors",
+    "all": "all",
+    **{door: door for door in get_args(Door)},
+}
+OUTCOMES = {"": "anything", "refused": "a batch was refused", "bypassed": "the gate was bypassed"}
 
 
 def headline(told: Fleet) -> tuple[str, Standing]:

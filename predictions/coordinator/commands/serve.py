@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
         from predictions.coordinator.http import server
         from predictions.coordinator.http.app import App
     except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] in {"fastapi", "starlette", "uvicorn"}:
+        if (error.name or "").split(".")[0] in {"fastapi", "jinja2", "markupsafe", "starlette", "uvicorn"}:
             raise MissingExtraError.of("serve", "serve") from error
         raise
     environ = environment()

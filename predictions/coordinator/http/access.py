@@ -123,6 +123,10 @@ class Caller:
         raise ForbiddenError(f"{self.actor} may not {permission} here")
 
 
+#: Whoever asks for what is public: nobody looks who that is.
+ANYBODY = Caller(actor="anybody", may=frozenset({"read"}))
+
+
 def read(environ: Mapping[str, str], host: str) -> Access:
     """The settings in ``environ`` for a server that listens on ``host``.
 

@@ -40,7 +40,7 @@ from predictions.coordinator.exceptions import (
     StateError,
     TransitionError,
 )
-from predictions.coordinator.http import curl, middleware, openapi, problems
+from predictions.coordinator.http import curl, dashboard, middleware, openapi
 from predictions.coordinator.http.access import Caller, Permission
 from predictions.coordinator.http.bodies import (
     GAME_DATE,
@@ -54,6 +54,7 @@ from predictions.coordinator.http.bodies import (
     StartAnswer,
     StartRequest,
 )
+from predictions.coordinator.http.dashboard import Pages
 from predictions.coordinator.http.game_dates import game_date as date_of
 from predictions.coordinator.http.identity import Doorkeeper
 from predictions.coordinator.http.openapi import COMMIT, FORMAT, KEY, RAN_WITH, WORDS, refusals
@@ -164,9 +165,12 @@ class App:
             redirect_slashes=False,
         )
         places = Places(middleware.ORDINARY, middleware.MORE)
-        api.add_middleware(middleware.Door, keeper=self._parts.keeper, threads=self._tokens, places=places)
-        api.exception_handler(RequestValidationError)(_invalid)
-        api.exception_handler(HTTPException)(_plain)
+        pages = Pages(partial(self._parts.coordinator.batches, None), self._parts.clock)
+        api.add_middleware(
+            middleware.Door, keeper=self._parts.keeper, threads=self._tokens, places=places, pages=pages
+        )
+        api.exception_handler(RequestValidationError)(middleware.invalid)
+        api.exception_handler(HTTPException)(middleware.no_answer)
         # The first, since it is asked most often by far and each request looks for its route in this order.
         api.post("/complete", response_model=CompletionAnswer, responses=refusals(StateError))(self.complete)
         api.post("/start", status_code=202, response_model=StartAnswer, responses=START)(self.start)
@@ -177,6 +181,7 @@ class App:
         )
         api.post("/batches/{batch_id}/cancel", response_model=BatchAnswer, responses=CANCEL)(self.cancel)
         api.get("/drift", response_model=Outcome, responses=DRIFT)(self.drift)
+        dashboard.add(api, pages, self._looks, partial(_may, permission="read"), self._parts.longest)
         api.get("/openapi.json", include_in_schema=False)(self.openapi)
         api.get("/health", responses=refusals(guarded=False))(self.health)
         api.get("/ready", response_model=Health, responses=READY)(self.ready)
@@ -380,18 +385,3 @@ def _json(model: BaseModel, status: int = 200, headers: dict[str, str] | None = 
         headers=headers,
         media_type="application/json",
     )
-
-
-async def _invalid(request: Request, error: Exception) -> Response:
-    """What FastAPI found wrong with the request."""
-    found = error.errors() if isinstance(error, RequestValidationError) else []
-    return middleware.problem_response(problems.of_validation(found), request.scope)
-
-
-async def _plain(request: Request, error: Exception) -> Response:
-    """A path or a method that does not exist, or a body that cannot be read at all."""
-    status, detail = (error.status_code, error.detail) if isinstance(error, HTTPException) else (500, "")
-    if status == 400:
-        return middleware.problem_response(RequestError("the body is no JSON"), request.scope)
-    headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
-    return middleware.plain_status(status, detail, headers, request.scope)

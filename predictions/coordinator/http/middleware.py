@@ -6,17 +6,22 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import parse_qs
 
+from fastapi.exceptions import RequestValidationError
 from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from drift_gate.presentation import render
 from predictions.coordinator import logs
 from predictions.coordinator.exceptions import AccessError, UnauthenticatedError
-from predictions.coordinator.http import problems
-from predictions.coordinator.http.access import BYPASS_HEADER, Caller
+from predictions.coordinator.http import dashboard, problems
+from predictions.coordinator.http.access import ANYBODY, BYPASS_HEADER, Caller
+from predictions.coordinator.http.dashboard import Pages
 from predictions.coordinator.http.identity import FETCH_S, Doorkeeper, Presented
 from predictions.coordinator.http.threads import Places, Threads
 
@@ -32,6 +37,8 @@ UNGUARDED = frozenset({"/health", "/ready"})
 UNANSWERED = frozenset({503, 504})
 #: What must get through whatever else is asked: the probes, and a start, which may be a bypass.
 KEPT = UNGUARDED | {"/start"}
+#: Seconds that it may take to find out whether something is public.
+PUBLIC_S = 5.0
 #: Requests at work beside each other, and how many more of those.
 ORDINARY, MORE = 400, 100
 #: For whoever reads an answer: the command line's own words.
@@ -39,7 +46,7 @@ PLAIN = "text/plain; charset=utf-8"
 #: Where the caller is kept in the scope of the request.
 CALLER = "prediction_coordinator.caller"
 
-#: Nothing here is for a browser: no page may frame, guess at, keep or refer to it.
+#: Nothing here is for a browser: no page may frame, guess at, keep or refer to it. A page says its own.
 _HEADERS = {
     b"x-content-type-options": b"nosniff",
     b"x-frame-options": b"DENY",
@@ -53,13 +60,14 @@ _HEADERS = {
 class Door:
     """The ASGI application around ``app``; ``threads`` verify tokens, where that may take a while.
 
-    ``places``: those of ``KEPT`` are never all taken by other requests.
+    ``places``: those of ``KEPT`` are never all taken by other requests. ``pages``: what of them is public.
     """
 
     app: ASGIApp
     keeper: Doorkeeper
     threads: Threads
     places: Places
+    pages: Pages
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; whatever is raised is answered as a problem."""
@@ -76,16 +84,29 @@ class Door:
                     raise
                 answer = problems.answer(error)
                 _log(scope, error, answer.problem)
-                await _response(answer.problem, answer.headers, scope)(scope, receive, out)
+                page = dashboard.entrance(scope, error, self.keeper.access, answer.problem.status)
+                refusal = (
+                    dashboard.response(page, answer.headers)
+                    if page
+                    else _response(answer.problem, answer.headers, scope)
+                )
+                await refusal(scope, receive, out)
 
     async def _answer(self, headers: Headers, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"] in UNGUARDED:
+        if scope["path"] in UNGUARDED or await self._public(scope["path"]):
+            scope[CALLER] = ANYBODY
             # Nobody is waited for whose name is not known: a body would be read here, and none is wanted.
             await self.app(scope, receive, send)
             return
         scope[CALLER] = caller = await self._caller(headers, scope["method"])
         with logs.labelled(actor=caller.actor):
             await self._pass(scope, receive, send)
+
+    async def _public(self, path: str) -> bool:
+        """Whether it is a page's picture or style, or a badge where those are for everybody."""
+        if not path.startswith(f"{dashboard.ROOT}/"):
+            return False
+        return await self.threads.run(partial(self.pages.public, path), within=PUBLIC_S)
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand the request on, once its whole body is here."""
@@ -147,6 +168,21 @@ def plain_status(status: int, detail: str, headers: Mapping[str, str], scope: Sc
     return _response(problems.of_status(status, detail), headers, scope)
 
 
+async def invalid(request: Request, error: Exception) -> Response:
+    """What FastAPI found wrong with the request."""
+    found = error.errors() if isinstance(error, RequestValidationError) else []
+    return problem_response(problems.of_validation(found), request.scope)
+
+
+async def no_answer(request: Request, error: Exception) -> Response:
+    """A path or a method that does not exist, or a body that cannot be read at all."""
+    status, detail = (error.status_code, error.detail) if isinstance(error, HTTPException) else (500, "")
+    if status == 400:
+        return problem_response(problems.RequestError("the body is no JSON"), request.scope)
+    headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
+    return plain_status(status, detail, headers, request.scope)
+
+
 class _Out:
     """``send``, with our headers on each answer, and whether one has begun."""
 
@@ -157,8 +193,9 @@ class _Out:
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.started = True
-            set_before = [each for each in message.get("headers", ()) if each[0] not in _HEADERS]
-            message["headers"] = [*set_before, *_HEADERS.items()]
+            said = list(message.get("headers", ()))
+            named = {name.lower() for name, _ in said}
+            message["headers"] = [*said, *(each for each in _HEADERS.items() if each[0] not in named)]
         await self._send(message)
 
 

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from coordinator.served import served
+from coordinator.served import NOON, served
 
 from predictions.coordinator.http import connections, server
+from predictions.coordinator.http.dashboard import Pages
 from predictions.coordinator.http.identity import Doorkeeper
 from predictions.coordinator.http.middleware import KEPT, LARGEST_BODY, Door
 from predictions.coordinator.http.problems import BusyError
@@ -175,7 +176,8 @@ class TestPlaces:
 
         with served(tmp_path) as made:
             keeper: Doorkeeper = made.app._parts.keeper
-            door = Door(fine, keeper, made.app._tokens, Places(0, 1))
+            pages = Pages(lambda most: [], lambda: NOON)
+            door = Door(fine, keeper, made.app._tokens, Places(0, 1), pages)
             sent: list[Any] = []
             asyncio.run(_asked(door, path, sent))
         assert sent[0]["status"] == status
