@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -281,3 +283,35 @@ class TestThroughTheGate:
         require_current_worker(settings=told(world, "http://127.0.0.1:1"))
         background.finish()
         assert "pip install 'prediction-drift-gate[bigquery]'" in caplog.text
+
+
+class TestAJournalThatCannotBeUsed:
+    """The copy waits with it: nothing is half there, and nobody is stopped."""
+
+    def test_locked_it_is_said_and_what_waits_stays(
+        self, world: World, there: FakeBigQuery, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        settings = told(world, f"http://127.0.0.1:{there.port}")
+        path = world.folder / ".drift" / "journal.sqlite"
+        journal = SqliteJournal(path, busy_s=0, copied=True)
+        journal.record([entry(0)])
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            copies.run(settings, journal, Deadline(ENOUGH_S))
+        assert "wait for being copied: the journal" in caplog.text
+        assert waiting(journal) == [entry(0).id]
+        copies.run(settings, journal, Deadline(ENOUGH_S))
+        assert waiting(journal) == []
+
+    def test_full_no_row_is_kept_without_its_place_in_the_queue(self, tmp_path: Path) -> None:
+        path = tmp_path / "journal.sqlite"
+        journal = SqliteJournal(path, copied=True)
+        journal.record([entry(0)])
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute(
+                "CREATE TRIGGER full BEFORE INSERT ON uncopied"
+                " BEGIN SELECT RAISE(FAIL, 'database or disk is full'); END"
+            )
+        with pytest.raises(JournalError, match="disk is full"):
+            journal.record([entry(1)], look(1))
+        assert ([each.id for each in journal.entries()], journal.looks()) == ([entry(0).id], [])
