@@ -88,8 +88,8 @@ subscription() {
         '--format=value(transport.pubsub.subscription)'
 }
 
-# A cold look takes a mirror and a fleet; one at a time. It is called by its own account, through Eventarc, and tried
-# again where nothing could be kept.
+# One look at a time, in an instance that may have to make its mirror first. It is called by its own account, through
+# Eventarc, and tried again where nothing could be kept. A variable that was set by hand ends here.
 deployed() {
     local secrets=--clear-secrets pairs
     if [ ${#SECRETS[@]} -gt 0 ]; then
@@ -101,7 +101,7 @@ deployed() {
         "--service-account=$(account "$MONITOR")" "--trigger-service-account=$(account "$MONITOR")" \
         --memory=512Mi --cpu=1 --timeout=540s --concurrency=1 --min-instances=0 --max-instances=1 \
         --no-allow-unauthenticated --ingress-settings=internal-only "--update-labels=commit-sha=$1" \
-        "--set-env-vars=GOOGLE_CLOUD_PROJECT=$PROJECT" "$secrets"
+        --clear-env-vars "$secrets"
     grant "$MEMBER" roles/run.invoker run services add-iam-policy-binding "$MONITOR" "--region=$REGION"
 }
 

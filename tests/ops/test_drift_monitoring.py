@@ -98,6 +98,7 @@ class TestSetup:
         deployed = of(calls(monitored), "functions", "deploy")
         assert {"--gen2", "--concurrency=1", "--max-instances=1", "--memory=512Mi", "--retry"} <= {*deployed}
         assert {"--no-allow-unauthenticated", "--trigger-topic=deployment-drift-check"} <= {*deployed}
+        assert "--clear-env-vars" in deployed, "what was set by hand ends with the next deploy"
 
     def test_the_account_may_read_and_keep_its_looks(self, monitored: Team) -> None:
         """No role on the whole project but these two; none that writes to Cloud Run."""
