@@ -64,7 +64,7 @@ class FirestoreJournal:
 
     def record(self, entries: Sequence[Entry], look: Look | None = None) -> list[Change]:
         """As ``Journal.record``."""
-        return self._ask(Recording(entries, look, self._hold, copied=self._copied))
+        return self.ask(Recording(entries, look, self._hold, copied=self._copied))
 
     def entries(
         self,
@@ -80,7 +80,7 @@ class FirestoreJournal:
         if service is not None:
             low, high = of(service, low), of(service, high)
         most = None if without else limit
-        found = self._ask(
+        found = self.ask(
             lambda session: [
                 entry_of(each)
                 for each in session.rows(state.DECISIONS, field, low, high, newest=True, limit=most)
@@ -104,12 +104,12 @@ class FirestoreJournal:
                     found[service] = entry_of(each)
             return [found[service] for service in sorted(found)]
 
-        return self._ask(work)
+        return self.ask(work)
 
     def looks(self, since: datetime | None = None, until: datetime | None = None) -> list[Look]:
         """As ``Journal.looks``."""
         low, high = text(since) if since else "", text(until) if until else state.END
-        return self._ask(
+        return self.ask(
             lambda session: [
                 Look.model_validate_json(each.get("body"))
                 for each in session.rows(state.LOOKS, "key", low, high, newest=True)
@@ -138,7 +138,7 @@ class FirestoreJournal:
                 found = session.rows(state.INCIDENTS, "ended", state.before(since) if since else "")
             return [(each.get("of"), _incident(each)) for each in found]
 
-        known = self._ask(work)
+        known = self.ask(work)
         known = [each for each in known if service in (None, each[1].service)]
         return [each for _, each in sorted(known, key=lambda one: (one[1].detected_at, one[0]), reverse=True)]
 
@@ -154,7 +154,7 @@ class FirestoreJournal:
             session.commit(write)
             return _incident(found).model_copy(update={"false_alarm": reason})
 
-        marked = self._ask(work)
+        marked = self.ask(work)
         if marked is None:
             raise JournalError(f"{self._database} holds no incident {incident!r}")
         return marked
@@ -178,7 +178,7 @@ class FirestoreJournal:
             session.commit(write)
             return True
 
-        return self._ask(work)
+        return self.ask(work)
 
     def settle(self, notification: Notification) -> None:
         """As ``Journal.settle``."""
@@ -189,43 +189,44 @@ class FirestoreJournal:
             write.update(_place(session, notification), fields)
             session.commit(write)
 
-        self._ask(work)
+        self.ask(work)
 
     def notifications(self, subject: str) -> list[Notification]:
         """As ``Journal.notifications``."""
-        found = self._ask(
+        found = self.ask(
             lambda session: [*map(_notification, session.equal(state.NOTIFICATIONS, "subject", subject))]
         )
         return sorted(found, key=lambda each: (each.at, each.key, each.channel))
 
     def uncopied(self, after: str, limit: int) -> list[Uncopied]:
         """As ``Journal.uncopied``."""
-        return self._ask(lambda session: firestore_outbox.rows(session, after, limit))
+        return self.ask(lambda session: firestore_outbox.rows(session, after, limit))
 
     def copied(self, keys: Sequence[str]) -> None:
         """As ``Journal.copied``."""
-        self._ask(lambda session: firestore_outbox.done(session, keys))
+        self.ask(lambda session: firestore_outbox.done(session, keys))
 
     def rebuild(self) -> list[Incident]:
         """As ``Journal.rebuild``."""
         for service in self._services():
-            self._ask(Recording([], None, self._hold, [service]))
+            self.ask(Recording([], None, self._hold, [service]))
         return self.incidents()
 
     def prune(self, before: datetime) -> int:
         """As ``Journal.prune``; what was interrupted goes on with the next call."""
         forgotten = 0
         for service in self._services():
-            cut = self._ask(partial(_cut, service, text(before)))
+            cut = self.ask(partial(_cut, service, text(before)))
             forgotten += self._forget(state.DECISIONS, "of", of(service), of(service, cut))
         oldest = self._rows(state.DECISIONS, "key", limit=1, only=("key",))
         kept = state.moment(oldest[0].get("key")) if oldest else state.END
         self._forget(state.LOOKS, "key", "", min(text(before), kept))
         self._forget(state.NOTIFICATIONS, "at", "", text(before))
+        self._forget(state.DEPLOYS, "ended", "", text(before))
         return forgotten
 
     def _services(self) -> list[str]:
-        return list(self._ask(_state)[1].services)
+        return list(self.ask(_state)[1].services)
 
     def _forget(self, collection: str, field: str, above: str, below: str) -> int:
         """Delete these documents, some at a time; how many."""
@@ -239,14 +240,14 @@ class FirestoreJournal:
             return len(found)
 
         total = 0
-        while lot := self._ask(work):
+        while lot := self.ask(work):
             total += lot
         return total
 
     def _rows(self, *args: Any, **named: Any) -> list[Any]:
-        return self._ask(lambda session: session.rows(*args, **named))
+        return self.ask(lambda session: session.rows(*args, **named))
 
-    def _ask(self, work: Callable[[Session], T]) -> T:
+    def ask(self, work: Callable[[Session], T]) -> T:
         """What ``work`` returns. Raises ``JournalError`` where it cannot be done in time."""
         deadline = Deadline(self._busy_s)
         try:

@@ -18,6 +18,7 @@ from drift_gate.journal.records import Entry, Incident, Look, Sighting, verdict_
 #: One database may be shared with others: these are the journal's collections.
 DECISIONS, LOOKS, INCIDENTS = "drift_decisions", "drift_looks", "drift_incidents"
 NOTIFICATIONS, STATE = "drift_notifications", "drift_journal"
+DEPLOYS, LOCKS = "drift_deploys", "drift_locks"
 #: Sorts behind every key, which begins with a year.
 END = ":"
 _MOMENT = len("2026-02-02T08:00:00.000000+00:00")

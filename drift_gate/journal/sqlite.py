@@ -6,7 +6,7 @@ import json
 import logging
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
@@ -17,8 +17,6 @@ from drift_gate.journal import sqlite_schema as schema
 from drift_gate.journal.columns import text
 from drift_gate.journal.incidents import HOLD, incidents
 from drift_gate.journal.records import Change, Door, Entry, Incident, Look, Notification, Sighting, Uncopied
-from drift_gate.runtime import sqlite_file
-from drift_gate.runtime.forks import CALLS
 from drift_gate.runtime.sqlite_file import transaction
 
 log = logging.getLogger("drift_gate")
@@ -218,6 +216,7 @@ class SqliteJournal:
             )
             connection.execute("DELETE FROM notifications WHERE at < ?", (text(before),))
             sqlite_outbox.forget(connection)
+            connection.execute("DELETE FROM deploys WHERE ended_at < ?", (text(before),))
             return forgotten
 
     def _again(self, connection: sqlite3.Connection, service: str, at: datetime) -> list[Change]:
@@ -271,25 +270,9 @@ class SqliteJournal:
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
-        """The file, open. A fork in the middle would leave the child with locks that are not its own."""
-        try:
-            with CALLS.one(), closing(self._connect()) as connection:
-                yield connection
-        except (OSError, sqlite3.Error) as error:
-            raise JournalError(
-                f"the journal {self._path} cannot be used: {error}; is its folder writable, and it whole?"
-            ) from error
-
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite_file.connect(self._path, schema.prepare, busy_s=self._busy_s, log=log)
-        try:
-            # A crash of the machine may lose the last rows; one of the process loses none.
-            connection.execute("PRAGMA synchronous = NORMAL")
+        with schema.opened(self._path, self._busy_s) as connection:
             self._take_over(connection)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+            yield connection
 
     def _take_over(self, connection: sqlite3.Connection) -> None:
         """The rows of the old decisions file; one that cannot be read keeps nobody from the new ones."""

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 
+from drift_gate.errors import JournalError
 from drift_gate.journal.columns import columns, text
 from drift_gate.journal.records import Entry, Incident, Look, Sighting, verdict_of
+from drift_gate.runtime import sqlite_file
+from drift_gate.runtime.forks import CALLS
 from drift_gate.runtime.sqlite_file import transaction
 
+log = logging.getLogger("drift_gate")
+
 #: Written to ``user_version``; a file with a higher one was written by a later version of this module.
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 _TABLES = (
     # What a person may ask by stands in columns; ``verdict`` keeps all of it as JSON. ``sighting`` is what
     # incidents are made of (``sighted`` 0: nothing), ``drifted`` whether it found drift.
@@ -107,8 +113,43 @@ CREATE TABLE begun (
 )
 #: The decisions and looks that wait for being copied.
 _OUTBOX = ("CREATE TABLE uncopied (kind TEXT NOT NULL, id TEXT NOT NULL, PRIMARY KEY (kind, id))",)
+_DEPLOYS = (
+    # All of a deploy stands in its body. One that has not ended has no ``ended_at``.
+    """
+CREATE TABLE deploys (
+    id TEXT PRIMARY KEY,
+    service TEXT NOT NULL,
+    asked_at TEXT NOT NULL,
+    ended_at TEXT,
+    state TEXT NOT NULL,
+    body TEXT NOT NULL
+)""",
+    "CREATE INDEX deploys_of_service ON deploys (service, asked_at)",
+    "CREATE TABLE locks (service TEXT PRIMARY KEY, mark TEXT NOT NULL, body TEXT NOT NULL)",
+)
 #: What brings a file of each version to the next one.
-_STEPS = {0: _TABLES, 1: _IDS, 2: _OUTBOX}
+_STEPS = {0: _TABLES, 1: _IDS, 2: _OUTBOX, 3: _DEPLOYS}
+
+
+@contextmanager
+def opened(path: Path, busy_s: float) -> Iterator[sqlite3.Connection]:
+    """The file at ``path``, open; made where there is none. Raises ``JournalError``, for the block too.
+
+    ``busy_s``: seconds that it waits for another writer. A fork in the middle would leave the child with
+    locks that are not its own.
+    """
+    try:
+        with (
+            CALLS.one(),
+            closing(sqlite_file.connect(path, prepare, busy_s=busy_s, log=log)) as connection,
+        ):
+            # A crash of the machine may lose the last rows; one of the process loses none.
+            connection.execute("PRAGMA synchronous = NORMAL")
+            yield connection
+    except (OSError, sqlite3.Error) as error:
+        raise JournalError(
+            f"the journal {path} cannot be used: {error}; is its folder writable, and it whole?"
+        ) from error
 
 
 def prepare(connection: sqlite3.Connection) -> None:
