@@ -146,6 +146,11 @@ class Remote:
                 lacked.add(error.message)
         return frozenset(lacked)
 
+    def fetch_whole(self, git: Git, commit: str) -> None:
+        """Fetches ``commit`` (a full id) alone, with all of its files."""
+        args = (*_FETCH[:-2], "--depth=1", "--no-filter", _PROGRAM)
+        self.at(git).run(*args, "--end-of-options", NAME, commit, failure=fetch_failed)
+
 
 class _Lacks(SourceError):
     """The remote has no object of the id that is the message."""
