@@ -10,8 +10,8 @@ from drift_gate.policy.codes import CURED_BY_DEPLOY
 from drift_gate.policy.verdict import Verdict, duration
 from drift_gate.settings.keys import ServiceSettings
 
-#: ``stop``: a deploy would go backwards, or somebody else's is under way.
-Action = Literal["deploy", "nothing", "stop", "unknown"]
+#: ``stop``: a deploy would go backwards. ``wait``: a rollout is under way.
+Action = Literal["deploy", "nothing", "wait", "stop", "unknown"]
 
 #: The tag at which a new revision is tried before it gets traffic: one, since one deploy is made at a time.
 TAG = "candidate"
@@ -32,7 +32,7 @@ def decide(verdict: Verdict) -> Due:
             return Due("deploy", "nothing serves")
         return Due("unknown", report.unknown.message)
     if rollout := next((each for each in verdict.reasons if each.code == "rollout-in-progress"), None):
-        return Due("stop", rollout.message)
+        return Due("wait", rollout.message)
     if more := ahead(report):
         return Due("stop", more)
     if report.status == "behind":
@@ -45,12 +45,32 @@ def decide(verdict: Verdict) -> Due:
     return Due("nothing", "what serves is what it should be")
 
 
+def allowed(verdict: Verdict, replace: str | None) -> Due:
+    """As ``decide``, where the revision ``replace`` may be replaced whatever it has, but for newer code.
+
+    None: none may.
+    """
+    due, report = decide(verdict), verdict.report
+    if due.action not in ("stop", "unknown"):
+        return due
+    against = [live for live in report.live if live.unknown or live.commits_ahead or live.unaccounted_count]
+    if not against or any(live.status == "ahead" for live in against):
+        return due
+    if all(live.revision == replace for live in against):
+        return Due("deploy", f"{replace} may be replaced")
+    names = ", ".join(dict.fromkeys(str(live.revision) for live in against))
+    return Due(due.action, f"{due.why}; to replace {names} all the same: --replace {names}")
+
+
 def ahead(report: DriftReport) -> str | None:
     """Why a deploy of the target would take something away that serves; None: it would not."""
     for live in report.live:
         if live.commits_ahead or live.unaccounted_count:
             what = _commits(live.commits_ahead) if live.commits_ahead else "files"
-            ref = report.target.ref if report.target else "the target"
+            target = report.target
+            ref = (
+                "the target" if not target else target.ref if target.ref != target.commit else target.ref[:12]
+            )
             return f"{live.called or live.commit} serves {what} that {ref} lacks: a deploy would go backwards"
     return None
 

@@ -20,16 +20,24 @@ from drift_gate.presentation.render import counted, escaped, reason_chain
 _COLOUR: dict[Action, str] = {
     "deploy": "bold yellow",
     "nothing": "green",
+    "wait": "cyan",
     "stop": "bold red",
     "unknown": "bold red",
 }
 _WORD: dict[Action, str] = {
     "deploy": "to deploy",
     "nothing": "nothing to do",
+    "wait": "to wait for",
     "stop": "not to be deployed",
     "unknown": "unknown",
 }
-_LEVEL: dict[Action, str] = {"deploy": "notice", "nothing": "notice", "stop": "warning", "unknown": "warning"}
+_LEVEL: dict[Action, str] = {
+    "deploy": "notice",
+    "nothing": "notice",
+    "wait": "notice",
+    "stop": "warning",
+    "unknown": "warning",
+}
 #: What is said where nothing is declared to deploy with.
 NO_BUILDER = 'deploy it as before: no builder is declared for it ([deploy] builder = "…")'
 #: How many commits, and paths of each, are shown before it says how many more there are.
@@ -81,7 +89,7 @@ def _lines(plan: Plan) -> Iterator[tuple[str, str]]:
         where = f"  {one.percent} %  {one.revision}" if one.revision else ""
         yield "live", f"{one.commit[:12] if one.commit else 'unknown commit'}{where}"
     if plan.commit:
-        yield "target", f"{plan.commit[:12]}  {plan.ref}"
+        yield "target", plan.commit[:12] + (f"  {plan.ref}" if plan.ref != plan.commit else "")
     missing = list(commit_lines(plan.missing, plan.commits_behind))
     yield from zip(("missing", *[""] * len(missing)), missing, strict=False)
     if plan.compare_url:

@@ -60,7 +60,7 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "(with the evidence `health`)",
         "watch": "for how long it has to stay healthy after each step of the traffic; else the traffic goes "
         "back",
-        "smoke": "a command of your own that tries the new revision at `DRIFT_CANDIDATE_URL`, a list of its "
+        "smoke": "a command of your own that tries the new revision at `CANDIDATE_URL`, a list of its "
         "words, run beside `drift.toml`",
         "smoke_timeout": "the longest that it may take",
         "build_timeout": "the longest that building and pushing may take",
