@@ -26,7 +26,6 @@ BOUNDED: dict[str, tuple[str, ...]] = {
         "testing/cloud_run",
         "journal/bigquery_table.py",
         "journal/firestore_calls.py",
-        "delivery/builders/cloud_build.py",
         "delivery/release/cloud_run.py",
     ),
     "grpc": ("sources/cloud_run/", "testing/cloud_run"),

@@ -7,10 +7,18 @@ import sys
 from collections.abc import Callable, Mapping
 
 from drift_gate.commands.stdout import delivered
-from drift_gate.errors import DeploymentDriftError, DriftConfigError, DriftGateError, DriftUnknownError
+from drift_gate.errors import (
+    CandidateError,
+    DeployError,
+    DeploymentDriftError,
+    DriftConfigError,
+    DriftGateError,
+    DriftUnknownError,
+    OvertakenError,
+)
 from drift_gate.presentation.plain_text import plain
 
-OK, REFUSED, USAGE, UNEXPECTED, INTERRUPTED = 0, 1, 2, 3, 130
+OK, REFUSED, USAGE, UNEXPECTED, OVERTAKEN, UNFIT, INTERRUPTED = 0, 1, 2, 3, 5, 6, 130
 #: It could not be determined. Like an unexpected error: nothing is known, and no pass.
 UNKNOWN = UNEXPECTED
 
@@ -19,6 +27,9 @@ EXIT_CODES: Mapping[type[BaseException], int] = {
     DeploymentDriftError: REFUSED,
     DriftUnknownError: UNKNOWN,
     DriftConfigError: USAGE,
+    DeployError: REFUSED,
+    OvertakenError: OVERTAKEN,
+    CandidateError: UNFIT,
     DriftGateError: UNEXPECTED,
     KeyboardInterrupt: INTERRUPTED,
     Exception: UNEXPECTED,

@@ -51,6 +51,8 @@ class Entry(NamedTuple):
 COMMANDS = {
     "check": Entry("check", "judge the declared services and say why"),
     "plan": Entry("plan", "say what each service lacks, and what a deploy would do about it"),
+    "deploy": Entry("deploy", "deploy what a service lacks: build, prove, move the traffic, watch"),
+    "rollback": Entry("rollback", "let an earlier revision serve again, and acknowledge what it lacks"),
     "affected": Entry("affected", "say which services a merge would make stale"),
     "monitor": Entry("monitor", "look at all declared services and keep what was seen in the journal"),
     "history": Entry("history", "show what the journal remembers: incidents and decisions"),

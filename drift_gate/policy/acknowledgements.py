@@ -262,6 +262,22 @@ def tables(verdict: Verdict, until: datetime, reason: str) -> str:
     )
 
 
+#: What a rollback denies sooner or later, as what is missing grows older and more.
+_OF_A_ROLLBACK = ("traffic-pinned", "too-many-commits-behind", "drift-too-old")
+
+
+def tables_of_rollback(verdict: Verdict, until: datetime, reason: str) -> str:
+    """The same for what a rollback has made live on purpose: for what is denied now, and will be later.
+
+    Raises ``DriftCheckError`` where nobody knows what is live.
+    """
+    tables(verdict, until, reason)  # nobody can vouch for what nobody knows
+    denied = [each for each in verdict.reasons if each.decision == "deny"]
+    codes = dict.fromkeys([*_OF_A_ROLLBACK, *(entry for each in denied for entry in entries(each))])
+    commits = dict.fromkeys(live.commit for live in verdict.report.live if live.commit)
+    return "\n".join(_table(verdict.service, commit, codes, until, reason) for commit in commits)
+
+
 def _table(service: str, commit: str, codes: Collection[str], until: datetime, reason: str) -> str:
     quoted = ", ".join(map(_quoted, codes))
     return (

@@ -126,16 +126,14 @@ def _judged(
 
 def _undeclared(settings: Settings, deadline: Deadline, now: datetime) -> list[Verdict]:
     """A verdict for each live service that no table names, and for each region that cannot be listed."""
-    from drift_gate.sources.cloud_run import reader
+    from drift_gate.sources.cloud_run.inventory import inventory
 
     placed = [one for one in settings.services.values() if one.live == "cloud-run"]
     places = {f"{one.project}/{one.region}": (str(one.project), str(one.region)) for one in placed}
     clients = process().clients(settings.emulator)
     listed = gather(
         {
-            place: partial(
-                reader.inventory, project=project, region=region, deadline=deadline, clients=clients
-            )
+            place: partial(inventory, project=project, region=region, deadline=deadline, clients=clients)
             for place, (project, region) in places.items()
         },
         deadline,

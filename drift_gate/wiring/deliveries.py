@@ -69,6 +69,8 @@ class AtCommit:
     def target(self) -> Target:
         """The commit; as fresh as what the repository says of its own."""
         own = self.repository.target()
+        if own.commit == self.commit:
+            return own
         return Target(ref=self.commit, commit=self.commit, confirmed_at=own.confirmed_at)
 
     def ask(self, question: Callable[[History, Memory, *Ts], T], *args: *Ts) -> T:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from drift_gate.errors import DriftConfigError
+from drift_gate.journal.deploys import Deploys
 from drift_gate.journal.firestore import Database, FirestoreJournal
 from drift_gate.journal.records import Journal
 from drift_gate.settings.file import Settings
@@ -47,3 +49,21 @@ def nothing_kept(settings: Settings) -> str | None:
     if firestore(store) or settings.beside(store).exists() or (old and settings.beside(old).exists()):
         return None
     return f"nothing is kept yet: {settings.beside(store)} does not exist; the next check makes it"
+
+
+def deploys(settings: Settings, *, busy_s: float) -> Deploys:
+    """Where the journal of ``settings`` keeps deploys. Raises ``DriftConfigError`` where none is kept.
+
+    ``busy_s`` as in ``opened``.
+    """
+    from drift_gate.journal.firestore_deploys import FirestoreDeploys
+    from drift_gate.journal.sqlite_deploys import SqliteDeploys
+
+    journal = opened(settings, busy_s=busy_s)
+    if journal is None:
+        raise DriftConfigError(
+            f'{settings.file}: [journal] store = "off": a deploy keeps its lock and steps there; name a file'
+        )
+    if isinstance(journal, FirestoreJournal):
+        return FirestoreDeploys(journal)
+    return SqliteDeploys(settings.beside(settings.journal.store), busy_s=busy_s)

@@ -9,7 +9,7 @@ import os
 import re
 import threading
 from collections.abc import Callable, Collection, Hashable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache, partial
 from pathlib import Path, PurePosixPath
@@ -32,7 +32,9 @@ from drift_gate.sources.git.repositories import Location, RepositoryProcess
 from drift_gate.sources.live import CachedLive, LiveWithEvidence
 
 if TYPE_CHECKING:
+    from drift_gate.delivery.contracts import Candidate
     from drift_gate.sources.cloud_run.clients import Clients
+    from drift_gate.sources.cloud_run.reader import CloudRun
     from drift_gate.sources.http.client import Http
     from drift_gate.sources.registry.oci import Cache
 
@@ -87,8 +89,10 @@ class Builder:
                 raise loaded
         process().loaded.add((cloud_run, others))
 
-    def plan(self, name: str, service: ServiceSettings, deadline: Deadline) -> gate.Plan:
-        """What to check for one service."""
+    def plan(
+        self, name: str, service: ServiceSettings, deadline: Deadline, candidate: Candidate | None = None
+    ) -> gate.Plan:
+        """What to check for one service; ``candidate``: as if that revision served alone, or None."""
         workload = gate.Workload(
             service=name,
             kind=service.kind,
@@ -99,22 +103,26 @@ class Builder:
             acknowledged=self._settings.acknowledged,
             config_path=_config_path(self._settings, service),
         )
-        return gate.Plan(workload, self._live(name, service, deadline), self._repository(service, deadline))
+        live = self._live(name, service, deadline, candidate)
+        return gate.Plan(workload, live, self._repository(service, deadline))
 
     def close(self) -> None:
         """Nothing more is asked of the plans."""
         self._elsewhere.close()
 
-    def _live(self, name: str, service: ServiceSettings, deadline: Deadline) -> LiveSource:
+    def _live(
+        self, name: str, service: ServiceSettings, deadline: Deadline, candidate: Candidate | None
+    ) -> LiveSource:
         if service.live == "ledger":
             from drift_gate.sources.ledger import Ledger
 
             return Ledger(path=self._settings.beside(service.ledger), service=name)
-        source: LiveSource = self._cloud_run(name, service, deadline)
+        reader = self._cloud_run(name, service, deadline)
+        source: LiveSource = _Alone(reader, candidate) if candidate else reader
         others = {_CARRIERS[each]: self._evidence_source(each, service) for each in service.evidence}
         if others:
             source = LiveWithEvidence(source=source, others=others, deadline=deadline)
-        if not service.cache_ttl:
+        if candidate or not service.cache_ttl:
             return source
         key = (self._settings.emulator, name, service.model_dump_json())
         return CachedLive(source=source, key=key, kept=self._borrow(process().lives(service.cache_ttl)))
@@ -160,7 +168,7 @@ class Builder:
 
         return Http(deadline, ca_file=self._settings.ca_file, proxy=self._settings.proxy)
 
-    def _cloud_run(self, name: str, service: ServiceSettings, deadline: Deadline) -> LiveSource:
+    def _cloud_run(self, name: str, service: ServiceSettings, deadline: Deadline) -> CloudRun:
         from drift_gate.sources.cloud_run.reader import CloudRun
 
         return CloudRun(
@@ -206,6 +214,20 @@ class Builder:
             cache_ttl=service.cache_ttl,
             fresh=self._fresh,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Alone:
+    """A ``facts.LiveSource``: a candidate as if it served alone."""
+
+    reader: CloudRun
+    candidate: Candidate
+
+    def read(self) -> Live:
+        return self.reader.only(self.candidate.revision, self.candidate.url)
+
+    def unchanged(self, live: Live) -> bool:
+        return True
 
 
 def _rules(settings: Settings, name: str, service: ServiceSettings) -> Rules:

@@ -125,7 +125,7 @@ def test_a_rollout_under_way_is_waited_for(asked: Asked) -> None:
     asked.world.cloud.roll_out(WORKER, commit=asked.world.change())
     code, out = asked("plan", WORKER, "--format", "json")
     (told,) = json.loads(out)["services"]
-    assert (code, told["action"]) == (0, "stop")
+    assert (code, told["action"]) == (0, "wait")
 
 
 def test_old_files_under_the_right_commit_are_deployed_anew(asked: Asked) -> None:

@@ -137,6 +137,20 @@ class CloudRun:
         google = self._clients.connect(within, self._asked())
         return said.version(self._message(google, within)) == live.version
 
+    def only(self, revision: str, url: str | None) -> Live:
+        """One revision as if it alone served, at its ``url`` (None: it has none). Raises ``SourceError``."""
+        within = self._deadline.sooner(HANDOVER_S)
+        google = self._clients.connect(within, self._asked())
+        message = self._message(google, within)
+        read = self._revision(google, revision, within).revisions
+        return Live(
+            kind=self._kind,
+            project=self._project,
+            region=self._region,
+            revisions=tuple(replace(each, percent=100, url=url) for each in read),
+            url=said.bounded(getattr(message, "uri", "")) or None,
+        )
+
     def _read_again(self, google: Connected, first: Live, within: Deadline) -> Live:
         """Follow a workload that moved on between the two reads, or while it was read."""
         try:
@@ -358,19 +372,6 @@ class CloudRun:
         what = f"the {way.noun} {self._service}"
         who = google.principal if google else None
         return Asked(what, way.permission, self._project, self._region, who)
-
-
-def inventory(*, project: str, region: str, deadline: Deadline, clients: Clients) -> tuple[str, ...]:
-    """The names of all services of a project and region, in order. Raises ``SourceError``."""
-    asked = Asked(f"the services of {project}/{region}", "run.services.list", project, region)
-    google = clients.connect(deadline, asked)
-    way = WAYS["service"]
-
-    def names(*, timeout: float, retry: None) -> list[str]:
-        listed = way.list(google, f"projects/{project}/locations/{region}")(timeout=timeout, retry=retry)
-        return [said.short(message.name) for message in listed]
-
-    return tuple(sorted(ask(names, deadline, replace(asked, principal=google.principal))))
 
 
 def _revisions(
