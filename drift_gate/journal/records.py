@@ -132,8 +132,8 @@ class Sighting(Fact):
     @property
     def landed_at(self) -> datetime | None:
         """When the oldest missing commit landed; None: nothing dates it, or nothing is missing."""
-        if self.severity is None or self.drift_age_s is None:
-            return None
+        if self.severity is None or self.drift_age_s is None or self.status == "identical":
+            return None  # what is denied for another reason than a commit that is missing has landed nowhere
         return self.at - timedelta(seconds=self.drift_age_s)
 
 

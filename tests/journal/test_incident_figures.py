@@ -60,6 +60,13 @@ class TestOneIncident:
         assert (one.state, one.ended_because) == ("resolved", "fixed")
         assert keys(one) == ["held", "opened", "resolved"]
 
+    def test_what_is_denied_though_no_commit_is_missing_has_landed_nowhere(self) -> None:
+        """A variable that a deploy dropped, say: when that was nobody knows, and it was not at the look."""
+        (one,) = incidents(
+            SERVICE, [seen(2, "warning", age_h=0.0, status="identical", decision="deny"), fine(4)]
+        )
+        assert (one.landed_at, one.began_at) == (None, at(2))
+
     def test_what_landed_within_the_hold_opens_at_a_later_look(self) -> None:
         (one,) = incidents(SERVICE, [seen(2, age_h=0.1), seen(2.05, age_h=0.15), seen(3, age_h=1.1)])
         assert (one.state, one.opened_at, keys(one)) == ("open", at(3), ["held", "opened"])
