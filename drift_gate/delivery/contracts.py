@@ -118,12 +118,13 @@ class Release(Protocol):
         """A revision of ``image`` (by digest) beside what serves, reachable under ``tag``, once it is ready.
 
         In one conditional update (a workload that changed meanwhile is read again, inside ``within``): the
-        template gets the image; template and workload get the label ``commit-sha`` = ``commit``; a variable
-        of ``commit_env`` that the template has already gets the commit, too; every other field stays. What
-        follows the latest revision is pinned by name to what really serves, so that no traffic moves; ``tag``
-        is taken from whatever revision had it. Made again: a revision of this image and commit that has the
-        tag is the candidate, and nothing is changed. Raises ``CandidateError`` where the platform says that
-        the revision does not start, with its own message and the link to its log.
+        template gets the image and the label ``commit-sha`` = ``commit``; whatever else in it named a commit,
+        a label or a variable of ``commit_env``, names this one; every other field stays. What follows the
+        latest revision is pinned by name to what really serves, so that no traffic moves; ``tag``, cut where
+        the platform has no room for it, is taken from whatever revision had it. Made again: a revision of
+        this image and commit that has the tag is the candidate, and nothing is changed. Raises
+        ``CandidateError`` where the platform says that the revision does not start, with its own message and
+        the link to its log.
         """
         ...
 
@@ -131,11 +132,12 @@ class Release(Protocol):
         """Ask for ``shares`` (percent by revision, 100 in all), unless the workload changed since ``etag``.
 
         Tags stay. 100 for the newest revision, which is ready, is written as "the latest": whoever deploys in
-        another way later shall not find the traffic pinned. Returns when the platform has accepted; ``read``
-        says when it has landed. Of a job: ``shares`` is {its candidate's ``revision``: 100}, and the template
-        is replaced; only one that the same object's ``candidate`` named. Raises ``SplitChangedError`` where
-        ``etag`` is not the one of now, and changes nothing then. An answer that was lost is a
-        ``SourceError``: the caller reads again.
+        another way later shall not find the traffic pinned. Where all goes to one revision, the workload's
+        own labels that name a commit name its. Returns when the platform has accepted; ``read`` says when it
+        has landed. Of a job: ``shares`` is {its candidate's ``revision``: 100}, and the template is replaced;
+        only one that the same object's ``candidate`` named. Raises ``SplitChangedError`` where ``etag`` is
+        not the one of now, and changes nothing then; and where the platform took another change at the same
+        moment, after the fact. An answer that was lost is a ``SourceError``: the caller reads again.
         """
         ...
 

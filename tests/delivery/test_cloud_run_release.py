@@ -107,12 +107,15 @@ def test_a_commit_of_sha_256_is_stamped_as_far_as_a_label_holds_it(
     assert cloud.revisions[candidate.revision].labels["commit-sha"] == "c" * 63
 
 
-def test_the_longest_name_has_room_for_a_revision(cloud: FakeCloudRun) -> None:
+def test_a_long_name_has_room_for_a_revision_and_cuts_the_tag(cloud: FakeCloudRun) -> None:
+    """Cloud Run takes 63 letters of a revision, and 46 of a tag and its service together."""
     name = "w" * 44
     cloud.deploy(name)
-    assert len(of(cloud, service=name).candidate(IMAGE, B, "c1", within()).revision) <= 63
-    with pytest.raises(CandidateError, match="more than 46 letters together"):
-        of(cloud, service=name).candidate(IMAGE, B, "c12", within())
+    candidate = of(cloud, service=name).candidate(IMAGE, B, TAG, within())
+    assert len(candidate.revision) <= 63
+    assert of(cloud, service=name).read(within()).tags == {"ca": candidate.revision}
+    with pytest.raises(CandidateError, match="has no room for a tag"):
+        of(cloud, service="w" * 46).candidate(IMAGE, B, TAG, within())
 
 
 def test_the_traffic_moves_in_steps_and_all_of_it_follows_the_latest(

@@ -129,6 +129,10 @@ class CloudRunRelease:
             self._jobs[image] = commit
             return Candidate(revision=image)
 
+        room = of.TAG_LIMIT - len(self._service)
+        if room < 1 and self._kind == "service":
+            raise CandidateError(f"the name {self._service} is so long that Cloud Run has no room for a tag")
+        tag = tag[:room]
         taken: list[str] = []
 
         def once() -> Candidate:
@@ -170,11 +174,6 @@ class CloudRunRelease:
         self, before: Any, image: str, commit: str, tag: str, taken: Sequence[str], within: Deadline
     ) -> tuple[Any, str]:
         """``before`` with a revision of ``image`` under ``tag``, and that revision's name."""
-        if len(tag) + len(self._service) > of.TAG_LIMIT:
-            raise CandidateError(
-                f"the tag {tag} and the name {self._service} have more than {of.TAG_LIMIT} letters together, "
-                "which Cloud Run does not take"
-            )
         after = type(before)(before)
         after.client = CLIENT
         after.template = of.with_image(
