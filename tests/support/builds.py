@@ -13,6 +13,7 @@ from pathlib import Path
 from support.registries import PROGRAM, real
 
 from drift_gate.delivery.builders.local import BRINGS, LocalBuilder, Source
+from drift_gate.delivery.builders.pushed import LABEL
 from drift_gate.delivery.builders.tool import Tool
 from drift_gate.delivery.contracts import Export
 from drift_gate.evidence.image import Image, Reference
@@ -64,6 +65,12 @@ class Workshop:
             ask=ask,
             source=Source(**source),  # type: ignore[arg-type] # whatever a test says of it
         )
+
+    def commit_of(self, image: str) -> str:
+        """The commit that the label of ``image`` names."""
+        reference = Reference.of(image)
+        assert reference is not None
+        return ask(reference, Deadline(300)).labels[LABEL]
 
     def unpacked(self, image: str) -> Path:
         """The files of ``image``, out of the registry."""
