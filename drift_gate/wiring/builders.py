@@ -16,16 +16,15 @@ def builder_of(
     name: str, service: ServiceSettings, settings: Settings, say: Callable[[str], object]
 ) -> Builder:
     """Who builds the image of the service ``name``, all of whose keys are there; ``say`` takes its lines."""
-    from drift_gate.delivery.builders import cloud_build
+    from drift_gate.delivery.builders import cloud_build, local
     from drift_gate.delivery.builders.image import ImageBuilder
-    from drift_gate.delivery.builders.local import BRINGS, LocalBuilder, Source
     from drift_gate.delivery.builders.tool import Tool
 
     image = str(service.image).replace("{service}", name)
     ask = _Asking(settings)
     if service.builder == "image":
         return ImageBuilder(image=image, ask=ask)
-    source = Source(
+    source = local.Source(
         dockerfile=str(service.dockerfile),
         context="" if service.context == "." else service.context,
         build_contexts=service.build_contexts,
@@ -33,9 +32,8 @@ def builder_of(
     if service.builder == "cloud-build":
         gcloud = Tool(name="gcloud", brings=cloud_build.BRINGS, environ=settings.environ, say=say)
         return cloud_build.CloudBuilder(image=image, project=str(service.project), tool=gcloud, source=source)
-    tool = str(service.builder)
-    run = Tool(name=tool, brings=BRINGS[tool], environ=settings.environ, say=say)
-    return LocalBuilder(image=image, tool=run, ask=ask, source=source)
+    run = local.tool(str(service.builder), settings.environ, say)
+    return local.LocalBuilder(image=image, tool=run, ask=ask, source=source)
 
 
 class _Asking:

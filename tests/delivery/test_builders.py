@@ -13,8 +13,9 @@ from support.builds import LACKING, Workshop, ask, export, workshop
 from support.limits import ENOUGH_S, OVER_S
 from support.processes import left_running
 
+from drift_gate.delivery.builders import local
 from drift_gate.delivery.builders.image import ImageBuilder
-from drift_gate.delivery.builders.local import DOCKER_VARIABLES, LocalBuilder, Source
+from drift_gate.delivery.builders.local import LocalBuilder, Source
 from drift_gate.delivery.builders.pushed import LABEL, by_digest
 from drift_gate.delivery.builders.tool import Tool
 from drift_gate.delivery.contracts import Export
@@ -113,8 +114,8 @@ def test_docker_is_told_what_docker_takes(shop: Workshop, history: HistoryBuilde
     program.parent.mkdir()
     program.write_text(DOCKER)
     program.chmod(0o755)
-    environ = {**shop.environ, **DOCKER_VARIABLES, "PATH": f"{program.parent}:{os.environ['PATH']}"}
-    tool = Tool("docker", "", {**environ, "HOME": str(tmp_path)}, shop.said.append)
+    path = f"{program.parent}:{os.environ['PATH']}"
+    tool = local.tool("docker", {**shop.environ, "PATH": path, "HOME": str(tmp_path)}, shop.said.append)
     files = exported(history, tmp_path / "files")
     source = Source(dockerfile="docker/w.Dockerfile", context="src", build_contexts={"more": "texts"})
     builder = LocalBuilder(image=f"{shop.registry}/d", tool=tool, ask=ask, source=source)

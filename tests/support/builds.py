@@ -12,7 +12,7 @@ from pathlib import Path
 
 from support.registries import PROGRAM, real
 
-from drift_gate.delivery.builders.local import BRINGS, LocalBuilder, Source
+from drift_gate.delivery.builders import local
 from drift_gate.delivery.builders.pushed import LABEL
 from drift_gate.delivery.builders.tool import Tool
 from drift_gate.delivery.contracts import Export
@@ -55,16 +55,8 @@ class Workshop:
             "BUILDAH_ISOLATION": "chroot",
         }
 
-    def tool(self, name: str = "buildah") -> Tool:
-        return Tool(name, BRINGS[name], self.environ, self.said.append)
-
-    def builder(self, name: str = "w", **source: object) -> LocalBuilder:
-        return LocalBuilder(
-            image=f"{self.registry}/{name}",
-            tool=self.tool(),
-            ask=ask,
-            source=Source(**source),  # type: ignore[arg-type] # whatever a test says of it
-        )
+    def tool(self) -> Tool:
+        return local.tool("buildah", self.environ, self.said.append)
 
     def commit_of(self, image: str) -> str:
         """The commit that the label of ``image`` names."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePath
 
@@ -14,13 +14,18 @@ from drift_gate.sources.http.network import is_loopback
 
 #: The platform that Cloud Run runs: https://cloud.google.com/run/docs/container-contract#languages
 PLATFORM = "linux/amd64"
-#: Variables of docker: BuildKit, and a plain image, which with its attestation would be an index of two.
-DOCKER_VARIABLES = {"DOCKER_BUILDKIT": "1", "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
-#: How a person gets each of the tools.
-BRINGS = {
+#: How a person gets each of the tools, and its variables. Of docker: BuildKit, and a plain image, which with
+#: its attestation would be an index of two.
+_BRINGS = {
     "buildah": "install buildah (Debian: apt install buildah), or choose another `builder`",
     "docker": "install Docker (https://docs.docker.com/engine/install/), or choose another `builder`",
 }
+_VARIABLES = {"docker": {"DOCKER_BUILDKIT": "1", "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}}
+
+
+def tool(name: str, environ: Mapping[str, str], say: Callable[[str], object]) -> Tool:
+    """``buildah`` or ``docker`` with ``environ``; ``say`` takes each line that it prints."""
+    return Tool(name, _BRINGS[name], {**environ, **_VARIABLES.get(name, {})}, say)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +53,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalBuilder:
-    """A ``contracts.Builder`` by ``tool``, which is ``buildah`` or ``docker``.
+    """A ``contracts.Builder`` by ``tool``, as the function of that name makes it.
 
     Where images are kept meanwhile, and how it is logged in to the registry, are the tool's own affair.
     ``image`` is the repository of images, without a tag; ``ask`` asks its registry.
