@@ -49,6 +49,9 @@ class Entry(NamedTuple):
 
 
 COMMANDS = {
+    "init": Entry(
+        "init", "write a first drift.toml for the repository at hand, and ask for the first verdict"
+    ),
     "check": Entry("check", "judge the declared services and say why"),
     "plan": Entry("plan", "say what each service lacks, and what a deploy would do about it"),
     "deploy": Entry("deploy", "deploy what a service lacks: build, prove, move the traffic, watch"),

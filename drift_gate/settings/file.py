@@ -236,7 +236,7 @@ def load(start: Path | None = None, environ: Mapping[str, str] | None = None) ->
         inventory=inventory,
         acknowledged=acknowledged,
         freeze=freeze,
-        emulator=_emulator(environ),
+        emulator=emulator(environ),
         environ=environ,
     )
 
@@ -374,7 +374,8 @@ def _service(
     return document.model(ServiceSettings, place, merged, lambda key: origin.get(key, place))
 
 
-def _emulator(environ: Mapping[str, str]) -> str | None:
+def emulator(environ: Mapping[str, str]) -> str | None:
+    """The ``host:port`` that is asked in place of Google; None: Google. Raises ``DriftConfigError``."""
     value = environ.get(EMULATOR)
     if value and not re.fullmatch(r"[\w.-]+:\d{1,5}|\[[0-9a-f:]+\]:\d{1,5}", value):
         raise DriftConfigError(f"environment {EMULATOR}: {value!r} is not host:port")

@@ -37,5 +37,6 @@ def find(start: Path | None, environ: Mapping[str, str]) -> Path:
         if (folder / ".git").exists():
             break
     raise DriftConfigError(
-        f"no {FILE_NAME} in {start} or above, up to the repository root; write one, or set {CONFIG}"
+        f"no {FILE_NAME} in {start} or above, up to the repository root; `deployment-drift init` writes one, "
+        f"{CONFIG} names one elsewhere"
     )

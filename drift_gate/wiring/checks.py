@@ -194,15 +194,16 @@ def plan(name: str, *, settings: Settings) -> gate.Plan:
     return build.plan(name, service, Deadline(service.deadline))
 
 
-def caller(settings: Settings) -> tuple[str | None, datetime | None]:
+def caller(emulator: str | None) -> tuple[str | None, datetime | None]:
     """Who asks Google, as IAM writes it, and when the token ends (UTC); None each: not known.
 
+    ``emulator`` is as ``Settings`` has it.
     Both are known after the first answer only. Raises ``SourceError`` where there are no credentials.
     """
     from drift_gate.sources.cloud_run.errors import Asked
 
     asked = Asked("Cloud Run", "run.services.get", "any project", "any region")
-    google = process().clients(settings.emulator).connect(Deadline(LOAD_SECONDS), asked)
+    google = process().clients(emulator).connect(Deadline(LOAD_SECONDS), asked)
     ends = getattr(google.credentials, "expiry", None)
     return google.principal, ends.replace(tzinfo=UTC) if isinstance(ends, datetime) else None
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +20,6 @@ from drift_gate.commands.doctor import examination
 from drift_gate.commands.doctor.steps import Step, evidence_line, exit_code, history_line, live_line
 from drift_gate.errors import Cause
 from drift_gate.facts import Unknown
-from drift_gate.testing import FakeCloudRun
 
 
 def steps(world: World, **environ: str) -> list[Step]:
@@ -99,19 +97,22 @@ def test_the_last_line_says_how_many_need_somebody(
     assert first.startswith(shown[-1].partition("first: ")[2].split()[0])
 
 
-def test_the_file_that_is_proposed_is_a_good_one(
+def test_the_command_that_is_proposed_writes_a_good_file(
     world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Pasted as it stands it loads, and a check by it answers."""
+    """Pasted as it stands it writes one that loads, and a check by it answers."""
     (world.folder / "drift.toml").unlink(missing_ok=True)
     clone = world.history.clone(world.folder.parent / "adopter")
     (step,) = examination.examine(start=clone.path, environ={})
-    subprocess.run(["sh", "-c", step.line], cwd=clone.path, check=True)
     monkeypatch.chdir(clone.path)
-    with FakeCloudRun(project="example-project", region="us-west2") as cloud:
-        cloud.deploy(WORKER, commit=world.first)
-        monkeypatch.setenv("CLOUD_RUN_EMULATOR_HOST", cloud.host)
-        assert main.main(["check"]) == 0
+    world.cloud.deploy(WORKER, commit=world.first)
+    monkeypatch.setenv("CLOUD_RUN_EMULATOR_HOST", world.cloud.host)
+    monkeypatch.setenv("CLOUDSDK_CORE_PROJECT", "test-project")
+    monkeypatch.setenv("CLOUDSDK_RUN_REGION", "us-west2")
+    program, *argv = step.line.split()
+    assert (program, main.main(argv)) == (main.PROGRAM, 0)
+    capsys.readouterr()
+    assert main.main(["check"]) == 0
     assert "ALLOW" in capsys.readouterr().out
 
 
@@ -400,13 +401,13 @@ def test_a_python_that_is_newer_than_the_gate_s_is_told(lines: str, state: str, 
 def test_no_configuration(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """2, and a file to begin with."""
+    """2, and the command that writes one."""
     (tmp_path / ".git").mkdir()
     monkeypatch.chdir(tmp_path)
     assert main.main(["doctor"]) == 2
     shown = capsys.readouterr().out
     assert "no drift.toml in" in shown
-    assert "→ printf '[defaults]" in shown
+    assert "→ deployment-drift init" in shown
 
 
 def test_a_variable_that_sets_nothing(world: World) -> None:

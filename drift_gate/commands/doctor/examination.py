@@ -36,7 +36,6 @@ STORE_SECONDS = 5.0
 SKEW = timedelta(minutes=1)
 #: A token that ends so soon is renewed by Google's library; a person's may not be.
 SOON = timedelta(minutes=5)
-_EXAMPLE = r'[defaults]\nproject = "example-project"\nregion = "us-west2"\n\n[services.prediction-worker]\n'
 _SQLITE = b"SQLite format 3\0"
 
 
@@ -91,7 +90,7 @@ def _once(key: object, told: set[object], steps: Iterator[Step]) -> Iterator[Ste
 
 def _write_or_edit(message: str, environ: Mapping[str, str]) -> str:
     if message.startswith(f"no {FILE_NAME}"):
-        return f"printf '{_EXAMPLE}' > {FILE_NAME}"
+        return "deployment-drift init"
     named = re.match(rf"(.*?{re.escape(FILE_NAME)}):(?:\d+:)? ", message)
     file = named[1] if named else environ.get("DRIFT_CONFIG", FILE_NAME)
     if message.startswith("environment "):
@@ -196,7 +195,7 @@ def _credentials(patient: Patient, now: Callable[[], datetime]) -> Iterator[Step
         )
         return
     try:
-        who, ends = checks.caller(settings)
+        who, ends = checks.caller(settings.emulator)
     except SourceError as error:
         yield Step("credentials", "", "fail", error.message, "gcloud auth application-default login")
         return
