@@ -46,7 +46,8 @@ def _service(service: Service) -> Iterator[Text]:
     elif rules.paths is not None:
         yield _row("made of", f"{', '.join(rules.paths)}  ({match.made.because})")
     else:
-        yield _row("made of", match.made.because or "not known: no Dockerfile has its name")
+        alike = f"not known; it may be {match.made.resembling}, by its name" if match.made.resembling else ""
+        yield _row("made of", match.made.because or alike or "not known: no Dockerfile has its name")
     if found.entries:
         yield _row("starts", _some(found.entries, _MOST))
     narrow = f"; not narrowed down: {found.doubt}" if found.doubt else ""

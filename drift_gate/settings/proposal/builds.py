@@ -11,7 +11,8 @@ from drift_gate.settings.proposal import words
 from drift_gate.settings.proposal.repository import apart
 
 _NAMED = re.compile(
-    r"(?i)(?:dockerfile|containerfile)(?:[.-]([\w.-]+))?|([\w.-]+)\.(?:dockerfile|containerfile)"
+    r"(?i)(?:dockerfile|containerfile)(?:[.-](?!(?:dockerignore|md|txt|j2|tmpl|template|bak|orig)$)([\w-]+))?"
+    r"|([\w.-]+)\.(?:dockerfile|containerfile)"
 )
 #: Images that no production runs, by a word of the Dockerfile's name or folder.
 _ASIDE = frozenset(

@@ -26,14 +26,14 @@ Live = Mapping[Kind, Mapping[str, LiveRevision]]
 class Made:
     """What a workload is made of: a Dockerfile and the folders it may be built from, or a folder alone.
 
-    Without either, nobody knows. ``because`` is how that is known, for a person; ``sure``: by more than a
-    name that resembles another.
+    Without either, nobody knows; ``resembling`` is then a Dockerfile that may be it, by its name, "" where
+    there is none. ``because`` is how what is known is known, for a person.
     """
 
     dockerfile: str | None = None
     contexts: tuple[str, ...] = ()
     because: str = ""
-    sure: bool = True
+    resembling: str = ""
 
     def ways(self, live: LiveRevision | None) -> tuple[Rules, ...]:
         """Each way to declare that, the likeliest first, for an image that is started as ``live`` says."""
@@ -82,7 +82,7 @@ def matched(shelf: Shelf, live: Live, commits: Collection[str]) -> Matched:
     for kind, workloads in live.items():
         for name, revision in workloads.items():
             match = shelf.match(kind, name, revision, sole)
-            (here if _tied(match, commits, sole) else elsewhere).append(match)
+            (here if _tied(match, commits) else elsewhere).append(match)
     named = {(each.kind, each.service): None for each in shelf.deploys if each.service}
     told = [
         shelf.match(kind, name, None, len(named) == 1)
@@ -93,11 +93,11 @@ def matched(shelf: Shelf, live: Live, commits: Collection[str]) -> Matched:
     return Matched(tuple(_each_once(here)), tuple(each.name for each in elsewhere))
 
 
-def _tied(match: Match, commits: Collection[str], sole: bool) -> bool:
+def _tied(match: Match, commits: Collection[str]) -> bool:
     """Whether a live workload is of this repository: by a commit of it, a deploy in it, or a sure name."""
     proven = match.live is not None and any(each in commits for each in marks.ids(match.live.evidence))
     named = any(each.service == match.name for each in match.deploys)
-    return proven or named or (match.made.because != "" and (match.made.sure or sole))
+    return proven or named or match.made.because != ""
 
 
 def _each_once(matches: Iterable[Match]) -> Iterator[Match]:
@@ -154,7 +154,7 @@ class Shelf:
             if not each.aside:
                 name, made = (
                     service_name(each.names[0]),
-                    Made(each.path, each.contexts, "the only trace of it"),
+                    Made(each.path, each.contexts, "a Dockerfile of this repository"),
                 )
                 yield Match(name, "service", made, self.deploys, guess=True)
         if not any(not each.aside for each in self.dockerfiles):
@@ -199,11 +199,12 @@ class Shelf:
             for each in usual:
                 if folder and posixpath.dirname(each.path) == folder:
                     yield Made(each.path, each.contexts, f"it lies beside {deploy.path}")
-        parts = max(usual, key=lambda each: _shared(each, {name, *images}), default=None)
-        if parts is not None and _shared(parts, {name, *images}):
-            yield Made(parts.path, parts.contexts, "a name that resembles it", sure=False)
-        if len(usual) == 1 and (sole or of_it):
-            yield Made(usual[0].path, usual[0].contexts, "the only Dockerfile", sure=False)
+        if len(usual) == 1 and sole:
+            yield Made(usual[0].path, usual[0].contexts, "the only Dockerfile, and the only workload")
+        names = {name, *images}
+        alike = max(usual, key=lambda each: _shared(each, names), default=None)
+        if alike is not None and _shared(alike, names):
+            yield Made(resembling=alike.path)
 
     def _called(self, wanted: str, why: str) -> Iterator[Made]:
         """The Dockerfiles that are called so, those whose nearest name it is first."""

@@ -17,7 +17,8 @@ _VARIABLE = re.compile(r"^[ \t]*variable[ \t]+\"([\w-]+)\"[ \t]*\{", re.MULTILIN
 _LOCALS = re.compile(r"^[ \t]*locals[ \t]*\{", re.MULTILINE)
 _TEMPLATE = re.compile(r"^[ \t]*template[ \t]*\{", re.MULTILINE)
 _LABELS = re.compile(r"^[ \t]*labels[ \t]*=[ \t]*(\{[^}]*\}|\S.*)", re.MULTILINE)
-_USED = re.compile(r"\$\{[ \t]*((?:var|local)\.[\w-]+)[ \t]*\}")
+_USED = re.compile(r"\$\{[ \t]*((?:var|local)\.[\w-]+|data\.[\w.-]+)[ \t]*\}")
+_DATA = re.compile(r"^[ \t]*data[ \t]+\"(\w+)\"[ \t]+\"([\w-]+)\"[ \t]*\{", re.MULTILINE)
 _DEPTH = 4
 
 
@@ -101,12 +102,15 @@ def _attribute(block: str, name: str) -> str | None:
 
 
 def _values(texts: list[str]) -> dict[str, str]:
-    """The variables' defaults and the locals of a folder that are plain strings, as expressions name them."""
+    """The variables' defaults, the locals and the data's names of a folder, as expressions name them."""
     found: dict[str, str] = {}
     for text in texts:
         for match in _VARIABLE.finditer(text):
             if (told := _attribute(_block(text, match.end()), "default")) and told.startswith('"'):
                 found[f"var.{match[1]}"] = told.strip('"')
+        for match in _DATA.finditer(text):
+            if (told := _attribute(_block(text, match.end()), "name")) and told.startswith('"'):
+                found[f"data.{match[1]}.{match[2]}.name"] = told.strip('"')
         for match in _LOCALS.finditer(text):
             for name, told in re.findall(
                 r"^[ \t]*([\w-]+)[ \t]*=[ \t]*\"([^\"\n]*)\"", _block(text, match.end()), re.M

@@ -12,6 +12,8 @@ from drift_gate.settings.proposal.plan import Proposal, Service
 SCHEMA = ".drift/drift.schema.json"
 #: The column at which a remark begins, where the line leaves room.
 _REMARK = 36
+#: Columns of a line with its remark; a longer remark stands above.
+_LONGEST = 110
 
 
 def written(proposal: Proposal) -> str:
@@ -48,6 +50,10 @@ def _service(service: Service) -> Iterator[str]:
     elif rules.paths is not None:
         yield _line("paths", list(rules.paths), match.made.because)
     else:
+        if match.made.resembling:
+            yield _line(
+                "# dockerfile", match.made.resembling, "if it is built from that: nothing here says so"
+            )
         yield _line(
             "ignore", ["/drift.toml"], "everything else in the repository counts, until paths says less"
         )
@@ -63,4 +69,5 @@ def _told(key: str, told: Told | None, where: str) -> str:
 
 def _line(key: str, value: str | list[str], remark: str = "") -> str:
     line = f"{key} = {json.dumps(value, ensure_ascii=False)}"
-    return f"{line.ljust(_REMARK - 1)} # {remark}" if remark else line
+    whole = f"{line.ljust(_REMARK - 1)} # {remark}" if remark else line
+    return whole if len(whole) <= _LONGEST else f"# {remark}\n{line}"

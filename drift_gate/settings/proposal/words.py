@@ -79,7 +79,7 @@ def of_command(text: str, start: int) -> list[str]:
         end = match.end()
     stop = match.start() if match else len(text)
     words = _WORD.findall(re.sub(r"\\\r?\n", " ", text[start:stop]))
-    return [_bare(word) for word in words]
+    return [_bare(word) if "(" in word else _bare(word.rstrip(")`")) for word in words]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,67 @@
+"""Which live workload is made of this repository, and of which Dockerfile: nothing is claimed by likeness."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from drift_gate.facts import Evidence, LiveRevision
+from drift_gate.settings.proposal import matching
+from drift_gate.settings.proposal.matching import Match, Shelf
+from drift_gate.settings.proposal.repository import Source
+
+
+def shelf(*paths: str, texts: Mapping[str, str] | None = None) -> Shelf:
+    return Shelf.of("acme", Source(frozenset((*paths, *(texts or {}))), texts or {}))
+
+
+def live(image: str, commit: str = "") -> LiveRevision:
+    label = Evidence(carrier="revision-label", key="commit-sha", value=commit)
+    return LiveRevision(revision=None, percent=100, image=image, evidence=(label,) if commit else ())
+
+
+def only(found: matching.Matched) -> Match:
+    [match] = found.here
+    return match
+
+
+def test_a_name_that_resembles_another_is_no_proof() -> None:
+    """Neither does it make a service this repository's, nor a Dockerfile its own: too little would count."""
+    own = shelf("api/Dockerfile", texts={"deploy.sh": "gcloud run deploy api-prod --image $IMAGE\n"})
+    found = matching.matched(own, {"service": {"api-prod": live("r/x"), "api-billing": live("r/y")}}, ())
+    assert (only(found).name, found.elsewhere) == ("api-prod", ("api-billing",))
+    assert only(found).made.dockerfile is None
+    assert only(found).made.resembling == "api/Dockerfile"
+
+
+def test_a_commit_of_the_history_is_proof() -> None:
+    """Whatever the service is called, and whatever its image is."""
+    services = {"x": live("r/one", "a" * 40), "y": live("r/two", "b" * 40)}
+    found = matching.matched(shelf("src/main.py"), {"service": services}, {"a" * 40})
+    assert (only(found).name, found.elsewhere) == ("x", ("y",))
+
+
+def test_a_build_outweighs_a_name() -> None:
+    """Of a Dockerfile called so and one that is built for it, the latter is right."""
+    texts = {"build.sh": "docker build -f legacy/Dockerfile -t gcr.io/p/api .\n"}
+    own = shelf("api/Dockerfile", "legacy/Dockerfile", texts=texts)
+    made = only(matching.matched(own, {"service": {"api": live("gcr.io/p/api:1")}}, ())).made
+    assert (made.dockerfile, made.contexts, made.because) == (
+        "legacy/Dockerfile",
+        (".",),
+        "build.sh:1 builds its image",
+    )
+
+
+def test_the_only_one_of_each() -> None:
+    """One Dockerfile and one workload belong together; with a second workload nobody can say."""
+    own = shelf("Dockerfile")
+    assert only(matching.matched(own, {"service": {"x": live("r/y")}}, ())).made.dockerfile == "Dockerfile"
+    two = matching.matched(own, {"service": {"x": live("r/y")}, "job": {"z": live("r/z")}}, ())
+    assert two.elsewhere == ("x", "z")
+    assert (only(two).name, only(two).guess) == ("acme", True)
+
+
+def test_one_name_of_two_kinds() -> None:
+    """A name is one table of the file: it is declared once."""
+    both: matching.Live = {"service": {"api": live("r/api")}, "job": {"api": live("r/api")}}
+    assert only(matching.matched(shelf("api/Dockerfile"), both, ())).kind == "service"
