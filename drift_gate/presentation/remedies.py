@@ -106,6 +106,9 @@ def deploy(verdict: Verdict, settings: Settings, start: Start = NO_START) -> Ite
     if service is None:
         return
     name = verdict.service
+    if service.builder is not None and service.live == "cloud-run":
+        yield Step("deploy", f"deployment-drift deploy {shlex.quote(name)}")
+        return
     if service.live == "ledger":
         yield Step("deploy", f"deploy {commit[:12]}, then: deployment-drift record {name} --commit {commit}")
         return

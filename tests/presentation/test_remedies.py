@@ -281,3 +281,12 @@ def test_the_text_is_what_the_command_prints_into_a_pipe(world: World) -> None:
 
 def test_the_placeholders_are_those_that_are_promised() -> None:
     assert keys.PLACEHOLDERS == ("service", "date", "commit")
+
+
+def test_a_service_that_is_deployed_by_us_is_told_the_command(world: World) -> None:
+    """And a template of drift.toml stands before it."""
+    behind(world)
+    world.toml = world.toml.replace("[services", '[deploy]\nbuilder = "buildah"\n\n[services')
+    assert steps(refused(world))["deploy"] == f"deployment-drift deploy {WORKER}"
+    world.toml += TEMPLATES
+    assert steps(refused(world))["deploy"].startswith("make deploy")
