@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from support.documents import ROOT
 from support.limits import ENOUGH_S
+from support.times import soon
 from support.world import CLOUD_RUN, WORKER, World
 
 from drift_gate.commands import main
@@ -17,6 +18,8 @@ from drift_gate.journal.sqlite import SqliteJournal
 from drift_gate.journal.sqlite_deploys import SqliteDeploys
 from drift_gate.testing import FakeRegistry
 
+#: A day that is to come, whenever this runs.
+UNTIL = f"{soon():%Y-%m-%d}"
 LABEL = "org.opencontainers.image.revision"
 SERVICE = f"""
 [journal]
@@ -29,7 +32,6 @@ watch = 0
 
 [services.{WORKER}]
 """
-UNTIL = "2099-01-01"
 
 
 class Asked:
@@ -140,10 +142,10 @@ def test_a_rollback_serves_is_acknowledged_and_stays(asked: Asked) -> None:
     """The next batch starts, and the next deploy does not undo it; who means it says which revision."""
     commit = asked.built()
     asked("deploy", WORKER)
-    code, tables, err = asked("rollback", WORKER, "--reason", "wrong odds", "--until", "2026-12-20")
+    code, tables, err = asked("rollback", WORKER, "--reason", "wrong odds", "--until", UNTIL)
     assert code == 0, err
     assert asked.serving() == [asked.world.first]
-    assert f"{WORKER}: {WORKER}-00001 serves until 2026-12-20 00:00 UTC\n" in err
+    assert f"{WORKER}: {WORKER}-00001 serves until {UNTIL} 00:00 UTC\n" in err
     with (asked.world.folder / "drift.toml").open("a") as file:
         file.write(f"\n{tables}")
     assert asked("check")[0] == 0
@@ -168,7 +170,7 @@ def test_a_rollback_may_be_committed(asked: Asked) -> None:
     asked.built()
     git("reset", "-q", "--hard")
     asked("deploy", WORKER)
-    args = ("rollback", WORKER, "--reason", "wrong odds", "--until", "2026-12-20", "--commit")
+    args = ("rollback", WORKER, "--reason", "wrong odds", "--until", UNTIL, "--commit")
     code, out, err = asked(*args)
     assert (code, out) == (0, ""), err
     assert (

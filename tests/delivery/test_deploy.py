@@ -16,6 +16,7 @@ from support.deliveries import BEGIN, WORKER, Killed, Points, Time, World
 from drift_gate.delivery.contracts import Candidate
 from drift_gate.delivery.deploy import deploy
 from drift_gate.delivery.rollback import rollback
+from drift_gate.delivery.run import LEASE_S
 from drift_gate.delivery.traffic import shared
 from drift_gate.errors import (
     BuildError,
@@ -337,7 +338,9 @@ class TestKilled:
         for _ in range(25):
             commit = world.merge(WORKER)
             self.killed_process(world, commit, chance.randint(2, 90))
+            began = world.time.elapsed
             deploy(world.parts(), commit, "ann")
+            assert world.time.elapsed - began < LEASE_S
             assert world.serving(WORKER) == {commit: 100}
             assert_unlocked(world)
             (ours,) = [each for each in kept(world) if each.commit == commit and each.state != "nothing"]
