@@ -11,9 +11,8 @@ from drift_gate.errors import SourceError
 from drift_gate.facts import Commit, Entry, Patch, Unknown
 from drift_gate.sources.git import partial
 from drift_gate.sources.git.blobs import blobs_of
+from drift_gate.sources.git.fixed import DIFF_OPTIONS, LOG_OPTIONS
 from drift_gate.sources.git.log import (
-    DIFF_OPTIONS,
-    LOG_OPTIONS,
     between,
     commits_of,
     nonsense,

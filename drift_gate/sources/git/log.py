@@ -20,24 +20,6 @@ HEADER_LIMIT = 64 << 10
 #: Characters of an author and of a subject that are kept.
 AUTHOR_LIMIT, SUBJECT_LIMIT = 200, 500
 
-#: Lists each path as it is and says which commits it stands for, whatever the user's settings prefer.
-#: ``-O/dev/null`` cancels an order file, which git would insist on reading.
-DIFF_OPTIONS = ("-z", "--no-renames", "--no-relative", "--ignore-submodules=none", "-O/dev/null")
-LOG_OPTIONS = (
-    "-c",
-    "--name-only",
-    "--topo-order",
-    *DIFF_OPTIONS,
-    "--no-ext-diff",
-    "--no-textconv",
-    "--no-color",
-    "--no-decorate",
-    "--no-notes",
-    "--no-mailmap",
-    "--no-show-signature",
-    "--encoding=UTF-8",
-)
-
 #: The last second that a datetime holds (end of 9999, UTC).
 LAST_SECOND = 253_402_300_799
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
-import re
 import selectors
 import signal
 import subprocess
@@ -21,58 +20,7 @@ from typing import IO
 from drift_gate.errors import SourceError
 from drift_gate.runtime.deadline import Deadline
 from drift_gate.sources.git.errors import unavailable
-
-#: Variables of git that a child keeps: how a remote is reached, and where the user's settings lie (they
-#: hold credentials and `safe.directory`). All other `GIT_*` say which repository, index or objects to
-#: use, or change what is printed.
-KEPT_VARIABLES = re.compile(
-    r"GIT_(SSH|SSH_COMMAND|SSH_VARIANT|PROXY_COMMAND|HTTP_PROXY_AUTHMETHOD|HTTP_USER_AGENT"
-    r"|HTTP_LOW_SPEED_(LIMIT|TIME)|SSL_\w+|PROXY_SSL_\w+"
-    r"|CONFIG_(GLOBAL|SYSTEM|NOSYSTEM|COUNT|KEY_\d+|VALUE_\d+))"
-)
-
-#: What every child gets on top: no prompt, no lazy fetch, no helper transport that runs commands, no
-#: replacement of objects, English messages, answers by the block: git writes a pipe commit by commit else.
-FIXED_VARIABLES: Mapping[str, str] = {
-    "GIT_TERMINAL_PROMPT": "0",
-    "GIT_ASKPASS": "true",
-    "SSH_ASKPASS": "true",
-    "SSH_ASKPASS_REQUIRE": "never",
-    "GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh",
-    "GIT_OPTIONAL_LOCKS": "0",
-    "GIT_NO_LAZY_FETCH": "1",
-    "GIT_NO_REPLACE_OBJECTS": "1",
-    "GIT_GRAFT_FILE": os.devnull,
-    "GIT_PAGER": "cat",
-    "GIT_FLUSH": "0",
-    "LC_ALL": "C",
-}
-
-#: Settings that win over the user's: those that change what is listed, and those that run a program or
-#: write a file of the user's. `safe.bareRepository` speaks of repositories found by chance; ours is named.
-#: What is fetched stays a pack: unpacked, a fetch that is cut off would leave a commit without its files.
-FIXED_SETTINGS = (
-    "log.showRoot=true",
-    "log.showSignature=false",
-    "core.quotePath=false",
-    f"core.hooksPath={os.devnull}",
-    f"core.attributesFile={os.devnull}",
-    "core.fsmonitor=false",
-    "core.logAllRefUpdates=false",
-    "fetch.writeCommitGraph=false",
-    "fetch.unpackLimit=1",
-    "fetch.pruneTags=false",
-    "gc.auto=0",
-    "maintenance.auto=false",
-    "safe.bareRepository=all",
-)
-
-
-def _as_options(settings: Collection[str]) -> tuple[str, ...]:
-    return tuple(part for setting in settings for part in ("-c", setting))
-
-
-OPTIONS = ("--no-pager", "--no-replace-objects", *_as_options(FIXED_SETTINGS))
+from drift_gate.sources.git.fixed import OPTIONS, as_options, clean_environment
 
 #: Bytes read at a time; a pipe on Linux holds 64 kB.
 CHUNK = 1 << 16
@@ -90,16 +38,6 @@ REAP_S = 1.0
 #: What runs, and a mark for each that is just being started: its process is there before we know it.
 _running: set[subprocess.Popen[bytes]] = set()
 _starting: set[object] = set()
-
-
-def clean_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """``environ`` as git gets it: nothing in it can change what a command lists or make it ask."""
-    kept = {
-        key: value
-        for key, value in environ.items()
-        if not key.startswith("GIT_") or KEPT_VARIABLES.fullmatch(key)
-    }
-    return {**kept, **FIXED_VARIABLES}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +108,7 @@ class Git:
     def argv(self, args: Collection[str], settings: Collection[str] = ()) -> list[str]:
         """The full command line of ``git ARGS``."""
         where = [f"--git-dir={self.git_dir}"] if self.git_dir is not None else []
-        return ["git", *where, *OPTIONS, *_as_options((*self.settings, *settings)), *args]
+        return ["git", *where, *OPTIONS, *as_options((*self.settings, *settings)), *args]
 
 
 class _Child:

@@ -17,7 +17,8 @@ from support.limits import ENOUGH_S, SHARE_S
 from drift_gate.errors import Cause, SourceError
 from drift_gate.runtime.deadline import Deadline
 from drift_gate.sources.git.errors import message_of, refused
-from drift_gate.sources.git.process import Git, clean_environment
+from drift_gate.sources.git.fixed import clean_environment
+from drift_gate.sources.git.process import Git
 from drift_gate.testing import HistoryBuilder
 
 FakeGit = Callable[[str], Git]
