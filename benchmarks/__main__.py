@@ -19,6 +19,7 @@ from benchmarks import (
     mirror,
     monitor,
     processes,
+    reminder,
     server,
 )
 from benchmarks.measuring import Row, cpu_of, in_turn, machine, python, table, wall
@@ -76,6 +77,7 @@ def closures() -> list[Row]:
 TABLES = {
     "Import of the front door (CPU time)": imports,
     "Help and explanations in a new process (CPU time)": loading.light_rows,
+    "A reminder after a commit (CPU time)": reminder.rows,
     "A check of Cloud Run in a new process": loading.check_rows,
     "One check, loopback API": latencies,
     "Length of the drift": history.histories,

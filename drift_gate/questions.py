@@ -149,6 +149,44 @@ def selection_at(history: History, memory: Memory, rules: Rules, commit: str) ->
 
 
 @dataclass(frozen=True, slots=True)
+class Watched:
+    """By which paths one can tell, after another change, whether a service lacks something.
+
+    ``net``: those that count and differ between two commits in more than the way they are written. ``sure``:
+    those that count by the first one alone. ``counts``: those that do by the second one alone. ``read``:
+    those whose contents say what counts there. ``verbatim``: at both every comment counts.
+    """
+
+    net: frozenset[str]
+    sure: frozenset[str]
+    counts: frozenset[str]
+    read: frozenset[str]
+    verbatim: bool
+
+
+def watched(history: History, memory: Memory, rules: Rules, base: str, head: str) -> Watched | None:
+    """By which paths changes after ``head`` can be judged against ``base``, both full ids.
+
+    None: not by paths. Raises ``SourceError``.
+    """
+    relevance = Relevance(history, memory)
+    relevance.prepare([(rules, base), (rules, head)])
+    ends = relevance.of(rules, base), relevance.of(rules, head)
+    read = relevance.read_for(rules, head)
+    if read is None or ends[0].verbatim != ends[1].verbatim or any(end.nothing for end in ends):
+        return None
+    lists = {rules.loaded[0]} if rules.loaded else set()
+    net = relevance.differences([(base, head)])[base, head]
+    return Watched(
+        net=frozenset(filter(Union(rules, ends).relevant, net)),
+        sure=frozenset(filter(Union(rules, ends[:1]).relevant, relevance.files(base))),
+        counts=frozenset(filter(Union(rules, ends[1:]).relevant, relevance.files(head))),
+        read=frozenset(read | lists),
+        verbatim=ends[0].verbatim,
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Learned:
     """What was read of ``commit`` for later checks: ``relevant`` of its files count.
 

@@ -57,6 +57,8 @@ COMMANDS = {
     "deploy": Entry("deploy", "deploy what a service lacks: build, prove, move the traffic, watch"),
     "rollback": Entry("rollback", "let an earlier revision serve again, and acknowledge what it lacks"),
     "affected": Entry("affected", "say which services a merge would make stale"),
+    "remind": Entry("remind.command", "say what services lack after a commit or a merge, for git's hooks"),
+    "hooks": Entry("hooks.command", "install or remove the reminder in this repository's hooks"),
     "monitor": Entry("monitor", "look at all declared services and keep what was seen in the journal"),
     "history": Entry("history", "show what the journal remembers: incidents and decisions"),
     "stats": Entry("stats", "show how often production was stale and for how long, beside the targets"),
@@ -101,6 +103,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         offer(parser())
     gc.set_threshold(GARBAGE_AT)
     log_to_stderr()
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words[:1] == ["remind"] and not any(word.startswith("-") for word in words):
+        from drift_gate.commands.remind.command import remind
+
+        return remind(words[1:])  # a person waits for it: the table of all commands takes longer
     return exit_code_of(lambda: _run(parse(sys.argv[1:] if argv is None else argv)), PROGRAM)
 
 

@@ -121,6 +121,17 @@ def deploy(verdict: Verdict, settings: Settings, start: Start = NO_START) -> Ite
     )
 
 
+def deploy_template(name: str, settings: Settings) -> str | None:
+    """The line that deploys the service ``name``, with ``{commit}`` in it where the commit belongs.
+
+    That of ``[batch]``, else our own where a builder is declared; None: nobody said how.
+    """
+    template = settings.batch.deploy
+    if template is not None:
+        return template.format(service=name, date=_DATE, commit="{commit}")
+    return f"deployment-drift deploy {name}" if settings.services[name].builder else None
+
+
 def _repository(report: DriftReport) -> str:
     """Where the images that serve come from, without tag and digest; a placeholder where nobody can say."""
     images = {_TAG_OR_DIGEST.sub("", live.image) for live in report.live if live.image}

@@ -64,6 +64,12 @@ class KeptSelections:
         disk.put("end", key(*end), name.encode())
         disk.put("basis", repr(rules), Basis(self._tree(commit), read, name).written())
 
+    def read_for(self, end: End) -> frozenset[str] | None:
+        """The paths whose contents decided on the selection at ``end``; None: that is not known any more."""
+        rules, commit = end
+        basis = read_basis(self._memory.disk.get("basis", {repr(rules)}).get(repr(rules), b""))
+        return frozenset(basis.read) if basis is not None and self._stands(basis, commit) else None
+
     def _tree(self, commit: str) -> str:
         if commit not in self._trees:
             self._trees[commit] = tree_digest(self._listings[commit])

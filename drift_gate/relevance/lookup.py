@@ -59,6 +59,16 @@ class Relevance:
         """The files of ``commit``, after ``prepare``."""
         return self._listings[commit]
 
+    def read_for(self, rules: Rules, commit: str) -> frozenset[str] | None:
+        """The paths whose contents decided on the selection, after ``prepare``; None: nobody can say."""
+        if rules.by_patterns_alone:
+            return frozenset(selection.deciding(rules, self._listings[commit]))
+        found = self._kept.read_for((rules, commit))
+        if found is None:
+            self._select([(rules, commit)])
+            found = self._kept.read_for((rules, commit))
+        return found
+
     def differences(self, pairs: Collection[tuple[str, str]]) -> dict[tuple[str, str], frozenset[str]]:
         """For each pair of commits the paths whose content differs in more than the way it is written."""
         raw = {pair: _differing(self._listings[pair[0]], self._listings[pair[1]]) for pair in pairs}

@@ -50,12 +50,14 @@ EMULATOR = "CLOUD_RUN_EMULATOR_HOST"
 CACHE_DIR = "DRIFT_CACHE_DIR"
 LOGINS = "DRIFT_REGISTRY_LOGINS"
 HEARTBEAT = "DRIFT_HEARTBEAT_URL"
+REMIND = "DRIFT_REMIND"
 #: Variables with the prefix that are no key of the file.
 _OTHER_VARIABLES = SECRETS | {
     CONFIG,
     CACHE_DIR,
     LOGINS,
     HEARTBEAT,
+    REMIND,
     break_glass.SWITCH,
     break_glass.UNTIL,
 }

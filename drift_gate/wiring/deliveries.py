@@ -98,6 +98,21 @@ class _AsIf:
         return True
 
 
+def watched(
+    base: str, head: str, names: Sequence[str], *, settings: Settings
+) -> dict[str, questions.Watched | None]:
+    """By which paths changes after ``head`` can be judged, as ``questions.watched``, by service.
+
+    Both are full ids. Raises as ``affected``.
+    """
+    chosen = {name: answers.here(name, settings)[1] for name in names}
+    with answers.plans(chosen, settings) as asked:
+        return {
+            each.service: each.repository.ask(questions.watched, each.workload.rules, base, head)
+            for each in asked
+        }
+
+
 @dataclass(frozen=True, slots=True)
 class Affected:
     """What would be stale if ``base`` were live and ``head`` the target: a report by service."""
