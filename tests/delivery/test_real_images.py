@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -104,3 +105,38 @@ def test_killed_anywhere_a_repeat_comes_to_the_same(worker: Shipped, seed: int) 
     assert kept.lock(WORKER).holder is None
     for deploy in kept.deploys(WORKER, limit=10):
         assert len({step.name for step in deploy.steps}) == len(deploy.steps)
+
+
+@pytest.mark.heavy
+def test_a_rollback_holds_until_it_is_taken_back(worker: Shipped) -> None:
+    """The traffic goes to what served before, no deploy undoes that, and `--replace` does."""
+    [live] = worker.serving()
+    new = worker.change()
+    assert worker.run("deploy", WORKER).returncode == 0
+    until = f"{datetime.now(UTC) + timedelta(days=2):%Y-%m-%d}"
+    back = worker.run("rollback", WORKER, "--reason", "wrong odds", "--until", until)
+    assert worker.serving() == {live: 100}, back
+    assert "[[acknowledged]]" in back.stdout
+    held = worker.run("deploy", WORKER)
+    assert (held.returncode, worker.serving()) == (5, {live: 100}), held
+    [revision] = worker.traffic()
+    done = worker.run("deploy", WORKER, "--replace", revision)
+    assert (done.returncode, worker.serving()) == (0, {new: 100}), done
+
+
+@pytest.mark.heavy
+def test_the_traffic_moves_in_steps(worker: Shipped) -> None:
+    """What each step came to is read back, and the last one follows the latest again."""
+    [live] = worker.serving()
+    new = worker.change()
+    seen: list[dict[str, int]] = []
+
+    def look() -> None:
+        seen.append(worker.serving())
+        worker.cloud.before("UpdateService", look)
+
+    worker.cloud.before("UpdateService", look)
+    done = worker.run("deploy", WORKER, "--to", "10,50")
+    assert (done.returncode, worker.serving()) == (0, {new: 100}), done
+    assert seen == [{live: 100}, {live: 100}, {live: 90, new: 10}, {live: 50, new: 50}]
+    assert [each.revision for each in worker.cloud.services[WORKER].traffic if each.percent] == [""]

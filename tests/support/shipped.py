@@ -135,14 +135,15 @@ class Shipped:
 
     def serving(self) -> dict[str, int]:
         """Percent by the commit that the label of each serving revision names."""
+        labels = {name: self.cloud.revisions[name].labels for name in self.traffic()}
+        return {labels[name]["commit-sha"]: percent for name, percent in self.traffic().items()}
+
+    def traffic(self) -> dict[str, int]:
+        """Percent by revision."""
         service = self.cloud.services[WORKER]
         ready = service.latest_ready_revision.rpartition("/")[2]
-        found: dict[str, int] = {}
-        for each in service.traffic_statuses:
-            if each.percent:
-                labels = self.cloud.revisions[each.revision or ready].labels
-                found[labels["commit-sha"]] = found.get(labels["commit-sha"], 0) + each.percent
-        return found
+        entries = [(each.revision or ready, each.percent) for each in service.traffic_statuses]
+        return {name: percent for name, percent in entries if percent}
 
 
 @contextmanager
