@@ -228,7 +228,7 @@ def test_the_front_door_loads_no_adapter() -> None:
 
 
 #: The files of the coordinator that speak HTTP to a caller; nothing else loads what that takes.
-SERVING = {"app.py", "connections.py", "middleware.py", "openapi.py", "server.py"}
+SERVING = {"app.py", "connections.py", "dashboard.py", "middleware.py", "openapi.py", "server.py"}
 WORKER_SERVING = Path("predictions", "worker", "serve.py")
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from support.builds import LACKING, Workshop, workshop
-from support.shipped import WORKER, Shipped, shipped
+from support.shipped import JOB, POOL, WORKER, Shipped, shipped
 
 pytestmark = pytest.mark.skipif(bool(LACKING), reason=f"images are built by {LACKING or 'what is here'}")
 
@@ -37,7 +37,7 @@ def test_what_is_missing_is_deployed_and_proved(worker: Shipped) -> None:
     assert "1 relevant commit missing" in planned.stdout, planned
     done = worker.run("deploy", WORKER)
     assert (done.returncode, worker.serving()) == (0, {new: 100}), done
-    checked = worker.run("check", "--format", "json")
+    checked = worker.run("check", WORKER, "--format", "json")
     assert checked.returncode == 0, checked
     assert f'"commit": "{new}"' in checked.stdout
     assert '"carrier": "fingerprint"' in checked.stdout
@@ -100,7 +100,7 @@ def test_killed_anywhere_a_repeat_comes_to_the_same(worker: Shipped, seed: int) 
     assert worker.run("deploy", WORKER).returncode == 0  # of which nothing is left to do
     made = [each for each in worker.cloud.revisions.values() if each.labels.get("commit-sha") == new]
     assert len(made) == 1
-    assert worker.run("check").returncode == 0
+    assert worker.run("check", WORKER).returncode == 0
     kept = worker.deploys()
     assert kept.lock(WORKER).holder is None
     for deploy in kept.deploys(WORKER, limit=10):
@@ -140,3 +140,21 @@ def test_the_traffic_moves_in_steps(worker: Shipped) -> None:
     assert (done.returncode, worker.serving()) == (0, {new: 100}), done
     assert seen == [{live: 100}, {live: 100}, {live: 90, new: 10}, {live: 50, new: 50}]
     assert [each.revision for each in worker.cloud.services[WORKER].traffic if each.percent] == [""]
+
+
+@pytest.mark.heavy
+def test_a_worker_pool_and_a_job(worker: Shipped) -> None:
+    """A pool has no address and is proved by its marks; a job's next run gets another template."""
+    [live] = worker.serving()
+    worker.cloud.deploy(POOL, kind="worker-pool", commit=live)
+    worker.cloud.deploy(JOB, kind="job", commit=live)
+    new = worker.change()
+    for name in (POOL, JOB):
+        done = worker.run("deploy", name)
+        assert done.returncode == 0, done
+    [entry] = worker.cloud.worker_pools[POOL].instance_split_statuses
+    ready = worker.cloud.worker_pools[POOL].latest_ready_revision.rpartition("/")[2]
+    assert (entry.revision, entry.percent) == ("", 100)
+    template = worker.cloud.jobs[JOB].template
+    assert worker.cloud.revisions[ready].labels["commit-sha"] == template.labels["commit-sha"] == new
+    assert "@sha256:" in template.template.containers[0].image

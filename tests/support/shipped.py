@@ -23,7 +23,7 @@ from drift_gate.testing import FakeCloudRun, HistoryBuilder
 from drift_gate.testing.cloud_run import Program
 from drift_gate.wiring import journals
 
-WORKER = "prediction-worker"
+WORKER, POOL, JOB = "prediction-worker", "prediction-puller", "prediction-report"
 COMMAND = "import sys; from drift_gate.commands.main import main; sys.exit(main())"
 #: The worker: it answers with its fingerprint, and with its version.
 APP = """
@@ -71,6 +71,16 @@ healthy_answers = 1
 watch = 0
 
 [services.{WORKER}]
+dockerfile = "Dockerfile"
+
+[services.{POOL}]
+kind = "worker-pool"
+evidence = ["registry"]
+dockerfile = "Dockerfile"
+
+[services.{JOB}]
+kind = "job"
+evidence = ["registry"]
 dockerfile = "Dockerfile"
 """
 
