@@ -16,7 +16,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Where nothing compiled may be kept, each of the hundreds of processes that the tests start compiles everything anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help images our-images gits run demo test test-heavy test-all kill-test agree schemathesis fuzz readings mutate faults reality audit soak frameworks lint bench readme lock clean history
+.PHONY: help images our-images gits run demo demo-dashboard test test-heavy test-all kill-test agree schemathesis fuzz readings mutate faults reality audit soak frameworks lint bench readme lock clean history
 .DEFAULT_GOAL := help
 
 help: ## list the goals
@@ -28,6 +28,10 @@ run: history .venv/run.stamp ## install, note the worker as deployed at HEAD, st
 
 demo: .venv/run.stamp ## show a refusal and the emergency bypass, in a throw-away repository
 	@PATH="$(CURDIR)/$(BIN):$$PATH" bash scripts/demo.sh
+
+demo-dashboard: .venv/run.stamp ## show the dashboard of a made-up month, until Ctrl-C
+	@$(BIN)/python scripts/month.py .drift/demo-dashboard
+	@$(BIN)/deployment-drift --config .drift/demo-dashboard/drift.toml dashboard --port 8099
 
 test: .venv/test.stamp .functions/stamp ## run the tests and hold the branch coverage
 	$(BIN)/coverage erase

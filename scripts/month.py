@@ -180,7 +180,7 @@ def entries(courses: Sequence[Course], at: datetime, ends: datetime) -> Iterator
         judged = verdict(told, at)
         if one.name == "slate-builder" and told.live:
             judged = applied(judged, [_acknowledged(told, ends)], at)
-        yield _entry(one.name, at, judged, door="monitor", by="monitor@example.com")
+        yield entry(one.name, at, judged, door="monitor", by="monitor@example.com")
 
 
 def _acknowledged(told: DriftReport, ends: datetime) -> Acknowledgement:
@@ -198,9 +198,9 @@ def starts(one: Course, at: datetime) -> Iterator[Entry]:
     batch = f"{at:%Y-%m-%d}-{at.day * 7919:08x}"
     judged = verdict(report(one, at), at)
     if not judged.refuses:
-        yield _entry(one.name, at, judged, door="start", by="nightly@example.com", batch=batch)
+        yield entry(one.name, at, judged, door="start", by="nightly@example.com", batch=batch)
         return
-    yield _entry(one.name, at, judged, door="start", by="nightly@example.com")
+    yield entry(one.name, at, judged, door="start", by="nightly@example.com")
     if at.day % 2 == 0:
         later = at + timedelta(minutes=11)
         glass = BreakGlass(
@@ -211,10 +211,11 @@ def starts(one: Course, at: datetime) -> Iterator[Entry]:
             via="--skip-drift-check",
         )
         passed = verdict(report(one, later), later).bypassed(glass)
-        yield _entry(one.name, later, passed, door="start", by="dana@example.com", batch=batch)
+        yield entry(one.name, later, passed, door="start", by="dana@example.com", batch=batch)
 
 
-def _entry(name: str, at: datetime, judged: Verdict, **asked: str) -> Entry:
+def entry(name: str, at: datetime, judged: Verdict, **asked: str) -> Entry:
+    """The decision as the journal keeps it; ``asked``: where, by whom, for which batch."""
     return Entry.model_validate(
         {"id": f"{name} {at.isoformat()} {asked['door']}", "at": at, "verdict": judged, "version": "1.0"}
         | asked
@@ -266,6 +267,8 @@ def settings(names: Sequence[str]) -> str:
 def make(folder: Path, names: Sequence[str], days: int, end: datetime) -> None:
     """The month in ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
+    for left in folder.glob("journal.sqlite*"):
+        left.unlink()
     (folder / "drift.toml").write_text(settings(names), encoding="utf-8")
     fill(SqliteJournal(folder / "journal.sqlite"), names, end, days)
 
