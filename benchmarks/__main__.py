@@ -11,6 +11,7 @@ from pathlib import Path
 from benchmarks import (
     batches,
     closure,
+    dashboard,
     fingerprint,
     first,
     history,
@@ -94,6 +95,7 @@ TABLES = {
     "Completions over HTTP into SQLite": server.completion_rows,
     "A look at 1,000 batches in Firestore": server.look_rows,
     "A start of 273 players over HTTP": server.start_rows,
+    "Pages of 500 services, out of a year": dashboard.rows,
     "A look at 21 services that tells nobody, against a check of them": monitor.look_rows,
     "A cold start of the monitor as a Cloud Function": monitor.cold_rows,
 }

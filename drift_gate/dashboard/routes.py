@@ -111,8 +111,8 @@ class Dashboard:
         said, mood = headline(told)
         view: dict[str, Any] = {"fleet": told, "headline": said, "mood": mood, "words": STANDING}
         view |= {"full": told.services[:FULL], "brief": told.services[FULL:]}
-        until = (told.last_look_at or asked.now) + 2 * self._interval
-        return _page(asked, "fleet.html", status=status, until=until, **view)
+        view["until"] = self._until(told.last_look_at, asked.now)
+        return _page(asked, "fleet.html", status=status, **view)
 
     def _service(self, asked: Request) -> Answer:
         latest = {each.verdict.service: each for each in self._journal.latest()}
@@ -131,11 +131,15 @@ class Dashboard:
         )
         if asked.form == "json":
             return json(told)
-        until = (told.row.looked_at or asked.now) + 2 * self._interval
         view: dict[str, Any] = {"told": told, "sentence": sentence(told), "summary": summary(told)}
-        view |= {"drawn": drawing(told.timeline), "until": until}
+        view |= {"drawn": drawing(told.timeline), "until": self._until(told.row.looked_at, asked.now)}
         view["courses"] = [", ".join(history.course(each)) for each in told.incidents]
         return _page(asked, "service.html", **view)
+
+    def _until(self, looked_at: datetime | None, now: datetime) -> datetime:
+        """When a page that nobody loads anew has become old: with its look, unless that is old already."""
+        expires = (looked_at or now) + 2 * self._interval
+        return expires if expires > now else now + 2 * self._interval
 
     def _badge(self, asked: Request) -> Answer:
         told, name = self._told(asked.now), asked.name.removeprefix(BADGES)

@@ -18,6 +18,12 @@ _NAMES = frozenset({"localhost", HOST})
 _SILENT_S = 20
 
 
+class _Server(ThreadingHTTPServer):
+    """A browser opens several connections at once, and each of several browsers does."""
+
+    request_queue_size = 128
+
+
 def listening(dashboard: Dashboard, port: int) -> ThreadingHTTPServer:
     """A server of ``dashboard`` that listens on ``port`` of this machine (0: a free one).
 
@@ -59,6 +65,6 @@ def listening(dashboard: Dashboard, port: int) -> ThreadingHTTPServer:
             log.debug("dashboard: %s", format % args)
 
     try:
-        return ThreadingHTTPServer((HOST, port), Handler)
+        return _Server((HOST, port), Handler)
     except OSError as error:
         raise DriftConfigError(f"--port {port}: {error.strerror}") from error

