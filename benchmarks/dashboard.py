@@ -24,11 +24,13 @@ from scripts import month
 
 SERVICES, DAYS, ROUNDS = 500, 365, 7
 NAMES = [f"service-{number:03d}" for number in range(SERVICES)]
-PAGES = ("index.html", "services/service-007.html", "decisions.html", "badge/service-007.svg")
+#: Of this one somebody looks every two hours within the last month.
+WATCHED = "service-007"
+PAGES = ("index.html", f"services/{WATCHED}.html", "decisions.html", f"badge/{WATCHED}.svg")
 
 
 def rows() -> list[Row]:
-    """CPU time of an answer in a warm process; a look a day, and every two hours within the last month."""
+    """CPU time of an answer in a warm process, from a journal with a look a day."""
     with tempfile.TemporaryDirectory() as named:
         folder, end = Path(named), datetime.now(UTC)
         (folder / "drift.toml").write_text(month.settings(NAMES), encoding="utf-8")
@@ -62,8 +64,14 @@ def _entries(end: datetime) -> Iterator[Entry]:
     rng = Random(7)  # noqa: S311 - a made-up year
     for name in NAMES:
         course = month.course(name, end - timedelta(days=DAYS), end, rng, late=0.2)
-        often = name == "service-007"
         at = end - timedelta(days=DAYS - 1, minutes=9)
+        made = _look(course, at)
         while at < end:
-            yield month.entry(name, at, month.verdict(month.report(course, at), at), door="monitor", by="m")
-            at += timedelta(hours=2 if often and end - at < timedelta(days=30) else 24)
+            recent = end - at < timedelta(days=30)
+            made = _look(course, at) if recent else made.model_copy(update={"id": f"{name} {at}", "at": at})
+            yield made
+            at += timedelta(hours=2 if recent and name == WATCHED else 24)
+
+
+def _look(course: month.Course, at: datetime) -> Entry:
+    return month.entry(course.name, at, month.verdict(month.report(course, at), at), door="monitor", by="m")

@@ -67,9 +67,8 @@ def fleet(
     ]
     rows.sort(key=lambda each: each.rank)
     known = [each for each in rows if each.declared or each.standing != "unlooked"]
-    former = [
-        each for each in rows if each not in known and each.looked_at and now - each.looked_at < _FORMER
-    ]
+    others = (each for each in rows if not each.declared and each.standing == "unlooked")
+    former = [each for each in others if each.looked_at and now - each.looked_at < _FORMER]
     looks = [each.looked_at for each in known if each.looked_at]
     return Fleet(
         at=now,

@@ -115,15 +115,21 @@ class Dashboard:
         return _page(asked, "fleet.html", status=status, **view)
 
     def _service(self, asked: Request) -> Answer:
-        latest = {each.verdict.service: each for each in self._journal.latest()}
         page, since = asked.name.removeprefix(SERVICES), asked.now - BACK
-        name = next((each for each in (*self._places, *latest) if page_of(each) == page), None)
+        name = next((each for each in self._places if page_of(each) == page), None)
+        others = self._journal.latest() if name is None else []
+        name = next((each.verdict.service for each in others if page_of(each.verdict.service) == page), name)
         if name is None:
             return _message(asked, 404, "There is no such service", f"Nobody knows {page}.")
+        found = self._journal.entries(name, since=since)
+        newest = next((each for each in found if each.other_target is None), None)
+        if newest is None:  # nobody looked for as long as that: what was last known is older
+            older = self._journal.latest()
+            newest = next((each for each in older if each.verdict.service == name), None)
         told = service(
             name,
-            latest.get(name),
-            self._journal.entries(name, since=since),
+            newest,
+            found,
             self._journal.incidents(name, since=since),
             self._settings,
             self._places.get(name),

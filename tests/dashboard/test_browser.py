@@ -61,7 +61,7 @@ def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
 class Browser:
     """One that is told how wide it is and what its reader prefers."""
 
-    def __init__(self, driver: Chrome) -> None:
+    def __init__(self, driver: Any) -> None:
         self.driver = driver
 
     def set(self, width: int = WIDE, *, dark: bool = False, script: bool = True, media: str = "") -> None:
@@ -86,8 +86,7 @@ class Browser:
     @property
     def complaints(self) -> list[str]:
         """What the browser found wrong since it was asked last: blocked styles and scripts among it."""
-        found = self.driver.get_log("browser")  # type: ignore[no-untyped-call]  # Selenium's own
-        return [each["message"] for each in found]
+        return [each["message"] for each in self.driver.get_log("browser")]
 
     def overflow(self) -> int:
         """By how many pixels the page is wider than its window."""
