@@ -54,14 +54,14 @@ class Smoke:
         except OSError as error:
             command = shlex.join(self.words)
             raise DriftConfigError(f"smoke: `{command}` cannot be started: {error.strerror}") from error
-        try:
-            printed, _ = process.communicate(timeout=self.seconds)
-        except subprocess.TimeoutExpired:
-            return f"it did not end within {self.seconds:g} s"
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        with process:
+            try:
+                printed, _ = process.communicate(timeout=self.seconds)
+            except subprocess.TimeoutExpired:
+                return f"it did not end within {self.seconds:g} s"
+            finally:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
         lines = [one_line(line) for line in printed.decode("utf-8", "replace").splitlines() if line.strip()]
         for line in lines:
             self.say(line)

@@ -13,6 +13,8 @@ from drift_gate.journal.deploys import Claim, Deploy, Deploys, Lock, Step
 from drift_gate.journal.firestore_deploys import FirestoreDeploys
 from drift_gate.journal.sqlite import SqliteJournal
 from drift_gate.journal.sqlite_deploys import SqliteDeploys
+from drift_gate.settings.file import load
+from drift_gate.wiring.journals import deploys
 
 
 @pytest.fixture(params=["sqlite", "firestore"])
@@ -88,3 +90,13 @@ def test_old_ones_are_forgotten_in_firestore_too(firestore_emulator: str) -> Non
     assert store.swap(store.lock(SERVICE), Lock(service=SERVICE, mark="a"), made)
     journal.prune(MONDAY + timedelta(days=1))
     assert [each.id for each in store.deploys()] == ["d1"]
+
+
+@pytest.mark.parametrize(
+    ("store", "kind"),
+    [(".drift/journal.sqlite", SqliteDeploys), ("firestore://example-project/drift", FirestoreDeploys)],
+)
+def test_they_are_kept_where_the_journal_is(store: str, kind: type, tmp_path: Path) -> None:
+    text = f'[defaults]\nlive = "ledger"\n[journal]\nstore = "{store}"\n[services.worker]\n'
+    (tmp_path / "drift.toml").write_text(text)
+    assert isinstance(deploys(load(tmp_path, {}), busy_s=ENOUGH_S), kind)
