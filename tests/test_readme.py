@@ -246,17 +246,18 @@ OWN = {
 
 
 class TestFiveMinutes:
-    """The settings and lines of README.md, pasted into a repository of the reader's own."""
+    """The lines of README.md, pasted into a repository of the reader's own."""
 
     @pytest.fixture
     def cloud(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCloudRun]:
-        (settings_of_readme,) = blocks("toml", ROOT / "README.md")
         history = HistoryBuilder(tmp_path / "own")
         head = history.commit(OWN, subject="Predict")
         history.git("clone", "--quiet", "--bare", str(history.path), str(tmp_path / "origin.git"))
         history.git("remote", "add", "origin", str(tmp_path / "origin.git"))
-        (history.path / "drift.toml").write_text(settings_of_readme)
+        history.git("fetch", "--quiet", "origin")
         monkeypatch.chdir(history.path)
+        monkeypatch.setenv("CLOUDSDK_CORE_PROJECT", "example-project")
+        monkeypatch.setenv("CLOUDSDK_RUN_REGION", "us-west2")
         with FakeCloudRun(project="example-project") as cloud:
             cloud.deploy("prediction-worker", commit=head)
             monkeypatch.setenv(settings.EMULATOR, cloud.host)
@@ -269,20 +270,25 @@ class TestFiveMinutes:
         return [main.main(words) for words in ours if "--help" not in words]
 
     def test_a_stamped_worker_is_allowed(
-        self, cloud: FakeCloudRun, capsys: pytest.CaptureFixture[str]
+        self, cloud: FakeCloudRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        assert self.pasted() == [0, 0, 0]
+        """And the file that is written is the one that README.md shows."""
+        assert self.pasted() == [0, 0, 0, 0]
         out = capsys.readouterr().out
         assert "prediction-worker  ALLOW" in out
         assert "odds.py ← predictions/worker/main.py" in out
         assert "notes.md" not in out
+        (shown,) = blocks("toml", ROOT / "README.md")
+        written = load(tmp_path / "own", {}).services
+        (tmp_path / "own" / "drift.toml").write_text(shown)
+        assert load(tmp_path / "own", {}).services == written
 
     def test_a_worker_without_a_stamp_is_told_what_to_stamp(
         self, cloud: FakeCloudRun, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        """The first answer that README.md foretells, and the doctor's line for it."""
+        """The first answer that README.md foretells, and the doctor's line for it; nothing is refused."""
         cloud.deploy("prediction-worker")
-        assert self.pasted() == [1, 3, 0]
+        assert self.pasted() == [0, 1, 0, 0]
         out = capsys.readouterr().out
         assert "unknown: no-commit-evidence" in out
         assert '--labels="commit-sha=$SHA"' in out

@@ -284,6 +284,19 @@ class TestWhatIsMissing:
         assert '# region = "…"' in text
         assert "[services.acme]  # a guess" in text
 
+    def test_a_likeness_is_a_comment(self, stranger: Stranger, capsys: pytest.CaptureFixture[str]) -> None:
+        """A wrong Dockerfile would hide changes: until somebody takes it up, every file counts."""
+        stranger.holds(
+            {"site/Dockerfile": PYTHON, "api/Dockerfile": PYTHON}
+            | {"deploy.sh": "gcloud run deploy lit-site --image $IMAGE\n"}
+        )
+        stranger.cloud.deploy("lit-site", image=f"{IMAGES}/front:1")
+        assert run(stranger) == 0
+        assert "may be site/Dockerfile, by its name" in capsys.readouterr().out
+        assert '# dockerfile = "site/Dockerfile"' in (stranger.folder / "drift.toml").read_text()
+        declared = load(stranger.folder, stranger.environ).services["lit-site"]
+        assert (declared.dockerfile, declared.paths, declared.ignore) == (None, None, ("/drift.toml",))
+
     def test_nothing_of_this_repository_is_live(self, stranger: Stranger) -> None:
         """What the repository deploys is declared, and what is live there is named beside it."""
         stranger.holds(self.FILES)

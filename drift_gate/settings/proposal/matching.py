@@ -149,18 +149,17 @@ class Shelf:
         return Match(name, kind, made, of_it, live)
 
     def guesses(self) -> Iterator[Match]:
-        """What might be deployed, where nothing says what is."""
-        for each in self.dockerfiles:
-            if not each.aside:
-                name, made = (
-                    service_name(each.names[0]),
-                    Made(each.path, each.contexts, "a Dockerfile of this repository"),
-                )
-                yield Match(name, "service", made, self.deploys, guess=True)
-        if not any(not each.aside for each in self.dockerfiles):
-            sources = [each.source for each in self.deploys if each.source]
-            made = self._folder(sources[0], self.deploys[0].where) if sources else Made()
-            yield Match(service_name(self.name), "service", made, self.deploys, guess=True)
+        """What might be deployed, where nothing says what is; of the kind that all deploys here are of."""
+        kinds = {each.kind for each in self.deploys}
+        kind: Kind = kinds.pop() if len(kinds) == 1 else "service"
+        usual = [each for each in self.dockerfiles if not each.aside]
+        for each in usual:
+            made = Made(each.path, each.contexts)
+            yield Match(service_name(each.names[0]), kind, made, self.deploys, guess=True)
+        if not usual:
+            sources = [each for each in self.deploys if each.source]
+            made = self._folder(str(sources[0].source), sources[0].where) if sources else Made()
+            yield Match(service_name(self.name), kind, made, self.deploys, guess=True)
 
     def _deploying(self, kind: Kind, name: str, image: str | None, sole: bool) -> Iterator[Deploy]:
         """The places that deploy it: those that name it, else those that may mean it."""

@@ -88,7 +88,7 @@ def _read(path: str, text: str, match: re.Match[str], known: Mapping[str, str]) 
 def _block(text: str, start: int) -> str:
     """What stands between the brace before ``start`` and the one that closes it."""
     depth = 1
-    for match in re.finditer(r"\"(?:\\.|[^\"\\\n])*\"|#[^\n]*|[{}]", text[start:]):
+    for match in re.finditer(r"\"(?:\\.|[^\"\\\n])*\"?|#[^\n]*|[{}]", text[start:]):
         depth += {"{": 1, "}": -1}.get(match[0], 0)
         if depth == 0:
             return text[start : start + match.start()]

@@ -20,13 +20,16 @@ _SET = re.compile(
 _USED = re.compile(
     r"\$\{\{[ \t]*(?:env|vars|inputs)\.(\w+)[ \t]*\}\}|\$\{(\w+)(?::?-([^}]*))?\}|\$\((\w+)\)|\$(\w+)"
 )
-_WORD = re.compile(r"(?:\$\{\{.*?\}\}|\$\([^)\n]*\)|\"(?:\\.|[^\"\\])*\"|'[^']*'|[^\s\"'])+")
-_QUOTED = re.compile(r"\"((?:\\.|[^\"\\])*)\"|'([^']*)'")
+#: What is opened and never closed ends with the text, so that nothing is looked at twice.
+_WORD = re.compile(r"(?:\$\{\{[^}]*\}?\}?|\$\([^)\n]*\)?|\"(?:\\.|[^\"\\])*\"?|'[^']*'?|[^\s\"'])+")
+_QUOTED = re.compile(r"\"((?:\\.|[^\"\\])*)\"?|'([^']*)'?")
 #: What ends a command of a shell.
 _END = re.compile(r"\n|&&|\|\||[;|]")
 #: A list in YAML that holds the words of a command; the entry of one; and a key with its scalar.
 _ARGS = re.compile(r"^([ \t]*(?:-[ \t]+)?)args:[ \t]*(\[|(?:#.*)?$)", re.MULTILINE)
-_ENTRY = re.compile(r"[ \t]*-[ \t]+(.*?)[ \t\r]*$")
+_ENTRY = re.compile(r"[ \t]*-[ \t]+(.*)")
+_LISTED = re.compile(r"(?:\"[^\"]*\"?|'[^']*'?|[^,\s\"'])+")
+_REMARK = re.compile(r"(?<=[ \t])#.*")
 _KEY = re.compile(r"^[ \t]*(?:-[ \t]+)?([A-Za-z_][\w-]*):[ \t]+(\S.*?)[ \t\r]*$", re.MULTILINE)
 #: How often a variable may hold another one.
 _DEPTH = 4
@@ -100,7 +103,7 @@ def lists(text: str) -> Iterator[Listed]:
         if flow:
             closing = text.find("]", match.end())
             inside = text[match.end() : closing if closing >= 0 else len(text)]
-            words = re.findall(r"(?:\"[^\"]*\"|'[^']*'|[^,\s])+", inside)
+            words = _LISTED.findall(inside)
         else:
             words = list(_entries(text[match.end() :], column))
         yield Listed(tuple(map(_bare, words)), match.start(2), step_around(text, match.start(), column), flow)
@@ -115,7 +118,7 @@ def _entries(text: str, column: int) -> Iterator[str]:
         entry = _ENTRY.match(line)
         if entry is None or len(line) - len(line.lstrip()) < column:
             return
-        yield re.sub(r"[ \t]+#.*", "", entry[1])
+        yield _REMARK.sub("", entry[1])
 
 
 def step_around(text: str, offset: int, column: int) -> str:
@@ -140,7 +143,7 @@ def keys(step: str) -> dict[str, str]:
     """The scalar keys of a step, its inner tables' too; the first of each name."""
     found: dict[str, str] = {}
     for match in _KEY.finditer(step):
-        found.setdefault(match[1], _bare(re.sub(r"[ \t]+#.*", "", match[2])))
+        found.setdefault(match[1], _bare(_REMARK.sub("", match[2])))
     return found
 
 

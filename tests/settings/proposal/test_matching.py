@@ -61,6 +61,13 @@ def test_the_only_one_of_each() -> None:
     assert (only(two).name, only(two).guess) == ("acme", True)
 
 
+def test_a_guess_is_of_the_kind_that_is_deployed() -> None:
+    """Terraform that computes the name of its only workload says at least that it is a job."""
+    texts = {"run.tf": 'resource "google_cloud_run_v2_job" "job" {\n  name = "${var.project}-job"\n}\n'}
+    match = only(matching.matched(shelf("docker/nightly/Dockerfile", texts=texts), {}, ()))
+    assert (match.name, match.kind, match.guess) == ("nightly", "job", True)
+
+
 def test_one_name_of_two_kinds() -> None:
     """A name is one table of the file: it is declared once."""
     both: matching.Live = {"service": {"api": live("r/api")}, "job": {"api": live("r/api")}}
