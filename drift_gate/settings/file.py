@@ -39,18 +39,16 @@ from drift_gate.settings.keys import (
     Sinks,
 )
 from drift_gate.settings.lines import KeyPath
-from drift_gate.settings.location import CONFIG, environment, find
+from drift_gate.settings.location import CONFIG, PREFIX, REMIND, environment, find
 from drift_gate.settings.monitor import MonitorKeys
 from drift_gate.settings.notify_keys import CHANNELS, SECRETS, NotifyKeys
 
 log = logging.getLogger("drift_gate")
 
-PREFIX = "DRIFT_"
 EMULATOR = "CLOUD_RUN_EMULATOR_HOST"
 CACHE_DIR = "DRIFT_CACHE_DIR"
 LOGINS = "DRIFT_REGISTRY_LOGINS"
 HEARTBEAT = "DRIFT_HEARTBEAT_URL"
-REMIND = "DRIFT_REMIND"
 #: Variables with the prefix that are no key of the file.
 _OTHER_VARIABLES = SECRETS | {
     CONFIG,

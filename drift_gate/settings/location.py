@@ -11,6 +11,8 @@ from drift_gate.errors import DriftConfigError
 FILE_NAME = "drift.toml"
 #: The variable that names the file.
 CONFIG = "DRIFT_CONFIG"
+#: The variable that switches the reminder after commits off; and what our variables begin with.
+REMIND, PREFIX = "DRIFT_REMIND", "DRIFT_"
 
 
 def environment() -> Mapping[str, str]:

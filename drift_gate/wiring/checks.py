@@ -22,8 +22,9 @@ from drift_gate.policy.inventory import Known, undeclared
 from drift_gate.policy.verdict import Outcome, Verdict, judge
 from drift_gate.runtime.child_process import pool
 from drift_gate.runtime.deadline import Deadline, gather, wait_logged
-from drift_gate.settings.file import PREFIX, Settings, load
+from drift_gate.settings.file import Settings, load
 from drift_gate.settings.keys import PolicyKeys, ServiceSettings
+from drift_gate.settings.location import PREFIX
 from drift_gate.wiring import copies, notifications
 from drift_gate.wiring.actor import Actor
 from drift_gate.wiring.journals import opened

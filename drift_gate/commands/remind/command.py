@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from drift_gate.commands.remind import quick, remembered, text
 from drift_gate.commands.remind.remembered import Remembered
+from drift_gate.commands.stdout import delivered
 from drift_gate.errors import DriftConfigError, DriftGateError
 from drift_gate.journal.last_live import live_commits
 from drift_gate.presentation.plain_text import plain
-from drift_gate.settings.location import environment, find
+from drift_gate.settings.location import REMIND, environment, find
 from drift_gate.sources.git.quick import Head, QuickGit
 
 if TYPE_CHECKING:
@@ -53,10 +55,12 @@ def remind(words: Sequence[str] = ()) -> int:
     """Print what is missing, and return 0. ``words``: the hook that calls, and its own arguments."""
     try:
         environ = environment()
-        if environ.get(remembered.SWITCH, "").lower() != "off":
-            for line in reminder(environ, words):
-                print(line)
-            sys.stdout.flush()
+        if environ.get(REMIND, "").lower() != "off":
+            with delivered():
+                for line in reminder(environ, words):
+                    print(line)
+    except KeyboardInterrupt:
+        return 0
     except DriftGateError as error:
         _say(str(error).partition("\n")[0])
     except Exception as error:  # no commit may end with a traceback of ours
@@ -65,10 +69,8 @@ def remind(words: Sequence[str] = ()) -> int:
 
 
 def _say(why: str) -> None:
-    try:
+    with suppress(OSError, ValueError):  # nobody reads it
         print(plain(f"drift: no reminder: {why}"), file=sys.stderr, flush=True)
-    except OSError:
-        return
 
 
 def reminder(environ: Mapping[str, str], words: Sequence[str] = ()) -> Iterator[str]:
