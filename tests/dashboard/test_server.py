@@ -15,10 +15,10 @@ from drift_gate.dashboard.server import HOST, listening
 from drift_gate.errors import DriftConfigError
 
 
-@pytest.fixture
-def port(tmp_path: Path) -> Iterator[int]:
-    """Where it listens."""
-    world = World(tmp_path, ["a-worker"])
+@pytest.fixture(scope="module")
+def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """Where one listens, for all tests."""
+    world = World(tmp_path_factory.mktemp("served"), ["a-worker"])
     world.record(entry(0, 4, "a-worker"))
     with listening(world.dashboard, 0) as server:
         thread = threading.Thread(target=server.serve_forever)
