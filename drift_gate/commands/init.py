@@ -7,6 +7,7 @@ Exit codes: 0 written, or with ``--dry-run`` printed, whatever the first verdict
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -64,8 +65,8 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"\n{FILE_NAME} would be:\n\n{text}", end="")
         return OK
     print(f"\nwritten: {', '.join(_write(root, file, text))}")
-    _say_what_is_left(proposal)
-    if not proposal.unasked:
+    _say_what_is_left(proposal, os.path.relpath(file))
+    if proposal.answered:
         _first_verdict(root, environ, arguments.no_color)
     return OK
 
@@ -88,12 +89,11 @@ def _write(root: Path, file: Path, text: str) -> list[str]:
     return done
 
 
-def _say_what_is_left(proposal: Proposal) -> None:
+def _say_what_is_left(proposal: Proposal, file: str) -> None:
     from drift_gate.presentation import proposals as presentation
-    from drift_gate.settings.location import FILE_NAME
 
     print("\nleft to you:")
-    for number, told in enumerate(presentation.left(proposal, FILE_NAME), start=1):
+    for number, told in enumerate(presentation.left(proposal, file), start=1):
         print(f"  {number}. " + told.replace("\n", "\n       "))
     print("\nto go on:")
     for what, line in presentation.offers(proposal):

@@ -107,7 +107,7 @@ def _access(proposal: Proposal) -> Iterator[str]:
             yield "log in\ngcloud auth application-default login"
         else:
             yield f"Cloud Run did not answer: {plain(unknown.message)}"
-    if proposal.unasked:
+    if not proposal.answered:
         yield "then look again\ndeployment-drift doctor && deployment-drift check --verbose"
 
 
@@ -117,14 +117,9 @@ def offers(proposal: Proposal) -> Iterator[tuple[str, str]]:
         "judge every push and every hour, in GitHub Actions (the file comes with the gate; docs/ci.md)",
         "cp GATE/examples/github/check.yml .github/workflows/drift.yml",
     )
-    line = f"deployment-drift affected {proposal.ref.value}..HEAD || true"
-    yield (
-        "say before each push which services it makes stale",
-        f"hook=$(git rev-parse --git-path hooks/pre-push) && (set -C; printf '#!/bin/sh\\n{line}\\n' "
-        '> "$hook") && chmod +x "$hook"',
-    )
+    yield "say after each commit and merge what services then lack", "deployment-drift hooks install"
     if proposal.project is not None:
-        whose = proposal.account if not proposal.unasked else None
+        whose = proposal.account if proposal.answered else None
         yield (
             "let the account that starts your batches read Cloud Run"
             + (f" (so far {whose} does)" if whose else ""),

@@ -259,8 +259,10 @@ class TestWhatIsMissing:
         assert shown.count("gcloud auth application-default login") == 1, "once, and not for each kind"
         assert "[services.worker]" in (stranger.folder / "drift.toml").read_text()
 
-    def test_one_kind_that_is_not_listed(self, stranger: Stranger) -> None:
-        """It is declared as the repository says, beside what was listed; the cause is kept."""
+    def test_one_kind_that_is_not_listed(
+        self, stranger: Stranger, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """It is declared as the repository says, and there is a first verdict all the same."""
         pool = "#!/bin/sh\ngcloud beta run worker-pools deploy puller --image x/worker:1\n"
         stranger.holds({**self.FILES, "deploy.sh": pool})
         stranger.cloud.deploy("worker", image=f"{IMAGES}/worker:1")
@@ -271,6 +273,12 @@ class TestWhatIsMissing:
             "worker": "service",
             "puller": "worker-pool",
         }
+        (stranger.folder / "inside").mkdir()
+        assert run(stranger, "-C", "inside") == 0
+        shown = capsys.readouterr().out
+        assert "let the account in use read Cloud Run" in shown
+        assert "git add ../drift.toml" in shown
+        assert "worker  DENY (not enforced" in shown
 
     def test_no_trace_of_where(self, stranger: Stranger, capsys: pytest.CaptureFixture[str]) -> None:
         """The keys stand there to be filled in, the name is called a guess, and nothing is made up."""

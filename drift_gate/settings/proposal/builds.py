@@ -103,7 +103,9 @@ def found(texts: Mapping[str, str], paths: frozenset[str]) -> tuple[Build, ...]:
 def _of_text(path: str, text: str, paths: frozenset[str]) -> Iterator[Build | None]:
     known = words.variables(text)
 
-    def built(offset: int, told: Iterable[str], folder: str = "") -> Build | None:
+    moves = words.moves(text)
+
+    def built(offset: int, told: Iterable[str], folder: str | None = None) -> Build | None:
         plain, options = words.options([words.filled(each, known) for each in told], _SWITCHES)
         named = options.get("--dockerfile", options.get("-f", options.get("--file")))
         image = options.get("-t") or options.get("--tag") or options.get("--destination")
@@ -112,7 +114,9 @@ def _of_text(path: str, text: str, paths: frozenset[str]) -> Iterator[Build | No
             return _build(
                 path, words.line_of(text, offset), plain[-1] if plain else None, context, None, paths
             )
-        context = posixpath.join(folder, context.removeprefix("dir://"))
+        if folder is None and moves and posixpath.normpath(context) == ".":
+            return None
+        context = posixpath.join(folder or "", context.removeprefix("dir://"))
         return _build(path, words.line_of(text, offset), image, context, named or "", paths)
 
     for match in (*_BUILD.finditer(text), *_SUBMIT.finditer(text)):

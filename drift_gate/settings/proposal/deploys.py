@@ -6,9 +6,10 @@ and a line can be named. Whoever deploys by other means is not seen.
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from drift_gate.facts import Kind
 from drift_gate.settings.proposal import words
@@ -82,9 +83,10 @@ def _of_text(path: str, text: str) -> Iterator[Deploy]:
     known = words.variables(text)
     for match in _GCLOUD.finditer(text):
         told = words.of_command(text, match.end())
-        yield from _of_gcloud(
-            path, words.line_of(text, match.start()), match[1], match[2], told, known, "shell"
-        )
+        line = words.line_of(text, match.start())
+        for each in _of_gcloud(path, line, match[1], match[2], told, known, "shell"):
+            here = each.source is not None and posixpath.normpath(each.source) == "."
+            yield replace(each, source=None) if here and words.moves(text) else each
     if path.endswith((".yml", ".yaml")):
         yield from _of_lists(path, text, known)
         for match in _ACTION.finditer(text):

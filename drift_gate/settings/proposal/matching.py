@@ -157,8 +157,7 @@ class Shelf:
             made = Made(each.path, each.contexts)
             yield Match(service_name(each.names[0]), kind, made, self.deploys, guess=True)
         if not usual:
-            sources = [each for each in self.deploys if each.source]
-            made = self._folder(str(sources[0].source), sources[0].where) if sources else Made()
+            made = next((self._folder(each) for each in self.deploys if each.source), Made())
             yield Match(service_name(self.name), kind, made, self.deploys, guess=True)
 
     def _deploying(self, kind: Kind, name: str, image: str | None, sole: bool) -> Iterator[Deploy]:
@@ -182,7 +181,7 @@ class Shelf:
                 yield Made(build.dockerfile, (build.context,), f"{build.where} builds its image")
         for deploy in of_it:
             if deploy.source:
-                yield self._folder(deploy.source, deploy.where)
+                yield self._folder(deploy)
         for wanted, why in (*((image, "its image's name") for image in images), (name, "its name")):
             yield from self._called(wanted, f"{why}, {wanted}")
         for deploy in of_it:
@@ -215,14 +214,25 @@ class Shelf:
         for _, _, each in sorted(ranked, key=lambda one: one[:2]):
             yield Made(each.path, each.contexts, why)
 
-    def _folder(self, folder: str, where: str) -> Made:
-        """What a deploy from source builds: with the Dockerfile there, else by buildpacks."""
-        inside = posixpath.normpath(folder)
-        file = posixpath.normpath(posixpath.join(inside, "Dockerfile"))
-        if file in self.paths:
-            return Made(file, (inside,), f"{where} deploys this folder")
-        told = "the repository" if inside == "." else f"{inside}/"
-        return Made(None, (inside,), f"{where} deploys {told} without a Dockerfile")
+    def _folder(self, deploy: Deploy) -> Made:
+        """What a deploy from source builds, with the Dockerfile there, else by buildpacks.
+
+        Its folder is meant from where the deploy is written, or from above: the nearest that is there.
+        """
+        start = posixpath.dirname(deploy.path)
+        while True:
+            inside = posixpath.normpath(posixpath.join(start, deploy.source or "."))
+            file = posixpath.normpath(posixpath.join(inside, "Dockerfile"))
+            if file in self.paths:
+                return Made(file, (inside,), f"{deploy.where} deploys this folder")
+            if not start:
+                break
+            start = posixpath.dirname(start)
+        if inside == ".":
+            return Made(None, (inside,), f"{deploy.where} deploys the repository without a Dockerfile")
+        if any(path.startswith(f"{inside}/") for path in self.paths):
+            return Made(None, (inside,), f"{deploy.where} deploys {inside}/ without a Dockerfile")
+        return Made()
 
 
 def _most(told: Sequence[Told]) -> Told | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import get_args
 
 from drift_gate.evidence import marks
 from drift_gate.facts import Kind, Unknown
@@ -59,6 +60,11 @@ class Proposal:
     elsewhere: tuple[str, ...] = ()
     account: str | None = None
     unasked: Mapping[Kind, Unknown] = field(default_factory=dict)
+
+    @property
+    def answered(self) -> bool:
+        """Whether Cloud Run listed anything."""
+        return len(self.unasked) < len(get_args(Kind))
 
     @property
     def batch(self) -> str | None:

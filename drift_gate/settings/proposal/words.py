@@ -31,6 +31,8 @@ _ENTRY = re.compile(r"[ \t]*-[ \t]+(.*)")
 _LISTED = re.compile(r"(?:\"[^\"]*\"?|'[^']*'?|[^,\s\"'])+")
 _REMARK = re.compile(r"(?<=[ \t])#.*")
 _KEY = re.compile(r"^[ \t]*(?:-[ \t]+)?([A-Za-z_][\w-]*):[ \t]+(\S.*?)[ \t\r]*$", re.MULTILINE)
+#: Another folder that the commands of a file run in, written as it is called.
+_MOVED = re.compile(r"(?:\b(?:cd|pushd)|\b(?:working-directory|dir):)[ \t]+['\"]?(?:\./)?[A-Za-z_]")
 #: How often a variable may hold another one.
 _DEPTH = 4
 
@@ -55,6 +57,11 @@ def filled(text: str, known: Mapping[str, str]) -> str:
     for _ in range(_DEPTH):
         text = _USED.sub(value, text)
     return text
+
+
+def moves(text: str) -> bool:
+    """Whether commands in ``text`` run in another folder: which one ``.`` is, nobody can say."""
+    return _MOVED.search(text) is not None
 
 
 def settled(text: str | None) -> str | None:

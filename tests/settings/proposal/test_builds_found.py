@@ -65,10 +65,12 @@ def test_a_build(path: str, text: str, expected: tuple[str, str, str | None]) ->
         ("b.sh", "docker build api\n"),
         ("b.sh", "docker build -t x nowhere\n"),
         ("README.md", "cd api && docker build -t api .\n"),
+        ("b.sh", "cd api\ndocker build -t api .\n"),
+        ("b.yml", "- run: docker build -t api .\n  working-directory: api\n"),
     ],
 )
 def test_no_build_that_anything_can_be_said_about(path: str, text: str) -> None:
-    """A folder that is computed, an image without a name, a folder that is not there; and what prose says."""
+    """A folder that is computed, changed or not there, an image without a name; and what prose says."""
     assert builds.found({path: text}, PATHS) == ()
 
 

@@ -212,6 +212,18 @@ class TestTerraform:
         assert (nightly.kind, nightly.stamp) == ("job", "label commit-sha")
         assert (old.line, old.addition) == (27, "metadata { labels = { commit-sha = var.commit } }")
 
+    def test_an_image_that_is_looked_up(self) -> None:
+        """Locals of locals, and the name of a piece of data."""
+        text = (
+            'locals {\n  host = "gcr.io/p"\n'
+            '  image = "${data.docker_registry_image.api.name}@${local.digest}"\n}\n'
+            'data "docker_registry_image" "api" {\n  name = "${local.host}/api"\n}\n'
+            'resource "google_cloud_run_v2_service" "api" {\n  name = "api"\n'
+            "  template {\n    containers {\n      image = local.image # by its digest\n    }\n  }\n}\n"
+        )
+        [found] = deploys.found({"x.tf": text})
+        assert found.image == "gcr.io/p/api@${local.digest}"
+
     def test_a_name_that_is_computed(self) -> None:
         """The name is not known, and Terraform's own name for it is a hint."""
         [found] = deploys.found(

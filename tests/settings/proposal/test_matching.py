@@ -52,6 +52,32 @@ def test_a_build_outweighs_a_name() -> None:
     )
 
 
+def test_a_deploy_from_source_means_the_folder_it_is_written_for() -> None:
+    """The nearest with a Dockerfile; where a script goes elsewhere first, nobody can say which one it is."""
+    script = "gcloud run deploy api --source .\n"
+    texts = {"services/api/deploy.sh": script}
+    own = shelf("Dockerfile", "services/api/Dockerfile", texts=texts)
+    assert only(matching.matched(own, {}, ())).made.dockerfile == "services/api/Dockerfile"
+    own = shelf("Dockerfile", "other/x.py", texts={"deploy.sh": "cd other\n" + script})
+    made = only(matching.matched(own, {"service": {"api": live("r/api"), "b": live("r/b")}}, ())).made
+    assert (made.dockerfile, made.contexts) == (None, ())
+    assert only(
+        matching.matched(shelf(texts={"x.sh": "gcloud run deploy a --source nowhere\n"}), {}, ())
+    ).made == (matching.Made())
+
+
+def test_beside_the_deploy() -> None:
+    """The only build of the file that deploys it, or the Dockerfile in its folder."""
+    text = "docker build -t $IMAGE app\ngcloud run deploy api --image $IMAGE\n"
+    built = only(matching.matched(shelf("app/Dockerfile", "b/Dockerfile", texts={"d.sh": text}), {}, ())).made
+    assert (built.dockerfile, built.because) == ("app/Dockerfile", "d.sh:1 builds what d.sh:2 deploys")
+    text = "gcloud run deploy api --image $IMAGE\n"
+    beside = only(
+        matching.matched(shelf("app/Dockerfile", "b/Dockerfile", texts={"app/d.sh": text}), {}, ())
+    ).made
+    assert (beside.dockerfile, beside.because) == ("app/Dockerfile", "it lies beside app/d.sh")
+
+
 def test_the_only_one_of_each() -> None:
     """One Dockerfile and one workload belong together; with a second workload nobody can say."""
     own = shelf("Dockerfile")
