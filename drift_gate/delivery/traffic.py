@@ -18,8 +18,11 @@ UNHEALTHY = 3
 
 
 def forward(run: Run, candidate: Candidate, replace: str | None) -> None:
-    """7. to 9. for each step of the traffic. Raises ``OvertakenError`` and ``CandidateError``."""
-    for percent in run.parts.limits.traffic:
+    """7. to 9. for each step of the traffic. Raises ``OvertakenError`` and ``CandidateError``.
+
+    A job has one template: its next run uses the candidate, or it does not.
+    """
+    for percent in (100,) if run.parts.kind == "job" else run.parts.limits.traffic:
         _move(run, candidate, percent, replace)
         _watch(run, candidate)
 

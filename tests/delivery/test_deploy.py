@@ -135,6 +135,11 @@ class TestWhatItComesTo:
             each for each in STEPS if each not in ("prove", "watch")
         ]
 
+    def test_a_job_has_no_shares_whatever_the_services_beside_it_get(self, world: World) -> None:
+        """``traffic`` of ``[deploy]`` is for all: a template cannot be replaced for a tenth."""
+        deploy(world.parts(kind="job", traffic=(10, 50, 100)), head(world), "ann")
+        assert world.moves(WORKER)[1:] == [{head(world): 100}]
+
     def test_a_commit_nobody_knows_is_replaced_by_name_alone(self, world: World) -> None:
         """The first deploy of a service whose image names no commit."""
         serving = world.serve(WORKER, None)
