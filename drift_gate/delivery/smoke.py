@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import shlex
-import signal
-import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from drift_gate.delivery import program
 from drift_gate.delivery.contracts import Candidate
 from drift_gate.errors import DriftConfigError
 from drift_gate.sources.one_line import one_line
@@ -41,30 +38,25 @@ class Smoke:
             "CANDIDATE_COMMIT": commit,
             "CANDIDATE_SERVICE": self.service,
         }
+        last = ""
+
+        def take(line: str, out: bool) -> None:
+            nonlocal last
+            if shown := one_line(line):
+                last = shown
+                self.say(shown)
+
         try:
-            process = subprocess.Popen(
-                list(self.words),
-                cwd=self.folder,
-                env={**self.environ, **told},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
+            status = program.run(
+                self.words,
+                environ={**self.environ, **told},
+                seconds=self.seconds,
+                take=take,
+                folder=self.folder,
             )
+        except TimeoutError:
+            return f"it did not end within {self.seconds:g} s" + (f"; its last line: {last}" if last else "")
         except OSError as error:
             command = shlex.join(self.words)
             raise DriftConfigError(f"smoke: `{command}` cannot be started: {error.strerror}") from error
-        with process:
-            try:
-                printed, _ = process.communicate(timeout=self.seconds)
-            except subprocess.TimeoutExpired:
-                return f"it did not end within {self.seconds:g} s"
-            finally:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-        lines = [one_line(line) for line in printed.decode("utf-8", "replace").splitlines() if line.strip()]
-        for line in lines:
-            self.say(line)
-        if process.returncode == 0:
-            return None
-        return f"exit status {process.returncode}" + (f": {lines[-1]}" if lines else "")
+        return None if status == 0 else f"exit status {status}" + (f": {last}" if last else "")
