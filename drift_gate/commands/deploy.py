@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from drift_gate.commands.arguments import settings_of
 from drift_gate.commands.exit_codes import OK, OVERTAKEN, UNKNOWN
 from drift_gate.presentation.plain_text import plain
+from drift_gate.runtime import signals
 
 if TYPE_CHECKING:
     from drift_gate.settings.file import Settings
@@ -59,6 +60,7 @@ def _percents(text: str) -> tuple[int, ...]:
     return tuple(dict.fromkeys([*found, 100]))
 
 
+@signals.in_order()
 def run(arguments: argparse.Namespace) -> int:
     """Deploy, or say what would be done; the verdict of the gate is the last word."""
     from drift_gate.wiring import deploys

@@ -14,6 +14,7 @@ from drift_gate.commands.deploy import told
 from drift_gate.commands.exit_codes import OK
 from drift_gate.errors import DriftConfigError
 from drift_gate.presentation.plain_text import plain
+from drift_gate.runtime import signals
 
 
 def declare(command: argparse.ArgumentParser) -> None:
@@ -42,6 +43,7 @@ def declare(command: argparse.ArgumentParser) -> None:
     )
 
 
+@signals.in_order()
 def run(arguments: argparse.Namespace) -> int:
     """Move the traffic, and acknowledge what is missing then."""
     from drift_gate.policy import acknowledgements

@@ -52,6 +52,8 @@ def deploy(parts: Parts, commit: str, by: str, *, replace: str | None = None) ->
             raise _unfit(run, error) from error
         except BaseException as error:
             run.end("interrupted", f"{type(error).__name__}: {error}")
+            if not isinstance(error, Exception):
+                parts.say("", "interrupted; the same command goes on where it was")
             raise
 
 

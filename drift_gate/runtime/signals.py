@@ -35,3 +35,39 @@ def heeded() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         for number in ignored:
             signal.signal(number, signal.SIG_IGN)
+
+
+class Terminated(SystemExit):
+    """SIGTERM came: the process ends with the status that a shell shows for it."""
+
+    def __init__(self) -> None:
+        super().__init__(128 + signal.SIGTERM)
+
+    def __str__(self) -> str:
+        return "SIGTERM"
+
+
+@contextmanager
+def in_order() -> Iterator[None]:
+    """Within the block the first SIGTERM raises ``Terminated``, so that nothing begun is left behind.
+
+    A second one ends the process at once. A handler that somebody installed stays, and so it does outside the
+    main thread.
+    """
+    mine = (
+        threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    )
+    if not mine:
+        yield
+        return
+
+    def end(number: int, frame: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        raise Terminated
+
+    signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)

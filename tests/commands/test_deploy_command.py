@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +12,7 @@ from pathlib import Path
 import pytest
 from support.documents import ROOT
 from support.limits import ENOUGH_S
+from support.processes import heed_signals, left_running
 from support.times import soon
 from support.world import CLOUD_RUN, WORKER, World
 
@@ -136,6 +139,28 @@ def test_the_smoke_command_learns_of_the_candidate_and_may_refuse_it(asked: Aske
     assert "the smoke command is not content: exit status 4" in err
     assert "no traffic was moved" in err
     assert asked.serving() == [asked.world.first]
+
+
+def test_sigterm_leaves_nothing_running_and_the_same_command_goes_on(asked: Asked) -> None:
+    """A server that cancels a run sends it; the command that is at work runs in a session of its own."""
+    heed_signals()
+    commit, mark = asked.built(), f"600{os.getpid()}"
+    plain = asked.world.toml
+    asked.world.toml = plain.replace(
+        "watch = 0", f'watch = 0\nsmoke = ["sh", "-c", "kill -TERM $PPID; sleep {mark}"]'
+    )
+    with pytest.raises(SystemExit) as ended:
+        asked("deploy", WORKER)
+    assert ended.value.code == 128 + signal.SIGTERM
+    assert left_running(f"sleep {mark}") == []
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    deploys = SqliteDeploys(asked.world.folder / ".drift" / "journal.sqlite", busy_s=ENOUGH_S)
+    assert (deploys.deploys(WORKER)[0].state, deploys.lock(WORKER).holder) == ("interrupted", None)
+    asked.world.toml = plain
+    asked.world.settings()
+    assert asked("deploy", WORKER)[0] == 0
+    assert asked.serving() == [commit]
+    assert [each.state for each in deploys.deploys(WORKER)] == ["done"]
 
 
 def test_a_rollback_serves_is_acknowledged_and_stays(asked: Asked) -> None:
