@@ -23,7 +23,7 @@ from drift_gate.delivery.parts import Parts
 from drift_gate.delivery.plan import allowed
 from drift_gate.delivery.run import Run
 from drift_gate.errors import BuildError, CandidateError, OvertakenError, SourceError
-from drift_gate.journal.deploys import Deploy
+from drift_gate.journal.deploys import Deploy, Deploys
 from drift_gate.runtime.deadline import Deadline
 
 #: Seconds between two looks at a rollout that is under way.
@@ -80,7 +80,8 @@ def _nothing_to_do(run: Run, replace: str | None) -> str | None:
     """
     commit, parts = run.deploy.commit, run.parts
     with run.step("plan") as step:
-        _heed_rollback(run, replace)
+        if (why := rolled_back(parts.deploys, parts.service, parts.clock.now(), replace)) is not None:
+            raise OvertakenError(why)
         within = Deadline(parts.limits.release_timeout, parts.clock.monotonic)
         while True:
             verdict = parts.judge.against(commit)
@@ -98,17 +99,20 @@ def _nothing_to_do(run: Run, replace: str | None) -> str | None:
         return due.why if due.action == "nothing" and run.deploy.before is None else None
 
 
-def _heed_rollback(run: Run, replace: str | None) -> None:
-    """Raises ``OvertakenError`` where what serves was rolled back to on purpose, and still is meant."""
-    now = run.parts.clock.now()
-    done = [each for each in run.parts.deploys.deploys(run.deploy.service) if each.state == "done"]
+def rolled_back(deploys: Deploys, service: str, now: datetime, replace: str | None) -> str | None:
+    """Why what serves is to stay: it was rolled back to on purpose, and still is meant; None: it was not.
+
+    ``replace`` as for ``deploy``. Raises ``JournalError``.
+    """
+    done = [each for each in deploys.deploys(service) if each.state == "done"]
     last = max(done, key=lambda each: each.ended_at or each.asked_at, default=None)
-    if last and last.kind == "rollback" and _holds(last, now) and last.revision != replace:
-        until = f"until {last.until:%Y-%m-%d %H:%M} UTC"
-        raise OvertakenError(
-            f"{last.by} rolled {last.service} back to {last.revision}, {until}: {last.reason}; to deploy "
-            f"all the same: --replace {last.revision}"
-        )
+    if last is None or last.kind != "rollback" or not _holds(last, now) or last.revision == replace:
+        return None
+    until = f"until {last.until:%Y-%m-%d %H:%M} UTC"
+    return (
+        f"{last.by} rolled {last.service} back to {last.revision}, {until}: {last.reason}; to deploy "
+        f"all the same: --replace {last.revision}"
+    )
 
 
 def _holds(rollback: Deploy, now: datetime) -> bool:

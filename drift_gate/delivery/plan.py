@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from drift_gate.comparison.report import DriftReport
+from drift_gate.policy.acknowledgements import BECAUSE
 from drift_gate.policy.codes import CURED_BY_DEPLOY
 from drift_gate.policy.verdict import Verdict, duration
 from drift_gate.settings.keys import ServiceSettings
@@ -24,8 +25,8 @@ class Due(NamedTuple):
     why: str
 
 
-def decide(verdict: Verdict) -> Due:
-    """Whether a deploy of the target of ``verdict`` is due."""
+def decide(verdict: Verdict, replace: str | None = None) -> Due:
+    """Whether a deploy of the target of ``verdict`` is due; ``replace`` as for ``allowed``."""
     report = verdict.report
     if report.unknown:
         if report.unknown.cause == "no-serving-revision" and report.target:
@@ -35,6 +36,8 @@ def decide(verdict: Verdict) -> Due:
         return Due("wait", rollout.message)
     if more := ahead(report):
         return Due("stop", more)
+    if meant := _meant(verdict, replace):
+        return Due("stop", meant)
     if report.status == "behind":
         oldest = ", the oldest" if report.commits_behind != 1 else ""
         since = f"{oldest} for {duration(report.drift_age_s)}" if report.drift_age_s else ""
@@ -50,7 +53,7 @@ def allowed(verdict: Verdict, replace: str | None) -> Due:
 
     None: none may.
     """
-    due, report = decide(verdict), verdict.report
+    due, report = decide(verdict, replace), verdict.report
     if due.action not in ("stop", "unknown"):
         return due
     against = [live for live in report.live if live.unknown or live.commits_ahead or live.unaccounted_count]
@@ -72,6 +75,20 @@ def ahead(report: DriftReport) -> str | None:
                 "the target" if not target else target.ref if target.ref != target.commit else target.ref[:12]
             )
             return f"{live.called or live.commit} serves {what} that {ref} lacks: a deploy would go backwards"
+    return None
+
+
+def _meant(verdict: Verdict, replace: str | None) -> str | None:
+    """Why what serves is to stay: somebody has acknowledged the pin of the traffic; None: nobody has.
+
+    A rollback is known by it to whoever deploys without the journal in which it is kept.
+    """
+    pins = [each for each in verdict.reasons if each.code == "traffic-pinned" and BECAUSE in each.data]
+    for pin in pins:
+        commits = {each["live_commit"] for each in pin.data[BECAUSE]}
+        for live in verdict.report.live:
+            if live.commit in commits and live.revision != replace:
+                return f"{pin.message}; to deploy all the same: --replace {live.revision}"
     return None
 
 

@@ -64,7 +64,8 @@ def plan(
     service = _deployable(name, settings)
     full = commit_of(name, commit, settings=settings)
     verdict = _Judge(name, service, settings).against(full)
-    return verdict, allowed(verdict, replace)
+    kept = story.rolled_back(deploys(settings, busy_s=BUSY_S), name, utc_now(), replace)
+    return verdict, Due("stop", kept) if kept else allowed(verdict, replace)
 
 
 def rollback(

@@ -171,15 +171,37 @@ def test_a_rollback_serves_is_acknowledged_and_stays(asked: Asked) -> None:
     assert code == 0, err
     assert asked.serving() == [asked.world.first]
     assert f"{WORKER}: {WORKER}-00001 serves until {UNTIL} 00:00 UTC\n" in err
+    told = rf"rolled {WORKER} back .*wrong odds; to deploy all the same: --replace {WORKER}-00001"
+    code, out, _ = asked("deploy", WORKER, "--dry-run")
+    assert code == 5
+    assert re.search(told, " ".join(out.split()))
     with (asked.world.folder / "drift.toml").open("a") as file:
         file.write(f"\n{tables}")
     assert asked("check")[0] == 0
     code, out, err = asked("deploy", WORKER)
     assert (code, out) == (5, "")
-    assert re.search(
-        rf"rolled {WORKER} back .*wrong odds; to deploy all the same: --replace {WORKER}-00001", err
-    )
+    assert re.search(told, err)
     assert asked("deploy", WORKER, "--replace", f"{WORKER}-00001")[0] == 0
+    assert asked.serving() == [commit]
+
+
+def test_who_has_no_journal_of_a_rollback_knows_it_by_what_is_acknowledged(asked: Asked) -> None:
+    """A runner that begins with nothing; a plan does not list it, so that no job tries in vain each hour."""
+    commit = asked.built()
+    asked("deploy", WORKER)
+    _, tables, _ = asked("rollback", WORKER, "--reason", "wrong odds", "--until", UNTIL)
+    (asked.world.folder / ".drift").rename(asked.world.folder / "elsewhere")
+    with (asked.world.folder / "drift.toml").open("a") as file:
+        file.write(f"\n{tables}")
+    told = rf"wrong odds; to deploy all the same: --replace {WORKER}-00001"
+    code, out, _ = asked("plan")
+    assert (code, "not to be deployed" in out) == (0, True)
+    assert re.search(told, " ".join(out.split()))
+    code, out, err = asked("deploy", WORKER)
+    assert (code, out) == (5, "")
+    assert re.search(told, err)
+    assert asked.serving() == [asked.world.first]
+    assert asked("deploy", WORKER, "--to", "50", "--replace", f"{WORKER}-00001")[0] == 0
     assert asked.serving() == [commit]
 
 
