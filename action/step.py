@@ -20,6 +20,7 @@ import httpx
 
 PROGRAM = Path(sys.executable).with_name("deployment-drift")
 USAGE = 2
+WRITTEN_WITH = "DRIFT_ACTION_TOKEN"
 #: GitHub refuses a longer comment (https://docs.github.com/en/rest/issues/comments).
 COMMENT_LIMIT = 65_536
 #: A comment is a courtesy: it may take this long and no longer.
@@ -58,8 +59,10 @@ def main(environ: Mapping[str, str]) -> int:
     except UsageError as error:
         print(f"::error title=drift gate::{error}")
         return USAGE
+    # The command, and a builder or a smoke command that it runs, write no comments.
+    theirs = {name: value for name, value in environ.items() if name != WRITTEN_WITH}
     if command == "deploy":
-        code = subprocess.run([PROGRAM, "deploy", *arguments], check=False).returncode
+        code = subprocess.run([PROGRAM, "deploy", *arguments], check=False, env=theirs).returncode
         _append(environ["GITHUB_OUTPUT"], f"exit-code={code}\n")
         return code
     folder = Path(environ["RUNNER_TEMP"])
@@ -67,7 +70,8 @@ def main(environ: Mapping[str, str]) -> int:
     for file in (report, text):
         file.unlink(missing_ok=True)  # an earlier step's must not pass for this one's
     files = [f"--output=json={report}", f"--output=markdown={text}"]
-    code = subprocess.run([PROGRAM, command, *arguments, "--format=github", *files], check=False).returncode
+    line = [str(PROGRAM), command, *arguments, "--format=github", *files]
+    code = subprocess.run(line, check=False, env=theirs).returncode
     _append(environ["GITHUB_OUTPUT"], _outputs(command, code, report))
     if text.is_file():
         words = text.read_text(encoding="utf-8")
@@ -141,7 +145,7 @@ def _comment(environ: Mapping[str, str], command: str, words: str) -> None:
     if len(body) > COMMENT_LIMIT:
         body = body[: COMMENT_LIMIT - len(left_out)] + left_out
     headers = {
-        "Authorization": f"Bearer {environ['DRIFT_ACTION_TOKEN']}",
+        "Authorization": f"Bearer {environ[WRITTEN_WITH]}",
         "Accept": "application/vnd.github+json",
         "X-GitHub-Api-Version": "2022-11-28",
     }
@@ -158,8 +162,10 @@ def _comment(environ: Mapping[str, str], command: str, words: str) -> None:
             f"::warning title=drift gate::no comment: GitHub answers {error.response.status_code}; "
             "it needs pull-requests: write, which a run for a fork never has"
         )
-    except httpx.HTTPError as error:
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         print(f"::warning title=drift gate::no comment: {type(error).__name__}")
+    except (ValueError, TypeError, LookupError, AttributeError):
+        print("::warning title=drift gate::no comment: what GitHub answers is no list of comments")
 
 
 def _own(api: httpx.Client, comments: str, mark: str) -> int | None:
@@ -173,7 +179,9 @@ def _own(api: httpx.Client, comments: str, mark: str) -> int | None:
         answer.raise_for_status()
         found: Sequence[Mapping[str, Any]] = answer.json()
         for each in found:
-            if each["user"]["type"] == "Bot" and each["body"].startswith(mark):
+            # The author of a deleted account is null.
+            bot = (each["user"] or {}).get("type") == "Bot"
+            if bot and (each["body"] or "").startswith(mark):
                 return int(each["id"])
         if len(found) < PAGE:
             return None

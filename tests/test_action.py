@@ -88,6 +88,17 @@ class Comments:
         self._server.server_close()
 
 
+class Odd(list[Any]):
+    """Comments that are something else, whatever page is asked for."""
+
+    def __init__(self, told: Any) -> None:
+        super().__init__()
+        self._told = told
+
+    def __getitem__(self, page: Any) -> Any:
+        return self._told
+
+
 @dataclass
 class Came:
     """What came of a step."""
@@ -216,6 +227,50 @@ def test_a_comment_that_cannot_be_written_is_a_warning(runner: Runner) -> None:
     assert (came.code, came.outputs["services"]) == (0, "[]")
     assert "::warning title=drift gate::no comment: GitHub answers 403" in came.printed
     assert "not affected" in came.summary
+
+
+def test_a_comment_of_a_deleted_account_is_passed_by(runner: Runner, comments: Comments) -> None:
+    comments.kept.append({"id": 0, "body": None, "user": None})
+    runner.api, runner.event = comments.url, {"pull_request": {"number": PULL}}
+    between = f"{runner.world.first}..{runner.world.change('docs/readme.md')}"
+    assert runner("affected", range=between, comment="true").code == 0
+    assert comments.kept[1]["body"].startswith("<!-- drift gate: affected -->")
+
+
+@pytest.mark.parametrize("odd", [{"message": "moved"}, "text", [1], [{"id": 0}]], ids=repr)
+def test_an_api_that_answers_something_else_changes_no_exit_code(
+    runner: Runner, comments: Comments, odd: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A comment is a courtesy: an exit code of 1 would be that of a denial."""
+    monkeypatch.setattr(comments, "kept", Odd(odd))
+    runner.api, runner.event = comments.url, {"pull_request": {"number": PULL}}
+    between = f"{runner.world.first}..{runner.world.change('docs/readme.md')}"
+    came = runner("affected", range=between, comment="true")
+    assert (came.code, came.outputs["exit-code"]) == (0, "0")
+    assert "::warning title=drift gate::no comment: what GitHub answers" in came.printed
+
+
+def test_the_token_is_for_the_comment_alone(runner: Runner) -> None:
+    """A deploy runs commands of the repository: each would find it among its variables."""
+    program = runner.folder / "program"
+    program.write_text("#!/bin/sh\nenv\n")
+    program.chmod(0o755)
+    step = "import os, sys; sys.path.insert(0, sys.argv[1]); import step; from pathlib import Path; "
+    step += "step.PROGRAM = Path(sys.argv[2]); sys.exit(step.main(os.environ))"
+    for command in ("deploy", "check"):
+        environ = {
+            "PATH": os.environ["PATH"],
+            "DRIFT_ACTION_COMMAND": command,
+            "DRIFT_ACTION_SERVICES": WORKER,
+            "DRIFT_ACTION_ARGUMENTS": "",
+            "DRIFT_ACTION_TOKEN": "t0ken",
+            "GITHUB_OUTPUT": str(runner.folder / "output"),
+            "RUNNER_TEMP": str(runner.folder),
+        }
+        line = [sys.executable, "-c", step, str(ROOT / "action"), str(program)]
+        came = subprocess.run(line, env=environ, capture_output=True, text=True, check=True)
+        assert "DRIFT_ACTION_COMMAND" in came.stdout
+        assert "t0ken" not in came.stdout
 
 
 @pytest.mark.heavy
