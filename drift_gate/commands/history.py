@@ -129,7 +129,9 @@ def _rebuild(settings: Settings) -> None:
     after = journal.rebuild()
     differing = _differing(before, after)
     if not differing:
-        print(f"nothing changed: {len(after):,} incidents, computed again from the decisions")
+        from drift_gate.presentation.render import counted
+
+        print(f"nothing changed: {counted(len(after), 'incident')}, computed again from the decisions")
         return
     for line in differing:
         print(line)

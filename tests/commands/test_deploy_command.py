@@ -91,6 +91,7 @@ def asked(
 def test_a_deploy_tells_each_step_and_ends_with_the_gates_verdict(asked: Asked) -> None:
     """Then there is nothing to do; an older commit is refused; all of it is in the journal."""
     commit = asked.built()
+    asked.world.history.git("config", "user.email", "ann@example.com")
     code, out, err = asked("deploy", WORKER, "--to", "50")
     assert code == 0
     assert re.fullmatch(rf"{WORKER}: {WORKER}-\S+ serves {commit[:12]}; the gate says ALLOW\n", out)
@@ -107,7 +108,9 @@ def test_a_deploy_tells_each_step_and_ends_with_the_gates_verdict(asked: Asked) 
     file = asked.world.folder / ".drift" / "journal.sqlite"
     kept = SqliteDeploys(file, busy_s=ENOUGH_S).deploys(WORKER)
     assert [each.state for each in kept] == ["overtaken", "nothing", "done"]
-    assert [each.door for each in SqliteJournal(file).entries()] == ["deploy", "deploy"]
+    assert {each.by for each in kept} == {"ann@example.com"}
+    said = [(each.door, each.by) for each in SqliteJournal(file).entries()]
+    assert said == [("deploy", "ann@example.com")] * 2
 
 
 def test_a_dry_run_changes_nothing(asked: Asked) -> None:
