@@ -104,7 +104,7 @@ def test_a_deploy_tells_each_step_and_ends_with_the_gates_verdict(asked: Asked) 
     code, out, err = asked("deploy", WORKER, "--commit", asked.world.first)
     assert (code, out) == (5, "")
     assert f"{asked.world.first[:12]} is not deployed" in err
-    assert "a deploy would go backwards" in err
+    assert "a deploy would go backwards; to go back on purpose: deployment-drift rollback" in err
     file = asked.world.folder / ".drift" / "journal.sqlite"
     kept = SqliteDeploys(file, busy_s=ENOUGH_S).deploys(WORKER)
     assert [each.state for each in kept] == ["overtaken", "nothing", "done"]
