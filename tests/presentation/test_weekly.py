@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
@@ -180,13 +181,19 @@ class TestTheCommand:
                 f'[notify.email]\nhost = "127.0.0.1"\nport = {port}\n'
                 'sender = "gate@example.com"\nto = "ann@example.com"\n'
             )
-            stage.environ |= {"DRIFT_SLACK_TOKEN": TOKEN, "SSL_CERT_FILE": str(authority)}
+            config = stage.folder / "gitconfig"
+            config.write_text("[user]\nemail = ann@example.com\n")
+            stage.environ |= {
+                "DRIFT_SLACK_TOKEN": TOKEN,
+                "SSL_CERT_FILE": str(authority),
+                "GIT_CONFIG_GLOBAL": str(config),
+            }
             workspace.refuse("internal_error")
             first, second, third = (self.report(stage, "--week", "2026-W06", "--send") for _ in range(3))
         assert (first.code, second.code, third.code) == (1, 0, 0)
         assert "email: told" in first.out
         assert second.out.splitlines()[0] == "slack: told"
-        assert third.out.splitlines()[0].startswith("slack: was told at ")
+        assert re.fullmatch(r"slack: was told at .*, by ann@example\.com", third.out.splitlines()[0])
         assert [each["Subject"] for each in postbox.mails] == [
             "Deployment drift, week 2026-W06 (2026-02-02 to 2026-02-08, UTC)"
         ]
