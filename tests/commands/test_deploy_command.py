@@ -211,6 +211,7 @@ def test_who_has_no_journal_of_a_rollback_knows_it_by_what_is_acknowledged(asked
 def test_a_rollback_may_be_committed(asked: Asked) -> None:
     """In drift.toml alone, and not on top of changes that are not."""
     git = asked.world.history.git
+    asked.world.toml = asked.world.toml.replace("\n", "\r\n")  # as an editor on Windows leaves it
     asked.world.settings()
     git("reset", "-q", "--hard")
     git("add", "drift.toml")
@@ -229,6 +230,7 @@ def test_a_rollback_may_be_committed(asked: Asked) -> None:
         .startswith("Acknowledge the rollback")
     )
     assert git("show", "--format=", "--name-only", "HEAD") == "drift.toml"
+    assert re.fullmatch(r"\d+\t0\tdrift.toml", git("show", "--format=", "--numstat", "HEAD"))
     with (asked.world.folder / "drift.toml").open("a") as file:
         file.write("# more\n")
     code, _, err = asked(*args)
