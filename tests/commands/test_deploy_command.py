@@ -20,6 +20,7 @@ from drift_gate.commands import main
 from drift_gate.journal.sqlite import SqliteJournal
 from drift_gate.journal.sqlite_deploys import SqliteDeploys
 from drift_gate.testing import FakeRegistry
+from drift_gate.wiring import actor, deploys
 
 #: A day that is to come, whenever this runs.
 UNTIL = f"{soon():%Y-%m-%d}"
@@ -88,10 +89,14 @@ def asked(
         yield Asked(world, registry, monkeypatch, capsys)
 
 
-def test_a_deploy_tells_each_step_and_ends_with_the_gates_verdict(asked: Asked) -> None:
+def test_a_deploy_tells_each_step_and_ends_with_the_gates_verdict(
+    asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Then there is nothing to do; an older commit is refused; all of it is in the journal."""
     commit = asked.built()
     asked.world.history.git("config", "user.email", "ann@example.com")
+    monkeypatch.setattr(actor, "ANSWER_S", ENOUGH_S)
+    monkeypatch.setattr(deploys, "ACTOR_S", ENOUGH_S)
     code, out, err = asked("deploy", WORKER, "--to", "50")
     assert code == 0
     assert re.fullmatch(rf"{WORKER}: {WORKER}-\S+ serves {commit[:12]}; the gate says ALLOW\n", out)
