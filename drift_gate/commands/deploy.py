@@ -75,8 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
         commit=arguments.commit,
         replace=arguments.replace,
     )
-    verdict = outcome.services[0]
-    word = f"{verdict.service}: {made.message or made.state}; the gate says {verdict.decision.upper()}"
+    verdict, word = outcome.services[0], deploys.word(made, outcome)
     reasons = "".join(f"\n  {each.decision:<5} {each.code}: {each.message}" for each in verdict.reasons)
     print("\n".join(map(plain, f"{word}{reasons}".split("\n"))))
     return outcome.exit_code
@@ -93,16 +92,14 @@ def _with_steps(settings: Settings, arguments: argparse.Namespace) -> Settings:
 def _dry(settings: Settings, arguments: argparse.Namespace) -> int:
     from drift_gate.commands.console import draw
     from drift_gate.presentation import plan_text
-    from drift_gate.presentation.plans import Plans, plan
-    from drift_gate.wiring import deliveries, deploys
+    from drift_gate.presentation.plans import Plans
+    from drift_gate.wiring import deploys
 
-    verdict, due = deploys.plan(
+    shown = deploys.planned(
         arguments.service, settings=settings, commit=arguments.commit, replace=arguments.replace
     )
-    service = settings.service(arguments.service)
-    shown = plan(verdict, service, deliveries.forge_of(service, settings), due)
     draw(plan_text.table(Plans(planned_at=deploys.utc_now(), services=(shown,))), no_color=arguments.no_color)
-    return {"unknown": UNKNOWN, "stop": OVERTAKEN}.get(due.action, OK)
+    return {"unknown": UNKNOWN, "stop": OVERTAKEN}.get(shown.action, OK)
 
 
 def told(step: str, sentence: str) -> None:

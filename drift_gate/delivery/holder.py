@@ -6,8 +6,11 @@ import os
 import re
 import socket
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from uuid import uuid4
+
+from drift_gate.journal.deploys import Claim
 
 _MARK = re.compile(r"(?P<host>[^/]+)/(?P<pid>\d+)/(?P<started>\d*)/[0-9a-f]+")
 
@@ -34,6 +37,11 @@ def has_died(mark: str) -> bool:
     if found is None or found["host"] != _host() or not found["started"]:
         return False
     return _started(int(found["pid"])) != found["started"]
+
+
+def alive(claim: Claim | None, now: datetime) -> Claim | None:
+    """``claim`` where it holds at ``now``; None where it has run out, or its process has died."""
+    return None if claim is None or claim.until <= now or has_died(claim.process) else claim
 
 
 def _host() -> str:

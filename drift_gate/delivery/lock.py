@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from uuid import uuid4
 
-from drift_gate.delivery.holder import Holder, has_died
+from drift_gate.delivery.holder import Holder, alive
 from drift_gate.delivery.parts import Parts
 from drift_gate.delivery.run import LEASE_S, Run
 from drift_gate.errors import OvertakenError
@@ -176,9 +176,7 @@ class _Queue:
         )
 
     def _alive(self, claim: Claim | None) -> Claim | None:
-        if claim is None or claim.until <= self._parts.clock.now() or has_died(claim.process):
-            return None
-        return claim
+        return alive(claim, self._parts.clock.now())
 
     def _tell_starvation(self, recent: Sequence[Deploy]) -> None:
         """Say it where deploys are overtaken again and again and none lands."""

@@ -18,13 +18,14 @@ from drift_gate.delivery.smoke import Smoke
 from drift_gate.errors import DriftConfigError, SourceError
 from drift_gate.journal.deploys import Deploy
 from drift_gate.policy.verdict import Outcome, Verdict
+from drift_gate.presentation.plans import Plan, plan
 from drift_gate.runtime.deadline import Deadline
 from drift_gate.settings.file import Settings
 from drift_gate.settings.keys import ServiceSettings
 from drift_gate.sources.git.process import Git
 from drift_gate.wiring import answers, checks
 from drift_gate.wiring.builders import builder_of
-from drift_gate.wiring.deliveries import AtCommit
+from drift_gate.wiring.deliveries import AtCommit, forge_of
 from drift_gate.wiring.journals import deploys
 from drift_gate.wiring.plans import Builder, process
 from drift_gate.wiring.plans import utc_now as utc_now
@@ -57,15 +58,23 @@ def deploy(
     return made, _last_word(name, settings)
 
 
-def plan(
-    name: str, *, settings: Settings, commit: str | None = None, replace: str | None = None
-) -> tuple[Verdict, Due]:
-    """What serves against the commit, and what a deploy of it would do; nothing is changed or kept."""
+def word(made: Deploy, outcome: Outcome) -> str:
+    """What ``deploy`` came to, as one sentence."""
+    said = f"{made.service}: {made.message or made.state}"
+    return f"{said}; the gate says {outcome.services[0].decision.upper()}"
+
+
+def planned(name: str, *, settings: Settings, commit: str | None = None, replace: str | None = None) -> Plan:
+    """What serves against the commit, and what a deploy of it would do; nothing is changed or kept.
+
+    The arguments as for ``deploy``. Raises ``DriftConfigError``, ``SourceError`` and ``JournalError``.
+    """
     service = _deployable(name, settings)
     full = commit_of(name, commit, settings=settings)
     verdict = _Judge(name, service, settings).against(full)
     kept = story.rolled_back(deploys(settings, busy_s=BUSY_S), name, utc_now(), replace)
-    return verdict, Due("stop", kept) if kept else allowed(verdict, replace)
+    due = Due("stop", kept) if kept else allowed(verdict, replace)
+    return plan(verdict, service, forge_of(service, settings), due)
 
 
 def rollback(
@@ -279,9 +288,8 @@ def require_committable(settings: Settings) -> None:
 
 def commit_acknowledged(settings: Settings, made: Deploy, tables: str) -> str:
     """Write ``tables`` into ``drift.toml`` and commit that file alone; a sentence that says so."""
-    text = settings.file.read_bytes().decode("utf-8")  # each line ends as it did
-    end = "\n" if text.endswith("\n") else "\n\n"
-    settings.file.write_text(f"{text}{end}{tables}", encoding="utf-8", newline="")
+    text = settings.file.read_text(encoding="utf-8")
+    settings.file.write_text(f"{text.rstrip()}\n\n{tables}", encoding="utf-8")
     subject = f"Acknowledge the rollback of {made.service} to {made.revision}"
     message = f"{subject}\n\n{made.reason}"
     _git(settings, "commit", "--quiet", "--no-verify", "-m", message, "--", str(settings.file.name))
