@@ -28,12 +28,14 @@ class Request(NamedTuple):
     """What is asked: a path below the dashboard in two parts, ``name`` and ``form`` (``html``, ``json``, …).
 
     ``query``: what stands behind it; None: the page will stand in a folder, where nothing can. ``now``: when.
+    ``every``: after how many seconds an open page asks anew.
     """
 
     name: str
     form: str
     query: Mapping[str, str] | None
     now: datetime
+    every: int = REFRESH_S
 
     @property
     def words(self) -> dict[str, str]:
@@ -43,7 +45,7 @@ class Request(NamedTuple):
     @property
     def refresh(self) -> int:
         """After how many seconds the page asks anew; 0: never."""
-        return REFRESH_S if self.query is not None and self.query.get(LIVE) != "off" else 0
+        return self.every if self.query is not None and self.query.get(LIVE) != "off" else 0
 
     def beside(self, form: str) -> str:
         """The address of the same in another form, from the page."""
@@ -59,7 +61,8 @@ class Answer(NamedTuple):
     """What is sent: a status of HTTP, a type, and the bytes.
 
     ``kept``: for how many seconds anybody may keep it. ``refresh``: after how many the page asks anew; 0:
-    never.
+    never. ``referrer``: what a browser says of the page to whom it leads. ``location``: where to look
+    instead.
     """
 
     status: int
@@ -67,6 +70,8 @@ class Answer(NamedTuple):
     body: bytes
     kept: int = 0
     refresh: int = 0
+    referrer: str = "no-referrer"
+    location: str = ""
 
     @property
     def headers(self) -> dict[str, str]:
@@ -76,10 +81,11 @@ class Answer(NamedTuple):
             "Content-Security-Policy": POLICY,
             "X-Frame-Options": "DENY",
             "X-Content-Type-Options": "nosniff",
-            "Referrer-Policy": "no-referrer",
+            "Referrer-Policy": self.referrer,
             "Cache-Control": f"max-age={self.kept}" if self.kept else "no-store",
         }
-        return told | ({"Refresh": str(self.refresh)} if self.refresh else {})
+        told |= {"Refresh": str(self.refresh)} if self.refresh else {}
+        return told | ({"Location": self.location} if self.location else {})
 
 
 def json(view: BaseModel, status: int = 200) -> Answer:

@@ -52,6 +52,7 @@ def _templates() -> Environment:
         "ago": ago,
         "exact": exact,
         "span": span,
+        "duration": lambda seconds: duration(int(seconds)),
         "whole": lambda text: Markup(escape(plain(text))),  # noqa: S704 - what is pasted or drawn
         "short": lambda commit: commit[:12],
     }

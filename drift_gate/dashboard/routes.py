@@ -8,10 +8,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from drift_gate.dashboard import badge, batches, decisions, pages
+from drift_gate.dashboard import badge, batches, decisions, html, pages
 from drift_gate.dashboard import figures as sums
-from drift_gate.dashboard.answers import CSV, HTML, KEPT_S, SVG, Answer, Request, json
+from drift_gate.dashboard.answers import CSV, KEPT_S, SVG, Answer, Request, json
 from drift_gate.dashboard.batches import Stored
+from drift_gate.dashboard.deploys import DEPLOYS, PLANS, Deploying, DeployPages
 from drift_gate.dashboard.drawing import drawing
 from drift_gate.dashboard.fleet import Fleet, fleet
 from drift_gate.dashboard.rows import page_of, places
@@ -36,7 +37,7 @@ class Dashboard:
     ``journal``: all that they are made of. ``settings``: the services that are declared, and how far apart
     looks should lie. ``forges``: those of the services' repositories, as far as they are known, for links.
     ``clock`` says the time in UTC. ``stored``: the batches that whoever runs them keeps, since a time; None:
-    the journal's word is all there is.
+    the journal's word is all there is. ``deploying``: what to deploy with; None: nothing is deployed here.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Dashboard:
         *,
         clock: Callable[[], datetime],
         stored: Callable[[datetime], Sequence[Stored]] | None = None,
+        deploying: Deploying | None = None,
     ) -> None:
         self._journal = journal
         self._settings = settings
@@ -54,6 +56,7 @@ class Dashboard:
         self._interval = timedelta(seconds=settings.dashboard.every)
         self._clock = clock
         self._stored = stored
+        self._deploys = DeployPages(deploying, settings) if deploying else None
         self._pages: Mapping[tuple[str, str], Callable[[Request], Answer]] = {
             **{("index", form): self._fleet for form in ("html", "json")},
             **{("batches", form): self._batches for form in ("html", "json")},
@@ -78,12 +81,25 @@ class Dashboard:
                 return self._service(asked)
             if name.startswith(BADGES) and form == "svg":
                 return self._badge(asked)
+            if self._deploys and name.startswith((PLANS, DEPLOYS)) and form in ("html", "json"):
+                return self._deploys.answer(asked)
         except ValidationError as error:
             wrong = "; ".join(f"{each['loc'][0]}: {each['msg']}" for each in error.errors())
-            return _message(asked, 422, "That cannot be asked", wrong)
+            return html.message(asked, 422, "That cannot be asked", wrong)
         except JournalError as error:
-            return _message(asked, 503, "The journal does not answer", str(error))
-        return _message(asked, 404, "There is no such page", f"Nothing is kept under {path}.")
+            return html.message(asked, 503, "The journal does not answer", str(error))
+        return html.message(asked, 404, "There is no such page", f"Nothing is kept under {path}.")
+
+    def confirm(self, path: str, given: Mapping[str, str]) -> Answer:
+        """The answer to a POST of the form ``given`` to ``path``, from no page of another origin."""
+        name, _, form = path.rpartition(".")
+        asked = Request(name, form, {}, self._clock())
+        if self._deploys is None or not name.startswith(DEPLOYS) or form != "html":
+            return html.message(asked, 404, "There is nothing to confirm", f"Nothing is deployed at {path}.")
+        try:
+            return self._deploys.confirm(asked, given)
+        except JournalError as error:
+            return html.message(asked, 503, "The journal does not answer", str(error))
 
     def names(self) -> Iterator[str]:
         """Every page and file, by its path, the first page last. Raises ``JournalError``."""
@@ -112,7 +128,7 @@ class Dashboard:
         view: dict[str, Any] = {"fleet": told, "headline": said, "mood": mood, "words": STANDING}
         view |= {"full": told.services[:FULL], "brief": told.services[FULL:]}
         view["until"] = self._until(told.last_look_at, asked.now)
-        return _page(asked, "fleet.html", status=status, **view)
+        return html.page(asked, "fleet.html", status=status, **view)
 
     def _service(self, asked: Request) -> Answer:
         page, since = asked.name.removeprefix(SERVICES), asked.now - BACK
@@ -120,7 +136,7 @@ class Dashboard:
         others = self._journal.latest() if name is None else []
         name = next((each.verdict.service for each in others if page_of(each.verdict.service) == page), name)
         if name is None:
-            return _message(asked, 404, "There is no such service", f"Nobody knows {page}.")
+            return html.message(asked, 404, "There is no such service", f"Nobody knows {page}.")
         found = self._journal.entries(name, since=since)
         newest = next((each for each in found if each.other_target is None), None)
         if newest is None:  # nobody looked for as long as that: what was last known is older
@@ -139,8 +155,9 @@ class Dashboard:
             return json(told)
         view: dict[str, Any] = {"told": told, "sentence": sentence(told), "summary": summary(told)}
         view |= {"drawn": drawing(told.timeline), "until": self._until(told.row.looked_at, asked.now)}
+        view["deployable"] = self._deploys is not None and self._deploys.offers(name)
         view["courses"] = [", ".join(history.course(each)) for each in told.incidents]
-        return _page(asked, "service.html", **view)
+        return html.page(asked, "service.html", **view)
 
     def _until(self, looked_at: datetime | None, now: datetime) -> datetime:
         """When a page that nobody loads anew has become old: with its look, unless that is old already."""
@@ -151,7 +168,7 @@ class Dashboard:
         told, name = self._told(asked.now), asked.name.removeprefix(BADGES)
         found = next((each for each in (*told.services, *told.former) if each.page == name), None)
         if found is None:
-            return _message(asked, 404, "There is no such service", f"Nobody knows {name}.")
+            return html.message(asked, 404, "There is no such service", f"Nobody knows {name}.")
         return Answer(200, SVG, badge.badge(found, asked.now).encode(), kept=KEPT_S)
 
     def _batches(self, asked: Request) -> Answer:
@@ -162,7 +179,7 @@ class Dashboard:
         told = batches.batches(found, stored, self._places, wanted, asked.now)
         if asked.form == "json":
             return json(told)
-        return _page(asked, "batches.html", told=told, form=asked.query is not None)
+        return html.page(asked, "batches.html", told=told, form=asked.query is not None)
 
     def _decisions(self, asked: Request) -> Answer:
         wanted = decisions.Wanted.model_validate(asked.words)
@@ -176,7 +193,7 @@ class Dashboard:
         if asked.form == "json":
             return json(view)
         more: dict[str, Any] = {"doors": DOORS, "outcomes": OUTCOMES, "csv": asked.beside("csv")}
-        return _page(asked, "decisions.html", told=view, form=asked.query is not None, **more)
+        return html.page(asked, "decisions.html", told=view, form=asked.query is not None, **more)
 
     def _figures(self, asked: Request) -> Answer:
         begin = asked.now - sums.WEEK
@@ -187,17 +204,7 @@ class Dashboard:
         told = sums.figures(period, before, asked.now)
         if asked.form == "json":
             return json(told)
-        return _page(asked, "figures.html", told=told, chart=sums.chart(told.days))
-
-
-def _page(asked: Request, template: str, *, status: int = 200, **view: Any) -> Answer:
-    root = "../" * asked.name.count("/")
-    text = pages.page(template, root=root, now=asked.now, asked=asked, **view)
-    return Answer(status, HTML, text.encode(), refresh=asked.refresh)
-
-
-def _message(asked: Request, status: int, title: str, words: str) -> Answer:
-    return _page(asked, "message.html", status=status, heading=title, words=words, lines=())
+        return html.page(asked, "figures.html", told=told, chart=sums.chart(told.days))
 
 
 def message(
@@ -205,4 +212,4 @@ def message(
 ) -> Answer:
     """A page that says why there is no other at ``path``. ``lines``: what each is for, and what to paste."""
     asked = Request(path.rpartition(".")[0], "html", None, now)
-    return _page(asked, "message.html", status=status, heading=title, words=words, lines=lines)
+    return html.message(asked, status, title, words, lines)

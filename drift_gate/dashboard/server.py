@@ -6,6 +6,8 @@ import logging
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from drift_gate.dashboard.answers import Answer
+from drift_gate.dashboard.confirmations import foreign
 from drift_gate.dashboard.routes import Dashboard
 from drift_gate.errors import DriftConfigError
 
@@ -16,6 +18,8 @@ HOST = "127.0.0.1"
 _NAMES = frozenset({"localhost", HOST})
 #: Seconds for which a connection may say nothing.
 _SILENT_S = 20
+#: Bytes of a form.
+_LONGEST_FORM = 4096
 
 
 class _Server(ThreadingHTTPServer):
@@ -38,22 +42,44 @@ def listening(dashboard: Dashboard, port: int) -> ThreadingHTTPServer:
 
         def do_GET(self) -> None:
             """Send the answer of the dashboard."""
-            # A page of the web that names us by a host of its own would read what is for this machine.
-            if (self.headers.get("Host") or "").partition(":")[0] not in _NAMES:
-                self.send_error(403, "this dashboard is for this machine, by its own name")
+            if self._named():
+                asked = urlsplit(self.path)
+                query = dict(parse_qsl(asked.query, keep_blank_values=True))
+                self._send(dashboard.answer(unquote(asked.path).lstrip("/"), query))
+
+        def do_POST(self) -> None:
+            """Hand a form on that a page of ours sends."""
+            length = self.headers.get("Content-Length", "")
+            if not length.isdecimal() or int(length) > _LONGEST_FORM:
+                self.close_connection = True
+                self.send_error(413, "this dashboard takes no such form")
                 return
-            asked = urlsplit(self.path)
-            path, query = (
-                unquote(asked.path).lstrip("/"),
-                dict(parse_qsl(asked.query, keep_blank_values=True)),
-            )
-            answer = dashboard.answer(path, query)
+            # It is read first: a connection that is closed over something unread takes the answer with it.
+            given = self.rfile.read(int(length)).decode("utf-8", "replace")
+            if not self._named():
+                return
+            site, origin = self.headers.get("Sec-Fetch-Site"), self.headers.get("Origin")
+            if foreign(self.headers.get("Host"), site, origin):
+                self.send_error(403, "this dashboard takes no form that a page of another origin sends")
+                return
+            path = unquote(urlsplit(self.path).path).lstrip("/")
+            self._send(dashboard.confirm(path, dict(parse_qsl(given))))
+
+        def _named(self) -> bool:
+            """Whether we are asked by a name of ours; else it is refused."""
+            # A page of the web that names us by a host of its own would read what is for this machine.
+            if (self.headers.get("Host") or "").partition(":")[0] in _NAMES:
+                return True
+            self.send_error(403, "this dashboard is for this machine, by its own name")
+            return False
+
+        def _send(self, answer: Answer) -> None:
             self.send_response(answer.status)
             for name, value in answer.headers.items():
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(answer.body)))
             self.end_headers()
-            if self.command == "GET":
+            if self.command != "HEAD":
                 self.wfile.write(answer.body)
 
         do_HEAD = do_GET

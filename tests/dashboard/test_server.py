@@ -29,10 +29,10 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
 
 
 def ask(
-    port: int, path: str, method: str = "GET", host: str | None = None
+    port: int, path: str, method: str = "GET", host: str | None = None, body: str | None = None
 ) -> tuple[http.client.HTTPResponse, str]:
     connection = http.client.HTTPConnection(HOST, port)
-    connection.request(method, path, headers={"Host": host} if host else {})
+    connection.request(method, path, body, headers={"Host": host} if host else {})
     response = connection.getresponse()
     text = response.read().decode()
     connection.close()
@@ -72,7 +72,9 @@ def test_under_a_name_of_somebody_elses_it_says_nothing(port: int, host: str) ->
 
 
 def test_nothing_is_changed_by_it(port: int) -> None:
-    assert ask(port, "/", "POST")[0].status == 501
+    assert ask(port, "/", "PUT")[0].status == 501
+    response, text = ask(port, "/deploys/a-worker.html", "POST", body="commit=1")
+    assert (response.status, "Nothing is deployed at" in text) == (404, True)
 
 
 def test_a_port_that_is_taken_is_named(port: int, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from google.auth import jwt
 from google.auth.exceptions import GoogleAuthError
 
+from drift_gate.dashboard.confirmations import foreign
 from drift_gate.errors import SourceError
 from drift_gate.presentation import render
 from drift_gate.runtime.deadline import Deadline
@@ -225,13 +226,8 @@ def _platform_email(presented: Presented) -> str | None:
 
 
 def _require_no_other_page(presented: Presented) -> None:
-    """Raise ``ForbiddenError`` for a change that a page of another origin asks for.
-
-    A browser says where such a request comes from in at least one of two headers; programs send neither.
-    """
-    site, origin = presented.fetch_site, presented.origin
-    ours = f"http://{presented.host}"
-    if presented.changes and (site not in (None, "same-origin", "none") or origin not in (None, ours)):
+    """Raise ``ForbiddenError`` for a change that a page of another origin asks for."""
+    if presented.changes and foreign(presented.host, presented.fetch_site, presented.origin):
         raise ForbiddenError("this coordinator takes no request that a web page of another origin sends")
 
 
