@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from drift_gate.commands.arguments import settings_of
+from drift_gate.commands.exit_codes import USAGE
 from drift_gate.errors import DriftConfigError, DriftGateError
 
 
@@ -40,11 +41,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def answered(answers: Mapping[str, str | DriftGateError]) -> int:
-    """Print what each channel came to. The exit code; raises the ``DriftConfigError`` among them."""
+    """Print what each channel came to. The exit code: 2 where a setting is wrong, else 1 where one failed."""
     from drift_gate.presentation.plain_text import plain
 
     for name, answer in answers.items():
         print(f"{name}: {plain(str(answer))}")
-    if wrong := [each for each in answers.values() if isinstance(each, DriftConfigError)]:
-        raise wrong[0]
+    if any(isinstance(each, DriftConfigError) for each in answers.values()):
+        return USAGE
     return 1 if any(isinstance(each, DriftGateError) for each in answers.values()) else 0

@@ -14,6 +14,7 @@ from drift_gate.commands.arguments import settings_of
 from drift_gate.commands.exit_codes import OK, UNEXPECTED
 from drift_gate.commands.past import add_every, journal_of
 from drift_gate.errors import DriftConfigError
+from drift_gate.runtime.deadline import Deadline
 
 if TYPE_CHECKING:
     from drift_gate.journal.records import Journal
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 _FORMATS = ("table", "markdown", "html", "json")
 WEEK = timedelta(days=7)
+#: Seconds that who sends it is looked up for.
+SENDER_S = 1.0
 
 
 def declare(command: argparse.ArgumentParser) -> None:
@@ -87,7 +90,7 @@ def _send(weekly: Weekly, settings: Settings, journal: Journal) -> int:
     from drift_gate.presentation.weekly import message
     from drift_gate.wiring import checks, notifications
 
-    by = checks.actor(settings).known()
+    by = checks.actor(settings).known(Deadline(SENDER_S))
     return answered(notifications.send(settings, journal, message(weekly), by))
 
 

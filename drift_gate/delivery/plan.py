@@ -57,8 +57,10 @@ def allowed(verdict: Verdict, replace: str | None) -> Due:
     if due.action not in ("stop", "unknown"):
         return due
     against = [live for live in report.live if live.unknown or live.commits_ahead or live.unaccounted_count]
-    if not against or any(live.status == "ahead" for live in against):
+    if not against:
         return due
+    if any(live.status == "ahead" for live in against):
+        return Due(due.action, f"{due.why}; to go back on purpose: deployment-drift rollback")
     if all(live.revision == replace for live in against):
         return Due("deploy", f"{replace} may be replaced")
     names = ", ".join(dict.fromkeys(str(live.revision) for live in against))

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from drift_gate.runtime import signals
+
 #: Seconds between SIGTERM and SIGKILL.
 END_S = 5.0
 #: Seconds between two looks at whether it is over while somebody holds its pipes.
@@ -67,22 +69,25 @@ def _started(
     command: Sequence[str], environ: Mapping[str, str], folder: Path | None
 ) -> Iterator[subprocess.Popen[bytes]]:
     """The process, in a group of its own, which is ended with the block."""
-    process = subprocess.Popen(
-        command,
-        cwd=folder,
-        env=dict(environ),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    )
+    process = None
     try:
+        with signals.deferred():  # nobody could end what is started and not known yet
+            process = subprocess.Popen(
+                command,
+                cwd=folder,
+                env=dict(environ),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+            )
         yield process
     finally:
-        _end(process)
-        for pipe in (process.stdout, process.stderr):
-            if pipe is not None:
-                pipe.close()
+        if process is not None:
+            _end(process)
+            for pipe in (process.stdout, process.stderr):
+                if pipe is not None:
+                    pipe.close()
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

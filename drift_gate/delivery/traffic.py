@@ -116,7 +116,8 @@ def _watch(run: Run, candidate: Candidate) -> None:
                 break
             run.require()
             parts.clock.sleep(WATCH_S)
-        step.said = f"healthy for {duration(parts.limits.watch)}"
+        lasted = duration(parts.limits.watch)
+        step.said = f"healthy for {lasted}" if look.proven else f"ready for {lasted}; it was not asked itself"
 
 
 def back(run: Run) -> None:

@@ -288,8 +288,9 @@ def require_committable(settings: Settings) -> None:
 
 def commit_acknowledged(settings: Settings, made: Deploy, tables: str) -> str:
     """Write ``tables`` into ``drift.toml`` and commit that file alone; a sentence that says so."""
-    text = settings.file.read_text(encoding="utf-8")
-    settings.file.write_text(f"{text.rstrip()}\n\n{tables}", encoding="utf-8")
+    text = settings.file.read_bytes().decode("utf-8")  # each line ends as it did
+    end = "\n" if text.endswith("\n") else "\n\n"
+    settings.file.write_text(f"{text}{end}{tables}", encoding="utf-8", newline="")
     subject = f"Acknowledge the rollback of {made.service} to {made.revision}"
     message = f"{subject}\n\n{made.reason}"
     _git(settings, "commit", "--quiet", "--no-verify", "-m", message, "--", str(settings.file.name))

@@ -71,6 +71,7 @@ def tell(settings: Settings, journal: Journal, now: datetime, by: str) -> list[O
         return deliver(journal, seen, to, agreed, by)
 
     found = _each(settings, names, told, Deadline(SEND_S))
+    _log_failures(found)
     return [outcome for outcomes in found.values() if isinstance(outcomes, list) for outcome in outcomes]
 
 
@@ -101,7 +102,8 @@ def _tell_batch(settings: Settings, now: datetime, by: str, within: Deadline) ->
     agreed = rules(settings).model_copy(update={"digest": None})
     try:
         seen = batch_picture(journal, now)
-        _each(settings, channel_names(settings), lambda to: deliver(journal, seen, to, agreed, by), within)
+        names = channel_names(settings)
+        _log_failures(_each(settings, names, lambda to: deliver(journal, seen, to, agreed, by), within))
     except DriftGateError as error:
         log.warning("nobody is told of the batch at once: %s", error)
 
@@ -199,11 +201,14 @@ def _each(
     with ExitStack() as stack:
         http = stack.enter_context(Http(inner, ca_file=settings.ca_file, proxy=settings.proxy))
         gathered = gather({name: partial(asked, name, http) for name in names}, deadline)
-    answers = {name: each if isinstance(each, SourceError) else each[0] for name, each in gathered.items()}
+    return {name: each if isinstance(each, SourceError) else each[0] for name, each in gathered.items()}
+
+
+def _log_failures(answers: Mapping[str, object]) -> None:
+    """For who tells beside something else, and shows nobody what the channels answer."""
     for name, answer in answers.items():
         if isinstance(answer, DriftGateError):
             log.warning("the channel %s does not work: %s", name, answer)
-    return answers
 
 
 def _recipient(name: str, settings: Settings, http: Http, deadline: Deadline) -> Recipient:

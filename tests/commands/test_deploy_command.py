@@ -20,6 +20,7 @@ from drift_gate.commands import main
 from drift_gate.journal.sqlite import SqliteJournal
 from drift_gate.journal.sqlite_deploys import SqliteDeploys
 from drift_gate.testing import FakeRegistry
+from drift_gate.wiring import actor, deploys
 
 #: A day that is to come, whenever this runs.
 UNTIL = f"{soon():%Y-%m-%d}"
@@ -88,10 +89,14 @@ def asked(
         yield Asked(world, registry, monkeypatch, capsys)
 
 
-def test_a_deploy_tells_each_step_and_ends_with_the_gates_verdict(asked: Asked) -> None:
+def test_a_deploy_tells_each_step_and_ends_with_the_gates_verdict(
+    asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Then there is nothing to do; an older commit is refused; all of it is in the journal."""
     commit = asked.built()
     asked.world.history.git("config", "user.email", "ann@example.com")
+    monkeypatch.setattr(actor, "ANSWER_S", ENOUGH_S)
+    monkeypatch.setattr(deploys, "ACTOR_S", ENOUGH_S)
     code, out, err = asked("deploy", WORKER, "--to", "50")
     assert code == 0
     assert re.fullmatch(rf"{WORKER}: {WORKER}-\S+ serves {commit[:12]}; the gate says ALLOW\n", out)
@@ -104,7 +109,7 @@ def test_a_deploy_tells_each_step_and_ends_with_the_gates_verdict(asked: Asked) 
     code, out, err = asked("deploy", WORKER, "--commit", asked.world.first)
     assert (code, out) == (5, "")
     assert f"{asked.world.first[:12]} is not deployed" in err
-    assert "a deploy would go backwards" in err
+    assert "a deploy would go backwards; to go back on purpose: deployment-drift rollback" in err
     file = asked.world.folder / ".drift" / "journal.sqlite"
     kept = SqliteDeploys(file, busy_s=ENOUGH_S).deploys(WORKER)
     assert [each.state for each in kept] == ["overtaken", "nothing", "done"]
@@ -211,6 +216,7 @@ def test_who_has_no_journal_of_a_rollback_knows_it_by_what_is_acknowledged(asked
 def test_a_rollback_may_be_committed(asked: Asked) -> None:
     """In drift.toml alone, and not on top of changes that are not."""
     git = asked.world.history.git
+    asked.world.toml = asked.world.toml.replace("\n", "\r\n")  # as an editor on Windows leaves it
     asked.world.settings()
     git("reset", "-q", "--hard")
     git("add", "drift.toml")
@@ -229,6 +235,7 @@ def test_a_rollback_may_be_committed(asked: Asked) -> None:
         .startswith("Acknowledge the rollback")
     )
     assert git("show", "--format=", "--name-only", "HEAD") == "drift.toml"
+    assert re.fullmatch(r"\d+\t0\tdrift.toml", git("show", "--format=", "--numstat", "HEAD"))
     with (asked.world.folder / "drift.toml").open("a") as file:
         file.write("# more\n")
     code, _, err = asked(*args)

@@ -6,6 +6,7 @@ import os
 import random
 import re
 import signal
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 from support.deliveries import BEGIN, WORKER, Killed, Points, Time, World
 
-from drift_gate.delivery.contracts import Candidate
+from drift_gate.delivery.contracts import Candidate, Look, Probe
 from drift_gate.delivery.deploy import deploy
 from drift_gate.delivery.rollback import rollback
 from drift_gate.delivery.run import LEASE_S
@@ -26,6 +27,7 @@ from drift_gate.errors import (
     SourceError,
 )
 from drift_gate.journal.deploys import Deploy
+from drift_gate.runtime.deadline import Deadline
 
 STEPS = ["lock", "plan", "build", "push", "release", "prove", "forward", "move", "watch"]
 
@@ -129,6 +131,14 @@ class TestWhatItComesTo:
         assert [each.revision for each in asked] == [f"{WORKER}-00002"]
         assert len(world.moves(WORKER)) == 1
 
+    def test_health_is_told_of_what_was_asked_alone(self, world: World) -> None:
+        """Of a revision that its marks prove nobody knows whether it is healthy."""
+        parts = world.parts()
+        marked = replace(parts, probe=Marked(parts.probe))
+        watched = deploy(marked, head(world), "ann").step("watch")
+        assert watched is not None
+        assert watched.result == "ready for 10 s; it was not asked itself"
+
     def test_a_job_gets_its_template_and_is_asked_nothing(self, world: World) -> None:
         done = deploy(world.parts(kind="job"), head(world), "ann")
         assert [each.name for each in done.steps] == [
@@ -148,6 +158,16 @@ class TestWhatItComesTo:
         assert told.value.cause == "no-commit-evidence"
         assert kept(world)[-1].state == "interrupted"
         assert deploy(world.parts(), head(world), "ann", replace=serving).state == "done"
+
+
+@dataclass
+class Marked:
+    """A ``Probe`` that asks no revision."""
+
+    probe: Probe
+
+    def look(self, candidate: Candidate, commit: str, within: Deadline) -> Look:
+        return replace(self.probe.look(candidate, commit, within), proven=False)
 
 
 def fall_ill(world: World, commit: str) -> None:

@@ -13,15 +13,18 @@ import pytest
 from journal.stores import at, bypassed, entry
 from notify.test_slack import TOKEN, Workspace, strings
 from notify.test_smtp import Postbox, serving
+from support.limits import ENOUGH_S
 from support.stage import Done, Stage
 from support.world import WORKER, World
 
+from drift_gate.commands import report
 from drift_gate.journal.period import Period, week, week_before
 from drift_gate.journal.sqlite import SqliteJournal
 from drift_gate.policy.verdict import BreakGlass
 from drift_gate.presentation import render, weekly
 from drift_gate.presentation.sparkline import ASCII, UNICODE
 from drift_gate.presentation.weekly import Weekly
+from drift_gate.wiring import actor
 
 HOSTILE = "</td><script>alert(1)</script> | `code` [x](http://x) \x1b[31m <!channel>"
 #: From Monday, 2 February 2026: a short drift, a long one with an unknown in it, a refusal and a bypass.
@@ -170,8 +173,17 @@ class TestTheCommand:
         assert "so far" not in done.out.splitlines()[0]
         assert "No incident, as far as was watched." in done.out
 
-    def test_each_channel_is_sent_it_once_whoever_sends_it(self, stage: Stage, tmp_path: Path) -> None:
-        """A channel that does not take it is sent it by the next call, and no other a second time."""
+    def test_each_channel_is_sent_it_once_whoever_sends_it(
+        self, stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A channel that does not take it is sent it by the next call, and no other a second time.
+
+        Who sent it is told by their address, which git says a moment later than the name at once.
+        """
+        monkeypatch.setattr(actor, "ANSWER_S", ENOUGH_S)
+        monkeypatch.setattr(report, "SENDER_S", ENOUGH_S)
+        config = tmp_path / "gitconfig"
+        config.write_text("[user]\nemail = ann@example.com\n")
         SqliteJournal(stage.folder / ".drift" / "journal.sqlite").record(COURSE)
         postbox = Postbox()
         with Workspace() as workspace, serving(postbox, tmp_path, auth_required=False) as (port, authority):
@@ -180,13 +192,19 @@ class TestTheCommand:
                 f'[notify.email]\nhost = "127.0.0.1"\nport = {port}\n'
                 'sender = "gate@example.com"\nto = "ann@example.com"\n'
             )
-            stage.environ |= {"DRIFT_SLACK_TOKEN": TOKEN, "SSL_CERT_FILE": str(authority)}
+            stage.environ |= {
+                "DRIFT_SLACK_TOKEN": TOKEN,
+                "SSL_CERT_FILE": str(authority),
+                "GIT_CONFIG_GLOBAL": str(config),
+            }
             workspace.refuse("internal_error")
             first, second, third = (self.report(stage, "--week", "2026-W06", "--send") for _ in range(3))
         assert (first.code, second.code, third.code) == (1, 0, 0)
         assert "email: told" in first.out
         assert second.out.splitlines()[0] == "slack: told"
-        assert third.out.splitlines()[0].startswith("slack: was told at ")
+        again = third.out.splitlines()[0]
+        assert again.startswith("slack: was told at ")
+        assert again.endswith(", by ann@example.com")
         assert [each["Subject"] for each in postbox.mails] == [
             "Deployment drift, week 2026-W06 (2026-02-02 to 2026-02-08, UTC)"
         ]
