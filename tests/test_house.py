@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from functools import cache
 from graphlib import TopologicalSorter
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -173,6 +174,12 @@ def possessive(pattern: str) -> bool:
     return bool(
         re.search(r"[*+?}]\+", re.sub(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]", "x", pattern, flags=re.DOTALL))
     )
+
+
+def test_no_two_test_modules_share_a_name() -> None:
+    """pytest imports a test module by its name alone: the second of a name ends the run."""
+    names = sorted(file.name for file in (ROOT / "tests").rglob("test_*.py"))
+    assert [name for name, next_ in pairwise(names) if name == next_] == []
 
 
 @pytest.mark.parametrize("folder", ["drift_gate", "predictions", "scripts", "tests"])

@@ -214,7 +214,7 @@ def long_message(stage: Stage) -> None:
 
 #: A setting is wrong: 2, one sentence that says where, nothing on stdout.
 USAGE: list[tuple[Any, ...]] = [
-    ("no drift.toml", no_config, "no drift.toml in", "set DRIFT_CONFIG"),
+    ("no drift.toml", no_config, "no drift.toml in", "DRIFT_CONFIG names one"),
     ("DRIFT_CONFIG names no file", config_is_gone, "none.toml: cannot be read"),
     ("DRIFT_CONFIG names nobody's home", variable("DRIFT_CONFIG", "~nobody-here/drift.toml"), "~nobody-here"),
     ("a drift.toml that breaks off", config_bytes(b"[defaults\n"), ":1: is no valid TOML", "column 10"),
