@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -184,15 +185,20 @@ def _warmed(address: str, ref: str, seconds: float, settings: Settings) -> Targe
     return made
 
 
-def plan(name: str, *, settings: Settings) -> gate.Plan:
+@contextmanager
+def plan(name: str, *, settings: Settings) -> Iterator[gate.Plan]:
     """What a check would ask for the service ``name``; its deadline begins now.
 
+    Afterwards nothing more is asked of its repository, and others may read with its process.
     Raises ``SourceError`` where a library does not load.
     """
     service = settings.service(name)
     build = Builder(settings)
     build.load([service])
-    return build.plan(name, service, Deadline(service.deadline))
+    try:
+        yield build.plan(name, service, Deadline(service.deadline))
+    finally:
+        build.close()
 
 
 def caller(emulator: str | None) -> tuple[str | None, datetime | None]:

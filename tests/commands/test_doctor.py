@@ -20,6 +20,9 @@ from drift_gate.commands.doctor import examination
 from drift_gate.commands.doctor.steps import Step, evidence_line, exit_code, history_line, live_line
 from drift_gate.errors import Cause
 from drift_gate.facts import Unknown
+from drift_gate.runtime import child_process
+from drift_gate.runtime.child_process import MOST
+from drift_gate.runtime.deadline import Deadline
 
 
 def steps(world: World, **environ: str) -> list[Step]:
@@ -42,6 +45,20 @@ def of(found: list[Step], name: str) -> Step:
 def replaced(world: World, old: str, new: str) -> None:
     assert old in world.toml
     world.toml = world.toml.replace(old, new)
+
+
+def test_more_services_than_processes_that_read(world: World) -> None:
+    """Each is read to its end, and gives back what it was read with."""
+    names = [f"worker-{number}" for number in range(MOST + 2)]
+    table = world.toml.partition("[services.")[2].partition("\n")[2]
+    world.toml += "".join(f"[services.{name}]\n{table}" for name in names)
+    for name in (WORKER, *names):
+        world.cloud.deploy(name, commit=world.first)
+    found = steps(world)
+    assert [(step.about, step.says) for step in found if step.state == "fail"] == []
+    taken = [child_process.pool().take(Deadline(60)) for _ in range(MOST)]
+    for child in taken:
+        child_process.pool().give(child)
 
 
 def test_a_healthy_set_up(

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 from google.cloud import run_v2
-from support.world import WORKER, World, codes
+from support.world import WORKER, World, codes, plan_of
 
 from drift_gate import gate
 from drift_gate.errors import DriftConfigError, SourceError
@@ -197,7 +197,7 @@ def test_a_file_that_cannot_be_read_leaves_the_other_services_alone(world: World
         world.cloud.deploy(name, commit=head, env={"V": "p"})
 
     settings = world.settings()
-    plans = [checks.plan(name, settings=settings) for name in settings.services]
+    plans = [plan_of(name, settings) for name in settings.services]
     broken = DirectRepository(
         Broken(
             path=world.folder,

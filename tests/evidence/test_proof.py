@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
-from support.world import WORKER, World, codes
+from support.world import WORKER, World, codes, plan_of
 
 from drift_gate import gate, questions
 from drift_gate.facts import Content, Live, LiveRevision, LiveSource
@@ -46,7 +46,7 @@ def files_of(world: World, commit: str) -> dict[str, str]:
 
 def plan(world: World, files: Mapping[str, str], *covers: str, dirty: bool = False, **told: Any) -> Plan:
     content = Content(files=files, covers=covers or COVERS, digest="sha256:1", dirty=dirty, **told)
-    ours = checks.plan(WORKER, settings=world.settings())
+    ours = plan_of(WORKER, world.settings())
     return replace(ours, live=Telling(ours.live, content))
 
 

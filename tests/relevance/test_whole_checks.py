@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from support.world import WORKER, World, codes
+from support.world import WORKER, World, codes, plan_of
 
 from drift_gate import gate
 from drift_gate.comparison.report import DriftReport
@@ -271,7 +271,7 @@ def known_here(image: World, memory: Memory) -> DriftReport:
         now=checks.utc_now,
         stale_target_limit=0,
     )
-    plan = replace(checks.plan(WORKER, settings=settings), repository=DirectRepository(checkout, memory))
+    plan = replace(plan_of(WORKER, settings), repository=DirectRepository(checkout, memory))
     return gate.check([plan], deadline=Deadline(60), now=checks.utc_now())[0].report
 
 

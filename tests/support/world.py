@@ -8,10 +8,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from drift_gate import gate
 from drift_gate.policy.verdict import Outcome, Verdict
+from drift_gate.runtime.deadline import Deadline
 from drift_gate.settings.file import Settings, load
 from drift_gate.testing import FakeCloudRun, HistoryBuilder
 from drift_gate.wiring import checks
+from drift_gate.wiring.plans import Builder
 
 WORKER = "prediction-worker"
 
@@ -70,3 +73,11 @@ class World:
 def codes(verdict: Verdict) -> list[str]:
     """The reason codes, worst first, each once."""
     return list(dict.fromkeys(reason.code for reason in verdict.reasons))
+
+
+def plan_of(name: str, settings: Settings) -> gate.Plan:
+    """What a check would ask for the service ``name``; its process is given back when the plan is gone."""
+    service = settings.service(name)
+    build = Builder(settings)
+    build.load([service])
+    return build.plan(name, service, Deadline(service.deadline))

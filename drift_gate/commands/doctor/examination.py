@@ -11,7 +11,7 @@ import os
 import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -68,17 +68,23 @@ def examine(
     patients: list[Patient] = []
     told: set[object] = set()
     for name, service in settings.services.items():
-        patient = _ask(name, service, settings, git)
-        patients.append(patient)
-        yield from _once(("repository", service.repository, service.history), told, _repository(patient))
-        yield from _once(("target", service.repository, service.target_ref), told, _target(patient))
-        if service.live == "cloud-run":
-            yield from _once("credentials", told, _credentials(patient, now))
-            yield from _once(("api", service.project, service.region), told, _api(patient))
-        yield from examined(patient)
+        with _asked(name, service, settings, git) as patient:
+            patients.append(patient)
+            yield from _examined(patient, told, now)
     yield from _decisions(settings)
     yield from _channels(settings)
     yield _clock(patients, now())
+
+
+def _examined(patient: Patient, told: set[object], now: Callable[[], datetime]) -> Iterator[Step]:
+    """The steps of one service; ``told`` are those of places that several share."""
+    service = patient.service
+    yield from _once(("repository", service.repository, service.history), told, _repository(patient))
+    yield from _once(("target", service.repository, service.target_ref), told, _target(patient))
+    if service.live == "cloud-run":
+        yield from _once("credentials", told, _credentials(patient, now))
+        yield from _once(("api", service.project, service.region), told, _api(patient))
+    yield from examined(patient)
 
 
 def _once(key: object, told: set[object], steps: Iterator[Step]) -> Iterator[Step]:
@@ -107,13 +113,16 @@ def _git(settings: Settings) -> Step:
     return Step("git", "", "ok", answer)
 
 
-def _ask(name: str, service: ServiceSettings, settings: Settings, git: Step) -> Patient:
+@contextmanager
+def _asked(name: str, service: ServiceSettings, settings: Settings, git: Step) -> Iterator[Patient]:
     """Both sides of the service, each with its answer or its error; no history without git."""
-    try:
-        plan = checks.plan(name, settings=settings)
-    except SourceError as error:
-        return Patient(name, service, settings, None, error, error)
-    return Patient.of(name, service, settings, plan, git.state == "ok")
+    with ExitStack() as open_plan:
+        try:
+            plan = open_plan.enter_context(checks.plan(name, settings=settings))
+        except SourceError as error:
+            yield Patient(name, service, settings, None, error, error)
+            return
+        yield Patient.of(name, service, settings, plan, git.state == "ok")
 
 
 def _repository(patient: Patient) -> Iterator[Step]:
