@@ -16,7 +16,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Where nothing compiled may be kept, each of the hundreds of processes that the tests start compiles everything anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help images our-images gits run demo demo-dashboard test test-heavy test-all kill-test agree schemathesis fuzz readings mutate faults reality audit soak frameworks lint bench readme lock clean history
+.PHONY: help images our-images gits run demo demo-dashboard test test-heavy month test-all kill-test agree schemathesis fuzz readings mutate faults reality audit soak frameworks lint bench readme lock clean history
 .DEFAULT_GOAL := help
 
 help: ## list the goals
@@ -41,7 +41,10 @@ test: .venv/test.stamp .functions/stamp ## run the tests and hold the branch cov
 	@cat .venv/unproven
 
 test-heavy: .venv/test.stamp .functions/stamp ## run what make test leaves out, and hypothesis with all its examples
-	$(BIN)/python -m pytest -m "heavy or hypothesis" --hypothesis-profile=full --numprocesses=auto $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m "(heavy or hypothesis) and not month" --hypothesis-profile=full --numprocesses=auto $(PYTEST_ARGS)
+
+month: .venv/test.stamp ## live a month of looks with two monitors, and one with a monitor that is killed fifty times
+	$(BIN)/python -m pytest -m month --numprocesses=auto $(PYTEST_ARGS)
 
 test-all: .venv/test.stamp ## run the tests on each Python, 3.11 to 3.13, that is on the machine
 	$(BIN)/nox -s tests

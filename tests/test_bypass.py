@@ -317,11 +317,11 @@ class TestItsTrace:
 @contextmanager
 def powerless(tmp_path: Path) -> Iterator[None]:
     """This process may read below ``tmp_path`` and write only where everybody may."""
-    folders = [folder for folder in (tmp_path, *tmp_path.parents) if folder.stat().st_uid == os.getuid()]
-    folders.append(tmp_path / "repo")
-    modes = [(folder, folder.stat().st_mode) for folder in folders]
-    for folder, mode in modes:
-        folder.chmod(mode | 0o055)
+    modes = [(folder, folder.stat().st_mode) for folder in (tmp_path, tmp_path / "repo")]
+    # Those above are everybody's who tests now: they stay open.
+    for folder in (tmp_path / "repo", tmp_path, *tmp_path.parents):
+        if folder.stat().st_uid == os.getuid():
+            folder.chmod(folder.stat().st_mode | 0o055)
     (tmp_path / "repo").chmod(0o555)
     if os.getuid() == 0:
         os.seteuid(65534)

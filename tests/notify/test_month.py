@@ -311,6 +311,7 @@ def test_a_few_days_are_told_as_they_were(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 @pytest.mark.heavy
+@pytest.mark.month
 def test_a_month_of_two_monitors_with_a_channel_that_is_down_half_the_time(tmp_path: Path) -> None:
     """Down for up to twenty hours at a time: after a day what is over is no news.
 
@@ -339,6 +340,7 @@ def test_a_month_of_two_monitors_with_a_channel_that_is_down_half_the_time(tmp_p
 
 
 @pytest.mark.heavy
+@pytest.mark.month
 def test_a_month_of_a_monitor_that_is_killed_again_and_again(tmp_path: Path) -> None:
     """With SIGKILL at a random moment, until fifty were hit; it is started again and looks once more.
 
