@@ -126,6 +126,7 @@ def test_a_journal_that_would_not_last_is_a_failure(deployed: Deployed, store: s
     assert (said["severity"], sentence in said["message"]) == ("ERROR", True)
 
 
+@pytest.mark.heavy  # a monitor waits half a minute for its journal
 def test_a_look_that_cannot_be_kept_is_a_failure(deployed: Deployed) -> None:
     """What was seen stands in the log, whole; and the next message finds the journal again."""
     seen, kept, open_road = len(deployed.function.entries), len(deployed.looks), deployed.road.way
