@@ -25,6 +25,14 @@ _GCLOUD = re.compile(
     r"(?:(services|jobs|worker-pools)[ \t]+)?(deploy|create|update)\b(?!-)"
 )
 _ACTION = re.compile(r"^([ \t]*(?:-[ \t]+)?)uses:[ \t]*['\"]?google-github-actions/deploy-cloudrun@", re.M)
+#: A block of code of a page: fenced, or indented from a command on to the end of its last line.
+_BLOCK = re.compile(
+    r"^[ \t]*```.*\n(?P<fenced>(?:(?![ \t]*```).*\n)*)[ \t]*```"
+    r"|^(?: {4}|\t)[ \t]*(?P<indented>(?:\$ )?gcloud (?:.*\\\n)*.*)",
+    re.M,
+)
+#: Names as Cloud Run takes them: https://cloud.google.com/run/docs/reference/rest/v2/projects.locations.services/create
+_NAME = re.compile(r"[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _GROUPS: Mapping[str | None, Kind] = {"jobs": "job", "worker-pools": "worker-pool"}
 #: Options of `gcloud run deploy` and of its jobs that take no value.
 _SWITCHES = frozenset(
@@ -80,6 +88,8 @@ def found(texts: Mapping[str, str]) -> tuple[Deploy, ...]:
 def _of_text(path: str, text: str) -> Iterator[Deploy]:
     if path.endswith((".tf", ".tfvars")) or not re.search(r"gcloud|cloud-sdk|deploy-cloudrun", text):
         return
+    if path.endswith(".md"):
+        text = _code(text)
     known = words.variables(text)
     for match in _GCLOUD.finditer(text):
         told = words.of_command(text, match.end())
@@ -91,6 +101,17 @@ def _of_text(path: str, text: str) -> Iterator[Deploy]:
         yield from _of_lists(path, text, known)
         for match in _ACTION.finditer(text):
             yield _of_action(path, text, match, known)
+
+
+def _code(page: str) -> str:
+    """The code of ``page``, each line at its number: prose names gcloud too."""
+    lines = [""] * (page.count("\n") + 1)
+    for block in _BLOCK.finditer(page):
+        name = str(block.lastgroup)
+        first = page.count("\n", 0, block.start(name))
+        inside = block[name].splitlines()
+        lines[first : first + len(inside)] = inside
+    return "\n".join(lines)
 
 
 def _of_lists(path: str, text: str, known: Mapping[str, str]) -> Iterator[Deploy]:
@@ -106,6 +127,12 @@ def _of_lists(path: str, text: str, known: Mapping[str, str]) -> Iterator[Deploy
             style = "flow" if listed.flow else "list"
             line = words.line_of(text, listed.start)
             yield from _of_gcloud(path, line, match[1], match[2], told, known, style)
+
+
+def _service(plain: list[str], known: Mapping[str, str]) -> str | None:
+    """The name that the words begin with; None where they say none, or a placeholder such as ``SERVICE``."""
+    name = words.settled(words.filled(plain[0], known)) if plain else None
+    return name if name and _NAME.fullmatch(name) else None
 
 
 def _of_gcloud(
@@ -133,7 +160,7 @@ def _of_gcloud(
         line,
         _GROUPS.get(group, "service"),
         _written(option, ",".join(filter(None, (labels, f"commit-sha={_commit(path)}"))), style),
-        service=words.settled(words.filled(plain[0], known)) if plain else None,
+        service=_service(plain, known),
         image=image,
         source=None if image else words.settled(options.get("--source", "." if not plain else None)),
         project=words.settled(options.get("--project")),

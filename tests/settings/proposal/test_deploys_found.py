@@ -160,6 +160,17 @@ class TestShell:
         """What a person pastes is a deploy as well, as long as no program does it."""
         page = {"README.md": "Deploy:\n\n    gcloud run deploy api --source .\n"}
         assert [each.where for each in deploys.found(page)] == ["README.md:3"]
+
+    def test_prose_that_names_the_command_deploys_nothing(self) -> None:
+        """Its next word is no service."""
+        told = "What `gcloud run deploy` does:\ngcloud run deploy the service.\n"
+        page = {"README.md": f"{told}\n```sh\ngcloud run deploy api --source .\n```\n{told}"}
+        assert [(each.where, each.service) for each in deploys.found(page)] == [("README.md:5", "api")]
+
+    @pytest.mark.parametrize("placeholder", ["SERVICE", "…", "my_service", "-", "<name>"])
+    def test_a_placeholder_is_no_name(self, placeholder: str) -> None:
+        page = {"README.md": f"```\ngcloud run deploy {placeholder} --image i\n```\n"}
+        assert [each.service for each in deploys.found(page)] == [None]
         both = deploys.found({**page, "deploy.sh": "gcloud run deploy api --image i\n"})
         assert [each.where for each in both] == ["deploy.sh:1"]
 
