@@ -11,9 +11,11 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from http.client import HTTPConnection, HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 from google.cloud import run_v2
 
@@ -134,11 +136,7 @@ class Front:
     """The address of a service: each request goes to where ``pick`` says, 503 where that is nowhere."""
 
     def __init__(self, pick: Callable[[], str | None]) -> None:
-        class Handler(_Handler):
-            def pick(self) -> str | None:
-                return pick()
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, pick))
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
@@ -156,14 +154,15 @@ class Front:
 class _Handler(BaseHTTPRequestHandler):
     """Hands a request on, and its answer back."""
 
-    def pick(self) -> str | None:
-        raise NotImplementedError
+    def __init__(self, pick: Callable[[], str | None], *connection: Any) -> None:
+        self._pick = pick
+        super().__init__(*connection)  # which answers, too
 
     def log_message(self, *_: object) -> None:
         """A test's output is no log of requests."""
 
     def do_GET(self) -> None:
-        address = self.pick()
+        address = self._pick()
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         headers = {key: value for key, value in self.headers.items() if key.lower() not in _OF_THE_CONNECTION}
         if address is None:
