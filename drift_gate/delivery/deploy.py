@@ -16,14 +16,11 @@ same deploy asked for again goes on where it was, or comes to the same by doing 
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from drift_gate.delivery import candidate, image, lock, traffic
 from drift_gate.delivery.parts import Parts
-from drift_gate.delivery.plan import allowed
 from drift_gate.delivery.run import Run
-from drift_gate.errors import BuildError, CandidateError, OvertakenError, SourceError
-from drift_gate.journal.deploys import Deploy, Deploys
+from drift_gate.errors import BuildError, CandidateError, OvertakenError
+from drift_gate.journal.deploys import Deploy
 from drift_gate.runtime.deadline import Deadline
 
 #: Seconds between two looks at a rollout that is under way.
@@ -80,43 +77,18 @@ def _nothing_to_do(run: Run, replace: str | None) -> str | None:
     """
     commit, parts = run.deploy.commit, run.parts
     with run.step("plan") as step:
-        if (why := rolled_back(parts.deploys, parts.service, parts.clock.now(), replace)) is not None:
-            raise OvertakenError(why)
         within = Deadline(parts.limits.release_timeout, parts.clock.monotonic)
         while True:
-            verdict = parts.judge.against(commit)
-            due = allowed(verdict, replace)
+            due = run.due(replace)
             if due.action != "wait" or within.remaining() <= _ROLLOUT_S:
                 break
             run.require()
             parts.clock.sleep(_ROLLOUT_S)
         step.said = due.why
-        if due.action == "unknown" and verdict.report.unknown:
-            raise SourceError.of(verdict.report.unknown)
         if due.action in ("stop", "wait"):
             raise OvertakenError(f"{run.deploy.service}: {commit[:12]} is not deployed: {due.why}")
         # One that has moved traffic before it was interrupted has its watch to end.
         return due.why if due.action == "nothing" and run.deploy.before is None else None
-
-
-def rolled_back(deploys: Deploys, service: str, now: datetime, replace: str | None) -> str | None:
-    """Why what serves is to stay: it was rolled back to on purpose, and still is meant; None: it was not.
-
-    ``replace`` as for ``deploy``. Raises ``JournalError``.
-    """
-    done = [each for each in deploys.deploys(service) if each.state == "done"]
-    last = max(done, key=lambda each: each.ended_at or each.asked_at, default=None)
-    if last is None or last.kind != "rollback" or not _holds(last, now) or last.revision == replace:
-        return None
-    until = f"until {last.until:%Y-%m-%d %H:%M} UTC"
-    return (
-        f"{last.by} rolled {last.service} back to {last.revision}, {until}: {last.reason}; to deploy "
-        f"all the same: --replace {last.revision}"
-    )
-
-
-def _holds(rollback: Deploy, now: datetime) -> bool:
-    return rollback.until is not None and now < rollback.until
 
 
 def _unfit(run: Run, error: CandidateError) -> CandidateError:

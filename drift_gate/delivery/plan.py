@@ -1,11 +1,13 @@
-"""Whether a deploy is due, and what it would do: decided by *live against target* alone. Pure."""
+"""Whether a deploy is due, and what it would do: decided by *live against target*. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Literal, NamedTuple
 
 from drift_gate.comparison.report import DriftReport
+from drift_gate.journal.deploys import OPEN, Deploy
 from drift_gate.policy.acknowledgements import BECAUSE
 from drift_gate.policy.codes import CURED_BY_DEPLOY
 from drift_gate.policy.verdict import Verdict, duration
@@ -25,35 +27,15 @@ class Due(NamedTuple):
     why: str
 
 
-def decide(verdict: Verdict, replace: str | None = None) -> Due:
-    """Whether a deploy of the target of ``verdict`` is due; ``replace`` as for ``allowed``."""
-    report = verdict.report
-    if report.unknown:
-        if report.unknown.cause == "no-serving-revision" and report.target:
-            return Due("deploy", "nothing serves")
-        return Due("unknown", report.unknown.message)
-    if rollout := next((each for each in verdict.reasons if each.code == "rollout-in-progress"), None):
-        return Due("wait", rollout.message)
-    if more := ahead(report):
-        return Due("stop", more)
-    if meant := _meant(verdict, replace):
-        return Due("stop", meant)
-    if report.status == "behind":
-        oldest = ", the oldest" if report.commits_behind != 1 else ""
-        since = f"{oldest} for {duration(report.drift_age_s)}" if report.drift_age_s else ""
-        return Due("deploy", f"{_commits(report.commits_behind or 0)} missing{since}")
-    denied = [each for each in verdict.reasons if each.decision == "deny" and each.code in CURED_BY_DEPLOY]
-    if denied:
-        return Due("deploy", f"{denied[0].code}: {denied[0].message}")
-    return Due("nothing", "what serves is what it should be")
+def decide(verdict: Verdict, kept: Sequence[Deploy], now: datetime, replace: str | None = None) -> Due:
+    """What a deploy of the target of ``verdict`` would do at ``now``.
 
-
-def allowed(verdict: Verdict, replace: str | None) -> Due:
-    """As ``decide``, where the revision ``replace`` may be replaced whatever it has, but for newer code.
-
-    None: none may.
+    ``kept``: the deploys of the service that the journal has. ``replace``: the revision that may be replaced
+    whatever it has, but for newer code, and though it was rolled back to; None: none may.
     """
-    due, report = decide(verdict, replace), verdict.report
+    if meant := _rolled_back(verdict.report, kept, now, replace):
+        return Due("stop", meant)
+    due, report = _by_itself(verdict, replace), verdict.report
     if due.action not in ("stop", "unknown"):
         return due
     against = [live for live in report.live if live.unknown or live.commits_ahead or live.unaccounted_count]
@@ -67,7 +49,30 @@ def allowed(verdict: Verdict, replace: str | None) -> Due:
     return Due(due.action, f"{due.why}; to replace {names} all the same: --replace {names}")
 
 
-def ahead(report: DriftReport) -> str | None:
+def _by_itself(verdict: Verdict, replace: str | None) -> Due:
+    """What ``verdict`` says by itself."""
+    report = verdict.report
+    if report.unknown:
+        if report.unknown.cause == "no-serving-revision" and report.target:
+            return Due("deploy", "nothing serves")
+        return Due("unknown", report.unknown.message)
+    if rollout := next((each for each in verdict.reasons if each.code == "rollout-in-progress"), None):
+        return Due("wait", rollout.message)
+    if more := _ahead(report):
+        return Due("stop", more)
+    if meant := _meant(verdict, replace):
+        return Due("stop", meant)
+    if report.status == "behind":
+        oldest = ", the oldest" if report.commits_behind != 1 else ""
+        since = f"{oldest} for {duration(report.drift_age_s)}" if report.drift_age_s else ""
+        return Due("deploy", f"{_commits(report.commits_behind or 0)} missing{since}")
+    denied = [each for each in verdict.reasons if each.decision == "deny" and each.code in CURED_BY_DEPLOY]
+    if denied:
+        return Due("deploy", f"{denied[0].code}: {denied[0].message}")
+    return Due("nothing", "what serves is what it should be")
+
+
+def _ahead(report: DriftReport) -> str | None:
     """Why a deploy of the target would take something away that serves; None: it would not."""
     for live in report.live:
         if live.commits_ahead or live.unaccounted_count:
@@ -92,6 +97,28 @@ def _meant(verdict: Verdict, replace: str | None) -> str | None:
             if live.commit in commits and live.revision != replace:
                 return f"{pin.message}; to deploy all the same: --replace {live.revision}"
     return None
+
+
+def _rolled_back(
+    report: DriftReport, kept: Sequence[Deploy], now: datetime, replace: str | None
+) -> str | None:
+    """Why what serves is to stay: it was rolled back to on purpose, and still is meant; None: it was not."""
+    told = [each for each in kept if each.state == "done" or _took_effect(each, report)]
+    last = max(told, key=lambda each: each.ended_at or each.asked_at, default=None)
+    if last is None or last.kind != "rollback" or last.until is None or last.until <= now:
+        return None
+    if last.revision == replace:
+        return None
+    return (
+        f"{last.by} rolled {last.service} back to {last.revision}, until {last.until:%Y-%m-%d %H:%M} UTC: "
+        f"{last.reason}; to deploy all the same: --replace {last.revision}"
+    )
+
+
+def _took_effect(deploy: Deploy, report: DriftReport) -> bool:
+    """Whether it is a rollback that has not ended, and its revision alone serves."""
+    unended = deploy.kind == "rollback" and deploy.state in OPEN
+    return unended and {live.revision for live in report.live} == {deploy.revision}
 
 
 def _commits(count: int) -> str:

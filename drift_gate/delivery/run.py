@@ -12,7 +12,8 @@ from typing import Any
 from uuid import uuid4
 
 from drift_gate.delivery.parts import Parts
-from drift_gate.errors import JournalError, OvertakenError
+from drift_gate.delivery.plan import Due, decide
+from drift_gate.errors import JournalError, OvertakenError, SourceError
 from drift_gate.journal.deploys import Claim, Deploy, DeployState, Lock, Step, StepName
 
 log = logging.getLogger("drift_gate")
@@ -72,6 +73,18 @@ class Run:
         ended = step.model_copy(update={"ended_at": now(), "result": result.said})
         self._keep(self.deploy.with_step(ended).model_copy(update=result.fields))
         self.parts.say(name, result.said)
+
+    def due(self, replace: str | None) -> Due:
+        """What is to be done about what serves now, read anew; ``replace`` as for ``plan.decide``.
+
+        Raises ``SourceError`` where nobody knows.
+        """
+        parts = self.parts
+        verdict = parts.judge.against(self.deploy.commit)
+        due = decide(verdict, parts.deploys.deploys(parts.service), parts.clock.now(), replace)
+        if due.action == "unknown" and verdict.report.unknown:
+            raise SourceError.of(verdict.report.unknown)
+        return due
 
     def keep(self, **fields: Any) -> None:
         """Keep these fields of the deploy."""

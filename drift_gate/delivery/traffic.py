@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from drift_gate.delivery.contracts import Candidate, Split
-from drift_gate.delivery.plan import allowed
 from drift_gate.delivery.run import Run
 from drift_gate.errors import CandidateError, OvertakenError, SourceError, SplitChangedError
 from drift_gate.policy.verdict import duration
@@ -56,10 +55,7 @@ def _move(run: Run, candidate: Candidate, percent: int, replace: str | None) -> 
 def _require_forward(run: Run, replace: str | None) -> str:
     """7. What serves now is behind the commit or holds nothing that it lacks; else ``OvertakenError``."""
     commit = run.deploy.commit
-    verdict = run.parts.judge.against(commit)
-    due = allowed(verdict, replace)
-    if due.action == "unknown" and verdict.report.unknown:
-        raise SourceError.of(verdict.report.unknown)
+    due = run.due(replace)
     if due.action == "stop":
         raise OvertakenError(f"{run.deploy.service}: {commit[:12]} gets no traffic: {due.why}")
     return "what serves now holds nothing that the commit lacks"

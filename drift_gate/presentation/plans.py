@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from drift_gate.comparison.tally import Undeployed
-from drift_gate.delivery.plan import Action, Due, decide, steps
+from drift_gate.delivery.plan import Action, Due, steps
 from drift_gate.facts import Fact, Text
 from drift_gate.policy.verdict import Verdict
 from drift_gate.presentation.forge import Forge
@@ -56,13 +56,12 @@ class Plans(Fact):
     services: tuple[Plan, ...]
 
 
-def plan(verdict: Verdict, service: ServiceSettings, forge: Forge | None, due: Due | None = None) -> Plan:
-    """What to do about the service that ``verdict`` judges; ``forge``: where its repository is kept.
+def plan(verdict: Verdict, due: Due, service: ServiceSettings, forge: Forge | None) -> Plan:
+    """What to do about the service that ``verdict`` judges, as was decided by ``due``.
 
-    ``due``: what was decided; None: what the verdict says by itself.
+    ``forge``: where its repository is kept; None: nobody can say.
     """
     report = verdict.report
-    due = due or decide(verdict)
     live = next((each.commit for each in report.live if each.commit), None)
     target = report.target.commit if report.target else None
     return Plan(

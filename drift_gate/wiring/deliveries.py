@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import TypeVar, TypeVarTuple
 
 from drift_gate import gate, questions
 from drift_gate.comparison.report import DriftReport
+from drift_gate.delivery.plan import decide
 from drift_gate.errors import SourceError
 from drift_gate.facts import Evidence, History, Live, LiveRevision, Target
+from drift_gate.policy.verdict import Verdict
 from drift_gate.presentation.forge import Forge
-from drift_gate.presentation.plans import Plans, plan
+from drift_gate.presentation.plans import Plan, Plans, plan
 from drift_gate.relevance.memory import Memory
 from drift_gate.runtime.deadline import Deadline
 from drift_gate.settings.file import Settings
@@ -33,11 +36,13 @@ def plans(names: Sequence[str], *, settings: Settings) -> Plans:
     outcome = checks.check(names, settings=settings, record=False)
     return Plans(
         planned_at=outcome.checked_at,
-        services=tuple(
-            plan(each, settings.services[each.service], forge_of(settings.services[each.service], settings))
-            for each in outcome.services
-        ),
+        services=tuple(_planned(each, settings, outcome.checked_at) for each in outcome.services),
     )
+
+
+def _planned(verdict: Verdict, settings: Settings, now: datetime) -> Plan:
+    service = settings.services[verdict.service]
+    return plan(verdict, decide(verdict, (), now), service, forge_of(service, settings))
 
 
 def forge_of(service: ServiceSettings, settings: Settings) -> Forge | None:

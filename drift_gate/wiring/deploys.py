@@ -13,7 +13,7 @@ from drift_gate.delivery import deploy as story
 from drift_gate.delivery import rollback as undo
 from drift_gate.delivery.contracts import Candidate, Export, Look
 from drift_gate.delivery.parts import Clock, Limits, Parts
-from drift_gate.delivery.plan import Due, allowed
+from drift_gate.delivery.plan import decide
 from drift_gate.delivery.smoke import Smoke
 from drift_gate.errors import DriftConfigError, SourceError
 from drift_gate.journal.deploys import Deploy
@@ -72,9 +72,9 @@ def planned(name: str, *, settings: Settings, commit: str | None = None, replace
     service = _deployable(name, settings)
     full = commit_of(name, commit, settings=settings)
     verdict = _Judge(name, service, settings).against(full)
-    kept = story.rolled_back(deploys(settings, busy_s=BUSY_S), name, utc_now(), replace)
-    due = Due("stop", kept) if kept else allowed(verdict, replace)
-    return plan(verdict, service, forge_of(service, settings), due)
+    kept = deploys(settings, busy_s=BUSY_S).deploys(name)
+    due = decide(verdict, kept, utc_now(), replace)
+    return plan(verdict, due, service, forge_of(service, settings))
 
 
 def rollback(

@@ -472,6 +472,62 @@ class TestRollback:
         later = Time(4 * 86_400)
         assert deploy(world.parts(time=later), world.merge(WORKER), "ann").state == "done"
 
+    def test_one_that_was_killed_is_heeded_where_it_took_effect(self, tmp_path: Path) -> None:
+        """Whatever the journal has of it: the split that is live says so, and holds up no fix where not."""
+        whole = Points()
+        rollback(self.newer(tmp_path / "whole").parts(points=whole), None, "bob", "why", self.UNTIL)
+        heeded = []
+        for number in range(1, len(whole.passed) + 1):
+            world = self.newer(tmp_path / f"{number}")
+            with pytest.raises(Killed):
+                rollback(world.parts(points=Points(number)), None, "bob", "wrong odds", self.UNTIL)
+            heeded.append(world.shares(WORKER) == {f"{WORKER}-00001": 100})
+            fix = world.merge(WORKER)
+            if heeded[-1]:
+                with pytest.raises(OvertakenError, match=f"--replace {WORKER}-00001"):
+                    deploy(world.parts(), fix, "ann")
+                deploy(world.parts(), fix, "ann", replace=f"{WORKER}-00001")
+            else:
+                deploy(world.parts(), fix, "ann")
+            assert world.serving(WORKER) == {fix: 100}
+            assert deploy(world.parts(), world.merge(WORKER), "ann").state == "done"
+        assert 0 < heeded.count(True) < len(heeded)
+
+    def test_one_that_takes_effect_after_its_process_has_died_is_heeded(self, world: World) -> None:
+        """The platform has its request and answers nobody: the deploy sees it as it is about to move."""
+        deploy(world.parts(), head(world), "ann")
+        with pytest.raises(Killed):
+            rollback(world.parts(points=killed_at("move")), None, "bob", "wrong odds", self.UNTIL)
+
+        def turn(name: str) -> None:
+            if name == "built":
+                with world.state() as state:
+                    held = state["services"][WORKER]
+                    held["shares"] = {f"{WORKER}-00001": 100}
+                    held["etag"] += 1
+
+        with pytest.raises(OvertakenError, match=r"gets no traffic: bob rolled .* wrong odds"):
+            deploy(world.parts(points=Points(turn=turn)), world.merge(WORKER), "ann")
+        assert world.shares(WORKER) == {f"{WORKER}-00001": 100}
+
+    def test_one_that_did_not_end_gives_way_to_a_later_one(self, world: World) -> None:
+        """Which ends sooner, at the same revision."""
+        deploy(world.parts(), head(world), "ann")
+        with pytest.raises(Killed):
+            rollback(world.parts(points=killed_at("moved")), None, "bob", "wrong odds", self.UNTIL)
+        soon = BEGIN + timedelta(days=1)
+        rollback(world.parts(), f"{WORKER}-00001", "eve", "until tomorrow", soon)
+        later = Time(2 * 86_400)
+        assert deploy(world.parts(time=later), world.merge(WORKER), "ann").state == "done"
+
+    @staticmethod
+    def newer(folder: Path) -> World:
+        """A world in which a deploy has just landed."""
+        world = World(folder)
+        world.serve(WORKER, world.merge(WORKER))
+        deploy(world.parts(), world.merge(WORKER), "ann")
+        return world
+
     def test_it_waits_for_no_deploy(self, world: World) -> None:
         """Whoever deploys meanwhile is told at his next step, and moves nothing."""
         deploy(world.parts(), head(world), "ann")
