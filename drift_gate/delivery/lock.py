@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Sequence
 from datetime import timedelta
@@ -10,7 +11,7 @@ from uuid import uuid4
 from drift_gate.delivery.holder import Holder, alive
 from drift_gate.delivery.parts import Parts
 from drift_gate.delivery.run import LEASE_S, Run
-from drift_gate.errors import OvertakenError
+from drift_gate.errors import JournalError, OvertakenError
 from drift_gate.journal.deploys import OPEN, Claim, Deploy, Lock
 from drift_gate.policy.verdict import duration
 
@@ -30,7 +31,14 @@ def acquire(parts: Parts, mine: Deploy) -> Run:
     Waits behind whoever holds it. Raises ``OvertakenError`` where somebody who holds it or waits for it
     brings ``mine`` along, and ``JournalError``.
     """
-    return _Queue(parts, mine).wait()
+    queue = _Queue(parts, mine)
+    try:
+        return queue.wait()
+    except OvertakenError:
+        raise
+    except BaseException as error:
+        queue.leave(f"{type(error).__name__}: {error}")
+        raise
 
 
 def seize(parts: Parts, mine: Deploy) -> Run:
@@ -64,6 +72,25 @@ class _Queue:
             self._stand(lock, holder, waiting)
             self._parts.clock.sleep(POLL_S)
 
+    def leave(self, why: str) -> None:
+        """End our record as interrupted, and give back the place that it has, or the lock.
+
+        A journal that does not answer keeps them: the place ends by itself.
+        """
+        with contextlib.suppress(JournalError):
+            while True:
+                lock = self._parts.deploys.lock(self._mine.service)
+                claims = {"holder": lock.holder, "waiting": lock.waiting}
+                ours = {key: each for key, each in claims.items() if each and each.process == self._me}
+                if not ours:
+                    return
+                left = {each.deploy for each in ours.values()}
+                recent = self._parts.deploys.deploys(self._mine.service, limit=_RECENT)
+                ended = [self._interrupted(each, why) for each in recent if each.id in left]
+                now = lock.model_copy(update={**dict.fromkeys(ours), "mark": uuid4().hex})
+                if self._parts.deploys.swap(lock, now, ended):
+                    return
+
     def take(self, lock: Lock) -> Run | None:
         """The lock, as it was read, for the deploy that goes on; None: somebody came between."""
         recent = self._parts.deploys.deploys(self._mine.service, limit=_RECENT)
@@ -82,7 +109,8 @@ class _Queue:
     def _resumed(self, recent: Sequence[Deploy]) -> Deploy:
         """The same deploy where it is the last that did anything and has not ended, else ours."""
         for each in recent:
-            if each.state in ("waiting", "overtaken", "nothing") or each.id == self._mine.id:
+            idle = each.state == "interrupted" and not each.steps  # it waited, and had not begun
+            if idle or each.state in ("waiting", "overtaken", "nothing") or each.id == self._mine.id:
                 continue
             same = each.kind == self._mine.kind and each.commit == self._mine.commit
             return each if same and each.state in OPEN and each.kind == "deploy" else self._mine
@@ -135,14 +163,12 @@ class _Queue:
         """What becomes of ``deploy`` whose lock or place is taken."""
         if lock.waiting and deploy.id == lock.waiting.deploy:
             return self._overtaken(deploy)
-        return deploy.model_copy(
-            update={
-                "state": "interrupted",
-                "ended_at": self._parts.clock.now(),
-                "overtaken_by": self._mine.id,
-                "message": deploy.unfit or f"it did not end; {self._mine.by} took its lock",
-            }
-        )
+        why = deploy.unfit or f"it did not end; {self._mine.by} took its lock"
+        return self._interrupted(deploy, why).model_copy(update={"overtaken_by": self._mine.id})
+
+    def _interrupted(self, deploy: Deploy, why: str) -> Deploy:
+        now = self._parts.clock.now()
+        return deploy.model_copy(update={"state": "interrupted", "ended_at": now, "message": why})
 
     def _overtaken(self, deploy: Deploy) -> Deploy:
         return deploy.model_copy(

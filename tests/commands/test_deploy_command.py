@@ -6,7 +6,10 @@ import os
 import re
 import signal
 import subprocess
+import threading
+import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -17,10 +20,13 @@ from support.times import soon
 from support.world import CLOUD_RUN, WORKER, World
 
 from drift_gate.commands import main
+from drift_gate.delivery.holder import Holder
+from drift_gate.journal.deploys import Claim, Deploy, Lock
 from drift_gate.journal.sqlite import SqliteJournal
 from drift_gate.journal.sqlite_deploys import SqliteDeploys
 from drift_gate.testing import FakeRegistry
 from drift_gate.wiring import actor, deploys
+from drift_gate.wiring.deploys import utc_now
 
 #: A day that is to come, whenever this runs.
 UNTIL = f"{soon():%Y-%m-%d}"
@@ -169,6 +175,38 @@ def test_sigterm_leaves_nothing_running_and_the_same_command_goes_on(asked: Aske
     assert asked("deploy", WORKER)[0] == 0
     assert asked.serving() == [commit]
     assert [each.state for each in deploys.deploys(WORKER)] == ["done"]
+
+
+def test_sigterm_ends_one_that_waits(asked: Asked) -> None:
+    """Its place is free, and the journal says what became of it."""
+    heed_signals()
+    asked.built()
+    kept = SqliteDeploys(asked.world.folder / ".drift" / "journal.sqlite", busy_s=ENOUGH_S)
+    theirs = Deploy(service=WORKER, commit=asked.world.first, by="ann", asked_at=utc_now())
+    claim = Claim(
+        deploy=theirs.id,
+        commit=theirs.commit,
+        by="ann",
+        since=theirs.asked_at,
+        until=theirs.asked_at + timedelta(days=1),
+        process=Holder.of_this_process().mark,
+    )
+    assert kept.swap(kept.lock(WORKER), Lock(service=WORKER, holder=claim, mark="theirs"), [theirs])
+
+    def cancel() -> None:
+        while kept.lock(WORKER).waiting is None:
+            time.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    canceller = threading.Thread(target=cancel)
+    canceller.start()
+    with pytest.raises(SystemExit) as ended:
+        asked("deploy", WORKER)
+    canceller.join()
+    assert ended.value.code == 128 + signal.SIGTERM
+    assert (kept.lock(WORKER).holder, kept.lock(WORKER).waiting) == (claim, None)
+    last = kept.deploys(WORKER, limit=1)[0]
+    assert (last.state, last.message) == ("interrupted", "Terminated: SIGTERM")
 
 
 def test_a_rollback_serves_is_acknowledged_and_stays(asked: Asked) -> None:

@@ -23,11 +23,13 @@ from drift_gate.errors import (
     BuildError,
     CandidateError,
     DriftConfigError,
+    JournalError,
     OvertakenError,
     SourceError,
 )
 from drift_gate.journal.deploys import Deploy
 from drift_gate.runtime.deadline import Deadline
+from drift_gate.runtime.signals import Terminated
 
 STEPS = ["lock", "plan", "build", "push", "release", "prove", "forward", "move", "watch"]
 
@@ -266,6 +268,30 @@ class TestTheQueue:
         deploy(world.parts(points=Points(turn=turn)), newer, "ann")
         assert "which ann asked for, is being deployed and brings it along" in told[0]
         assert [each.state for each in kept(world)] == ["done", "overtaken"]
+
+    @pytest.mark.parametrize("ended", [KeyboardInterrupt(), Terminated(), JournalError("it is locked")])
+    def test_whoever_stops_waiting_gives_the_place_back(self, world: World, ended: BaseException) -> None:
+        """It ends as interrupted, and the one that it waited behind goes on as if it had never come."""
+        older, newer = head(world), world.merge(WORKER)
+
+        def stop(name: str) -> None:
+            if name == "sleep":
+                raise ended
+
+        def turn(name: str) -> None:
+            if name == "built":
+                with pytest.raises(type(ended)):
+                    deploy(world.parts(points=Points(turn=stop)), newer, "bob")
+                assert world.deploys.lock(WORKER).waiting is None
+
+        with pytest.raises(Killed):
+            deploy(world.parts(points=Points(kill_at=70, turn=turn)), older, "ann")
+        first, second = kept(world)
+        assert (second.state, second.ended_at is not None) == ("interrupted", True)
+        assert second.message == f"{type(ended).__name__}: {ended}"
+        assert deploy(world.parts(), first.commit, "ann").id == first.id  # it goes on where it was
+        assert deploy(world.parts(), newer, "bob").id != second.id
+        assert_unlocked(world)
 
     def test_a_dead_holders_lock_ends(self, world: World) -> None:
         """After its time; another commit goes on, and says whose lock it took."""
