@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from support import obstacles
 from support.heavy import light
-from support.limits import SHARE_S
+from support.limits import ENOUGH_S, SHARE_S
 from support.obstacles import Obstacle
 from support.stage import BYPASS, Done, Stage
 from support.world import WORKER, World
@@ -385,6 +385,25 @@ class TestTheProcessEnds:
             del stage.environ["CLOUD_RUN_EMULATOR_HOST"]
             stage.environ["GCE_METADATA_HOST"] = f"127.0.0.1:{stage.silent_port()}"
         started(run("prediction-coordinator", *stage.start_args(*BYPASS)), stage)
+
+    def test_in_the_middle_of_the_check(self, world: World) -> None:
+        """The process that reads the repository is ended once the check is over, never before."""
+        stage = Stage(world, deadline=f"{ENOUGH_S:g}s")
+        require = "from drift_gate import require_current_worker as require; require(skip=True)"
+        wait = (
+            "from drift_gate.runtime import child_process\nwhile not child_process._running: time.sleep(0.01)"
+        )
+        stage.write_config()
+        done = subprocess.run(
+            [sys.executable, "-c", f"import time\n{require}\n{wait}"],
+            cwd=stage.folder,
+            env=stage.variables(),
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=ENOUGH_S,
+        )
+        assert "; overridden: nothing" in done.stderr
 
 
 def moment(**ago: int) -> str:

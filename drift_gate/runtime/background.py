@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import contextvars
 import threading
 from collections.abc import Callable
@@ -11,6 +12,8 @@ from drift_gate.runtime.deadline import Deadline
 
 #: What goes on, and when it is over at the latest.
 _running: dict[threading.Thread, Deadline] = {}
+#: What is called when the process ends and nothing goes on any more.
+_ends: list[Callable[[], None]] = []
 
 
 def start(job: Callable[[], object], within: Deadline, name: str) -> threading.Thread:
@@ -20,20 +23,11 @@ def start(job: Callable[[], object], within: Deadline, name: str) -> threading.T
     thread.
     """
     inside = contextvars.copy_context()
-
-    def run() -> None:
-        try:
-            inside.run(job)
-        finally:
-            _running.pop(threading.current_thread(), None)
-
-    thread = threading.Thread(target=run, name=f"drift-gate {name}", daemon=True)
-    _running[thread] = within
-    try:
-        thread.start()
-    except BaseException:
-        _running.pop(thread)
-        raise
+    thread = threading.Thread(target=inside.run, args=(job,), name=f"drift-gate {name}", daemon=True)
+    thread.start()
+    for over in [each for each in tuple(_running) if not each.is_alive()]:
+        _running.pop(over, None)
+    _running[thread] = within  # who waits for what began it finds it: it is kept before that is over
     return thread
 
 
@@ -46,9 +40,19 @@ def finish() -> None:
             waited.add(thread)
 
 
+def at_end(end: Callable[[], None]) -> Callable[[], None]:
+    """Call ``end`` when the process ends, once nothing goes on any more.
+
+    An ``atexit`` of its own would come too early: it is called before those of all modules loaded before it,
+    and would end the processes that what goes on still asks.
+    """
+    _ends.append(end)
+    return end
+
+
 @atexit.register
 def _at_exit() -> None:
-    try:
+    with contextlib.suppress(KeyboardInterrupt):  # whoever presses it twice does not want the trace
         finish()
-    except KeyboardInterrupt:  # whoever presses it twice does not want the trace
-        return
+    for end in reversed(_ends):
+        end()

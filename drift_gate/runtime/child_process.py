@@ -8,7 +8,6 @@ that program's ``sys.path``, and what it is to do by name.
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import logging
 import os
@@ -24,6 +23,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from drift_gate.errors import SourceError
+from drift_gate.runtime import background
 from drift_gate.runtime.deadline import Deadline
 
 T = TypeVar("T")
@@ -355,7 +355,7 @@ def _kill(leader: int) -> None:
             os.killpg(group, signal.SIGKILL)
 
 
-@atexit.register
+@background.at_end
 def _end_all() -> None:
     for child in tuple(_running):
         child.end()

@@ -6,7 +6,6 @@ block git, no thread is needed, and an answer that never comes ends at the deadl
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import os
 import selectors
@@ -18,6 +17,7 @@ from dataclasses import dataclass, replace
 from typing import IO
 
 from drift_gate.errors import SourceError
+from drift_gate.runtime import background
 from drift_gate.runtime.deadline import Deadline
 from drift_gate.sources.git.errors import unavailable
 from drift_gate.sources.git.fixed import OPTIONS, as_options, clean_environment
@@ -282,7 +282,7 @@ def _read_now(fd: int) -> bytes:
         return b""
 
 
-@atexit.register
+@background.at_end
 def end_all() -> None:
     """A git that runs on a thread which nobody waits for has a session of its own: Ctrl-C misses it."""
     until = time.monotonic() + REAP_S
