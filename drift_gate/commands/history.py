@@ -35,10 +35,11 @@ def declare(command: argparse.ArgumentParser) -> None:
         "       deployment-drift history rebuild"
     )
     command.description = (
-        "Show the incidents of SERVICE (without it: of all) and the decisions of the gate, as the journal "
-        "keeps them, the newest first. `mark` says that an incident was a false alarm, which counts in no "
-        "figure, or takes that back. `rebuild` computes all incidents again from the decisions and says "
-        "whether anything changed. Exit code: 0; 2 usage; 3 the journal could not be read."
+        "Show the incidents of SERVICE (without it: of all), its deploys and rollbacks, and the decisions of "
+        "the gate, as the journal keeps them, the newest first. `mark` says that an incident was a false "
+        "alarm, which counts in no figure, or takes that back. `rebuild` computes all incidents again from "
+        "the decisions and says whether anything changed. Exit code: 0; 2 usage; 3 the journal could not be "
+        "read."
     )
     command.add_argument(
         "words",
@@ -70,8 +71,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _show(settings: Settings, words: Sequence[str], arguments: argparse.Namespace) -> None:
+    from drift_gate.journal.sqlite import READ_S
     from drift_gate.presentation import history
-    from drift_gate.wiring import checks
+    from drift_gate.wiring import checks, journals
 
     service = words[0] if words else None
     if (journal := journal_of(settings)) is None:
@@ -85,6 +87,7 @@ def _show(settings: Settings, words: Sequence[str], arguments: argparse.Namespac
         since=since,
         until=until,
         incidents=journal.incidents(service, since),
+        deploys=journals.deploys(settings, busy_s=READ_S).deploys(service, since),
         decisions=journal.entries(service, since),
     )
     if arguments.format == "table":

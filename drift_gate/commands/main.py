@@ -60,7 +60,7 @@ COMMANDS = {
     "remind": Entry("remind.command", "say what services lack after a commit or a merge, for git's hooks"),
     "hooks": Entry("hooks.command", "install or remove the reminder in this repository's hooks"),
     "monitor": Entry("monitor", "look at all declared services and keep what was seen in the journal"),
-    "history": Entry("history", "show what the journal remembers: incidents and decisions"),
+    "history": Entry("history", "show what the journal remembers: incidents, deploys and decisions"),
     "stats": Entry("stats", "show how often production was stale and for how long, beside the targets"),
     "report": Entry("report", "report on a week: figures, incidents and their causes"),
     "dashboard": Entry("dashboard", "show as pages what the journal knows: what runs where, and what waits"),

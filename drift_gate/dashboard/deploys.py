@@ -15,7 +15,7 @@ from drift_gate.delivery.beside import Begun, Beside
 from drift_gate.delivery.holder import alive
 from drift_gate.errors import DriftConfigError, SourceError
 from drift_gate.facts import Fact, Text
-from drift_gate.journal.deploys import OPEN, Deploy, Deploys, Lock
+from drift_gate.journal.deploys import BECAME, OPEN, Deploy, Deploys, Lock
 from drift_gate.presentation.plans import Plan
 from drift_gate.settings.file import Settings
 
@@ -26,14 +26,13 @@ SHOWN = 10
 #: Seconds after which the page of a deploy that goes on asks anew.
 _GOES_ON_S = 5
 
-#: How a deploy stands, in words, and the colour of that.
-_WORDS = {
-    "done": ("done", "current"),
-    "nothing": ("had nothing to do", "current"),
-    "overtaken": ("was overtaken", "warned"),
-    "failed": ("failed", "denied"),
-    "rolled-back": ("was not healthy, the traffic is back", "denied"),
-    "interrupted": ("interrupted", "unknown"),
+#: The colour of what became of a deploy.
+_MOODS = {
+    "done": "current",
+    "nothing": "current",
+    "overtaken": "warned",
+    "failed": "denied",
+    "rolled-back": "denied",
 }
 
 
@@ -115,7 +114,7 @@ def _row(deploy: Deploy, *, goes_on: bool, newest: bool) -> DeployRow:
     if goes_on and not ended:
         word, mood = "waiting" if deploy.state == "waiting" else "under way", "going"
     else:
-        word, mood = _WORDS.get(deploy.state, ("did not end", "unknown"))
+        word, mood = BECAME.get(deploy.state, "did not end"), _MOODS.get(deploy.state, "unknown")
     repeatable = newest and deploy.kind == "deploy" and not ended and not goes_on
     line = f"deployment-drift deploy {shlex.quote(deploy.service)} --commit {deploy.commit}"
     return DeployRow(

@@ -187,7 +187,7 @@ class Dashboard:
         found = self._journal.entries(wanted.service or None, since=since, without=wanted.without)
         if asked.form == "csv":
             fitting = decisions.fitting(found, wanted)
-            told = history.History(wanted.service or None, since, asked.now, (), fitting)
+            told = history.History(wanted.service or None, since, asked.now, (), (), fitting)
             return Answer(200, CSV, history.csv(told).encode())
         view = decisions.decisions(found, self._places, wanted, since, asked.now)
         if asked.form == "json":

@@ -17,6 +17,16 @@ DeployState = Literal[
 ]
 OPEN: tuple[DeployState, ...] = ("running", "interrupted")
 
+#: How a deploy stands that has ended, in words; of the others nobody can say without its lock.
+BECAME: Mapping[DeployState, str] = {
+    "done": "done",
+    "nothing": "had nothing to do",
+    "overtaken": "was overtaken",
+    "failed": "failed",
+    "rolled-back": "was not healthy, the traffic is back",
+    "interrupted": "interrupted",
+}
+
 StepName = Literal[
     "lock", "plan", "build", "push", "release", "prove", "forward", "move", "watch", "verdict", "back"
 ]

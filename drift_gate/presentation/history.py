@@ -1,4 +1,4 @@
-"""What the journal remembers, for people and programs: incidents, then decisions. Pure.
+"""What the journal remembers, for people and programs: incidents, deploys, decisions. Pure.
 
 Whatever comes from outside is shown as plain text, as in ``render``.
 """
@@ -18,6 +18,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from drift_gate.journal.deploys import BECAME, Deploy
 from drift_gate.journal.records import Entry, Incident, Transition
 from drift_gate.policy.verdict import Verdict, duration
 from drift_gate.presentation.plain_text import plain
@@ -25,16 +26,24 @@ from drift_gate.presentation.render import COLOUR, counted, steering_by_number
 
 #: How many incidents that are over, and rows of decisions, a table shows.
 ROWS = 10
+_BECAME_COLOUR = {
+    "done": "green",
+    "nothing": "green",
+    "overtaken": "yellow",
+    "failed": "bold red",
+    "rolled-back": "bold red",
+}
 _STATE_COLOUR = {"held": "cyan", "open": "bold red", "acknowledged": "yellow", "resolved": "green"}
 
 
 class History(NamedTuple):
-    """What is asked for: ``service`` None means all; both lists the newest first, times in UTC."""
+    """What is asked for: ``service`` None means all; each list the newest first, times in UTC."""
 
     service: str | None
     since: datetime
     until: datetime
     incidents: Sequence[Incident]
+    deploys: Sequence[Deploy]
     decisions: Sequence[Entry]
 
 
@@ -46,6 +55,7 @@ def json(history: History) -> str:
         "until": history.until.isoformat(),
         "service": history.service,
         "incidents": [each.model_dump(mode="json") for each in history.incidents],
+        "deploys": [each.model_dump(mode="json") for each in history.deploys],
         "decisions": [each.model_dump(mode="json") for each in history.decisions],
     }
     return steering_by_number(_json.dumps(told, indent=2) + "\n")
@@ -135,7 +145,7 @@ def _transition_cells(incident: Incident, transition: Transition) -> dict[str, o
 
 
 def table(history: History) -> RenderableType:
-    """For a terminal: what is going on first, then what is over, then the newest decisions."""
+    """For a terminal: what is going on, what is over, then the newest deploys and decisions."""
     days = duration((history.until - history.since).total_seconds())
     of = f" of {plain(history.service)}" if history.service else ""
     parts: list[RenderableType] = [Text(_incidents_line(history, of, days), style="bold")]
@@ -145,6 +155,8 @@ def table(history: History) -> RenderableType:
         parts += ["", *incident_lines(incident, history.until)]
     if len(over) > ROWS:
         parts += ["", Text(f"{len(over) - ROWS:,} older ones: --format json", style="dim")]
+    if history.deploys:
+        parts += ["", *_deploys(history.deploys)]
     if rows := _rows(history.decisions):
         rest = ", the newest first (all: --format csv)" if len(rows) > ROWS else ", the newest first"
         parts += ["", Text(f"{counted(len(history.decisions), 'decision')}{rest}", style="bold"), ""]
@@ -216,6 +228,38 @@ def runs(incident: Incident) -> str:
     return f"runs {lives}, should run {incident.target[:12] if incident.target else 'an unknown commit'}"
 
 
+def _deploys(deploys: Sequence[Deploy]) -> Iterator[RenderableType]:
+    """The newest that did anything, and how many did not."""
+    shown = [each for each in deploys if each.state != "nothing"]
+    idle = len(deploys) - len(shown)
+    count = f"{len(shown):,} {'deploy or rollback' if len(shown) == 1 else 'deploys and rollbacks'}"
+    order = ", the newest first" if len(shown) > 1 else ""
+    rest = " (all: --format json)" if len(shown) > ROWS else ""
+    more = f"; {idle:,} more had nothing to do" if idle else ""
+    yield Text(f"{count}{order}{rest}{more}", style="bold")
+    grid = _by_time()
+    width = max((len(plain(each.service)) for each in shown[:ROWS]), default=0)
+    for each in shown[:ROWS]:
+        told = Text(f"{plain(each.service):<{width}}  {each.kind} ")
+        told.append(BECAME.get(each.state, "has not ended"), style=_BECAME_COLOUR.get(each.state, "cyan"))
+        until = f", meant until {each.until.astimezone(UTC):%Y-%m-%d %H:%M}" if each.until else ""
+        commit = each.commit[:12] or "an unknown commit"
+        told.append(f"\n{plain(f'{commit} by {each.by}{until}')}", style="dim")
+        if each.message:
+            told.append(f"\n{plain(each.message)}")
+        grid.add_row(Text(f"{each.asked_at.astimezone(UTC):%Y-%m-%d %H:%M}"), told)
+    if shown:
+        yield from ("", grid)
+
+
+def _by_time() -> Table:
+    """A table of what happened when."""
+    grid = Table(show_header=False, box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    return grid
+
+
 class _Row(NamedTuple):
     """Decisions that follow on each other and say the same."""
 
@@ -251,9 +295,7 @@ def _alike(entry: Entry) -> tuple[object, ...]:
 
 
 def _decisions(rows: Sequence[_Row]) -> Table:
-    grid = Table(show_header=False, box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    grid.add_column(no_wrap=True)
-    grid.add_column(overflow="fold")
+    grid = _by_time()
     width = max(len(row.newest.verdict.service) for row in rows)
     for row in rows:
         verdict = row.newest.verdict

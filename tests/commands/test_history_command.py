@@ -11,10 +11,13 @@ from collections.abc import Iterator
 
 import pytest
 from journal.stores import at, bypassed, elsewhere, entry
+from support.limits import ENOUGH_S
 from support.stage import TOML, Done, Stage
 from support.world import WORKER, World
 
+from drift_gate.journal.deploys import Deploy, Lock
 from drift_gate.journal.sqlite import SqliteJournal
+from drift_gate.journal.sqlite_deploys import SqliteDeploys
 
 #: Long enough for what ``journal.stores`` makes.
 ALL = ("--since", "36000d")
@@ -40,6 +43,33 @@ def remember(stage: Stage) -> SqliteJournal:
     journal = SqliteJournal(stage.folder / ".drift" / "journal.sqlite")
     journal.record(COURSE)
     return journal
+
+
+def keep_deploys(stage: Stage) -> list[Deploy]:
+    """Those that the journal has now, the oldest first."""
+    made = [
+        deploy(8, state="nothing"),
+        deploy(9, state="rolled-back", message="it answers 500"),
+        deploy(
+            10,
+            kind="rollback",
+            commit="",
+            by="bob",
+            state="done",
+            message=f"{WORKER}-00001 serves: wrong odds",
+            until=at(72),
+        ),
+        deploy(11, state="nothing"),
+        deploy(12, service="odds-loader"),
+    ]
+    store = SqliteDeploys(stage.folder / ".drift" / "journal.sqlite", busy_s=ENOUGH_S)
+    assert store.swap(store.lock(WORKER), Lock(service=WORKER, mark="a"), made)
+    return made
+
+
+def deploy(hours: float, **more: object) -> Deploy:
+    fields = {"id": f"d{hours}", "service": WORKER, "commit": "b" * 40, "by": "ann", "asked_at": at(hours)}
+    return Deploy.model_validate(fields | more)
 
 
 def history(stage: Stage, *args: str) -> Done:
@@ -84,6 +114,28 @@ class TestHistory:
         missing = history(stage, "prediction-wroker")
         assert (missing.code, missing.out) == (2, "")
         assert f"did you mean {WORKER}?" in missing.talk
+
+    def test_deploys_and_rollbacks_stand_between_incidents_and_decisions(self, stage: Stage) -> None:
+        """What became of each, by whose word; those that had nothing to do are counted."""
+        remember(stage)
+        deploys = keep_deploys(stage)
+        lines = history(stage, *ALL).out.splitlines()
+        first = lines.index("3 deploys and rollbacks, the newest first; 2 more had nothing to do")
+        assert lines.index(f"{WORKER}#1  resolved  critical  stale for 1 d 1 h") < first
+        assert first < lines.index("7 decisions, the newest first")
+        assert lines[first + 2 : first + 9] == [
+            "2026-02-02 20:00  odds-loader        deploy has not ended",
+            "                  bbbbbbbbbbbb by ann",
+            f"2026-02-02 18:00  {WORKER}  rollback done",
+            "                  an unknown commit by bob, meant until 2026-02-05 08:00",
+            f"                  {WORKER}-00001 serves: wrong odds",
+            f"2026-02-02 17:00  {WORKER}  deploy was not healthy, the traffic is back",
+            "                  bbbbbbbbbbbb by ann",
+        ]
+        assert "odds-loader" not in history(stage, WORKER, *ALL).out
+        told = json.loads(history(stage, *ALL, "--format", "json").out)
+        assert told["deploys"] == [each.model_dump(mode="json") for each in reversed(deploys)]
+        assert "rollback" not in history(stage, "--since", "1h").out
 
     def test_json_has_all_of_it(self, stage: Stage) -> None:
         kept = remember(stage)
