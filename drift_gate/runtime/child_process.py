@@ -9,6 +9,7 @@ that program's ``sys.path``, and what it is to do by name.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import logging
 import os
 import pickle
@@ -66,8 +67,8 @@ class Child:
     """
 
     def __init__(self) -> None:
-        theirs, self._asks = os.pipe()
-        self._answers, out = os.pipe()
+        theirs, self._asks = _pipe()
+        self._answers, out = _pipe()
         try:
             self._process = _started(theirs, out)
         except BaseException:
@@ -309,6 +310,16 @@ def _pool_of(process_id: int) -> Pool:
 def _absolute(entry: str) -> str:
     """An entry of ``sys.path`` for a process that runs elsewhere; what is no folder is some hook's name."""
     return os.path.abspath(entry) if os.path.isdir(entry or ".") else entry
+
+
+def _pipe() -> list[int]:
+    """A pipe above the streams, which may be closed here: the child has streams of its own."""
+    ends = os.pipe()
+    try:
+        return [fcntl.fcntl(each, fcntl.F_DUPFD_CLOEXEC, 3) for each in ends]
+    finally:
+        for each in ends:
+            os.close(each)
 
 
 def _started(asked: int, answers: int) -> subprocess.Popen[bytes]:

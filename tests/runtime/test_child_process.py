@@ -208,6 +208,14 @@ print(ours.call(len, ("abcd",), Deadline(60)), flush=True)
         assert (told(parent), told(parent)) == ("3 True", "4")
 
 
+@pytest.mark.parametrize("closed", ["os.close(0)", "os.close(0); os.close(2)"])
+def test_it_reads_for_a_program_without_streams(closed: str) -> None:
+    """The pipe takes the number that is free then, and the child puts its own streams there."""
+    with program("", before=f"import os; {closed}\n") as parent:
+        assert told(parent).isdecimal()
+        assert parent.wait(60) == 0
+
+
 @pytest.mark.parametrize("named", light(["/usr/local/bin/uwsgi", "", None], ["/usr/local/bin/uwsgi"]))
 def test_a_program_that_embeds_python_names_itself(named: str | None) -> None:
     """Nothing of it is run a second time: it has no guard, and it is no Python."""
