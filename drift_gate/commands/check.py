@@ -54,9 +54,6 @@ def declare(command: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Check, write, print, and say by the exit code what came of it: first of all the verdict."""
     require_distinct(arguments.output)
-    from drift_gate.runtime.child_process import pool
-
-    pool().start()  # before anything else is loaded: it loads beside
     from drift_gate.wiring import rollouts
 
     if arguments.quiet:

@@ -19,7 +19,7 @@ from drift_gate.commands.arguments import add_global
 from drift_gate.commands.exit_codes import exit_code_of
 from drift_gate.commands.stderr import log_to_stderr
 from drift_gate.errors import DriftConfigError
-from drift_gate.runtime import signals
+from drift_gate.runtime import forked, signals
 from drift_gate.settings.location import environment
 
 PROGRAM = "deployment-drift"
@@ -95,6 +95,7 @@ _WITH_VALUE = ("-C", "--config")
 
 
 @signals.heeded()
+@forked.allowed()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; ``argv`` None means the process's own arguments. Returns the exit code."""
     if COMPLETING in environment():

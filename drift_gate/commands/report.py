@@ -88,9 +88,10 @@ def _send(weekly: Weekly, settings: Settings, journal: Journal) -> int:
     """Send it to each channel that does not have it; the exit code."""
     from drift_gate.commands.notify import answered
     from drift_gate.presentation.weekly import message
-    from drift_gate.wiring import checks, notifications
+    from drift_gate.wiring import notifications
+    from drift_gate.wiring.actor import Actor
 
-    by = checks.actor(settings).known(Deadline(SENDER_S))
+    by = Actor.of(settings.environ, settings.file.parent).known(Deadline(SENDER_S))
     return answered(notifications.send(settings, journal, message(weekly), by))
 
 

@@ -56,7 +56,6 @@ def check(
     judges what would be live once each rollout that is under way has landed. Raises
     ``DriftConfigError``; what could not be found out is a verdict about an unknown.
     """
-    pool().start()  # it loads while others do
     settings = settings or load()
     by = actor(settings) if record else None
     chosen = {name: settings.service(name) for name in names} or settings.services
@@ -97,7 +96,8 @@ def warn_of_overrides(settings: Settings) -> None:
 
 
 def actor(settings: Settings) -> Actor:
-    """Who runs this process."""
+    """Who runs this process, which reads a repository next."""
+    pool().start()  # before others are asked who this is, on threads
     return Actor.of(settings.environ, settings.file.parent)
 
 

@@ -48,6 +48,7 @@ def main(asked: BinaryIO, answers: int) -> None:
         busy.set()
         _send(answers, _answer(*call))
         busy.clear()
+    process.end_all()  # one that was forked runs nothing else at its end
 
 
 def _settle() -> None:

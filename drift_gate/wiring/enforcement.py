@@ -20,6 +20,7 @@ from drift_gate.policy import break_glass
 from drift_gate.policy.verdict import NO_START, BreakGlass, Policy, Start, Verdict, judge
 from drift_gate.presentation.plain_text import plain
 from drift_gate.runtime import background
+from drift_gate.runtime.child_process import pool
 from drift_gate.runtime.deadline import Deadline, attempt
 from drift_gate.settings.file import Settings, load
 from drift_gate.settings.location import environment
@@ -63,6 +64,7 @@ def require(
     the journal, and how it would start it again, for the message of a refusal.
     """
     environ = settings.environ if settings else environment() if environ is None else environ
+    pool().start()  # before others are asked who this is, on threads
     by = Actor(actor) if actor else Actor.of(environ, settings.file.parent if settings else Path())
     asked = break_glass.asked_for(skip, reason, by.name, environ, checks.utc_now())
     for complaint in asked.complaints:

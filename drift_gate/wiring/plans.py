@@ -77,6 +77,7 @@ class Builder:
         others = any(one.evidence for one in services)
         if (cloud_run, others) in process().loaded and pool().at_hand:
             return
+        pool().start()  # before there is a second thread
         deadline = Deadline(LOAD_SECONDS)
         jobs: dict[str, Callable[[], None]] = {
             "libraries": partial(_load, cloud_run, others),

@@ -8,13 +8,14 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from support.forkserver import forkserver
 from support.heavy import light
 from support.limits import ENOUGH_S, OVER_S
+from support.reading import FORKED, SPAWNED, ended, program, told
 from support.world import WORKER, World
 
 from drift_gate.errors import SourceError
@@ -32,18 +33,6 @@ def child() -> Iterator[Child]:
     ours = Child()
     yield ours
     ours.end()
-
-
-def ended(pid: int) -> None:
-    """Returns when the process has ended; pytest's own limit is the only one."""
-    while True:
-        try:
-            state = Path("/proc", str(pid), "stat").read_text().rpartition(")")[2].split()[0]
-        except OSError:
-            return
-        if state == "Z":
-            return
-        time.sleep(0.01)
 
 
 def test_it_answers_by_the_name_of_a_function(child: Child) -> None:
@@ -107,6 +96,46 @@ def _sleeper() -> int:
     return subprocess.Popen(["sleep", "600"], start_new_session=True).pid
 
 
+#: Does one of the above with a child that is forked; this process has too many threads for that.
+WITH_A_FORK = """
+import os, sys
+from importlib import import_module
+from support.reading import ended, is_forked
+from drift_gate.runtime import forked
+from drift_gate.runtime.child_process import Child
+
+folder, name = sys.argv[1:]
+sys.path.insert(0, folder)
+with forked.allowed():
+    tests = import_module("test_child_process")
+    child = Child()
+    assert is_forked(child.pid, os.getpid())
+    getattr(tests, name)(child)
+    child.end()
+    ended(child.pid)
+"""
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        test_it_answers_by_the_name_of_a_function,
+        test_an_answer_and_a_question_of_any_size,
+        test_what_is_raised_there_is_raised_here,
+        test_what_cannot_cross_is_an_error_and_no_end,
+        test_work_that_holds_the_interpreter_ends_at_the_deadline,
+        test_a_process_that_is_killed_is_an_error_of_the_gate,
+        test_ctrl_c_is_for_the_parent,
+        test_git_ends_with_it,
+    ],
+    ids=lambda test: test.__name__,
+)
+def test_one_that_is_forked_does_the_same(test: Callable[[Child], None], tmp_path: Path) -> None:
+    args = [str(Path(__file__).parent), test.__name__]
+    done = forkserver().run(WITH_A_FORK, args, cwd=tmp_path, env={"PATH": os.environ["PATH"]})
+    assert done.returncode == 0, done.stderr
+
+
 class TestThePool:
     def test_lends_each_to_one_at_a_time(self) -> None:
         pool = Pool()
@@ -143,29 +172,10 @@ class TestThePool:
         pool.close(5)
 
 
-#: Programs that embed the gate. Each prints the id of a process that reads, and then goes its own way.
-SETTING_UP = """
-import os, re, sys, time
-from drift_gate.runtime.deadline import Deadline
-from drift_gate.runtime.child_process import Child, pool
-ours = pool().take(Deadline(60))
-ours.ready(Deadline(60))
-print(ours.pid, flush=True)
-"""
+both = pytest.mark.parametrize("before", [SPAWNED, FORKED], ids=["spawned", "forked"])
 
 
-def program(lines: str, *, before: str = "") -> subprocess.Popen[str]:
-    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(map(os.path.abspath, filter(None, sys.path)))}
-    return subprocess.Popen(
-        [sys.executable, "-c", before + SETTING_UP + lines], env=environ, stdout=subprocess.PIPE, text=True
-    )
-
-
-def told(process: subprocess.Popen[str]) -> str:
-    assert process.stdout is not None
-    return process.stdout.readline().strip()
-
-
+@both
 @pytest.mark.parametrize(
     "doing",
     [
@@ -176,23 +186,25 @@ def told(process: subprocess.Popen[str]) -> str:
     ],
     ids=["idle", "busy", "holding the interpreter", "forked"],
 )
-def test_it_ends_with_a_parent_that_is_killed(doing: str) -> None:
+def test_it_ends_with_a_parent_that_is_killed(before: str, doing: str) -> None:
     """Whatever it does, and although a fork of the parent lives on and has inherited its pipes."""
-    with program(doing) as parent:
+    with program(doing, before=before) as parent:
         pid = int(told(parent))
         parent.kill()
         parent.wait()
         ended(pid)
 
 
-def test_it_ends_with_a_parent_that_ends() -> None:
-    with program("") as parent:
+@both
+def test_it_ends_with_a_parent_that_ends(before: str) -> None:
+    with program("", before=before) as parent:
         pid = int(told(parent))
         assert parent.wait(60) == 0
         ended(pid)
 
 
-def test_a_fork_has_its_own() -> None:
+@both
+def test_a_fork_has_its_own(before: str) -> None:
     """The parent's is neither used nor ended by the child of a fork."""
     lines = """
 forked = os.fork()
@@ -203,16 +215,26 @@ if not forked:
 os.waitpid(forked, 0)
 print(ours.call(len, ("abcd",), Deadline(60)), flush=True)
 """
-    with program(lines) as parent:
+    with program(lines, before=before) as parent:
         told(parent)
         assert (told(parent), told(parent)) == ("3 True", "4")
 
 
-@pytest.mark.parametrize("closed", ["os.close(0)", "os.close(0); os.close(2)"])
-def test_it_reads_for_a_program_without_streams(closed: str) -> None:
-    """The pipe takes the number that is free then, and the child puts its own streams there."""
-    with program("", before=f"import os; {closed}\n") as parent:
-        assert told(parent).isdecimal()
+@both
+@pytest.mark.parametrize("closed", ["", "os.close(0)\n", "os.close(0); os.close(2)\n"])
+def test_it_has_nothing_of_its_parent_open(before: str, closed: str) -> None:
+    """Nor does it lack anything where the parent was started without a stream."""
+    lines = """
+def ask(function, *args): return ours.call(function, args, Deadline(60))
+streams = [ask(os.readlink, f"/proc/self/fd/{number}") for number in range(3)]
+print(ask(os.getcwd), ask(os.getsid, 0) == ours.pid, *streams)
+print(len(ask(os.listdir, "/proc/self/fd")))
+"""
+    mine = "import os, socket\nmine = socket.socket(), open(os.devnull)\nos.dup(mine[1].fileno())\n"
+    with program(lines, before=before + mine + closed) as parent:
+        told(parent)
+        assert told(parent) == "/ True /dev/null /dev/null /dev/null"
+        assert told(parent) == "6"  # the streams, both pipes, and the list itself
         assert parent.wait(60) == 0
 
 

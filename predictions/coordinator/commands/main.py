@@ -13,7 +13,7 @@ from typing import Protocol
 
 from drift_gate.commands import exit_codes
 from drift_gate.commands.exit_codes import exit_code_of
-from drift_gate.runtime import signals
+from drift_gate.runtime import forked, signals
 from drift_gate.settings.location import environment
 from predictions.coordinator import logs
 from predictions.coordinator.commands import cancel, readiness, resume, serve, start, status
@@ -73,6 +73,7 @@ COMMANDS: Mapping[str, Command] = {
 
 
 @signals.heeded()
+@forked.allowed()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; ``argv`` None means the process's own arguments. Returns the exit code."""
     arguments = parser().parse_args(argv)
