@@ -262,7 +262,7 @@ class FirestoreJournal:
                 "pip install 'prediction-drift-gate[firestore]'"
             ) from error
         except TimeoutError as error:
-            sentence = f"no Google credentials were found within {self._busy_s:g} s"
+            sentence = f"Google's library and credentials were not ready within {self._busy_s:g} s"
             raise JournalError(f"the journal {self._database} cannot be used: {sentence}") from error
         except (KeyError, ValueError) as error:
             raise JournalError(

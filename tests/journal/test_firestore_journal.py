@@ -25,6 +25,7 @@ from drift_gate.journal.incidents import HOLD, incidents
 from drift_gate.journal.records import Change, Entry, Notification, Sighting
 from drift_gate.runtime import background
 from drift_gate.runtime.deadline import Deadline
+from drift_gate.runtime.forks import CALLS
 from drift_gate.settings.file import Settings
 from drift_gate.wiring import checks
 from drift_gate.wiring.journals import opened
@@ -105,6 +106,15 @@ class TestNobodyThere:
     def test_no_answer(self) -> None:
         with FaultServer(silence) as server, pytest.raises(JournalError, match="cannot be used: no answer"):
             _asked(f"127.0.0.1:{server.port}")
+
+    def test_a_client_that_is_late_is_no_lack_of_credentials(self) -> None:
+        """An emulator asks for none; what holds the client up here is a fork that is under way."""
+        CALLS.before_fork()
+        try:
+            with pytest.raises(JournalError, match="Google's library and credentials were not ready within"):
+                _asked("127.0.0.1:1")
+        finally:
+            CALLS.after_fork()
 
     def test_no_library(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delitem(sys.modules, "drift_gate.journal.firestore_calls")

@@ -78,11 +78,16 @@ class Clients:
 
     def __init__(self, emulator: str | None = None) -> None:
         self._emulator = emulator
+        #: Whether it is the search for credentials that takes its time.
+        self._searching = False
         self._connected = Lookup(self._connect, "Google")
         self._token = Lookup(self._refresh, "Google token", keep=False)
 
     def connect(self, deadline: Deadline, asked: Asked) -> Connected:
-        """The connected clients. Raises ``SourceError`` where no credentials turn up in time.
+        """The connected clients. Raises ``SourceError``: ``credentials`` where none turn up in time.
+
+        Where there are some, or none are needed, and the rest took too long, it is a ``timeout``: a busy
+        machine is no lack of credentials.
 
         Credentials are looked for on a thread that nobody waits for longer than the deadline: a
         metadata server that never answers holds it for 12 s. The next call goes on waiting for the
@@ -92,11 +97,11 @@ class Clients:
             deadline.require("Google credentials")
             return self._connected.result(deadline)
         except TimeoutError as error:
-            sentence = (
-                f"no Google credentials were found within {deadline.seconds:.3g} s to read {asked.place}. "
-                f"{CREDENTIALS_HINT}"
-            )
-            raise SourceError(sentence, "credentials", True) from error
+            within = f"within {deadline.seconds:.3g} s to read {asked.place}"
+            if self._searching:
+                sentence = f"no Google credentials were found {within}. {CREDENTIALS_HINT}"
+                raise SourceError(sentence, "credentials", True) from error
+            raise SourceError(f"Google's client was not ready {within}", "timeout", True) from error
         except FOREIGN as error:
             raise translate(error, asked) from error
 
@@ -129,7 +134,11 @@ class Clients:
             options = (*CHANNEL_OPTIONS, ("grpc.enable_http_proxy", 0))
             with CALLS.one():
                 return connected(grpc.insecure_channel(self._emulator, options=options))
-        credentials, _ = google.auth.default(scopes=SCOPES)
+        self._searching = True
+        try:
+            credentials, _ = google.auth.default(scopes=SCOPES)
+        finally:
+            self._searching = False
         with CALLS.one():
             channel = ServicesGrpcTransport.create_channel(credentials=credentials, options=CHANNEL_OPTIONS)
             return connected(channel, credentials)

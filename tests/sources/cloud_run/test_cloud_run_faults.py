@@ -18,6 +18,7 @@ from support.limits import ENOUGH_S, OVER_S, SHARE_S
 from drift_gate.errors import Cause, SourceError
 from drift_gate.facts import Kind, Live
 from drift_gate.runtime.deadline import Deadline, gather
+from drift_gate.runtime.forks import CALLS
 from drift_gate.sources.cloud_run.clients import Clients
 from drift_gate.sources.cloud_run.reader import CloudRun
 from drift_gate.testing.cloud_run import FakeCloudRun
@@ -394,6 +395,27 @@ except SourceError as error:
             )
         assert (cause, retryable) == ("credentials", "True")
         assert "no Google credentials were found within" in message
+
+
+@pytest.mark.parametrize("needed", [False, True], ids=["none are needed", "they are there"])
+def test_a_client_that_is_late_is_no_lack_of_credentials(
+    needed: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Whatever holds it up, a busy machine or, as here, a fork that is under way."""
+    (tmp_path / "adc.json").write_text(
+        '{"type": "authorized_user", "client_id": "c", "client_secret": "s", "refresh_token": "t"}'
+    )
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "adc.json"))
+    monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "p")  # or Google's library asks gcloud
+    with FakeCloudRun() as cloud:
+        clients = Clients(None if needed else cloud.host)
+        CALLS.before_fork()
+        try:
+            error = failure(cloud, clients=clients, seconds=OVER_S)
+        finally:
+            CALLS.after_fork()
+    assert (error.cause, error.retryable) == ("timeout", True)
+    assert "Google's client was not ready within" in error.message
 
 
 def test_a_failed_look_up_is_started_anew_by_the_next_check(
