@@ -295,9 +295,14 @@ def half_written(folder: Path) -> list[str]:
 def _starved(cell: Cell, seen: Seen) -> bool:
     """Whether a check ran out of time that should not have.
 
-    Side by side, and beside whatever else a machine does, it may be kept from the processor for a second.
+    Side by side, and beside whatever else a machine does, it may be kept from the processor for a second. One
+    that is still looking for credentials then says that it found none within that time.
     """
-    out_of_time = seen.cause == "timeout" or any("(timeout)" in code for code in seen.codes)
+    out_of_time = (
+        seen.cause == "timeout"
+        or any("(timeout)" in code for code in seen.codes)
+        or "no Google credentials were found within" in seen.message
+    )
     return bool(wrong(cell, seen)) and out_of_time
 
 
