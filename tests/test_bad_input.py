@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 from support import obstacles
 from support.heavy import light
-from support.limits import SHARE_S
+from support.limits import OVER_S
 from support.obstacles import Obstacle
 from support.processes import deaf, left_running
 from support.stage import Done, Stage
@@ -69,9 +69,8 @@ def test_without_an_obstacle_the_batch_starts(stage: Stage) -> None:
 @obstacles.each(own_process=False, heavy=obstacles.ALIKE)
 def test_an_obstacle_has_its_exit_code_its_cause_and_its_words(obstacle: Obstacle, stage: Stage) -> None:
     obstacle.prepare(stage)
-    check, start = stage.check("--format", "json"), stage.start()
-    judge(obstacle, check)
-    judge_start(obstacle, start, stage)
+    judge(obstacle, obstacles.heard(obstacle, stage, lambda: stage.check("--format", "json")))
+    judge_start(obstacle, obstacles.heard(obstacle, stage, stage.start), stage)
 
 
 @obstacles.each(own_process=True, heavy=obstacles.ALIKE)
@@ -240,7 +239,7 @@ def test_a_git_that_hangs_ends_with_the_deadline(stage: Stage) -> None:
     git.write_text("#!/bin/sh\nexec sleep 97531\n")
     git.chmod(0o755)
     stage.environ["PATH"] = f"{stage.home}:{stage.environ['PATH']}"
-    stage.deadline = f"{SHARE_S:g}s"
+    stage.deadline = f"{OVER_S:g}s"
     done = stage.spawn("deployment-drift", "check", "--format", "json")
     assert (done.code, verdict(done)["report"]["unknown"]["cause"]) == (3, "timeout")
     assert left_running("sleep 97531") == []

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from support import obstacles
 from support.heavy import light
-from support.limits import ENOUGH_S, SHARE_S
+from support.limits import ENOUGH_S, OVER_S
 from support.obstacles import Obstacle
 from support.stage import BYPASS, Done, Stage
 from support.world import WORKER, World
@@ -37,10 +37,15 @@ from shared.utils.deployment_checker import Verdict, require_current_worker
 
 @pytest.fixture
 def stage(world: World) -> Iterator[Stage]:
-    """With a deadline that ends what hangs; nothing is asserted about when."""
-    stage = Stage(world, deadline=f"{SHARE_S:g}s")
+    stage = Stage(world)
     yield stage
     stage.close()
+
+
+@pytest.fixture
+def soon(stage: Stage) -> None:
+    """The deadline soon ends what hangs; nothing has to happen within it."""
+    stage.deadline = f"{OVER_S:g}s"
 
 
 def started(done: Done, stage: Stage, *, service: str = WORKER) -> str:
@@ -118,7 +123,6 @@ class TestTheBatchWaitsForNothing:
         obstacles.drift(stage)
         begun, told = threading.Event(), list[Verdict]()
         stage.cloud.before("GetService", lambda: begun.wait(60) and None)
-        stage.deadline = "60s"
         first = require_current_worker(skip=True, settings=loaded(stage), later=told.append)
         assert (first.report.unknown and first.report.unknown.message) == "the check runs alongside the start"
         shown = "\n".join(
@@ -137,7 +141,6 @@ class TestTheBatchWaitsForNothing:
     def test_the_batch_takes_up_what_was_overridden(self, stage: Stage) -> None:
         """Five predictions are there before Cloud Run has said a word; the record tells the drift."""
         obstacles.drift(stage)
-        stage.deadline = "60s"
         stage.write_config()
         predicted: list[int] = []
 
@@ -163,7 +166,6 @@ class TestTheBatchWaitsForNothing:
             "from shared.utils.deployment_checker import require_current_worker\n"
             "require_current_worker(skip=True); print('begun')"
         )
-        stage.deadline = "60s"
         stage.write_config()
         done = subprocess.run(
             [sys.executable, "-c", code],
@@ -178,6 +180,7 @@ class TestTheBatchWaitsForNothing:
         assert "overridden: too-many-commits-behind" in done.stderr
 
 
+@pytest.mark.usefixtures("soon")
 class TestTheGatesPart:
     """Whatever hangs, there is a trace."""
 
@@ -373,6 +376,7 @@ class TestLibrariesThatDoNotLoad:
 class TestTheProcessEnds:
     """Threads that nobody waits for must not keep it, nor crash it on its way out."""
 
+    @pytest.mark.usefixtures("soon")
     @pytest.mark.parametrize("what", light(["the API", "the metadata server", "the remote"], ["the API"]))
     def test_while_they_hang(self, stage: Stage, what: str) -> None:
         run = stage.spawn

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from support.limits import ENOUGH_S
+from support.limits import ENOUGH_S, OVER_S
 from support.world import WORKER, World, codes
 
 from drift_gate import gate
@@ -333,8 +333,9 @@ def test_a_failing_sink_changes_nothing(world: World, caplog: pytest.LogCaptureF
     assert "Broken could not keep the verdict on prediction-worker: no place" in caplog.text
 
 
-def test_a_check_leaves_no_thread_behind(world: World) -> None:
-    """What was started for a check that went well has ended with it."""
+def test_a_check_leaves_no_thread_behind(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was started for a check that went well ends with it, or once it would have told of a long wait."""
+    monkeypatch.setattr(deadline, "LOG_AFTER_S", OVER_S)
     world.cloud.deploy(WORKER, commit=world.first)
     before = set(threading.enumerate())
     world.verdict()

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from grpc import StatusCode
 from support.fault_server import dead_port
-from support.limits import OVER_S, SHARE_S
+from support.limits import OVER_S
 from support.world import WORKER, World
 
 from drift_gate.commands import main
@@ -475,7 +475,7 @@ def test_when_the_token_ends() -> None:
 def test_a_hanging_service_ends_with_its_deadline(world: World) -> None:
     """One service hangs until its deadline, and its step fails; the other is looked at all the same."""
     world.cloud.deploy(WORKER, commit=world.first)
-    hanging = f'[services.hanging]\npaths = ["/shared/"]\ndeadline = "{SHARE_S:g}s"\n'
+    hanging = f'[services.hanging]\npaths = ["/shared/"]\ndeadline = "{OVER_S:g}s"\n'
     replaced(world, f"[services.{WORKER}]", f"{hanging}[services.{WORKER}]")
     world.cloud.fault("GetService", hang=True, resource="hanging")
     found = steps(world)

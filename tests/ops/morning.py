@@ -34,7 +34,7 @@ project = "example-project"
 region = "us-west2"
 repository = "URL"
 stale_target_limit = "0s"
-deadline = "8s"
+deadline = "60s"
 [services.prediction-worker]
 paths = ["/predictions/worker/"]
 """

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 
 import pytest
-from support.limits import ENOUGH_S, OVER_S, SHARE_S
+from support.limits import ENOUGH_S, OVER_S, in_time
 
 from drift_gate.errors import SourceError
 from drift_gate.runtime import deadline as calling
@@ -231,11 +231,15 @@ class TestGather:
 
     def test_what_hangs_is_a_timeout_and_the_others_are_kept(self) -> None:
         release = threading.Event()
-        answers = gather({"hangs": release.wait, "answers": lambda: True}, Deadline(SHARE_S))
+        answers = in_time(
+            lambda seconds: gather({"hangs": release.wait, "answers": lambda: True}, Deadline(seconds)),
+            late=lambda answers: answers["answers"] is not True,
+        )
         release.set()
         hung = answers["hangs"]
         assert isinstance(hung, SourceError)
-        assert (hung.cause, hung.retryable, str(hung)) == ("timeout", True, "no answer within 2 s")
+        assert (hung.cause, hung.retryable) == ("timeout", True)
+        assert re.fullmatch(r"no answer within [\d.]+ s", str(hung))
         assert answers["answers"] is True
 
     def test_what_waits_behind_something_that_hangs_is_never_begun_after_the_end(self) -> None:

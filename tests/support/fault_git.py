@@ -12,6 +12,7 @@ from support.fault_server import (
     SPOILS,
     Address,
     FaultServer,
+    Spoil,
     Way,
     answering,
     dead_port,
@@ -116,11 +117,11 @@ def fetched(fault: str) -> Prepare:
     return prepare
 
 
-def packed(fault: str) -> Prepare:
-    """The connection fails when a part of the commits and files has come."""
+def packed(then: Spoil) -> Prepare:
+    """``then`` happens to the connection when a part of the commits and files has come."""
 
     def prepare(world: World, stack: ExitStack) -> None:
-        spoiled = relay(upstream(), after=IN_THE_PACK, then=SPOILS[fault])
+        spoiled = relay(upstream(), after=IN_THE_PACK, then=then)
         server = stack.enter_context(FaultServer(_second(way("nothing"), spoiled)))
         put_remote(world, address_at(server.host, folder="ahead"))
 
@@ -179,7 +180,7 @@ CELLS = [
     Cell(ASKED, "TLS failure", _untrusted, cause="unavailable"),
     Cell(FETCHED, "nothing", fetched("nothing"), decision="allow"),
     *(Cell(FETCHED, fault, fetched(fault), cause=cause) for fault, cause in CAUSES.items()),
-    *(Cell(PACKED, fault, packed(fault), cause=CAUSES[fault]) for fault in SPOILS),
+    *(Cell(PACKED, fault, packed(then), cause=CAUSES[fault]) for fault, then in SPOILS.items()),
     Cell(STANDS_IN, "nothing", confirmed("nothing"), decision="allow"),
     *(
         Cell(STANDS_IN, fault, confirmed(fault), decision="warn", codes=("target-may-be-stale",))

@@ -12,13 +12,15 @@ from typing import Any
 
 import pytest
 from support.heavy import light
-from support.limits import SHARE_S
-from support.stage import SECRETS, Stage
+from support.limits import LONGER_S, in_time
+from support.stage import SECRETS, Done, Stage
 from support.world import WORKER
 
 from drift_gate.testing import HistoryBuilder
 
 Prepare = Callable[[Stage], object]
+#: The deadline of a stage whose obstacle lasts until it ends.
+SOON = f"{LONGER_S[0]:g}s"
 
 
 @dataclass(frozen=True)
@@ -69,13 +71,27 @@ def fault(code: str | None = None, *, hang: bool = False, garbage: bool = False)
 
 
 def briefly(prepare: Prepare) -> Prepare:
-    """What may heal, or hangs, is waited for until the deadline: let it be soon."""
+    """What may heal, or hangs, is waited for until the deadline: let it be soon, and see ``heard``."""
 
     def prepared(stage: Stage) -> None:
-        stage.deadline = f"{SHARE_S:g}s"
+        stage.deadline = SOON
         prepare(stage)
 
     return prepared
+
+
+def heard(obstacle: Obstacle, stage: Stage, run: Callable[[], Done]) -> Done:
+    """What ``run`` came to once it had the time to meet the ``obstacle``, where it ends at a deadline."""
+    if stage.deadline != SOON or obstacle.cause == "timeout":
+        return run()
+
+    def within(seconds: float) -> Done:
+        stage.deadline = f"{seconds:g}s"
+        return run()
+
+    done = in_time(within, late=lambda done: "timeout" in done.out + done.err)
+    stage.deadline = SOON
+    return done
 
 
 def no_config(stage: Stage) -> None:

@@ -158,13 +158,15 @@ class Stage:
         stdout: IO[bytes],
         stderr: IO[bytes],
         environ: Mapping[str, str] | None = None,
+        before: str = "",
     ) -> Forked:
-        """The same, under way; ``environ``: more variables than the stage's own."""
+        """The same, under way, after the lines ``before``; ``environ``: variables besides the stage's own."""
         self.write_config()
         env = {**self.variables(), **(environ or {})}
         with open(os.devnull, "rb") as nothing:
             streams = {"stdin": stdin or nothing, "stdout": stdout, "stderr": stderr}
-            return forkserver().fork(self.argv(program)[2], args, cwd=self.folder, env=env, **streams)
+            code = self.argv(program, before=before)[2]
+            return forkserver().fork(code, args, cwd=self.folder, env=env, **streams)
 
     def load(self, program: str, *args: str, before: str = "", after: str = "") -> Done:
         """The command line in a fresh interpreter, between the lines ``before`` and ``after``."""

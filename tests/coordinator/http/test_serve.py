@@ -22,7 +22,7 @@ import httpx
 import pytest
 from support.forkserver import Forked
 from support.google_tokens import AUDIENCE, certs_server, key
-from support.limits import SHARE_S
+from support.limits import ENOUGH_S, OVER_S
 from support.stage import DAY, Stage
 from support.world import WORKER, World
 
@@ -75,13 +75,16 @@ def serving(
     environ: Mapping[str, str] | None = None,
     *args: str,
     headers: Mapping[str, str] | None = None,
+    before: str = "",
 ) -> Iterator[Running]:
-    """The server of ``stage`` on a free port."""
+    """The server of ``stage`` on a free port; ``before`` are lines that its process runs first."""
     log = stage.folder.parent / "serve.log"
     variables = {"COORDINATOR_SLATE": str(stage.slate), **(environ or {})}
     serve = ("serve", "--port", "0", *args)
     with log.open("wb") as said:
-        process = stage.begin("prediction-coordinator", *serve, stdout=said, stderr=said, environ=variables)
+        process = stage.begin(
+            "prediction-coordinator", *serve, stdout=said, stderr=said, environ=variables, before=before
+        )
     try:
         with httpx.Client(timeout=60, headers=headers, trust_env=False) as client:
             running = Running(process, client, log)
@@ -167,10 +170,9 @@ def test_a_denial_that_the_rollout_under_way_would_cure_is_told_to_come_back(sta
 
 
 def test_an_api_that_hangs_is_told_within_the_deadline(stage: Stage) -> None:
-    stage.deadline = f"{SHARE_S:g}s"
+    stage.deadline = f"{OVER_S:g}s"
     stage.cloud.fault("GetService", hang=True)
     with serving(stage) as running:
-        running.client.get("/drift")  # whatever loads at first has loaded now
         refused = running.start()
         assert (refused.status_code, type_of(refused)) == (503, "drift-unknown")
         assert refused.headers["retry-after"] == "30"
@@ -180,7 +182,8 @@ def test_at_its_end_whoever_waits_is_told_to_come_back_before_it_is_killed(stage
     """The start waits for a rollout for minutes; the platform grants ten seconds."""
     assert server.FINISH_S < server.CUT_OFF_S < KILLED_AFTER_S
     stale_with_a_cure_under_way(stage)
-    with serving(stage) as running, ThreadPoolExecutor(1) as pool:
+    soon = f"from predictions.coordinator.http import server; server.FINISH_S = {OVER_S}"
+    with serving(stage, before=soon) as running, ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(running.start, wait=200)
         running.until_said("waiting, ")
         running.told_to_end()
@@ -191,14 +194,17 @@ def test_at_its_end_whoever_waits_is_told_to_come_back_before_it_is_killed(stage
 
 
 def test_at_its_end_whoever_is_at_work_finishes(stage: Stage) -> None:
-    """The check has its short deadline; the answer is the gate's own."""
-    stage.deadline = f"{SHARE_S:g}s"
-    stage.cloud.fault("GetService", hang=True)
+    """Cloud Run answers after the signal; the start goes on from there."""
+    heard = threading.Event()
+    stage.cloud.before("GetService", lambda: heard.wait(ENOUGH_S))
     with serving(stage) as running, ThreadPoolExecutor(1) as pool:
         working = pool.submit(running.start)
         running.until_said("asks for the batch")
-        running.told_to_end()
-        assert type_of(working.result(10)) == "drift-unknown"
+        running.process.send_signal(signal.SIGTERM)
+        running.until_said("SIGTERM: finishing what is at work")
+        heard.set()
+        assert working.result(ENOUGH_S).status_code == 202
+        assert running.process.wait(ENOUGH_S) == 0
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the lines to paste are for curl")
@@ -311,7 +317,8 @@ class TestAnIdToken:
             certs.answers.clear()
             environ = {**self.ENVIRON, "COORDINATOR_CERTS_URL": certs.url}
             sent = {"Authorization": f"Bearer {key('one').token()}"}
-            with serving(stage, environ, headers=sent) as running:
+            soon = f"from predictions.coordinator.http import identity; identity.FETCH_S = {OVER_S}"
+            with serving(stage, environ, headers=sent, before=soon) as running:
                 refused = running.start()
                 assert (refused.status_code, type_of(refused)) == (503, "identity-unknown")
                 assert running.client.get("/health").status_code == 200

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.limits import ENOUGH_S, SHARE_S
+from support.limits import ENOUGH_S, OVER_S, in_time
 
 from drift_gate.errors import SourceError
 from drift_gate.facts import Target
-from drift_gate.runtime.deadline import Deadline
+from drift_gate.runtime.deadline import Deadline, gather
 from drift_gate.sources.git.checkout import Checkout
 from drift_gate.testing import HistoryBuilder
 
@@ -358,14 +358,19 @@ class TestRefused:
     def test_by_a_web_server(self, clone: Clone, status: int, cause: str, retryable: bool) -> None:
         with web(status, {"WWW-Authenticate": 'Basic realm="x"'} if status == 401 else {}) as address:
             clone.point_to(address)
-            error = clone.failure(deadline=SHARE_S if retryable else ENOUGH_S)
+            error = in_time(
+                lambda seconds: clone.failure(deadline=seconds if retryable else ENOUGH_S),
+                late=lambda error: error.cause == "timeout",
+            )
         assert (error.cause, error.retryable) == (cause, retryable)
 
     def test_by_nobody(self, clone: Clone) -> None:
         with socket.socket() as closed:
             closed.bind(("127.0.0.1", 0))
             clone.point_to(f"http://127.0.0.1:{closed.getsockname()[1]}/r.git")
-            error = clone.failure(deadline=SHARE_S)
+            error = in_time(
+                lambda seconds: clone.failure(deadline=seconds), late=lambda error: error.cause == "timeout"
+            )
         assert (error.cause, error.retryable) == ("unavailable", True)
 
     def test_one_that_stops_answering_leaves_time_for_what_it_last_said(self, clone: Clone) -> None:
@@ -374,7 +379,13 @@ class TestRefused:
             clone.point_to(address)
             tip = clone.target().commit
             silent.set()
-            target = clone.target(later=timedelta(minutes=1), deadline=SHARE_S)
+
+            def look(seconds: float) -> Target | SourceError:
+                checkout = clone.checkout(later=timedelta(minutes=1), deadline=seconds)
+                return gather({"target": checkout.target}, Deadline(ENOUGH_S))["target"]
+
+            target = in_time(look, late=lambda target: isinstance(target, SourceError))
+        assert isinstance(target, Target)
         assert (target.commit, target.confirmed_at) == (tip, NOW)
         assert [finding.data["cause"] for finding in target.findings] == ["timeout"]
 
@@ -382,7 +393,7 @@ class TestRefused:
         with slow_web(clone.remote.path / ".git") as (address, silent):
             silent.set()
             clone.point_to(address)
-            error = clone.failure(deadline=SHARE_S)
+            error = clone.failure(deadline=OVER_S)
         assert (error.cause, error.retryable) == ("timeout", True)
 
     def test_one_that_answers_no_commit_id(self, clone: Clone) -> None:

@@ -18,11 +18,13 @@ from pathlib import Path
 
 import pytest
 from support.github import BASIC, TOKEN, Hosts, hosts, response
-from support.limits import ENOUGH_S, SHARE_S
+from support.limits import ENOUGH_S, OVER_S, in_time
 from support.mirrors import Remoted, serving
 from support.processes import left_running
 
 from drift_gate.errors import SourceError
+from drift_gate.facts import Target
+from drift_gate.runtime.deadline import Deadline, gather
 from drift_gate.sources.git.mirror_store import RETIRED_S
 from drift_gate.testing import HistoryBuilder
 from drift_gate.testing.git_server import Answer, GitServer, Request
@@ -80,7 +82,11 @@ class TestRemoteMisbehaves:
         self, w: Remoted, server: GitServer, answer: Answer, cause: str
     ) -> None:
         server.misbehave = lambda _: answer
-        error = w.failure(deadline=SHARE_S if cause in ("rate-limited", "unavailable") else ENOUGH_S)
+        heals = cause in ("rate-limited", "unavailable")
+        error = in_time(
+            lambda seconds: w.failure(deadline=seconds if heals else ENOUGH_S),
+            late=lambda error: error.cause == "timeout",
+        )
         assert error.cause == cause, str(error)
         assert w.copies() == []
         server.misbehave = None
@@ -91,8 +97,19 @@ class TestRemoteMisbehaves:
     ) -> None:
         old = w.mirror().target().commit
         w.remote.commit({"a.py": "3\n"})
-        server.misbehave = nth(3, lambda: (500, {}, b""))
-        target = w.mirror(later=timedelta(minutes=1), deadline=SHARE_S).target()
+
+        def cut_off(seconds: float) -> Target | SourceError:
+            server.misbehave = nth(3, lambda: (500, {}, b""))
+            mirror = w.mirror(later=timedelta(minutes=1), deadline=seconds)
+            return gather({"target": mirror.target}, Deadline(ENOUGH_S))["target"]
+
+        def late(target: Target | SourceError) -> bool:
+            if isinstance(target, SourceError):
+                return target.cause == "timeout"
+            return [each.data["cause"] for each in target.findings] == ["timeout"]
+
+        target = in_time(cut_off, late)
+        assert isinstance(target, Target)
         assert target.commit == old
         assert [each.code for each in target.findings] == ["target-may-be-stale"]
         server.misbehave = None
@@ -118,7 +135,7 @@ class TestRemoteMisbehaves:
     def test_a_remote_that_hangs_costs_the_deadline_and_no_more(self, w: Remoted) -> None:
         with silent() as address:
             w.address = address
-            error = w.failure(deadline=SHARE_S)
+            error = w.failure(deadline=OVER_S)
             assert error.cause == "timeout"
             assert left_running(address) == []
 
@@ -131,7 +148,12 @@ class TestRemoteMisbehaves:
             return None
 
         server.misbehave = hang_on_fetch
-        error = w.failure(deadline=SHARE_S)
+
+        def fail(seconds: float) -> SourceError:
+            server.requests.clear()
+            return w.failure(deadline=seconds)
+
+        error = in_time(fail, late=lambda error: "deployment-drift warm" not in str(error))
         asked.set()
         assert error.cause == "timeout"
         assert error.retryable
@@ -142,7 +164,7 @@ class TestRemoteMisbehaves:
 
     def test_an_unknown_host(self, w: Remoted) -> None:
         w.address = "https://no-such-host.invalid/a/b.git"
-        error = w.failure(deadline=SHARE_S)
+        error = w.failure(deadline=OVER_S)
         assert error.cause in ("unavailable", "timeout"), str(error)
 
     def test_a_remote_that_ignores_the_filter_gives_right_answers(self, w: Remoted) -> None:
@@ -468,7 +490,10 @@ class TestProcesses:
         server.misbehave = hold
         process = started(w)
         assert fetching.wait(ENOUGH_S)
-        error = w.failure(deadline=SHARE_S)
+        error = in_time(
+            lambda seconds: w.failure(deadline=seconds),
+            late=lambda error: "another process was busy" not in str(error),
+        )
         assert error.cause == "timeout"
         assert "another process was busy" in str(error)
         go_on.set()

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.limits import OVER_S, SHARE_S
+from support.limits import OVER_S, in_time
 from support.web import (
     HEAD,
     SECRET,
@@ -123,7 +123,10 @@ class TestDeadline:
         """What decides is known from the head; the explanation is worth no cause."""
         slow = drips(b"HTTP/1.1 403 No\r\nContent-Length: 9999\r\n\r\n", b"a")
         with raw(slow) as port:
-            caught = error(f"http://127.0.0.1:{port}/", SHARE_S)
+            caught = in_time(
+                lambda seconds: error(f"http://127.0.0.1:{port}/", seconds),
+                late=lambda caught: caught.cause == "timeout",
+            )
         assert caught.cause == "permission-denied"
 
     def test_a_connection_that_never_comes_about(self) -> None:

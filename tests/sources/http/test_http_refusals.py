@@ -13,7 +13,7 @@ from typing import Any
 import httpcore
 import httpx
 import pytest
-from support.limits import ENOUGH_S, SHARE_S
+from support.limits import ENOUGH_S, in_time
 from support.web import (
     HEAD,
     SECRET,
@@ -63,7 +63,10 @@ class TestRefusals:
     @pytest.mark.parametrize(("status", "cause", "retryable"), REFUSALS)
     def test_each_status_has_its_cause(self, web: Web, status: int, cause: Cause, retryable: bool) -> None:
         web.replies["/"] = Reply(status, b"" if status == 304 else b"{}")
-        caught = error(web.url, SHARE_S if retryable else ENOUGH_S)
+        caught = in_time(
+            lambda seconds: error(web.url, seconds if retryable else ENOUGH_S),
+            late=lambda caught: caught.cause == "timeout" != cause or (retryable and len(web.seen) == 1),
+        )
         assert (caught.cause, caught.retryable) == (cause, retryable)
         assert (len(web.seen) > 1) is retryable
         assert f"(HTTP {status})" in str(caught)

@@ -8,8 +8,8 @@ from functools import partial
 from typing import Any
 
 import pytest
-from support.limits import ENOUGH_S, OVER_S
-from support.registries import KEY, NEW, OLD, asked, reasons, revision
+from support.limits import ENOUGH_S, OVER_S, in_time
+from support.registries import KEY, NEW, OLD, asked, revision
 from support.web import (
     Handler,
     dead,
@@ -22,10 +22,11 @@ from support.web import (
 
 from drift_gate.errors import Cause, SourceError
 from drift_gate.evidence.image import Reference
-from drift_gate.facts import Finding
+from drift_gate.facts import Finding, LiveRevision
 from drift_gate.runtime.deadline import Deadline
 from drift_gate.sources.http.client import Http
 from drift_gate.sources.http.network import Names
+from drift_gate.sources.registry import artifact_registry
 from drift_gate.sources.registry.oci import Cache, Oci
 from drift_gate.testing.registry import INDEX, MANIFEST, FakeRegistry, digest_of
 
@@ -51,6 +52,16 @@ def finding_of(registry: FakeRegistry, seconds: float = ENOUGH_S, **settings: An
     assert finding.data["revision"] == "w-00002"
     assert "127.0.0.1" in finding.message
     return finding
+
+
+def told(one: LiveRevision, **settings: Any) -> Finding:
+    """The one finding about it, which had the time to be more than a timeout."""
+
+    def finding(seconds: float) -> Finding:
+        [found] = asked(one, seconds=seconds, **settings).findings
+        return found
+
+    return in_time(finding, late=lambda found: found.data["cause"] == "timeout")
 
 
 def manifest(**fields: Any) -> Break:
@@ -101,10 +112,19 @@ FAULTS: list[tuple[str, Break, Cause]] = [
 
 
 class TestFaults:
+    @pytest.fixture(autouse=True)
+    def patient(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A busy machine may need more."""
+        monkeypatch.setattr(artifact_registry, "PATIENCE_S", ENOUGH_S)
+
     @pytest.mark.parametrize(("breaks", "cause"), [row[1:] for row in FAULTS], ids=[row[0] for row in FAULTS])
     def test_each_is_told_with_its_cause(self, registry: FakeRegistry, breaks: Break, cause: Cause) -> None:
         breaks(registry)
-        assert finding_of(registry).data["cause"] == cause
+        finding = in_time(
+            lambda seconds: finding_of(registry, seconds),
+            late=lambda finding: finding.data["cause"] == "timeout" != cause,
+        )
+        assert finding.data["cause"] == cause
 
     @pytest.mark.parametrize(
         "handler",
@@ -119,7 +139,8 @@ class TestFaults:
         with deaf() as port:
             self.timed(f"127.0.0.1:{port}")
 
-    def test_and_never_more_than_three_seconds(self) -> None:
+    def test_and_never_more_than_registries_get(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(artifact_registry, "PATIENCE_S", OVER_S)
         with raw(silent) as port:
             self.timed(f"127.0.0.1:{port}", 3600)
 
@@ -134,7 +155,7 @@ class TestFaults:
         http = partial(Http, names=Names(nowhere))
         with dead() as port:
             for host in (f"127.0.0.1:{port}", "registry.example"):
-                [finding] = asked(revision(f"{host}/w@sha256:{'0' * 64}"), seconds=1, http=http).findings
+                finding = told(revision(f"{host}/w@sha256:{'0' * 64}"), http=http)
                 assert finding.data["cause"] == "unavailable"
                 assert f"Check that {host} can be reached" in finding.message
 
@@ -156,9 +177,12 @@ class TestFaults:
     def test_a_tag_that_cannot_be_compared_is_told(self, registry: FakeRegistry) -> None:
         digest = registry.push("w", labels={KEY: NEW})
         registry.fault(f"manifests/{NEW}", status=500)
-        told = asked(revision(f"{registry.host}/w@{digest}"), seconds=1)
-        assert len(told.revisions[0].evidence) == 2
-        assert [finding.data["cause"] for finding in told.findings] == ["unavailable"]
+        live = in_time(
+            lambda seconds: asked(revision(f"{registry.host}/w@{digest}"), seconds=seconds),
+            late=lambda live: [finding.data["cause"] for finding in live.findings] == ["timeout"],
+        )
+        assert len(live.revisions[0].evidence) == 2
+        assert [finding.data["cause"] for finding in live.findings] == ["unavailable"]
 
     def test_a_passing_failure_heals(self, registry: FakeRegistry) -> None:
         digest = registry.push("w", labels={KEY: NEW})
@@ -273,5 +297,5 @@ def test_texts_of_a_registry_stay_texts(registry: FakeRegistry) -> None:
 
 def test_a_reset_connection_is_told() -> None:
     with raw(says(b"")) as port:
-        told = asked(revision(f"127.0.0.1:{port}/w@sha256:{'0' * 64}"), seconds=1)
-    assert reasons(told.findings) == ["evidence-unreachable"]
+        finding = told(revision(f"127.0.0.1:{port}/w@sha256:{'0' * 64}"))
+    assert (finding.code, finding.data["cause"]) == ("evidence-unreachable", "unavailable")
