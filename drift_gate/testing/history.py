@@ -30,6 +30,10 @@ class _Stored(File):
     """A file whose content is in the repository already: the content is its id."""
 
 
+#: A pack stays as it is written: to unpack it is one more process. Nothing here has to outlive the machine.
+_QUICK = ("core.compression=0", "core.fsync=none", "fastimport.unpackLimit=0")
+_IMPORT = [*(word for setting in _QUICK for word in ("-c", setting)), "fast-import"]
+
 #: What a path holds after a commit; None deletes it.
 Content = str | bytes | File | None
 
@@ -72,8 +76,8 @@ class HistoryBuilder:
         self._last = START - STEP
         if not self.path.exists() or not any(self.path.iterdir()):
             kind = ["--bare"] if bare else []
-            args = ["-q", "-b", "main", f"--object-format={object_format}", *kind, str(self.path)]
-            _run(["init", *args], self.path.parent)
+            args = ["-b", "main", f"--object-format={object_format}", *kind, str(self.path)]
+            _run(["init", "-q", "--template=", *args], self.path.parent)
 
     def git(self, *args: str, stdin: bytes = b"") -> str:
         """What ``git ARGS`` writes here, without the last line break."""
@@ -107,8 +111,7 @@ class HistoryBuilder:
         stream = _Stream(self)
         for draft in drafts:
             stream.add(draft)
-        command = ["-c", "core.compression=0", "fast-import", "--quiet", "--force", "--date-format=raw"]
-        answer = _run(command, self.path, stream.text())
+        answer = _run([*_IMPORT, "--quiet", "--force", "--date-format=raw"], self.path, stream.text())
         return answer.decode().split()
 
     def merge(

@@ -39,6 +39,7 @@ class World:
     cloud: FakeCloudRun
     toml: str = CLOUD_RUN
     environ: Mapping[str, str] = field(default_factory=dict)
+    _changes: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
         self.history = HistoryBuilder(self.folder)
@@ -50,8 +51,8 @@ class World:
 
     def change(self, path: str = "predictions/worker/worker.py") -> str:
         """One more commit on main that changes ``path``; returns its id."""
-        number = len(self.history.git("rev-list", "main").splitlines())
-        return self.history.commit({path: f"VERSION = {number}\n"}, subject=f"change {number}")
+        self._changes += 1
+        return self.history.commit({path: f"VERSION = {self._changes}\n"}, subject=f"change {self._changes}")
 
     def settings(self) -> Settings:
         """The settings of ``toml``, with an environment that owes nothing to the tester's."""
