@@ -6,11 +6,13 @@ import gc
 import logging
 import os
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
-from support.emulators import firestore_emulator, pubsub_emulator
+from support.emulators import Emulators, firestore_emulator, pubsub_emulator
 from support.processes import heed_signals
 from support.unproven import tell
 from support.world import World
@@ -36,6 +38,24 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 settings.register_profile("full", deadline=None)
 settings.register_profile("gate", deadline=None, max_examples=12)
 settings.load_profile("gate")
+
+
+@cache
+def emulators() -> Emulators:
+    """Those that the test processes of this run share."""
+    return Emulators()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a test process whom to ask for an emulator."""
+    node.workerinput["emulators"] = emulators().address
+
+
+def pytest_unconfigure() -> None:
+    """Stop them once all test processes have ended."""
+    if emulators.cache_info().currsize:
+        emulators().close()
 
 
 def pytest_collection_finish() -> None:

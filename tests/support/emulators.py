@@ -1,4 +1,7 @@
-"""The emulators of the Google Cloud CLI, each started once per test process and stopped with its group."""
+"""The emulators of the Google Cloud CLI, each started once per run and stopped with its group.
+
+A test process asks the one that began the run: each emulator costs seconds of a processor to start.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,10 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from multiprocessing.connection import Client, Listener
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -20,17 +25,58 @@ START_SECONDS = 60
 _PORTS = 3
 
 
+class Emulators:
+    """Those of a run that has several test processes, in the process that began it.
+
+    ``address`` is where a test process asks for one by its name; the first that asks has it started.
+    """
+
+    def __init__(self) -> None:
+        self._hosts: dict[str, str] = {}
+        self._running = ExitStack()
+        self._listener = Listener(family="AF_UNIX")
+        self.address = str(self._listener.address)
+        Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        while True:
+            with suppress(EOFError, ConnectionError), self._listener.accept() as line:
+                name = line.recv()
+                if name not in self._hosts:
+                    with suppress(pytest.fail.Exception):
+                        self._hosts[name] = self._running.enter_context(running(name))
+                line.send(self._hosts.get(name))
+
+    def close(self) -> None:
+        """Stop them."""
+        self._running.close()
+
+
+@contextmanager
+def _emulator(config: pytest.Config, name: str) -> Iterator[str]:
+    _java(), _jar(name)
+    asked = getattr(config, "workerinput", {}).get("emulators")
+    if asked is None:
+        with running(name) as host:
+            yield host
+        return
+    with Client(asked) as line:
+        line.send(name)
+        host = line.recv()
+    yield host or pytest.fail(f"the {name} emulator did not start")
+
+
 @pytest.fixture(scope="session")
-def pubsub_emulator() -> Iterator[str]:
-    """``host:port`` of a Pub/Sub emulator; a test makes topics of its own names in it."""
-    with running("pubsub") as host:
+def pubsub_emulator(pytestconfig: pytest.Config) -> Iterator[str]:
+    """``host:port`` of a Pub/Sub emulator; a test makes topics in a project of its own name."""
+    with _emulator(pytestconfig, "pubsub") as host:
         yield host
 
 
 @pytest.fixture(scope="session")
-def firestore_emulator() -> Iterator[str]:
+def firestore_emulator(pytestconfig: pytest.Config) -> Iterator[str]:
     """``host:port`` of a Firestore emulator; a test uses a project of its own name in it."""
-    with running("firestore") as host:
+    with _emulator(pytestconfig, "firestore") as host:
         yield host
 
 
