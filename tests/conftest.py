@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 from hypothesis import settings
 from support.emulators import Emulators, firestore_emulator, pubsub_emulator
+from support.limits import ENOUGH_S
 from support.processes import heed_signals
 from support.unproven import tell
 from support.world import World
 
-from drift_gate.runtime import background
+from drift_gate.runtime import background, deadline
 from drift_gate.runtime.child_process import pool
 from drift_gate.testing import FakeCloudRun
 
@@ -99,6 +100,12 @@ def _own_logging() -> Iterator[None]:
         logger.handlers.clear()
         logger.propagate = True
         logger.setLevel(logging.NOTSET)
+
+
+@pytest.fixture
+def asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What may heal, and does not while the test looks, is not asked again until the deadline."""
+    monkeypatch.setattr(deadline, "LAST_ATTEMPT_S", ENOUGH_S)
 
 
 @pytest.fixture

@@ -205,12 +205,6 @@ def toml(old: str, new: str) -> Callable[[World], object]:
     return lambda world: replaced(world, old, new)
 
 
-def out_of_order(world: World) -> None:
-    """Asked again until the deadline."""
-    replaced(world, "60s", "2s")
-    world.cloud.fault("GetService", code=StatusCode.INTERNAL)
-
-
 HIDES = ("service", "evidence")
 CASES = [
     Broken("invalid", toml("60s", "soon"), "configuration", "fail", "deadline", '"${EDITOR:-vi}" '),
@@ -275,7 +269,7 @@ CASES = [
     ),
     Broken(
         "out of order",
-        out_of_order,
+        fault("GetService", code=StatusCode.INTERNAL),
         "Cloud Run",
         "fail",
         "could not be asked",
@@ -373,6 +367,7 @@ CASES = [
 ]
 
 
+@pytest.mark.usefixtures("asked_once")
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_what_is_broken_is_named_with_its_line(world: World, case: Broken) -> None:
     """The step, its state, the sentence and the line; what it hides is skipped, and no other step fails."""

@@ -44,9 +44,9 @@ class TestStatus:
         assert asked(stage, stage.world.first)[0] == ["with it", "with it"]
         assert asked(stage, later)[0] == ["with it", "without"]
 
+    @pytest.mark.usefixtures("asked_once")
     def test_what_nobody_judged_is_unknown(self, stage: Stage) -> None:
         """A bypass with Cloud Run down has seen no commit: that is no batch without the fix."""
-        stage.deadline = "2s"  # what is down is asked again until then
         stage.cloud.fault("GetService", code="UNAVAILABLE")
         assert stage.start(*BYPASS).code == 0
         told, talk = asked(stage, stage.world.first)

@@ -186,10 +186,10 @@ def test_pauses_spread_by_half(chance: float, pause: float) -> None:
     assert Time(chance=chance).pace.pause(600) == pause
 
 
+@pytest.mark.usefixtures("asked_once")
 def test_a_look_that_finds_nothing_out_is_no_answer(world: World) -> None:
     """The API is down in the middle of the wait; the rollout lands meanwhile."""
     stale_with_a_cure_under_way(world)
-    world.toml = world.toml.replace('"60s"', '"2s"')
 
     def back_and_landed() -> None:
         world.cloud.heal()
@@ -350,9 +350,9 @@ class TestIsLive:
         assert self.asked(world, passing, world.history.commit({"docs/notes.md": "words"})) == [False]
         assert passing.slept == []
 
+    @pytest.mark.usefixtures("asked_once")
     def test_a_look_that_finds_nothing_out_is_no_answer(self, world: World) -> None:
         """The API is down at first and in the middle; when time is over, what was found out holds."""
-        world.toml = world.toml.replace('"60s"', '"2s"')
         world.cloud.deploy(WORKER, commit=world.first)
         fix = world.change()
         world.cloud.fault("GetService", code="UNAVAILABLE")
@@ -360,8 +360,8 @@ class TestIsLive:
         assert self.asked(world, passing, fix, 12) == [False]
         assert len(passing.slept) == 3
 
+    @pytest.mark.usefixtures("asked_once")
     def test_nothing_found_out_in_time_is_unknown(self, world: World) -> None:
-        world.toml = world.toml.replace('"60s"', '"2s"')
         world.cloud.deploy(WORKER, commit=world.first)
         world.cloud.fault("GetService", code="UNAVAILABLE")
         passing = Time()

@@ -9,10 +9,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from support.limits import OVER_S
 from support.world import WORKER, World
 
 from drift_gate.errors import DeploymentDriftError
+from drift_gate.journal import sink
 from drift_gate.runtime import background
+from drift_gate.wiring import checks
 from shared.utils.deployment_checker import require_current_worker
 
 NOW = datetime(2026, 2, 5, tzinfo=UTC)
@@ -79,12 +82,16 @@ def test_a_store_that_cannot_be_written_changes_no_verdict(
     assert "the verdict on prediction-worker is not in the journal" in caplog.text
 
 
-def test_a_locked_store_is_waited_for_only_so_long(world: World, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_locked_store_is_waited_for_only_so_long(
+    world: World, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Another writer that never ends costs a moment and a warning, and the log has the decision whole."""
     world.toml = STORE + world.toml
     world.cloud.deploy(WORKER, commit=world.first)
     require_current_worker(settings=world.settings())
     background.finish()
+    for module in (checks, sink):
+        monkeypatch.setattr(module, "WRITE_S", OVER_S)
     blocker = sqlite3.connect(world.folder / "journal.sqlite", isolation_level=None)
     try:
         blocker.execute("BEGIN EXCLUSIVE")

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from support.forkserver import forkserver
 from support.heavy import light
-from support.limits import ENOUGH_S, OVER_S
+from support.limits import ENOUGH_S, LONGER_S, OVER_S
 from support.reading import FORKED, SPAWNED, ended, program, told
 from support.world import WORKER, World
 
@@ -269,7 +269,7 @@ def test_a_check_that_never_ends_is_a_timeout_and_the_next_one_is_true(
     world.history.commit({"predictions/worker/worker.py": "V = 1\n"}, subject=FOR_EVER[1])
     calm = world.toml
     policy = "[policy]\ndeny_subjects = ['(a+)+$']\n[services"
-    world.toml = calm.replace('"60s"', '"2s"').replace("[services", policy)
+    world.toml = calm.replace('"60s"', f'"{LONGER_S[0]:g}s"').replace("[services", policy)
     unknown = world.verdict().report.unknown
     assert unknown is not None
     assert unknown.cause == "timeout"

@@ -7,6 +7,8 @@ from typing import TypeVar
 
 from hypothesis import settings
 
+from drift_gate.errors import SourceError
+
 T = TypeVar("T")
 
 #: Something has to succeed within it, on a machine of any speed. Only a test that fails takes so long.
@@ -33,3 +35,8 @@ def in_time(attempt: Callable[[float], T], late: Callable[[T], bool]) -> T:
         if not late(found := attempt(seconds)):
             break
     return found
+
+
+def told_in_time(fail: Callable[[float], SourceError]) -> SourceError:
+    """The error that ``fail`` ends with, which had the time to be more than a timeout."""
+    return in_time(fail, late=lambda error: error.cause == "timeout")

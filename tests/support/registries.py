@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from support.limits import ENOUGH_S
+from support.limits import ENOUGH_S, in_time
 
 from drift_gate.evidence.image import LABEL_KEYS
 from drift_gate.facts import Evidence, Finding, Live, LiveRevision
@@ -110,6 +110,16 @@ def asked(
 ) -> Live:
     """What the registry adds to ``revisions`` within ``seconds``."""
     return Registry(deadline=Deadline(seconds), **settings).with_evidence(live(*revisions, others=others))
+
+
+def finding_in_time(one: LiveRevision, **settings: Any) -> Finding:
+    """The only finding about it, which had the time to be more than a timeout."""
+
+    def finding(seconds: float) -> Finding:
+        [found] = asked(one, seconds=seconds, **settings).findings
+        return found
+
+    return in_time(finding, late=lambda found: found.data.get("cause") == "timeout")
 
 
 def reasons(findings: tuple[Finding, ...]) -> list[object]:

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -13,7 +14,7 @@ import pytest
 from google.auth.exceptions import DefaultCredentialsError
 from google.cloud.bigquery import Client
 from support.bigquery import FakeBigQuery, serving
-from support.limits import ENOUGH_S
+from support.limits import ENOUGH_S, OVER_S, in_time, told_in_time
 
 from drift_gate.errors import SourceError
 from drift_gate.runtime.deadline import Deadline
@@ -92,7 +93,7 @@ class TestSqlite:
     def test_a_locked_file_is_unavailable_and_may_heal(self, file: Path) -> None:
         with closing(sqlite3.connect(file)) as writer:
             writer.execute("BEGIN EXCLUSIVE")
-            error = failed(Sqlite(file), "SELECT * FROM lines", 0.2)
+            error = told_in_time(partial(failed, Sqlite(file), "SELECT * FROM lines"))
         assert (error.cause, error.retryable) == ("unavailable", True)
 
     def test_an_endless_query_ends_at_the_deadline(self, file: Path) -> None:
@@ -236,7 +237,7 @@ class TestBigQuery:
         self, fake: FakeBigQuery, status: int, reason: str, cause: str, retryable: bool
     ) -> None:
         fake.fails = (status, reason, "so it says")
-        error = failed(bigquery(fake), QUERY, 0.5)
+        error = told_in_time(partial(failed, bigquery(fake), QUERY))
         assert (error.cause, error.retryable) == (cause, retryable)
         # Nobody can refresh what is anonymous: that is said in place of the server's 401.
         said = "Anonymous credentials" if status == 401 else "so it says"
@@ -245,19 +246,24 @@ class TestBigQuery:
 
     def test_what_may_heal_is_asked_again_within_the_deadline(self, fake: FakeBigQuery) -> None:
         fake.fails = (503, "backendError", "in a moment")
-        failed(bigquery(fake), QUERY, 4)
-        assert len(fake.queries) > 1
+
+        def asked(seconds: float) -> int:
+            fake.queries.clear()
+            failed(bigquery(fake), QUERY, seconds)
+            return len(fake.queries)
+
+        assert in_time(asked, late=lambda queries: queries < 2) > 1
 
     def test_a_server_that_hangs_ends_at_the_deadline(self, fake: FakeBigQuery) -> None:
         fake.hangs_after = 0
-        error = failed(bigquery(fake), QUERY, 0.5)
+        error = failed(bigquery(fake), QUERY, OVER_S)
         assert error.cause == "timeout"
 
     def test_nobody_there_is_unavailable(self) -> None:
         source = BigQuery(
             location=None, maximum_bytes_billed=1, connect=lambda: client("a-project", "http://127.0.0.1:9")
         )
-        error = failed(source, QUERY, 0.5)
+        error = told_in_time(partial(failed, source, QUERY))
         assert (error.cause, error.retryable) == ("unavailable", True)
 
     def test_no_credentials_are_a_cause_of_their_own(self) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.limits import ENOUGH_S, OVER_S, in_time
+from support.limits import ENOUGH_S, OVER_S, in_time, told_in_time
 
 from drift_gate.errors import SourceError
 from drift_gate.facts import Target
@@ -358,19 +358,14 @@ class TestRefused:
     def test_by_a_web_server(self, clone: Clone, status: int, cause: str, retryable: bool) -> None:
         with web(status, {"WWW-Authenticate": 'Basic realm="x"'} if status == 401 else {}) as address:
             clone.point_to(address)
-            error = in_time(
-                lambda seconds: clone.failure(deadline=seconds if retryable else ENOUGH_S),
-                late=lambda error: error.cause == "timeout",
-            )
+            error = told_in_time(lambda seconds: clone.failure(deadline=seconds if retryable else ENOUGH_S))
         assert (error.cause, error.retryable) == (cause, retryable)
 
     def test_by_nobody(self, clone: Clone) -> None:
         with socket.socket() as closed:
             closed.bind(("127.0.0.1", 0))
             clone.point_to(f"http://127.0.0.1:{closed.getsockname()[1]}/r.git")
-            error = in_time(
-                lambda seconds: clone.failure(deadline=seconds), late=lambda error: error.cause == "timeout"
-            )
+            error = told_in_time(lambda seconds: clone.failure(deadline=seconds))
         assert (error.cause, error.retryable) == ("unavailable", True)
 
     def test_one_that_stops_answering_leaves_time_for_what_it_last_said(self, clone: Clone) -> None:

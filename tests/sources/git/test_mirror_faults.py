@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 from support.github import BASIC, TOKEN, Hosts, hosts, response
-from support.limits import ENOUGH_S, OVER_S, in_time
+from support.limits import ENOUGH_S, OVER_S, in_time, told_in_time
 from support.mirrors import Remoted, serving
 from support.processes import left_running
 
@@ -83,10 +83,7 @@ class TestRemoteMisbehaves:
     ) -> None:
         server.misbehave = lambda _: answer
         heals = cause in ("rate-limited", "unavailable")
-        error = in_time(
-            lambda seconds: w.failure(deadline=seconds if heals else ENOUGH_S),
-            late=lambda error: error.cause == "timeout",
-        )
+        error = told_in_time(lambda seconds: w.failure(deadline=seconds if heals else ENOUGH_S))
         assert error.cause == cause, str(error)
         assert w.copies() == []
         server.misbehave = None

@@ -11,11 +11,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.limits import OVER_S, in_time
+from support.limits import OVER_S, told_in_time
 from support.web import (
     HEAD,
     SECRET,
@@ -123,10 +124,7 @@ class TestDeadline:
         """What decides is known from the head; the explanation is worth no cause."""
         slow = drips(b"HTTP/1.1 403 No\r\nContent-Length: 9999\r\n\r\n", b"a")
         with raw(slow) as port:
-            caught = in_time(
-                lambda seconds: error(f"http://127.0.0.1:{port}/", seconds),
-                late=lambda caught: caught.cause == "timeout",
-            )
+            caught = told_in_time(partial(error, f"http://127.0.0.1:{port}/"))
         assert caught.cause == "permission-denied"
 
     def test_a_connection_that_never_comes_about(self) -> None:
@@ -267,7 +265,7 @@ class TestTls:
 
     def test_a_server_that_hangs_up_may_heal(self) -> None:
         with raw(says(b"")) as port:
-            caught = error(f"https://127.0.0.1:{port}/", 0.4)
+            caught = told_in_time(partial(error, f"https://127.0.0.1:{port}/"))
         assert (caught.cause, caught.retryable) == ("unavailable", True)
 
     def test_no_redirect_leads_out_of_it(self, trusted: tuple[Path, ssl.SSLContext], web: Web) -> None:

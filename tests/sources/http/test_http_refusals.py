@@ -8,12 +8,13 @@ import ssl
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import httpcore
 import httpx
 import pytest
-from support.limits import ENOUGH_S, in_time
+from support.limits import ENOUGH_S, in_time, told_in_time
 from support.web import (
     HEAD,
     SECRET,
@@ -149,13 +150,13 @@ class TestNonsense:
     )
     def test_each_kind_has_its_cause(self, text: bytes, cause: Cause, retryable: bool) -> None:
         with raw(says(text)) as port:
-            caught = error(f"http://127.0.0.1:{port}/", 0.4)
+            caught = told_in_time(partial(error, f"http://127.0.0.1:{port}/"))
         assert (caught.cause, caught.retryable) == (cause, retryable)
         assert "127.0.0.1" in str(caught)
 
     def test_a_dead_port_is_down(self) -> None:
         with dead() as port:
-            caught = error(f"http://127.0.0.1:{port}/", 0.4)
+            caught = told_in_time(partial(error, f"http://127.0.0.1:{port}/"))
         assert (caught.cause, caught.retryable) == ("unavailable", True)
 
     def test_a_connection_that_is_reset_may_heal(self) -> None:
@@ -163,7 +164,7 @@ class TestNonsense:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
 
         with raw(reset) as port:
-            caught = error(f"http://127.0.0.1:{port}/", 0.4)
+            caught = told_in_time(partial(error, f"http://127.0.0.1:{port}/"))
         assert (caught.cause, caught.retryable) == ("unavailable", True)
 
     def test_a_body_at_its_bound_is_read_and_one_over_it_is_not(self, web: Web) -> None:

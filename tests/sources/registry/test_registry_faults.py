@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from support.limits import ENOUGH_S, OVER_S, in_time
-from support.registries import KEY, NEW, OLD, asked, revision
+from support.registries import KEY, NEW, OLD, asked, finding_in_time, revision
 from support.web import (
     Handler,
     dead,
@@ -22,7 +22,7 @@ from support.web import (
 
 from drift_gate.errors import Cause, SourceError
 from drift_gate.evidence.image import Reference
-from drift_gate.facts import Finding, LiveRevision
+from drift_gate.facts import Finding
 from drift_gate.runtime.deadline import Deadline
 from drift_gate.sources.http.client import Http
 from drift_gate.sources.http.network import Names
@@ -52,16 +52,6 @@ def finding_of(registry: FakeRegistry, seconds: float = ENOUGH_S, **settings: An
     assert finding.data["revision"] == "w-00002"
     assert "127.0.0.1" in finding.message
     return finding
-
-
-def told(one: LiveRevision, **settings: Any) -> Finding:
-    """The one finding about it, which had the time to be more than a timeout."""
-
-    def finding(seconds: float) -> Finding:
-        [found] = asked(one, seconds=seconds, **settings).findings
-        return found
-
-    return in_time(finding, late=lambda found: found.data["cause"] == "timeout")
 
 
 def manifest(**fields: Any) -> Break:
@@ -155,7 +145,7 @@ class TestFaults:
         http = partial(Http, names=Names(nowhere))
         with dead() as port:
             for host in (f"127.0.0.1:{port}", "registry.example"):
-                finding = told(revision(f"{host}/w@sha256:{'0' * 64}"), http=http)
+                finding = finding_in_time(revision(f"{host}/w@sha256:{'0' * 64}"), http=http)
                 assert finding.data["cause"] == "unavailable"
                 assert f"Check that {host} can be reached" in finding.message
 
@@ -297,5 +287,5 @@ def test_texts_of_a_registry_stay_texts(registry: FakeRegistry) -> None:
 
 def test_a_reset_connection_is_told() -> None:
     with raw(says(b"")) as port:
-        finding = told(revision(f"127.0.0.1:{port}/w@sha256:{'0' * 64}"))
+        finding = finding_in_time(revision(f"127.0.0.1:{port}/w@sha256:{'0' * 64}"))
     assert (finding.code, finding.data["cause"]) == ("evidence-unreachable", "unavailable")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from pydantic import SecretStr
-from support.registries import KEY, NEW, asked, revision
+from support.registries import KEY, NEW, asked, finding_in_time, revision
 from support.web import (
     Reply,
     Web,
@@ -40,8 +40,7 @@ def registry() -> Iterator[FakeRegistry]:
 def finding_of(registry: FakeRegistry, **settings: Any) -> Finding:
     """The one finding about an image of ``registry``."""
     digest = registry.push("w", labels={KEY: NEW})
-    [finding] = asked(revision(f"{registry.host}/w@{digest}"), seconds=1, **settings).findings
-    return finding
+    return finding_in_time(revision(f"{registry.host}/w@{digest}"), **settings)
 
 
 def oci(http: Http, **settings: Any) -> Oci:
@@ -237,7 +236,7 @@ class TestGoogle:
         def none(deadline: Deadline) -> str:
             raise SourceError("no usable Google credentials", "credentials", False)
 
-        told = asked(revision(f"us-docker.pkg.dev/p/r/w@sha256:{'0' * 64}"), seconds=1, token=none)
+        told = asked(revision(f"us-docker.pkg.dev/p/r/w@sha256:{'0' * 64}"), token=none)
         [finding] = told.findings
         assert finding.data["cause"] == "credentials"
         assert "Grant roles/artifactregistry.reader" in finding.message
