@@ -201,6 +201,7 @@ ROWS = [
             "timeout -s TERM 30",
             "timeout --signal=TERM -k 5 30s",
             "xargs -n 1 -P4",
+            "find . -name '*.py' -exec",
             "setsid -w",
             "stdbuf -oL -e 0",
             "env -i -u HOME A=1",

@@ -152,6 +152,11 @@ LOADED: list[tuple[str, list[str]]] = [
     ("os.system('python3 b.py --now')", ["b.py"]),
     ("python = sys.executable\nos.execv(python, [python, 'b.py'])", ["b.py"]),
     ("asyncio.create_subprocess_exec(sys.executable, 'b.py')", ["b.py"]),
+    ("import shlex\nsubprocess.run(shlex.split('python b.py --now'))", ["b.py"]),
+    ("from shlex import split\nLINE = 'python3 -u b.py'\nsubprocess.Popen(split(LINE))", ["b.py"]),
+    ("subprocess.run('python b.py'.split())", ["b.py"]),
+    ("LINE = 'python b.py'\nsubprocess.run(LINE.split(' '))", ["b.py"]),
+    ("line.split('python ')", []),
     ("subprocess.run(['git', x])", []),
 ]
 
@@ -170,6 +175,12 @@ DOUBTFUL: list[tuple[str, list[str]]] = [
     ("import pickle\npickle.dumps(x)", []),
     ("from joblib import load\nload(f)", ["joblib.load"]),
     ("import json\njson.load(f)", []),
+    ("from rq import Worker\nWorker(['high']).work()", ["rq.Worker"]),
+    ("import rq\nrq.SimpleWorker(queues)", ["rq.SimpleWorker"]),
+    ("import papermill as pm\npm.execute_notebook('a.ipynb', None)", ["papermill.execute_notebook"]),
+    ("keras.models.load_model(path, safe_mode=False)", ["load_model with pickles allowed"]),
+    ("keras.models.load_model(path)", []),
+    ("import shlex\nsubprocess.run(shlex.split(f'python {x}'))", ["an interpreter with a computed command"]),
     (
         "from importlib.metadata import entry_points\nentry_points(group='x')",
         ["importlib.metadata.entry_points"],

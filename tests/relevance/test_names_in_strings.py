@@ -23,6 +23,8 @@ TREE = {
     "scripts/job.py": "",
     "alembic/env.py": "",
     "alembic/versions/first.py": "",
+    "pages/home/index.py": "",
+    "migrations/env.py": "",
 }
 APP = {"app/__init__.py"}
 ALL_OF_APP = {path for path in TREE if path.startswith("app/")}
@@ -40,6 +42,8 @@ STRINGS: list[tuple[str, set[str]]] = [
     ("x = 'scripts/job.py'", {"scripts/job.py"}),
     ("x = './scripts/job.py'", {"scripts/job.py"}),
     ("x = 'job.py'", set()),
+    ("flow.from_source(entrypoint='scripts/job.py:run')", {"scripts/job.py"}),
+    ("x = 'scripts/job.py::test_it'", {"scripts/job.py"}),
     ("x = 'app'", set()),
     ("x = 'settings'", set()),
     ("x = 'see app.tasks'", set()),
@@ -47,6 +51,10 @@ STRINGS: list[tuple[str, set[str]]] = [
     ("x = 'App.tasks'", set()),
     ("celery.autodiscover_tasks(['app'])", ALL_OF_APP),
     ("config.include('app.sub')", {*APP, "app/sub/__init__.py", "app/sub/deep.py"}),
+    ("import app.sub\nconfig.scan(app)", ALL_OF_APP),
+    ("from app import sub\nscan(sub)", {*APP, "app/sub/__init__.py", "app/sub/deep.py"}),
+    ("from app.tasks import add\nscan(add)", {*APP, "app/tasks.py"}),
+    ("load_assets_from_package_name('app')", ALL_OF_APP),
     ("bot.load_extension('settings')", {"settings.py"}),
     ("bot.load_extension(f'app.sub.{x}')", {*APP, "app/sub/__init__.py", "app/sub/deep.py"}),
     ("for each in ['settings']: bot.load_extension(each)", {"settings.py"}),
@@ -59,6 +67,12 @@ STRINGS: list[tuple[str, set[str]]] = [
     ("os.environ['DJANGO_SETTINGS_MODULE'] = 'settings'", {"settings.py"}),
     ("app.conf.imports = ('settings',)", {"settings.py"}),
     ("frame.describe(include='all')", set()),
+    ("app = Dash(__name__, use_pages=True)", {"pages/home/index.py"}),
+    (
+        "app = Dash(__name__, use_pages=True, pages_folder='app/sub')",
+        {*APP, "app/sub/__init__.py", "app/sub/deep.py"},
+    ),
+    ("from flask_migrate import upgrade\nupgrade()", {"migrations/env.py"}),
     ("config.set_main_option('script_location', 'alembic')", {"alembic/env.py", "alembic/versions/first.py"}),
 ]
 

@@ -16,9 +16,9 @@ def argument(call: ast.Call, position: int, name: str) -> ast.expr | None:
 
 
 def unpickles(keyword: ast.keyword) -> bool:
-    """Whether torch or numpy is told that a file may hold any object."""
+    """Whether torch, numpy or keras is told that a file may hold any object."""
     value = keyword.value.value if isinstance(keyword.value, ast.Constant) else None
-    return (keyword.arg, value) in (("weights_only", False), ("allow_pickle", True))
+    return (keyword.arg, value) in (("weights_only", False), ("allow_pickle", True), ("safe_mode", False))
 
 
 def import_arguments(call: ast.Call) -> tuple[int, tuple[str, ...]]:

@@ -12,7 +12,14 @@ from drift_gate.relevance.python.call_arguments import anchored, argument, impor
 from drift_gate.relevance.python.import_commands import NAMED_DOUBTS, STARTERS, command_in, served, started
 from drift_gate.relevance.python.import_facts import Import, ImportFacts, Scan
 from drift_gate.relevance.python.import_lines import MODULE_NAME
-from drift_gate.relevance.python.import_loaders import handed, may_hand, may_set, named, script_location
+from drift_gate.relevance.python.import_loaders import (
+    folders,
+    handed,
+    handed_objects,
+    may_hand,
+    may_set,
+    named,
+)
 from drift_gate.relevance.python.import_paths import ADDING, computed_folder
 from drift_gate.relevance.python.import_statements import Statements, last_word, names_in
 from drift_gate.relevance.python.scopes import Scopes, element_of
@@ -39,12 +46,14 @@ _BY_CODE = frozenset({"exec", "eval"})
 _TIMED = frozenset({"timeit.timeit", "timeit.repeat", "timeit.Timer"})
 #: They run what a spec leads to, so that ``find_spec`` did not only ask.
 _RUN_SPECS = frozenset({"exec_module", "load_module"})
+#: They read a file that may hold any object, where an argument allows it.
+_LOADING = frozenset({"load", "load_model"})
 _LISTING = {"iter_modules": False, "walk_packages": True}
 _CALLS = _BY_NAME | _BY_PATH.keys() | _LISTING.keys()
 #: The last word of whatever a call or a reference has to end with to be worth a look.
 _TELLING = frozenset(
     {*_CALLS, *_BY_CODE, *(each.rpartition(".")[2] for each in (*_TIMED, *NAMED_DOUBTS))}
-    | {"addsitedir", "compile", "find_spec", "from_envvar", "getattr", "load", "locate", "map", "path"}
+    | {"addsitedir", "compile", "find_spec", "from_envvar", "getattr", "locate", "map", "path", *_LOADING}
 )
 #: What makes a list of names that the text does not tell.
 _COMPUTING = (ast.Call, ast.ListComp, ast.GeneratorExp, ast.SetComp)
@@ -143,7 +152,7 @@ class Calls:
             self._loads(call)
         if word in ADDING:
             self._anywhere |= computed_folder(call, self._spelling)
-        if self._starts and call.args:
+        if self._starts:
             self._command(call)
 
     def _see_assignment(self, node: ast.Assign | ast.AugAssign | ast.AnnAssign) -> None:
@@ -171,8 +180,8 @@ class Calls:
             taken = self._texts(argument(call, 1, "name"))
             self._computed.update(dict.fromkeys([UNKNOWN] if taken & _IMPORTING else ()))
             self._doubts.update(dict.fromkeys(sorted(taken & _BY_CODE)))
-        elif name == "load" and any(map(unpickles, call.keywords)):
-            self._doubts["load with pickles allowed"] = None
+        elif name in _LOADING and any(map(unpickles, call.keywords)):
+            self._doubts[f"{name} with pickles allowed"] = None
         elif name == "locate" and "pydoc.locate" in self._full_names(call.func):
             self._by_name(call, "resolve_name")
         elif name == "find_spec" and self._runs_specs:
@@ -259,7 +268,9 @@ class Calls:
                 self._computed[text] = None
             else:
                 self._handed[text] = None
-        self._files.update(dict.fromkeys(script_location(node, self._spelling)))
+        for package in handed_objects(node):
+            self._scans.update((Scan(*each, True), None) for each in self._alias.get(package, ()))
+        self._files.update(dict.fromkeys(folders(node, self._spelling)))
 
     def _command(self, node: ast.AST) -> None:
         """An interpreter that is started: the module, the file or the text that it is told to run."""

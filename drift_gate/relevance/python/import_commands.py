@@ -15,7 +15,8 @@ from drift_gate.relevance.python.import_statements import last_word
 from drift_gate.relevance.python.spelling import UNKNOWN, Spelling, Texts
 from drift_gate.relevance.start.programs import PROGRAMS
 
-#: These may name any module: pickles name the classes of what they hold, entry points what is installed.
+#: These may name any module: pickles name the classes of what they hold, entry points what is installed,
+#: a queue the functions of its jobs, and a notebook imports like a module.
 NAMED_DOUBTS = frozenset(
     {
         *(f"{kind}.load" for kind in ("pickle", "_pickle", "dill", "cloudpickle", "joblib")),
@@ -24,6 +25,9 @@ NAMED_DOUBTS = frozenset(
         *("builtins.exec", "builtins.eval", "pkg_resources.iter_entry_points"),
         *("code.interact", "code.InteractiveConsole", "code.InteractiveInterpreter"),
         *("marshal.load", "marshal.loads", "pydantic.ImportString"),
+        *(f"rq.{kind}" for kind in ("Worker", "SimpleWorker", "worker.Worker", "worker.SimpleWorker")),
+        *("rq.worker_pool.WorkerPool", "papermill.execute_notebook"),
+        *("nbclient.NotebookClient", "nbconvert.preprocessors.ExecutePreprocessor"),
         *("yaml.unsafe_load", "yaml.unsafe_load_all", "jsonpickle.decode", "jsonpickle.loads"),
         *(f"stevedore.{kind}" for kind in ("DriverManager", "ExtensionManager", "NamedExtensionManager")),
         *(f"mlflow.{kind}.load_model" for kind in ("pyfunc", "pytorch", "sklearn")),
@@ -57,23 +61,22 @@ Kind = Literal["module", "file", "code"]
 def command_in(node: ast.AST, spelling: Spelling) -> list[Texts] | None:
     """The words of an interpreter's command, itself left out; None where ``node`` is no such command.
 
-    A command is a sequence, two that are added up, the arguments of a call, or a text for the shell.
+    A command is a sequence, two that are added up, the arguments of a call, or a text for the shell, also one
+    that is taken apart into its words.
     """
     if isinstance(node, _SEQUENCES) or (isinstance(node, ast.BinOp) and isinstance(node.left, _SEQUENCES)):
         words = [*_sequence(node)]
-    elif isinstance(node, ast.Call) and node.args:
+    elif isinstance(node, ast.Call):
         words = node.args
     else:
         return None
-    if not words:
-        return None
-    first = spelling.texts(words[0])
+    first = spelling.texts(words[0]) if words else frozenset()
     if any(map(_INTERPRETER.fullmatch, first)):
         handed = isinstance(node, ast.Call) and (
             len(words) < 2 or isinstance(words[1], (*_SEQUENCES, ast.BinOp))
         )
         return None if handed else [spelling.texts(word) for word in words[1:]]
-    return _shell(node, first) if isinstance(node, ast.Call) else None
+    return _shell(_command_line(node, spelling)) if isinstance(node, ast.Call) else None
 
 
 def started(words: Sequence[Texts]) -> tuple[Kind, Texts] | None:
@@ -103,9 +106,8 @@ def served(node: ast.AST, spelling: Spelling) -> tuple[list[str], bool]:
     """
     if isinstance(node, _SEQUENCES) and node.elts:
         words = [spelling.texts(each) for each in _sequence(node)]
-    elif isinstance(node, ast.Call) and last_word(node) in _SHELL and node.args:
-        texts = spelling.texts(node.args[0])
-        words = [frozenset({word}) for text in texts for word in text.split()]
+    elif isinstance(node, ast.Call):
+        words = [frozenset({word}) for text in _command_line(node, spelling) for word in text.split()]
     else:
         words = []
     first = {posixpath.basename(text) for text in words[0]} if words else set()
@@ -130,9 +132,18 @@ def _sequence(node: ast.expr) -> Iterator[ast.expr]:
         yield node
 
 
-def _shell(call: ast.Call, texts: Texts) -> list[Texts] | None:
+def _command_line(call: ast.Call, spelling: Spelling) -> Texts:
+    """The texts that a call hands to the shell, or takes apart: ``shlex.split(text)``, ``text.split()``."""
+    word = last_word(call)
+    given = call.args[0] if call.args and word in {*_SHELL, "split"} else None
+    if word == "split" and isinstance(call.func, ast.Attribute) and ast.unparse(call.func) != "shlex.split":
+        given = call.func.value
+    return frozenset() if given is None else spelling.texts(given)
+
+
+def _shell(texts: Texts) -> list[Texts] | None:
     """The words of a text that the shell runs, where it starts an interpreter."""
-    for text in texts if last_word(call) in _SHELL else ():
+    for text in texts:
         try:
             words = shlex.split(text)
         except ValueError:  # a quote that is open

@@ -11,7 +11,7 @@ from drift_gate.relevance.python.spelling import UNKNOWN, Spelling
 
 #: A module with its package, and what may stand behind it: an attribute, or a scheme before it.
 _DOTTED = re.compile(r"(?:ext://)?([^\W\d]\w*(?:\.[^\W\d]\w*)+(?::[^\W\d][\w.]*)?)")
-_FILE = re.compile(r"[\w./-]+\.(?:py|sh|bash)")
+_FILE = re.compile(r"([\w./-]+\.(?:py|sh|bash))(?:::?[^\W\d][\w.]*)?")
 _NAME = re.compile(r"\.*[^\W\d]\w*(?:\.[^\W\d]\w*)*(?::[^\W\d][\w.]*)?")
 #: Methods and functions that load what they are told, and the modules below it.
 _LOADERS = frozenset(
@@ -22,6 +22,8 @@ _LOADERS = frozenset(
         "from_object",
         "import_submodules",
         "include",
+        "load_assets_from_package_module",
+        "load_assets_from_package_name",
         "load_extension",
         "load_extensions",
         "scan",
@@ -51,20 +53,23 @@ _SETTINGS = frozenset(
 )
 #: First arguments that say of the second that it names modules, or a folder of them.
 _NAMING = _SETTINGS | {"script_location"}
+#: Functions that run the files of a folder: the argument that names it, and the folder that it is by default.
+_OF_FOLDERS = {"Dash": ("pages_folder", "pages"), "upgrade": ("directory", "migrations")}
 
 
 def named(text: str) -> str | None:
     """The module, with its attribute, or the file or script that a text may name by itself; None: nothing."""
-    if _FILE.fullmatch(text):
-        return text
+    if file := _FILE.fullmatch(text):
+        return file[1]
     dotted = _DOTTED.fullmatch(text)
     return dotted[1] if dotted else None
 
 
 def may_hand(call: ast.Call, word: str) -> bool:
-    """Whether a call of what ends with ``word`` is worth asking ``handed`` and ``script_location`` about."""
+    """Whether a call of what ends with ``word`` is worth asking ``handed`` and ``folders`` about."""
     return (
         word in _LOADERS
+        or word in _OF_FOLDERS
         or (len(call.args) > 1 and text_of(call.args[0]) in _NAMING)
         or any(keyword.arg in _SETTINGS for keyword in call.keywords)
     )
@@ -88,10 +93,23 @@ def handed(node: ast.AST, spelling: Spelling) -> Iterator[str]:
             yield from _apps(spelling.texts(node.value))
 
 
-def script_location(node: ast.AST, spelling: Spelling) -> Iterator[str]:
-    """The paths where alembic is told to find its ``env.py`` and versions."""
-    if isinstance(node, ast.Call) and len(node.args) > 1 and text_of(node.args[0]) == "script_location":
-        yield from (f"{text.rstrip('/')}/*.py" for text in spelling.texts(node.args[1]))
+def handed_objects(node: ast.AST) -> Iterator[str]:
+    """The local names of what ``node`` hands to a loader as an object: a package, perhaps."""
+    if isinstance(node, ast.Call) and last_word(node) in _LOADERS:
+        yield from (given.id for given in node.args if isinstance(given, ast.Name))
+
+
+def folders(node: ast.AST, spelling: Spelling) -> Iterator[str]:
+    """The paths of what is run because it lies in a folder: alembic's ``env.py``, pages of Dash."""
+    if not isinstance(node, ast.Call):
+        return
+    told = frozenset[str]()
+    if len(node.args) > 1 and text_of(node.args[0]) == "script_location":
+        told = spelling.texts(node.args[1])
+    elif name := _OF_FOLDERS.get(last_word(node)):
+        given = [each.value for each in node.keywords if each.arg == name[0]]
+        told = spelling.texts(given[0]) if given else frozenset({name[1]})
+    yield from (f"{text.rstrip('/')}/*.py" for text in told)
 
 
 def _by_call(call: ast.Call, spelling: Spelling) -> Iterator[str]:

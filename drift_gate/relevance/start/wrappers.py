@@ -76,6 +76,8 @@ WRAPPERS: Mapping[str, Wrapper] = {
 }
 #: These take the command as a text, wherever that stands: ``su - app -c "…"``.
 _AS_ANOTHER = frozenset({"su", "runuser"})
+#: Options of ``find`` behind which a command stands.
+_EXECUTING = _words("-exec -execdir -ok -okdir")
 #: Words of the shell and programs that load no code of the repository, whatever their words are.
 HARMLESS = _words(
     ": [ [[ alias apk apt apt-get aws awk base64 basename bg break cat chgrp chmod chown cloud-sql- "
@@ -109,6 +111,8 @@ def unwrapped(words: Sequence[str], environment: MutableMapping[str, str]) -> li
             environment[variable] = value
         elif name in _AS_ANOTHER:
             rest = _as_another(rest[1:])
+        elif name == "find":
+            rest = _for_each(rest[1:])
         elif name in WRAPPERS:
             rest = _behind(rest[1:], WRAPPERS[name])
         else:
@@ -150,6 +154,11 @@ def _as_another(words: list[str]) -> list[str]:
         if word == "--":
             return words[index + 1 :]
     return []
+
+
+def _for_each(words: list[str]) -> list[str]:
+    """``find folder -exec command {} ;``; nothing where it only finds."""
+    return next((words[index + 1 :] for index, word in enumerate(words) if word in _EXECUTING), [])
 
 
 def split(text: str) -> list[str]:
