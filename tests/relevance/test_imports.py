@@ -152,10 +152,13 @@ LOADED: list[tuple[str, list[str]]] = [
     ("os.system('python3 b.py --now')", ["b.py"]),
     ("python = sys.executable\nos.execv(python, [python, 'b.py'])", ["b.py"]),
     ("asyncio.create_subprocess_exec(sys.executable, 'b.py')", ["b.py"]),
+    ("os.system('python a.py && python b.py; nohup python c.py &')", ["a.py", "b.py", "c.py"]),
+    ("os.system('python a.py' if x else 'python b.py')", ["a.py", "b.py"]),
     ("import shlex\nsubprocess.run(shlex.split('python b.py --now'))", ["b.py"]),
     ("from shlex import split\nLINE = 'python3 -u b.py'\nsubprocess.Popen(split(LINE))", ["b.py"]),
-    ("subprocess.run('python b.py'.split())", ["b.py"]),
-    ("LINE = 'python b.py'\nsubprocess.run(LINE.split(' '))", ["b.py"]),
+    # a dotted text that is taken apart may be split at its dots, too
+    ("subprocess.run('python b.py'.split())", ["b", "b.py"]),
+    ("LINE = 'python b.py'\nsubprocess.run(LINE.split(' '))", ["b", "b.py"]),
     ("line.split('python ')", []),
     ("subprocess.run(['git', x])", []),
 ]
@@ -180,6 +183,7 @@ DOUBTFUL: list[tuple[str, list[str]]] = [
     ("import papermill as pm\npm.execute_notebook('a.ipynb', None)", ["papermill.execute_notebook"]),
     ("keras.models.load_model(path, safe_mode=False)", ["load_model with pickles allowed"]),
     ("keras.models.load_model(path)", []),
+    ("os.system('python $SCRIPT')", ["an interpreter with a computed command"]),
     ("import shlex\nsubprocess.run(shlex.split(f'python {x}'))", ["an interpreter with a computed command"]),
     (
         "from importlib.metadata import entry_points\nentry_points(group='x')",

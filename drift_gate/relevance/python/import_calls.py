@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from drift_gate.relevance.python.call_arguments import anchored, argument, import_arguments, unpickles
-from drift_gate.relevance.python.import_commands import NAMED_DOUBTS, STARTERS, command_in, served, started
+from drift_gate.relevance.python.import_commands import NAMED_DOUBTS, STARTERS, commands_in, served, started
 from drift_gate.relevance.python.import_facts import Import, ImportFacts, Scan
 from drift_gate.relevance.python.import_lines import MODULE_NAME
 from drift_gate.relevance.python.import_loaders import (
@@ -278,12 +278,12 @@ class Calls:
         self._handed.update(dict.fromkeys(names))
         if is_computed:
             self._doubts["a server with a computed application"] = None
-        words = None if id(node) in self._called else command_in(node, self._spelling)
-        if words is None:
-            return
-        if isinstance(node, ast.BinOp):
-            self._called.add(id(node.left))
-        kind, texts = started(words) or ("nothing", frozenset())
+        for words in [] if id(node) in self._called else commands_in(node, self._spelling):
+            if isinstance(node, ast.BinOp):
+                self._called.add(id(node.left))
+            self._started(*(started(words) or ("nothing", frozenset())))
+
+    def _started(self, kind: str, texts: Texts) -> None:
         if UNKNOWN in texts:
             self._doubts["an interpreter with a computed command"] = None
         elif kind == "module":

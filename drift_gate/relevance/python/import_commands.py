@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import posixpath
 import re
-import shlex
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Literal
@@ -14,6 +13,7 @@ from drift_gate.relevance.python.import_lines import MODULE_NAME
 from drift_gate.relevance.python.import_statements import last_word
 from drift_gate.relevance.python.spelling import UNKNOWN, Spelling, Texts
 from drift_gate.relevance.start.programs import PROGRAMS
+from drift_gate.relevance.start.shell import commands
 
 #: These may name any module: pickles name the classes of what they hold, entry points what is installed,
 #: a queue the functions of its jobs, and a notebook imports like a module.
@@ -58,8 +58,8 @@ _SEQUENCES = (ast.List, ast.Tuple)
 Kind = Literal["module", "file", "code"]
 
 
-def command_in(node: ast.AST, spelling: Spelling) -> list[Texts] | None:
-    """The words of an interpreter's command, itself left out; None where ``node`` is no such command.
+def commands_in(node: ast.AST, spelling: Spelling) -> list[list[Texts]]:
+    """The words of each interpreter's command in ``node``, the interpreter itself left out.
 
     A command is a sequence, two that are added up, the arguments of a call, or a text for the shell, also one
     that is taken apart into its words.
@@ -69,14 +69,16 @@ def command_in(node: ast.AST, spelling: Spelling) -> list[Texts] | None:
     elif isinstance(node, ast.Call):
         words = node.args
     else:
-        return None
+        return []
     first = spelling.texts(words[0]) if words else frozenset()
     if any(map(_INTERPRETER.fullmatch, first)):
         handed = isinstance(node, ast.Call) and (
             len(words) < 2 or isinstance(words[1], (*_SEQUENCES, ast.BinOp))
         )
-        return None if handed else [spelling.texts(word) for word in words[1:]]
-    return _shell(_command_line(node, spelling)) if isinstance(node, ast.Call) else None
+        return [] if handed else [[spelling.texts(word) for word in words[1:]]]
+    if not isinstance(node, ast.Call):
+        return []
+    return [found for text in sorted(_command_line(node, spelling)) for found in _shell(text)]
 
 
 def started(words: Sequence[Texts]) -> tuple[Kind, Texts] | None:
@@ -141,14 +143,11 @@ def _command_line(call: ast.Call, spelling: Spelling) -> Texts:
     return frozenset() if given is None else spelling.texts(given)
 
 
-def _shell(texts: Texts) -> list[Texts] | None:
-    """The words of a text that the shell runs, where it starts an interpreter."""
-    for text in texts:
-        try:
-            words = shlex.split(text)
-        except ValueError:  # a quote that is open
-            words = text.split()
+def _shell(text: str) -> Iterator[list[Texts]]:
+    """The words behind each interpreter that a text for the shell starts."""
+    if "py" not in text:
+        return
+    for words in commands(text, {}):
         at = next((index for index, word in enumerate(words) if _INTERPRETER.fullmatch(word)), None)
         if at is not None and (not at or words[at + 1 :]):  # alone behind another word it is a word
-            return [frozenset({word}) for word in words[at + 1 :]]
-    return None
+            yield [frozenset({UNKNOWN if word.startswith("$") else word}) for word in words[at + 1 :]]
