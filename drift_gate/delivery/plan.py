@@ -125,13 +125,13 @@ def _commits(count: int) -> str:
     return "1 relevant commit" if count == 1 else f"{count:,} relevant commits"
 
 
-def steps(name: str, service: ServiceSettings) -> Iterator[str]:
-    """What a deploy of the service ``name`` would do, in words; nothing where no builder is declared."""
+def steps(name: str, service: ServiceSettings, commit: str) -> Iterator[str]:
+    """What a deploy of ``commit`` to the service ``name`` would do; nothing where no builder is declared."""
     if service.builder is None:
         return
     image = (service.image or "?").replace("{service}", name)
     if service.builder == "image":
-        yield f"take the image {image}"
+        yield f"take the image {image.replace('{commit}', commit)}"
     else:
         yield f"build {image} from {service.dockerfile or 'Dockerfile'} with {service.builder}"
     if service.kind == "job":

@@ -79,5 +79,5 @@ def plan(verdict: Verdict, due: Due, service: ServiceSettings, forge: Forge | No
             Missing(**dict(each), url=forge.commit(each.sha) if forge else None) for each in report.undeployed
         ),
         compare_url=forge.compare(live, target) if forge and live and target and live != target else None,
-        steps=tuple(steps(verdict.service, service)) if due.action == "deploy" else (),
+        steps=tuple(steps(verdict.service, service, target)) if target and due.action == "deploy" else (),
     )
