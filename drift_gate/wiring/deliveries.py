@@ -10,18 +10,19 @@ from typing import TypeVar, TypeVarTuple
 
 from drift_gate import gate, questions
 from drift_gate.comparison.report import DriftReport
-from drift_gate.delivery.plan import decide
-from drift_gate.errors import SourceError
+from drift_gate.delivery.plan import Due, decide
+from drift_gate.errors import JournalError, SourceError
 from drift_gate.facts import Evidence, History, Live, LiveRevision, Target
+from drift_gate.journal.deploys import Deploy
 from drift_gate.policy.verdict import Verdict
 from drift_gate.presentation.forge import Forge
-from drift_gate.presentation.plans import Plan, Plans, plan
+from drift_gate.presentation.plans import Plans, plan
 from drift_gate.relevance.memory import Memory
 from drift_gate.runtime.deadline import Deadline
 from drift_gate.settings.file import Settings
 from drift_gate.settings.keys import ServiceSettings
 from drift_gate.sources.git.process import Git
-from drift_gate.wiring import answers, checks
+from drift_gate.wiring import answers, checks, journals
 from drift_gate.wiring.plans import utc_now
 
 T = TypeVar("T")
@@ -33,16 +34,32 @@ _ADDRESS_LIMIT, _ADDRESS_S = 4096, 2.0
 
 def plans(names: Sequence[str], *, settings: Settings) -> Plans:
     """What each of the services ``names`` (none: all) lacks, and what a deploy would do. Nothing is kept."""
+    from drift_gate.journal.sqlite import READ_S
+
     outcome = checks.check(names, settings=settings, record=False)
-    return Plans(
-        planned_at=outcome.checked_at,
-        services=tuple(_planned(each, settings, outcome.checked_at) for each in outcome.services),
+    kept: Sequence[Deploy] | JournalError
+    try:
+        kept = journals.kept_deploys(settings, busy_s=READ_S)
+    except JournalError as error:
+        kept = error
+    services = (
+        plan(
+            each,
+            _due(each, kept, outcome.checked_at),
+            settings.services[each.service],
+            forge_of(settings.services[each.service], settings),
+        )
+        for each in outcome.services
     )
+    return Plans(planned_at=outcome.checked_at, services=tuple(services))
 
 
-def _planned(verdict: Verdict, settings: Settings, now: datetime) -> Plan:
-    service = settings.services[verdict.service]
-    return plan(verdict, decide(verdict, (), now), service, forge_of(service, settings))
+def _due(verdict: Verdict, kept: Sequence[Deploy] | JournalError, now: datetime) -> Due:
+    """What a deploy would do at ``now``; without what is ``kept`` nobody knows of a rollback."""
+    if isinstance(kept, JournalError):
+        due = decide(verdict, (), now)
+        return Due("unknown", str(kept)) if due.action == "deploy" else due
+    return decide(verdict, [each for each in kept if each.service == verdict.service], now)
 
 
 def forge_of(service: ServiceSettings, settings: Settings) -> Forge | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from drift_gate.errors import DriftConfigError
-from drift_gate.journal.deploys import Deploys
+from drift_gate.journal.deploys import Deploy, Deploys
 from drift_gate.journal.firestore import Database, FirestoreJournal
 from drift_gate.journal.records import Journal
 from drift_gate.settings.file import Settings
@@ -67,3 +67,14 @@ def deploys(settings: Settings, *, busy_s: float) -> Deploys:
     if isinstance(journal, FirestoreJournal):
         return FirestoreDeploys(journal)
     return SqliteDeploys(settings.beside(settings.journal.store), busy_s=busy_s)
+
+
+def kept_deploys(settings: Settings, *, busy_s: float) -> list[Deploy]:
+    """The deploys of all services that the journal has, the newest first; no journal is made where none is.
+
+    ``busy_s`` as in ``opened``. Raises ``JournalError``.
+    """
+    store = settings.journal.store
+    if store == OFF or not (firestore(store) or settings.beside(store).exists()):
+        return []
+    return deploys(settings, busy_s=busy_s).deploys()

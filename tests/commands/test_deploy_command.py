@@ -129,6 +129,9 @@ def test_a_dry_run_changes_nothing(asked: Asked) -> None:
     code, out, _ = asked("deploy", WORKER, "--dry-run", "--to", "10,50")
     assert code == 0
     assert f"target   {commit[:12]}" in out
+    assert f"take the image {asked.registry.host}/images/{WORKER}:{commit}" in "".join(
+        out.split("\n         ")
+    )
     assert "move the traffic: 10 %, 50 %, 100 %" in out
     assert asked.serving() == [asked.world.first]
     assert len(asked.world.cloud.revisions) == 1
@@ -218,9 +221,11 @@ def test_a_rollback_serves_is_acknowledged_and_stays(asked: Asked) -> None:
     assert asked.serving() == [asked.world.first]
     assert f"{WORKER}: {WORKER}-00001 serves until {UNTIL} 00:00 UTC\n" in err
     told = rf"rolled {WORKER} back .*wrong odds; to deploy all the same: --replace {WORKER}-00001"
-    code, out, _ = asked("deploy", WORKER, "--dry-run")
-    assert code == 5
-    assert re.search(told, " ".join(out.split()))
+    for words, expected in (("deploy", WORKER, "--dry-run"), 5), (("plan",), 0):
+        code, out, _ = asked(*words)
+        assert code == expected
+        assert "not to be deployed" in out
+        assert re.search(told, " ".join(out.split()))
     with (asked.world.folder / "drift.toml").open("a") as file:
         file.write(f"\n{tables}")
     assert asked("check")[0] == 0
@@ -249,6 +254,19 @@ def test_who_has_no_journal_of_a_rollback_knows_it_by_what_is_acknowledged(asked
     assert asked.serving() == [asked.world.first]
     assert asked("deploy", WORKER, "--to", "50", "--replace", f"{WORKER}-00001")[0] == 0
     assert asked.serving() == [commit]
+
+
+def test_a_plan_without_the_journal_knows_of_no_rollback_and_says_so(asked: Asked) -> None:
+    """What a deploy would do is not known then; that there is nothing to do still is."""
+    file = asked.world.folder / ".drift" / "journal.sqlite"
+    file.parent.mkdir()
+    file.write_bytes(b"no journal")
+    code, out, _ = asked("plan")
+    assert (code, "nothing to do" in out) == (0, True)
+    asked.built()
+    code, out, _ = asked("plan")
+    assert (code, out.splitlines()[0]) == (3, f"{WORKER}  unknown")
+    assert str(file) in " ".join(out.split())
 
 
 def test_a_rollback_may_be_committed(asked: Asked) -> None:
