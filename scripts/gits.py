@@ -131,6 +131,18 @@ beside this system, installs nothing, and runs the tests that ask git under each
 GITS=/opt/git-2.34.1/bin/git` adds a git that you have built. One without the security fixes of 2022 does
 not ask whom a repository belongs to: that test is skipped.
 
+No git that the gate starts runs a hook. Those in files are off by `core.hooksPath` in every version. From
+2.54 on a hook may stand in git's configuration, beside that: the repository's own, the user's, the
+system's. A hook is called where a ref or an index is written, which the gate does as it fetches
+(`reference-transaction`) and exports a commit to build it (`post-index-change`). Before such a command it
+asks the configuration for the names of hooks, whatever the version, and switches each off by
+`hook.<name>.enabled`. The switch for a whole event, `hook.<event>.enabled`, came with 2.55 and ends where
+a hook bears the name of the event, so that whoever writes the configuration could undo it. A name with
+`=` in it cannot be told to git by an option: then nothing is fetched, and the message says so. All other
+settings of a repository that name a program for a fetch (`core.sshCommand`, a credential helper) are the
+user's way to reach the remote, and stay. This was seen under 2.54.0 and 2.55.0, built without https: the
+tests that ask a web server could not be run under these.
+
 | git | from | passed | skipped | failed |
 |---|---|---|---|---|
 """

@@ -59,6 +59,27 @@ def as_options(settings: Collection[str]) -> tuple[str, ...]:
 
 OPTIONS = ("--no-pager", "--no-replace-objects", *as_options(FIXED_SETTINGS))
 
+#: The commands of ours at which git may call a hook: they write a ref or an index.
+WRITING = frozenset({"init", "fetch", "read-tree", "checkout-index", "commit"})
+#: From git 2.54 on a hook may stand in the settings of the repository, the user or the system, which
+#: `core.hooksPath` says nothing of: https://git-scm.com/docs/git-hook
+_HOOK = r"^hook\..*\.event$"
+ASK_HOOKS = ("config", "-z", "--name-only", "--get-regexp", _HOOK)
+
+
+def without_hooks(keys: str) -> tuple[str, ...]:
+    """The settings by which no hook runs whose ``keys`` (the answer to ``ASK_HOOKS``) stand in the settings.
+
+    One by one: `hook.<event>.enabled` is not known to git 2.54, and holds only where no hook has the name of
+    that event. Raises ``ValueError`` for a name that no option can bear.
+    """
+    names = dict.fromkeys(key.removeprefix("hook.").removesuffix(".event") for key in keys.split("\0") if key)
+    for name in names:
+        if "=" in name:
+            raise ValueError(f"the hook {name!r} of git's configuration cannot be switched off: rename it")
+    return tuple(f"hook.{name}.enabled=false" for name in names)
+
+
 #: Lists each path as it is and says which commits it stands for, whatever the user's settings prefer.
 #: ``-O/dev/null`` cancels an order file, which git would insist on reading.
 DIFF_OPTIONS = ("-z", "--no-renames", "--no-relative", "--ignore-submodules=none", "-O/dev/null")

@@ -20,7 +20,14 @@ from drift_gate.errors import SourceError
 from drift_gate.runtime import background
 from drift_gate.runtime.deadline import Deadline
 from drift_gate.sources.git.errors import unavailable
-from drift_gate.sources.git.fixed import OPTIONS, as_options, clean_environment
+from drift_gate.sources.git.fixed import (
+    ASK_HOOKS,
+    OPTIONS,
+    WRITING,
+    as_options,
+    clean_environment,
+    without_hooks,
+)
 
 #: Bytes read at a time; a pipe on Linux holds 64 kB.
 CHUNK = 1 << 16
@@ -99,11 +106,21 @@ class Git:
         Leaving the block, by whatever way, ends git and all that it started. Nothing is read ahead:
         git waits while the caller is busy.
         """
-        child = _Child(self, args, settings, stdin)
+        child = _Child(self, args, (*settings, *self._without_hooks(args[0])), stdin)
         try:
             yield child.chunks(accept, failure)
         finally:
             child.close()
+
+    def _without_hooks(self, command: str) -> tuple[str, ...]:
+        """The settings by which ``command`` calls no hook that stands in the settings."""
+        if command not in WRITING:
+            return ()
+        keys = self.run(*ASK_HOOKS, accept=(0, 1))
+        try:
+            return without_hooks(os.fsdecode(keys))
+        except ValueError as error:
+            raise SourceError(str(error), "history-unavailable") from None
 
     def argv(self, args: Collection[str], settings: Collection[str] = ()) -> list[str]:
         """The full command line of ``git ARGS``."""

@@ -115,6 +115,8 @@ class TestConfirmed:
             clone.repo.git("config", key, value)
         clone.repo.tag("mine", clone.repo.tip("main"))
         clone.repo.git("update-ref", "refs/remotes/origin/gone", clone.repo.tip("main"))
+        clone.repo.git("config", "hook.mine.command", f"touch '{git}/configured-ran' #")  # from git 2.54 on
+        clone.repo.git("config", "hook.mine.event", "reference-transaction")
         before = files_below(clone.repo.path)
         new = clone.remote.commit({"a": "2"})
         clone.remote.tag("theirs", new)

@@ -49,8 +49,12 @@ def test_byte_by_byte_and_nothing_else(tmp_path: Path, form: str) -> None:
     history.git("config", "filter.evil.smudge", f"touch {evil}; cat")
     history.git("config", "filter.evil.required", "true")
     history.git("config", "core.autocrlf", "true")
+    (tmp_path / ".gitconfig").write_text(
+        f'[hook "evil"]\ncommand = touch {evil} #\nevent = post-index-change\nevent = reference-transaction\n'
+    )
+    environ = {**ENVIRON, "HOME": str(tmp_path)}
     with exported(
-        str(history.path), commit, mirrored=False, environ=ENVIRON, deadline=Deadline(ENOUGH_S)
+        str(history.path), commit, mirrored=False, environ=environ, deadline=Deadline(ENOUGH_S)
     ) as found:
         assert content(found.folder) == FILES | {"run": b"#!/bin/sh\n"}
         assert os.access(found.folder / "run", os.X_OK)

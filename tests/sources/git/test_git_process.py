@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,8 @@ from drift_gate.sources.git.process import Git
 from drift_gate.testing import HistoryBuilder
 
 FakeGit = Callable[[str], Git]
+#: Each word of a command line on a line of its own.
+_TELL = 'printf "%s\\n" "$@"'
 
 
 @pytest.fixture
@@ -278,6 +281,37 @@ with git.stream("x"):
 
 
 class TestEnvironment:
+    def test_each_hook_of_the_settings_is_off_for_what_changes_something(
+        self, git: Git, tmp_path: Path
+    ) -> None:
+        """From git 2.54 on they stand in the settings; what only reads has none, and asks for none."""
+        told = tmp_path / "told"
+        config = Path(git.cwd, ".git", "config")
+        config.write_text(f'{config.read_text()}[hook "a b"]\nevent = post-commit\n[include]\npath = more\n')
+        config.with_name("more").write_text("[hook.C]\nEvent = x\nevent = y\n[hook]\njobs = 2\n")
+        folder = tmp_path / "bin"
+        folder.mkdir()
+        (folder / "git").write_text(
+            f'#!/bin/sh\nPATH="{git.environ["PATH"]}"\n{_TELL} > {told}\nexec git "$@"\n'
+        )
+        (folder / "git").chmod(0o755)
+        git = replace(git, environ={**git.environ, "PATH": f"{folder}{os.pathsep}{git.environ['PATH']}"})
+        git.run("read-tree", "HEAD")
+        words = told.read_text().splitlines()
+        assert [each for each in words if each.startswith("hook.")] == [
+            "hook.a b.enabled=false",
+            "hook.c.enabled=false",
+        ]
+        assert words[-2:] == ["read-tree", "HEAD"]
+        git.run("ls-tree", "HEAD")
+        assert "hook." not in told.read_text()
+
+    def test_a_hook_that_cannot_be_named_runs_nothing(self, git: Git) -> None:
+        """The name ends at the first equals sign of an option."""
+        git.run("config", "hook.a=b.event", "post-index-change")
+        with pytest.raises(SourceError, match="the hook 'a=b' of git's configuration cannot be switched off"):
+            git.run("read-tree", "HEAD")
+
     def test_what_says_which_repository_or_how_to_list_is_dropped(self) -> None:
         hostile = ["GIT_DIR", "GIT_WORK_TREE", "GIT_OBJECT_DIRECTORY", "GIT_CONFIG_PARAMETERS", "GIT_TRACE"]
         hostile += ["GIT_EXTERNAL_DIFF", "GIT_SHALLOW_FILE", "GIT_CONFIG_COUNTER", "GIT_SSHX"]
