@@ -51,6 +51,8 @@ STRINGS: list[tuple[str, set[str]]] = [
     ("x = 'App.tasks'", set()),
     ("celery.autodiscover_tasks(['app'])", ALL_OF_APP),
     ("config.include('app.sub')", {*APP, "app/sub/__init__.py", "app/sub/deep.py"}),
+    ("import os\nos.system('celery -A settings worker')", {"settings.py"}),
+    ("import os\nos.system('sleep 1 && exec celery -A settings worker')", {"settings.py"}),
     ("import app.sub\nconfig.scan(app)", ALL_OF_APP),
     ("from app import sub\nscan(sub)", {*APP, "app/sub/__init__.py", "app/sub/deep.py"}),
     ("from app.tasks import add\nscan(add)", {*APP, "app/tasks.py"}),

@@ -14,6 +14,7 @@ from drift_gate.relevance.python.import_statements import last_word
 from drift_gate.relevance.python.spelling import UNKNOWN, Spelling, Texts
 from drift_gate.relevance.start.programs import PROGRAMS
 from drift_gate.relevance.start.shell import commands
+from drift_gate.relevance.start.wrappers import unwrapped
 
 #: These may name any module: pickles name the classes of what they hold, entry points what is installed,
 #: a queue the functions of its jobs, and a notebook imports like a module.
@@ -107,12 +108,19 @@ def served(node: ast.AST, spelling: Spelling) -> tuple[list[str], bool]:
     A sequence of words, or a text for the shell.
     """
     if isinstance(node, _SEQUENCES) and node.elts:
-        words = [spelling.texts(each) for each in _sequence(node)]
+        found = [_served([spelling.texts(each) for each in _sequence(node)])]
     elif isinstance(node, ast.Call):
-        words = [frozenset({word}) for text in _command_line(node, spelling) for word in text.split()]
+        texts = sorted(text for text in _command_line(node, spelling) if " " in text)
+        lines = [unwrapped(words, {}) for text in texts for words in commands(text, {})]
+        found = [_served([frozenset({word}) for word in words]) for words in lines if words]
     else:
-        words = []
-    first = {posixpath.basename(text) for text in words[0]} if words else set()
+        found = []
+    return [name for names, _ in found for name in names], any(computed for _, computed in found)
+
+
+def _served(words: Sequence[Texts]) -> tuple[list[str], bool]:
+    """The same of the words of one command."""
+    first = {posixpath.basename(text) for text in words[0]}
     program = next((PROGRAMS[name] for name in sorted(first) if name in PROGRAMS), None)
     if program is None:
         return [], False
