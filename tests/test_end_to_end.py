@@ -3,24 +3,70 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
+import threading
 import time
 from collections import Counter
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import httpx
 import pytest
 from coordinator.http.test_serve import Running, serving
-from support.pubsub import Desk, free_port, served
+from support.limits import ENOUGH_S
+from support.pubsub import Desk, served
 from support.stage import DAY, HEADER, TOML, Stage
 from support.world import WORKER, World
 
 from drift_gate.testing import FakeCloudRun
 
-#: Enough that a worker that is replaced after its first answers leaves most of them to the next one.
-PLAYERS = 80
-#: Seconds for what takes two on a machine that has nothing else to do.
-PATIENCE = 90.0
+#: So many are asked for, and so many of them before the worker is replaced.
+PLAYERS, BEFORE = 24, 4
+
+
+class Front:
+    """What Cloud Run has before a service: it takes each request to a worker, ``BEFORE`` to the first one.
+
+    The others wait there until the worker is ``redeployed``, and go to the second one.
+    """
+
+    def __init__(self, first: str, second: str) -> None:
+        self.redeployed = threading.Event()
+        taken, front = itertools.count(), self
+
+        class Door(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                worker = first if next(taken) < BEFORE else second
+                if worker == second:
+                    front.redeployed.wait()
+                kind = {"Content-Type": self.headers["Content-Type"]}
+                answer = httpx.post(f"{worker}{self.path}", content=body, headers=kind, trust_env=False)
+                self.send_response(answer.status_code)
+                self.send_header("Content-Length", str(len(answer.content)))
+                self.end_headers()
+                self.wfile.write(answer.content)
+
+            def log_message(self, format: str, *args: object) -> None:
+                """Says nothing."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Door)
+        self._server.daemon_threads = True
+        self._server.handle_error = lambda *_: None  # type: ignore[method-assign] # who asked has left
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def __enter__(self) -> Front:
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.redeployed.set()
+        self._server.shutdown()
+        self._server.server_close()
 
 
 def the_batch(running: Running, batch_id: str) -> dict[str, Any]:
@@ -30,7 +76,7 @@ def the_batch(running: Running, batch_id: str) -> dict[str, Any]:
 
 def until(running: Running, batch_id: str, reached: str) -> dict[str, Any]:
     """The batch once it has a first prediction (``begun``), or once it is ``completed``."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + ENOUGH_S
     while time.monotonic() < deadline:
         batch = the_batch(running, batch_id)
         if batch["state"] == reached or (reached == "begun" and batch["progress"]["completed"]):
@@ -55,24 +101,29 @@ def redeployed(tmp_path: Path, cloud: FakeCloudRun, emulator: str, toml: str, re
     desk, old = Desk.open(emulator), stage.world.first
     told = {"COORDINATOR_DISPATCH": "pubsub", "COORDINATOR_TOPIC": desk.tasks}
     where = {"PUBSUB_EMULATOR_HOST": emulator, "WORKER_COMPLETIONS": desk.completions}
-    port = free_port()
-    desk.push("to-worker", f"http://127.0.0.1:{port}/push")
-    with serving(stage, {**told, "PUBSUB_EMULATOR_HOST": emulator}) as running:
+    new = stage.history.commit({"predictions/worker/worker.py": "VERSION = 2\n"})
+    stage.history.git("update-ref", "refs/heads/main", old)  # it is not merged yet
+    first = {**where, "K_REVISION": f"{WORKER}-00001", "IMAGE_COMMIT": old}
+    second = {**where, "K_REVISION": f"{WORKER}-00002", "IMAGE_COMMIT": new}
+    with (
+        serving(stage, {**told, "PUBSUB_EMULATOR_HOST": emulator}) as running,
+        served(second, tmp_path / "second.log") as successor,
+        served(first, tmp_path / "first.log") as worker,
+        Front(worker, successor) as front,
+    ):
+        desk.push("to-worker", f"{front.url}/push")
         address = str(running.client.base_url.join("/complete"))
         desk.push("to-coordinator", address, desk.completions)
-        first = {**where, "K_REVISION": f"{WORKER}-00001", "IMAGE_COMMIT": old}
-        with served(first, tmp_path / "first.log", port):
-            started = running.start()
-            assert started.status_code == 202, started.text
-            batch = started.json()["batch"]
-            assert batch["progress"]["dispatched"] == PLAYERS
-            assert running.start().status_code == 409
-            until(running, batch["id"], "begun")
-        new = stage.world.change()
+        started = running.start()
+        assert started.status_code == 202, started.text
+        batch = started.json()["batch"]
+        assert batch["progress"]["dispatched"] == PLAYERS
+        assert running.start().status_code == 409
+        until(running, batch["id"], "begun")
+        stage.history.git("update-ref", "refs/heads/main", new)
         stage.deploy(commit=new)
-        second = {**where, "K_REVISION": f"{WORKER}-00002", "IMAGE_COMMIT": new}
-        with served(second, tmp_path / "second.log", port):
-            batch = until(running, batch["id"], reached)
+        front.redeployed.set()
+        batch = until(running, batch["id"], reached)
         said = running.said()
     return Redeployed(batch, said, (old, new), stage.folder)
 
