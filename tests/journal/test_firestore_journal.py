@@ -215,8 +215,10 @@ class TestThroughTheGate:
         assert (kept.door, kept.verdict.decision) == ("start", "allow")
 
     def test_one_that_says_nothing_changes_no_verdict(
-        self, world: World, caplog: pytest.LogCaptureFixture
+        self, world: World, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        for module in (checks, sink):
+            monkeypatch.setattr(module, "WRITE_S", OVER_S)
         with FaultServer(silence) as server:
             settings = _told(world, "firestore://p-silent", f"127.0.0.1:{server.port}")
             world.cloud.deploy(WORKER, commit=world.first)

@@ -8,7 +8,7 @@ from collections.abc import Coroutine, Iterator, Sequence
 from typing import Any, TypeVar
 
 import pytest
-from support.limits import OVER_S
+from support.limits import ENOUGH_S, OVER_S
 
 from predictions.coordinator.http.groups import Groups
 from predictions.coordinator.http.problems import LateError, ShuttingDownError
@@ -41,7 +41,7 @@ def work() -> Iterator[Work]:
 
 
 def run(what: Coroutine[Any, Any, T]) -> T:
-    return asyncio.run(asyncio.wait_for(what, 20))
+    return asyncio.run(asyncio.wait_for(what, ENOUGH_S))
 
 
 async def asked(groups: Groups[int, int], work: Work, numbers: Sequence[int]) -> list[asyncio.Task[int]]:

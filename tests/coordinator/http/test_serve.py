@@ -187,7 +187,7 @@ def test_at_its_end_whoever_waits_is_told_to_come_back_before_it_is_killed(stage
         waiting = pool.submit(running.start, wait=200)
         running.until_said("waiting, ")
         running.told_to_end()
-        answer = waiting.result(10)
+        answer = waiting.result(ENOUGH_S)
         assert (answer.status_code, type_of(answer)) == (503, "shutting-down")
         assert answer.headers["retry-after"] == "30"
         assert running.process.returncode == 0

@@ -83,7 +83,8 @@ def test_each_route_says_so_and_when_to_come_back(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(firestore_calls, "LONG_S", 0.3)  # it never answers, so that nothing hangs on it
+    for name in ("LONG_S", "SHORT_S"):
+        monkeypatch.setattr(firestore_calls, name, 0.05)  # it never answers, so that nothing hangs on it
     with broken() as host:
         store = {"COORDINATOR_STORE": "firestore://p/(default)", "FIRESTORE_EMULATOR_HOST": host}
         with served(tmp_path, {**store, **two_players(tmp_path)}) as made:

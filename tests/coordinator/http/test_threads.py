@@ -9,7 +9,7 @@ from collections.abc import Coroutine, Iterator
 from typing import Any, TypeVar
 
 import pytest
-from support.limits import OVER_S
+from support.limits import ENOUGH_S, OVER_S
 
 from predictions.coordinator import logs
 from predictions.coordinator.http.problems import BusyError, LateError, ShuttingDownError
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    return asyncio.run(asyncio.wait_for(work, 20))
+    return asyncio.run(asyncio.wait_for(work, ENOUGH_S))
 
 
 @pytest.fixture

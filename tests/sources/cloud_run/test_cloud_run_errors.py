@@ -102,7 +102,7 @@ def test_an_error_of_grpc_itself_is_classified_by_its_status() -> None:
         call: Any = channel.unary_unary("/google.cloud.run.v2.Services/GetService")
         cloud.fault("GetService", code="RESOURCE_EXHAUSTED")
         with pytest.raises(grpc.RpcError) as caught:
-            call(b"", timeout=2)
+            call(b"", timeout=ENOUGH_S)
     assert classify(caught.value) == ("rate-limited", True)
 
 
@@ -134,7 +134,7 @@ class TestTokens:
             with grpc.secure_channel(f"127.0.0.1:{port}", secured) as channel:
                 call: Any = channel.unary_unary("/google.cloud.run.v2.Services/GetService")
                 with pytest.raises(grpc.RpcError) as caught:
-                    call(b"", timeout=5)
+                    call(b"", timeout=ENOUGH_S)
             server.stop(None).wait()
         return classify(caught.value)
 

@@ -325,7 +325,7 @@ def slow_web(folder: Path) -> Iterator[tuple[str, threading.Event]]:
 
         def do_GET(self) -> None:
             if silent.is_set():
-                over.wait(20)
+                over.wait()
             super().do_GET()
 
         def log_message(self, *_: object) -> None:

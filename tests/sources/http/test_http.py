@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.limits import OVER_S, told_in_time
+from support.limits import ENOUGH_S, OVER_S, told_in_time
 from support.web import (
     HEAD,
     SECRET,
@@ -313,8 +313,15 @@ class TestProxy:
 def test_closing_ends_what_another_thread_waits_on() -> None:
     """A check that is over leaves no connection behind; the thread learns it as an error of ours."""
     caught: list[BaseException] = []
-    with raw(silent) as port:
-        http = Http(Deadline(OVER_S))
+    asked = threading.Event()
+
+    def heard(connection: socket.socket, over: threading.Event) -> None:
+        connection.recv(1)
+        asked.set()
+        over.wait()
+
+    with raw(heard) as port:
+        http = Http(Deadline(ENOUGH_S))
 
         def ask() -> None:
             try:
@@ -324,7 +331,7 @@ def test_closing_ends_what_another_thread_waits_on() -> None:
 
         thread = threading.Thread(target=ask)
         thread.start()
-        time.sleep(0.1)
+        asked.wait()
         http.close()
         thread.join(60)
     assert [type(failure) for failure in caught] == [SourceError]
