@@ -422,7 +422,7 @@ SWITCHES: list[tuple[str, Callable[[], str | None], int, str | None]] = [
     ("on", lambda: "9999-12-31T23:59:59-14:00", 0, "is more than a day away"),
     ("1", lambda: None, 0, "bypasses the drift gate without an end; set DRIFT_SKIP_CHECK_UNTIL"),
     ("1", lambda: "", 0, "bypasses the drift gate without an end"),
-    ("1", lambda: moment(seconds=1), 1, "is past: no bypass"),
+    ("1", lambda: moment(minutes=1), 1, "is past: no bypass"),
     ("1", lambda: "0001-01-01T00:00:00+14:00", 1, "is past: no bypass"),
     ("1", lambda: "tomorrow", 1, "DRIFT_SKIP_CHECK_UNTIL='tomorrow' is no ISO time: no bypass"),
     ("1", lambda: "2999-13-45", 1, "is no ISO time: no bypass"),

@@ -88,10 +88,14 @@ def seconds(node: ast.expr) -> float | None:
 
 def short_deadlines(tree: ast.AST) -> Iterator[tuple[int, str]]:
     """Deadlines on the real clock that are written as a number and might be too short for a busy machine."""
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    lengths = {id(each) for call in calls if ast.unparse(call.func) == "timedelta" for each in call.keywords}
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] == "Deadline":
             given = node.args[0] if len(node.args) == 1 else None
-        elif isinstance(node, ast.keyword) and node.arg == "deadline":
+        elif isinstance(node, ast.keyword) and node.arg in ("deadline", "seconds"):
+            given = None if id(node) in lengths else node.value
+        elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]).endswith(".deadline"):
             given = node.value
         else:
             continue
@@ -109,7 +113,7 @@ def found_by(look: Look, but: Container[str] = ()) -> list[str]:
 ABOUT: dict[Look, re.Pattern[str]] = {
     comparisons: re.compile(rf"\btime\.(?:{'|'.join(CLOCKS)})\(|{ELAPSED.pattern}"),
     differences: re.compile(rf"\btime\.(?:{'|'.join(CLOCKS)})\("),
-    short_deadlines: re.compile("[dD]eadline[(=]"),
+    short_deadlines: re.compile("[dD]eadline(?:[(=]| = )|seconds="),
 }
 
 
@@ -173,6 +177,9 @@ def test_what_is_none(text: str) -> None:
         ("calling.Deadline(0.5)", True),
         ("Stage(world, deadline='5s')", True),
         ("w.failure(deadline=1)", True),
+        ("stage.deadline = '2s'", True),
+        ("asked(revision, seconds=1)", True),
+        ("timedelta(seconds=1)", False),
         ("Deadline(60)", False),
         ("Deadline(0)", False),
         ("Deadline(2, clock)", False),

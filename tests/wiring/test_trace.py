@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
+from support.limits import OVER_S
 
 from drift_gate import fingerprint
 from drift_gate.errors import DriftConfigError
@@ -158,7 +159,7 @@ class TestHowItEnds:
 
     def test_after_its_time_it_is_ended_with_all_that_it_started(self, folder: Path) -> None:
         code = "import subprocess, sys; subprocess.run(['sleep', '600'])"
-        told = run([sys.executable, "-c", code], folder, os.environ, seconds=0.1)
+        told = run([sys.executable, "-c", code], folder, os.environ, seconds=OVER_S)
         assert told.code is None
 
     def test_a_child_that_outlives_it_is_ended(self, folder: Path) -> None:

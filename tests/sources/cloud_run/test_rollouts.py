@@ -139,7 +139,6 @@ def test_a_newest_revision_that_cannot_be_read_harms_no_verdict(world: World) ->
 @pytest.mark.parametrize("fault", [{"hang": True}, {"code": "UNAVAILABLE"}], ids=["hangs", "is down"])
 def test_a_newest_revision_does_not_use_up_the_time_of_the_check(world: World, fault: Any) -> None:
     """It only says what is to come; the history still has its share of the deadline."""
-    world.toml = world.toml.replace('"60s"', '"8s"')
     world.cloud.deploy(WORKER, commit=world.first)
     newest = world.cloud.roll_out(WORKER, commit=world.change())
     world.cloud.fault("GetRevision", resource=newest, **fault)

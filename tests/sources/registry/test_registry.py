@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
+from support.limits import OVER_S
 from support.registries import (
     KEY,
     NEW,
@@ -244,7 +245,7 @@ def test_no_thread_is_left() -> None:
     with FakeRegistry() as registry:
         digest = registry.push("w")
         registry.fault("manifests", hang=True)
-        asked(revision(f"{registry.host}/w@{digest}"), seconds=0.3)
+        asked(revision(f"{registry.host}/w@{digest}"), seconds=OVER_S)
         ours = [thread for thread in threading.enumerate() if thread.name.startswith("drift-gate 127")]
         for thread in ours:
             thread.join(60)
