@@ -229,6 +229,13 @@ def worst(report: DriftReport) -> LiveReport:
     return max(report.live, key=_badness)
 
 
+def is_affected(report: DriftReport) -> bool:
+    """Whether a deploy of the target brings what serves something; also where nobody can say."""
+    if report.unknown or report.commits_behind:
+        return True
+    return bool(report.content_differs) and not report.commits_ahead
+
+
 def _badness(live: LiveReport) -> tuple[bool, int, int, int]:
     """What makes one live revision worse than another: an unaccounted difference, then count, then age."""
     behind, ahead = live.commits_behind or 0, live.commits_ahead or 0

@@ -5,19 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 
-from drift_gate.comparison.report import DriftReport
+from drift_gate.comparison.report import DriftReport, is_affected
 from drift_gate.presentation.github import command
 from drift_gate.presentation.json_text import steering_by_number
 from drift_gate.presentation.plain_text import plain
 from drift_gate.presentation.plan_text import commit_lines
 from drift_gate.presentation.render import counted, escaped
-
-
-def is_affected(report: DriftReport) -> bool:
-    """Whether the merge brings the service something; also where nobody can say."""
-    if report.unknown or report.commits_behind:
-        return True
-    return bool(report.content_differs) and not report.commits_ahead
 
 
 def text(base: str, head: str, reports: Mapping[str, DriftReport]) -> str:

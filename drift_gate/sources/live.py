@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 
 from drift_gate.errors import SourceError
 from drift_gate.evidence.marks import STRENGTH
@@ -19,6 +19,28 @@ from drift_gate.runtime.memory import Borrowed
 
 #: The part of what is left of the deadline that they may take: the comparison needs the rest.
 SHARE = 0.5
+
+
+@dataclass(frozen=True)
+class WhenAsked:
+    """A ``facts.LiveSource`` that is made as it is asked for the first time.
+
+    A question of history alone has no use for the libraries of the platform, which take long to load.
+    """
+
+    make: Callable[[], LiveSource]
+
+    @cached_property
+    def _source(self) -> LiveSource:
+        return self.make()
+
+    def read(self) -> Live:
+        """What serves now. Raises what the source raises."""
+        return self._source.read()
+
+    def unchanged(self, live: Live) -> bool:
+        """What the source says. Raises what it raises."""
+        return self._source.unchanged(live)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

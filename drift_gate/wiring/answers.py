@@ -28,7 +28,7 @@ def why(
 ) -> tuple[Target, list[questions.Answer] | None]:
     """Why a path or a commit counts for the service ``name``, as ``questions.why``; and the target."""
     settings = settings or load()
-    with plans({name: settings.service(name)}, settings) as [plan]:
+    with plans({name: settings.service(name)}, settings, live=True) as [plan]:
         case = questions.sides(plan)
         return case.target, plan.repository.ask(questions.why, case, what)
 
@@ -36,7 +36,7 @@ def why(
 def difference(name: str, *, summary: bool, settings: Settings | None = None) -> questions.Difference:
     """What the service ``name`` lacks of its target, as ``questions.difference``."""
     settings = settings or load()
-    with plans({name: settings.service(name)}, settings) as [plan]:
+    with plans({name: settings.service(name)}, settings, live=True) as [plan]:
         return plan.repository.ask(questions.difference, questions.sides(plan), summary, utc_now())
 
 
@@ -64,7 +64,7 @@ def is_live(
     from an earlier question.
     """
     settings = settings or load()
-    with plans(_chosen(tuple(wanted), settings), settings, within=within) as asked:
+    with plans(_chosen(tuple(wanted), settings), settings, live=True, within=within) as asked:
         cases = [(plan, questions.sides(plan)) for plan in asked]
         return {
             plan.service: plan.repository.ask(questions.is_live, case, wanted[plan.service])
@@ -205,15 +205,20 @@ def record(name: str, commit: str, settings: Settings) -> str:
 
 @contextmanager
 def plans(
-    chosen: Mapping[str, ServiceSettings], settings: Settings, *, within: float | None = None
+    chosen: Mapping[str, ServiceSettings],
+    settings: Settings,
+    *,
+    live: bool = False,
+    within: float | None = None,
 ) -> Iterator[list[gate.Plan]]:
     """What a check would ask of each service, to ask something else; afterwards others may read with it.
 
-    ``within`` ends it after so many seconds; None leaves the deadline as set. Raises ``SourceError`` where a
+    ``live``: what serves will be asked as well, by libraries that take long to load. ``within`` ends it after
+    so many seconds; None leaves the deadline as set. Raises ``SourceError`` where a
     library does not load.
     """
     build = Builder(settings, fresh=True)
-    build.load(chosen.values())
+    build.load(chosen.values() if live else ())
     seconds = max(one.deadline for one in chosen.values())
     deadline = Deadline(seconds if within is None else min(seconds, within))
     try:

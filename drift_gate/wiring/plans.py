@@ -29,7 +29,7 @@ from drift_gate.settings.file import Settings, registry_logins
 from drift_gate.settings.keys import EvidenceSourceName, ServiceSettings
 from drift_gate.settings.location import FILE_NAME
 from drift_gate.sources.git.repositories import Location, RepositoryProcess
-from drift_gate.sources.live import CachedLive, LiveWithEvidence
+from drift_gate.sources.live import CachedLive, LiveWithEvidence, WhenAsked
 
 if TYPE_CHECKING:
     from drift_gate.delivery.contracts import Candidate
@@ -104,7 +104,7 @@ class Builder:
             acknowledged=self._settings.acknowledged,
             config_path=_config_path(self._settings, service),
         )
-        live = self._live(name, service, deadline, candidate)
+        live = WhenAsked(partial(self._live, name, service, deadline, candidate))
         return gate.Plan(workload, live, self._repository(service, deadline))
 
     def close(self) -> None:

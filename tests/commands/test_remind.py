@@ -15,7 +15,7 @@ from support.world import WORKER, World
 
 from drift_gate.commands import main
 from drift_gate.commands.remind import command, remembered
-from drift_gate.presentation.affected import is_affected
+from drift_gate.comparison.report import is_affected
 from drift_gate.settings.file import load
 from drift_gate.wiring import deliveries
 
@@ -278,11 +278,8 @@ def test_what_another_version_or_environment_remembers_is_not_taken(
     assert remembered.key_of(file, {}) != key
 
 
-def test_the_quick_way_loads_no_library(reminded: Reminded) -> None:
-    """What the 150 ms rest on: neither pydantic, nor argparse's parsers, nor what reads history."""
-    reminded.tree.commit({"docs/guide.md": "2\n"})
-    assert reminded() == []
-    reminded.tree.commit({"worker/helper.py": "X = 2\n"})
+def loaded_by(reminded: Reminded) -> tuple[list[str], set[str]]:
+    """What a reminder in a process of its own says, and the modules that it loads."""
     code = (
         "import sys; from drift_gate.commands.main import main; main(['remind', 'post-commit'])\n"
         "print(*sorted(sys.modules))"
@@ -296,10 +293,27 @@ def test_the_quick_way_loads_no_library(reminded: Reminded) -> None:
         check=True,
     )
     *told, loaded = done.stdout.splitlines()
+    return told, set(loaded.split())
+
+
+def test_the_quick_way_loads_no_library(reminded: Reminded) -> None:
+    """What the 150 ms rest on: neither pydantic, nor argparse's parsers, nor what reads history."""
+    reminded.tree.commit({"docs/guide.md": "2\n"})
+    assert reminded() == []
+    reminded.tree.commit({"worker/helper.py": "X = 2\n"})
+    told, loaded = loaded_by(reminded)
     assert told[0].startswith("drift: worker is made stale by")
     heavy = {"pydantic", "tenacity", "git", "google", "grpc", "httpx", "asyncio", "inspect"}
-    assert not heavy & set(loaded.split())
-    assert not [name for name in loaded.split() if name.startswith(("drift_gate.wiring", "drift_gate.gate"))]
+    assert not heavy & loaded
+    assert not [name for name in loaded if name.startswith(("drift_gate.wiring", "drift_gate.gate"))]
+
+
+def test_the_long_way_loads_nothing_of_google(reminded: Reminded) -> None:
+    """It asks git alone, and draws no table: a third of its time would go there."""
+    reminded.tree.commit({"worker/new.py": "X = 2\n"})
+    _, loaded = loaded_by(reminded)
+    assert "drift_gate.gate" in loaded
+    assert not {"google", "grpc", "proto", "httpx", "rich"} & loaded
 
 
 class Person:

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from drift_gate.commands.remind.remembered import Known, Remembered, Service
-from drift_gate.comparison.report import DriftReport
+from drift_gate.comparison.report import DriftReport, is_affected
 from drift_gate.errors import DriftGateError
-from drift_gate.presentation.affected import is_affected
 from drift_gate.presentation.remedies import deploy_template
 from drift_gate.settings.file import Settings, load
 from drift_gate.settings.stores import firestore
