@@ -46,14 +46,19 @@ class Team(NamedTuple):
         return done.stdout if done.returncode == 0 else done.stderr
 
 
-@pytest.fixture
-def team(tmp_path: Path) -> Team:
-    repository = HistoryBuilder(tmp_path / "repository")
+def team_in(folder: Path) -> Team:
+    """A new one."""
+    repository = HistoryBuilder(folder / "repository")
     files = [path for path in DEPLOY.rglob("*") if path.is_file() and ".made" not in path.parts]
     shipped = {path.relative_to(ROOT).as_posix(): path.read_text() for path in files}
     repository.commit({**shipped, "drift.toml": TOML}, subject="Start")
     repository.check_out("main")
-    return Team(repository, Shell(tmp_path / "home"))
+    return Team(repository, Shell(folder / "home"))
+
+
+@pytest.fixture
+def team(tmp_path: Path) -> Team:
+    return team_in(tmp_path)
 
 
 @pytest.fixture(scope="session")

@@ -5,9 +5,7 @@ set -euo pipefail
 
 printf '%s\037' "$@" >>"$KEPT/calls"
 printf '\n' >>"$KEPT/calls"
-mkdir -p "$KEPT/there" "$KEPT/variables"
 
-DIGEST=sha256:$(printf 'd1%.0s' {1..32})
 words=() display='' filter='' format='' database='' file='' substitutions='' source='' updated='' removed=''
 for argument in "$@"; do
     value=${argument#*=}
@@ -33,26 +31,26 @@ failed() {
     exit 1
 }
 
-# GROUP NAME as a file; an account is called with its domain and without.
+# GROUP NAME as the file `at`; an account is called with its domain and without. No process for it: a test calls a
+# hundred times.
 place() {
-    local name=${2%@*.iam.gserviceaccount.com}
-    printf '%s/there/%s' "$KEPT" "$(printf '%s %s' "$1" "$name" | tr '/' '%')"
+    local name="$1 ${2%@*.iam.gserviceaccount.com}"
+    at=$KEPT/there/${name//\//%}
 }
 
-# The words before the verb $1.
-group() {
-    local word found=()
+# The words before the verb $1, as `group`.
+before() {
+    local word
+    group=
     for word in "${words[@]}"; do
         [ "$word" != "$1" ] || break
-        found+=("$word")
+        group+=${group:+ }$word
     done
-    printf '%s' "${found[*]}"
 }
 
 moved() {
-    local at
-    at=$(place "scheduler jobs" "$last")
-    [ "$(cat "$at")" = "$1" ] || failed "FAILED_PRECONDITION: $last is $(cat "$at")"
+    place "scheduler jobs" "$last"
+    [ "$(<"$at")" = "$1" ] || failed "FAILED_PRECONDITION: $last is $(<"$at")"
     printf %s "$2" >"$at"
 }
 
@@ -65,40 +63,46 @@ case " ${words[*]} " in
         done
         ;;
     *" jobs run "*) [ ! -e "$KEPT/when-run" ] || bash "$KEPT/when-run" ;;
-    *" tags delete "*) rm -f "$(place 'artifacts docker images' "$last")" ;;
-    *" policies delete "*) rm -f "$KEPT/there/$(group delete) "* ;;
+    *" tags delete "*) place 'artifacts docker images' "$last" && rm -f "$at" ;;
+    *" policies delete "*) before delete && rm -f "$KEPT/there/$group "* ;;
     *" delete "*)
-        at=$(place "$(group delete)" "$last")
+        before delete
+        place "$group" "$last"
         [ -e "$at" ] || failed "NOT_FOUND: $last"
         rm -f "$at"
         ;;
     " auth print-identity-token ") printf '%s\n' "$STAND_IN_TOKEN" ;;
     " secrets versions add "*) cat >"$KEPT/secret" ;;
     *" describe "*)
-        at=$(place "$(group describe)" "${database:-$last}")
+        before describe
+        place "$group" "${database:-$last}"
         [ -e "$at" ] || failed "NOT_FOUND: $last"
         case $format in
-            *digest*) printf '%s\n' "$DIGEST" ;;
+            *digest*) printf 'sha256:%s\n' "$(printf 'd1%.0s' {1..32})" ;;
             *eventTrigger*) printf '%s-1\n' "$last" ;;
             *subscription*) printf 'eventarc-%s\n' "$last" ;;
-            *) cat "$at" ;;
+            *) printf '%s' "$(<"$at")" ;;
         esac
         ;;
     *" create "*)
         name=${database:-${display:-$last}}
         [ -z "$file" ] || name=$(sed -n 's/^displayName: "\(.*\)"$/\1/p' "$file")
-        at=$(place "$(group create)" "$name")
+        before create
+        place "$group" "$name"
         [ ! -e "$at" ] || failed "ALREADY_EXISTS: $name"
         printf ENABLED >"$at"
         ;;
     *" list "*)
         name=${filter#displayName=\"}
-        [ ! -e "$(place "$(group list)" "${name%\"}")" ] || printf 'projects/p/%s/1\n' "${words[2]}"
+        before list
+        place "$group" "${name%\"}"
+        [ ! -e "$at" ] || printf 'projects/p/%s/1\n' "${words[2]}"
         ;;
     *" submit "*)
         image=${substitutions#_IMAGE=}
         cp "$last" "$KEPT/"
-        printf ENABLED >"$(place 'artifacts docker images' "${image%%,*}")"
+        place 'artifacts docker images' "${image%%,*}"
+        printf ENABLED >"$at"
         ;;
     *" replace "*) cp "$last" "$KEPT/" ;;
     *" pause "*) moved ENABLED PAUSED ;;

@@ -29,7 +29,8 @@ class Shell:
     def __post_init__(self) -> None:
         self.kept = self.folder / "kept"
         self.programs = self.folder / "bin"
-        self.kept.mkdir(parents=True)
+        for name in ("there", "variables"):
+            (self.kept / name).mkdir(parents=True)
         self.programs.mkdir()
         stand_in = Path(__file__).with_name("gcloud.sh")
         self._program("gcloud", f'KEPT={self.kept} exec bash {stand_in} "$@"')

@@ -215,6 +215,7 @@ class TestTheAlert:
     read = yaml.safe_load((DEPLOY / "alerts" / "not-looked.yaml").read_text())
     query = read["conditions"][0]["conditionPrometheusQueryLanguage"]["query"]
 
+    @pytest.mark.heavy
     def test_gcloud_sends_it_as_it_stands(self, tmp_path: Path) -> None:
         file = DEPLOY / "alerts" / "not-looked.yaml"
         with google(tmp_path) as asked:
