@@ -21,31 +21,22 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import yaml
 from support.documents import DOCS, blocks
-from support.forkserver import forkserver
-from support.heavy import light
+from support.forkserver import GATE, forkserver
 from support.world import WORKER, World
 
 ROOT = Path(__file__).parents[1]
 WORKFLOWS = sorted((ROOT / "examples" / "github").glob("*.yml"))
 ACTION = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
+ACTIONS = str(ROOT / "action")
 PULL = 7
-#: The step in a fork, which forks for the command, too, where the step would start it.
-FORKED = """
+#: The step of the action in this folder, whose command is this program.
+STEP = """
 import os, sys
-from types import SimpleNamespace
-from drift_gate.commands.main import main
+from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 import step
-
-def run(line, *, check, env):
-    if (command := os.fork()) == 0:
-        os.environ.clear()
-        os.environ.update(env)
-        sys.exit(main(line[1:]))
-    return SimpleNamespace(returncode=os.waitstatus_to_exitcode(os.waitpid(command, 0)[1]))
-
-step.subprocess = SimpleNamespace(run=run)
-sys.exit(step.main(dict(os.environ)))
+step.PROGRAM = Path(sys.argv[2])
+sys.exit(step.main(os.environ))
 """
 
 
@@ -106,6 +97,12 @@ class Comments:
     def __exit__(self, *_: object) -> None:
         self._server.shutdown()
         self._server.server_close()
+
+
+def forked(folder: Path) -> str:
+    """The command in ``folder``, as a program that costs no start."""
+    forkserver().program(folder / "deployment-drift", GATE)
+    return str(folder / "deployment-drift")
 
 
 class Odd(list[Any]):
@@ -169,8 +166,7 @@ class Runner:
         if self.shell:
             came = self._started(run["run"], environ)
         else:
-            folder = str(ROOT / "action")
-            came = forkserver().run(FORKED, [folder], cwd=self.world.folder, env=environ)
+            came = forkserver().run(STEP, [ACTIONS, forked(self.folder)], cwd=self.world.folder, env=environ)
         assert "Traceback" not in came.stderr
         outputs = dict(line.split("=", 1) for line in output.read_text().splitlines())
         return Came(came.returncode, came.stdout, outputs, summary.read_text())
@@ -285,8 +281,6 @@ def test_the_token_is_for_the_comment_alone(runner: Runner) -> None:
     program = runner.folder / "program"
     program.write_text("#!/bin/sh\nenv\n")
     program.chmod(0o755)
-    step = "import os, sys; sys.path.insert(0, sys.argv[1]); import step; from pathlib import Path; "
-    step += "step.PROGRAM = Path(sys.argv[2]); sys.exit(step.main(os.environ))"
     for command in ("deploy", "check"):
         environ = {
             "PATH": os.environ["PATH"],
@@ -297,8 +291,8 @@ def test_the_token_is_for_the_comment_alone(runner: Runner) -> None:
             "GITHUB_OUTPUT": str(runner.folder / "output"),
             "RUNNER_TEMP": str(runner.folder),
         }
-        line = [sys.executable, "-c", step, str(ROOT / "action"), str(program)]
-        came = subprocess.run(line, env=environ, capture_output=True, text=True, check=True)
+        came = forkserver().run(STEP, [ACTIONS, str(program)], cwd=runner.folder, env=environ)
+        assert came.returncode == 0
         assert "DRIFT_ACTION_COMMAND" in came.stdout
         assert "t0ken" not in came.stdout
 
@@ -390,7 +384,7 @@ LINES = {
 }
 
 
-@pytest.mark.parametrize("server", light(LINES, kept=["gitlab"]))
+@pytest.mark.parametrize("server", LINES)
 def test_the_lines_for_another_server_check(server: str, world: World, tmp_path: Path) -> None:
     """All but the installation, in a clone that has the whole history already."""
     world.settings()
@@ -398,7 +392,7 @@ def test_the_lines_for_another_server_check(server: str, world: World, tmp_path:
     lines = "\n".join(line for line in LINES[server] if "pip install" not in line)
     assert "deployment-drift check" in lines
     environ = {
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PATH": f"{Path(forked(tmp_path)).parent}:{os.environ['PATH']}",
         "HOME": str(tmp_path),
         "CLOUD_RUN_EMULATOR_HOST": world.cloud.host,
     }

@@ -12,15 +12,14 @@ import time
 from pathlib import Path
 
 import pytest
-from support.forkserver import forkserver
+from support.forkserver import GATE, forkserver
 from support.world import WORKER, World
 
 from drift_gate.commands import main
 from drift_gate.policy.codes import CAUSE_MEANINGS, REASONS
 
 ROOT = Path(__file__).parents[2]
-CODE = "import sys; from drift_gate.commands.main import main; sys.exit(main())"
-COMMAND = [sys.executable, "-c", CODE]
+COMMAND = [sys.executable, "-c", GATE]
 
 
 def environment(world: World, **more: str) -> dict[str, str]:
@@ -36,7 +35,7 @@ def environment(world: World, **more: str) -> dict[str, str]:
 
 
 def run(world: World, *args: str, **more: str) -> subprocess.CompletedProcess[str]:
-    return forkserver().run(CODE, args, cwd=world.folder, env=environment(world, **more))
+    return forkserver().run(GATE, args, cwd=world.folder, env=environment(world, **more))
 
 
 def test_json_loads_nothing_that_draws(world: World) -> None:

@@ -8,16 +8,19 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.forkserver import GATE, forkserver
 
 from drift_gate.commands.main import COMMANDS
 from drift_gate.policy.codes import CAUSE_MEANINGS, REASONS
 
 ROOT = Path(__file__).parents[2]
-CODE = "import sys; from drift_gate.commands.main import main; sys.exit(main())"
 
 
-def offered(folder: Path, line: str, **more: str) -> list[str]:
-    """What the shell gets for ``line`` with the cursor at its end, as argcomplete's functions of it ask."""
+def offered(folder: Path, line: str, *, loads: str = "", **more: str) -> list[str]:
+    """What the shell gets for ``line`` with the cursor at its end, as argcomplete's functions of it ask.
+
+    ``loads`` is what a fresh interpreter loads first; without it a fork answers.
+    """
     file = folder / "offered"
     asked = {
         "_ARGCOMPLETE": "1",
@@ -27,15 +30,13 @@ def offered(folder: Path, line: str, **more: str) -> list[str]:
         "COMP_POINT": str(len(line)),
         "PYTHONPATH": str(ROOT),
     }
-    done = subprocess.run(
-        [sys.executable, "-c", CODE],
-        cwd=folder,
-        env={**os.environ, **asked, **more},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout == ""
+    environ = {**os.environ, **asked, **more}
+    if loads:
+        argv = [sys.executable, "-c", f"{loads}\n{GATE}"]
+        done = subprocess.run(argv, cwd=folder, env=environ, capture_output=True, text=True, check=False)
+    else:
+        done = forkserver().run(GATE, [], cwd=folder, env=environ)
+    assert (done.returncode, done.stdout) == (0, "")
     return [each.rstrip() for each in file.read_text().split("\n")]
 
 
@@ -77,6 +78,5 @@ def test_a_file_that_cannot_be_read_offers_nothing(folder: Path, toml: str | Non
 
 def test_it_reads_the_file_without_what_a_check_needs(folder: Path) -> None:
     """A key press waits for it."""
-    (folder / "sitecustomize.py").write_text("import sys; sys.modules['pydantic'] = None\n")
-    path = f"{folder}{os.pathsep}{ROOT}"
-    assert offered(folder, "deployment-drift check w", PYTHONPATH=path) == ["worker", "web"]
+    without = "import sys; sys.modules['pydantic'] = None"
+    assert offered(folder, "deployment-drift check w", loads=without) == ["worker", "web"]

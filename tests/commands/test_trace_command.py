@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.forkserver import forkserver
+from support.forkserver import GATE, forkserver
 from support.traced import Project
 
 from drift_gate.errors import DriftConfigError
@@ -38,7 +38,6 @@ FILES = {
     "notes.md": "",
     "elsewhere.txt": "",
 }
-CODE = "import sys; from drift_gate.commands.main import main; sys.exit(main())"
 PROGRAM = str(Path(sys.executable).with_name("deployment-drift"))
 UNUSED = "the image holds it, and nothing that the worker starts imports it"
 OUTSIDE = "nothing that is declared for the service selects it"
@@ -98,7 +97,7 @@ class TestTheCommandLine:
         return self.spawn(project, "trace", *words)
 
     def spawn(self, project: Project, *words: str) -> subprocess.CompletedProcess[str]:
-        return forkserver().run(CODE, words, cwd=project.folder, env=os.environ)
+        return forkserver().run(GATE, words, cwd=project.folder, env=os.environ)
 
     def test_what_is_missed_is_named_and_fails(self, project: Project) -> None:
         done = self.run(project, "worker", "--", "sh", "-c", f"echo talk; exec {sys.executable} -m app.main")

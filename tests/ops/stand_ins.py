@@ -9,14 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from support.forkserver import GATE, forkserver
+
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 #: The digest that the stand-in gives to each image.
 DIGEST = f"sha256:{'d1' * 32}"
-_PROGRAMS = {
-    "deployment-drift": "drift_gate.commands.main",
-    "prediction-coordinator": "predictions.coordinator.commands.main",
-}
+_COORDINATOR = "import sys; from predictions.coordinator.commands.main import main; sys.exit(main())"
 
 
 @dataclass
@@ -34,10 +33,11 @@ class Shell:
         self.programs.mkdir()
         stand_in = Path(__file__).with_name("gcloud.sh")
         self._program("gcloud", f'KEPT={self.kept} exec bash {stand_in} "$@"')
-        for name, module in _PROGRAMS.items():
-            code = f"import sys; from {module} import main; sys.exit(main())"
-            path = os.pathsep.join([str(ROOT), *filter(None, sys.path)])
-            self._program(name, f"PYTHONPATH='{path}' exec {sys.executable} -c '{code}' \"$@\"")
+        forkserver().program(self.programs / "deployment-drift", GATE)
+        # This one serves and gets signals: it is started.
+        path = os.pathsep.join([str(ROOT), *filter(None, sys.path)])
+        line = f"PYTHONPATH='{path}' exec {sys.executable} -c '{_COORDINATOR}' \"$@\""
+        self._program("prediction-coordinator", line)
 
     def _program(self, name: str, line: str) -> None:
         (self.programs / name).write_text(f"#!/bin/sh\n{line}\n")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import atexit
 import gc
 import importlib
-import json
+import marshal
 import os
 import select
 import signal
@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from tempfile import TemporaryFile
+from tempfile import TemporaryDirectory, TemporaryFile
 from threading import Lock
 from typing import IO, Any, NoReturn
 
@@ -28,6 +28,8 @@ from drift_gate.commands.main import COMMANDS
 
 #: Bytes of one request at most.
 LONGEST = 1 << 18
+#: The command line of the gate, as its console script does it.
+GATE = "import sys; from drift_gate.commands.main import main; sys.exit(main())"
 #: Whatever a check, a batch, or the server loads late.
 LOADED = (
     *(f"drift_gate.commands.{entry.module}" for entry in COMMANDS.values()),
@@ -45,6 +47,21 @@ LOADED = (
     "uvicorn.lifespan.on",
     "uvicorn.protocols.http.auto",
 )
+#: A program that has a fork do its work. It loads next to nothing, and a signal to it reaches no fork.
+ASKS = """\
+#!{python} -IS
+import marshal, os, sys
+from _socket import AF_UNIX, SCM_RIGHTS, SOCK_SEQPACKET, SOL_SOCKET, socket
+told, tells = os.pipe()
+asked = {{"code": {code!r}, "args": sys.argv[1:], "cwd": os.getcwd(), "env": dict(os.environ)}}
+line = socket(AF_UNIX, SOCK_SEQPACKET)
+line.connect({address!r})
+streams = b"".join(each.to_bytes(4, sys.byteorder) for each in (tells, 0, 1, 2))
+line.sendmsg([marshal.dumps(asked)], [(SOL_SOCKET, SCM_RIGHTS, streams)])
+os.close(tells)
+_, code = os.fdopen(told).read().split()
+sys.exit(int(code) if int(code) >= 0 else 128 - int(code))
+"""
 
 
 class Forked:
@@ -87,12 +104,17 @@ class ForkServer:
     def __init__(self) -> None:
         self._asking = Lock()
         self._line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._folder = TemporaryDirectory()
+        self._address = f"{self._folder.name}/forks"
         path = os.pathsep.join(filter(None, sys.path))
-        with theirs:
+        with theirs, socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+            listener.bind(self._address)
+            listener.listen(64)
+            passed = [theirs.fileno(), listener.fileno()]
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "support.forkserver", str(theirs.fileno())],
+                [sys.executable, "-m", "support.forkserver", *map(str, passed)],
                 env={"PATH": os.environ["PATH"], "PYTHONPATH": path},
-                pass_fds=[theirs.fileno()],
+                pass_fds=passed,
             )
 
     def fork(
@@ -107,7 +129,7 @@ class ForkServer:
         stderr: IO[bytes],
     ) -> Forked:
         """What ``python -c code args…`` does in ``cwd``, with ``env`` as all of its variables."""
-        asked = json.dumps({"code": code, "args": list(args), "cwd": str(cwd), "env": dict(env)}).encode()
+        asked = marshal.dumps({"code": code, "args": list(args), "cwd": str(cwd), "env": dict(env)})
         assert len(asked) < LONGEST
         told, tells = os.pipe()
         streams = [each.fileno() for each in (stdin, stdout, stderr)]
@@ -129,10 +151,16 @@ class ForkServer:
             said = [_read(out), _read(err)]
         return subprocess.CompletedProcess([code, *args], status, *said)
 
+    def program(self, path: Path, code: str) -> None:
+        """Make ``path`` a program that does what ``python -c code`` does, for whatever starts programs."""
+        path.write_text(ASKS.format(python=sys.executable, code=code, address=self._address))
+        path.chmod(0o755)
+
     def close(self) -> None:
         """End it."""
         self._line.close()
         self._process.wait(60)
+        self._folder.cleanup()
 
 
 def _read(file: IO[bytes]) -> str:
@@ -148,17 +176,22 @@ def forkserver() -> ForkServer:
     return server
 
 
-def main(line: socket.socket) -> None:
+def main(line: socket.socket, listener: socket.socket) -> None:
     for name in LOADED:
         importlib.import_module(name)
     gc.freeze()
     while True:
-        asked, streams, _, _ = socket.recv_fds(line, LONGEST, 4)
-        if not asked:
-            return
+        if listener in select.select([line, listener], [], [])[0]:
+            with listener.accept()[0] as program:
+                asked, streams, _, _ = socket.recv_fds(program, LONGEST, 4)
+        else:
+            asked, streams, _, _ = socket.recv_fds(line, LONGEST, 4)
+            if not asked:
+                return
         if os.fork() == 0:
             line.close()
-            _watch(streams, json.loads(asked))
+            listener.close()
+            _watch(streams, marshal.loads(asked))  # noqa: S302 - a test of ours sent it
         for stream in streams:
             os.close(stream)
         with suppress(ChildProcessError):
@@ -194,4 +227,4 @@ def _become(code: str, args: Sequence[str], cwd: str, env: Mapping[str, str]) ->
 
 
 if __name__ == "__main__":
-    main(socket.socket(fileno=int(sys.argv[1])))
+    main(*(socket.socket(fileno=int(each)) for each in sys.argv[1:]))

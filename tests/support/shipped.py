@@ -14,7 +14,7 @@ from subprocess import CompletedProcess
 from tempfile import NamedTemporaryFile
 
 from support.builds import Workshop
-from support.forkserver import forkserver
+from support.forkserver import GATE, forkserver
 
 from drift_gate import fingerprint
 from drift_gate.journal.deploys import Deploys
@@ -24,7 +24,6 @@ from drift_gate.testing.cloud_run import Program
 from drift_gate.wiring import journals
 
 WORKER, POOL, JOB = "prediction-worker", "prediction-puller", "prediction-report"
-COMMAND = "import sys; from drift_gate.commands.main import main; sys.exit(main())"
 #: The worker: it answers with its fingerprint, and with its version.
 APP = """
 import os
@@ -113,7 +112,7 @@ class Shipped:
 
     def run(self, *words: str) -> CompletedProcess[str]:
         """``deployment-drift`` in a process of its own."""
-        return forkserver().run(COMMAND, words, cwd=self.history.path, env=self.environ)
+        return forkserver().run(GATE, words, cwd=self.history.path, env=self.environ)
 
     def killed(self, when: Callable[[int, int], bool], *words: str) -> bool:
         """``deployment-drift``, killed by SIGKILL as soon as ``when`` says so; False: it was over before.
@@ -123,7 +122,7 @@ class Shipped:
         begun = len(self.cloud.calls)
         with open(os.devnull, "rb") as nothing, NamedTemporaryFile() as out:
             process = forkserver().fork(
-                COMMAND, words, cwd=self.history.path, env=self.environ, stdin=nothing, stdout=out, stderr=out
+                GATE, words, cwd=self.history.path, env=self.environ, stdin=nothing, stdout=out, stderr=out
             )
             while process.poll() is None:
                 lines = Path(out.name).read_bytes().count(b"\n")

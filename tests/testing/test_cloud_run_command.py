@@ -14,14 +14,13 @@ from tempfile import TemporaryFile
 
 import pytest
 from support.documents import DOCS, blocks
-from support.forkserver import forkserver
+from support.forkserver import GATE, forkserver
 from support.pubsub import free_port
 
 from drift_gate.testing import HistoryBuilder
 from drift_gate.testing.cloud_run.command import main
 
 COMMAND = "import sys; from drift_gate.testing.cloud_run.command import main; sys.exit(main())"
-CHECK = "import sys; from drift_gate.commands.main import main; sys.exit(main())"
 MODULE = ["python", "-m", "drift_gate.testing.cloud_run", "--port"]
 DRIFT_TOML = """
 [defaults]
@@ -64,7 +63,7 @@ def run(history: HistoryBuilder, port: int) -> Iterator[Run]:
         if argv[:4] == MODULE:
             return forkserver().run(COMMAND, ["--port", str(port), *argv[5:]], cwd=history.path, env=env)
         assert argv[0] == "deployment-drift"
-        return forkserver().run(CHECK, argv[1:], cwd=history.path, env=env)
+        return forkserver().run(GATE, argv[1:], cwd=history.path, env=env)
 
     with open(os.devnull, "rb") as nothing, TemporaryFile() as out:
         args = ["--port", str(port)]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from support.forkserver import GATE, forkserver
 from support.world import CLOUD_RUN, WORKER, World
 
 from drift_gate.policy.verdict import Verdict
@@ -191,10 +191,7 @@ class TestCutHistories:
 class TestDoctor:
     def run(self, world: World) -> subprocess.CompletedProcess[str]:
         environ = dict(world.settings().environ)
-        program = Path(sys.executable).with_name("deployment-drift")
-        return subprocess.run(
-            [program, "doctor"], cwd=world.folder, env=environ, capture_output=True, text=True, check=False
-        )
+        return forkserver().run(GATE, ["doctor"], cwd=world.folder, env=environ)
 
     @pytest.mark.parametrize(
         "option", ["--filter=blob:none", pytest.param("--filter=tree:0", marks=pytest.mark.heavy)]
