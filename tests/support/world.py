@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 from drift_gate import gate
 from drift_gate.policy.verdict import Outcome, Verdict
@@ -42,12 +46,10 @@ class World:
     _changes: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
-        self.history = HistoryBuilder(self.folder)
-        self.first = self.history.commit(
-            {"predictions/worker/worker.py": "VERSION = 0\n", "shared/odds.py": "", "docs/readme.md": ""},
-            subject="the beginning",
-            when=datetime.now(UTC) - timedelta(hours=1),  # the builder goes on from here, minute by minute
-        )
+        begun = _begun(datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(hours=1))
+        shutil.copytree(begun.folder.name, self.folder, copy_function=shutil.copyfile, dirs_exist_ok=True)
+        self.history, self.first = HistoryBuilder(self.folder), begun.first
+        self.history.next_moment(begun.when)  # it goes on from there, minute by minute
 
     def change(self, path: str = "predictions/worker/worker.py") -> str:
         """One more commit on main that changes ``path``; returns its id."""
@@ -69,6 +71,25 @@ class World:
     def verdict(self) -> Verdict:
         """The verdict on the worker."""
         return next(each for each in self.outcome().services if each.service == WORKER)
+
+
+class _Begun(NamedTuple):
+    """A repository that each world of the same minute begins as."""
+
+    folder: TemporaryDirectory[str]
+    first: str
+    when: datetime
+
+
+@cache
+def _begun(when: datetime) -> _Begun:
+    folder = TemporaryDirectory()
+    first = HistoryBuilder(folder.name).commit(
+        {"predictions/worker/worker.py": "VERSION = 0\n", "shared/odds.py": "", "docs/readme.md": ""},
+        subject="the beginning",
+        when=when,
+    )
+    return _Begun(folder, first, when)
 
 
 def codes(verdict: Verdict) -> list[str]:
