@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from support.forkserver import forkserver
 from support.heavy import light
 from support.limits import ENOUGH_S, OVER_S, in_time
 
@@ -343,7 +342,7 @@ class TestNamesThatDoNotExist:
 
 
 class TestCredentials:
-    """Real look-ups by google-auth, in a process of their own, since it reads its environment once."""
+    """Real look-ups by google-auth, each in a fork that has not loaded what reads its environment once."""
 
     SCRIPT = """
 import sys
@@ -359,18 +358,9 @@ except SourceError as error:
 """
 
     def look_up(self, home: Path, seconds: float = ENOUGH_S, **environment: str) -> list[str]:
-        done = subprocess.run(
-            [sys.executable, "-c", self.SCRIPT, f"{seconds}"],
-            env={
-                "PYTHONPATH": ":".join(sys.path),
-                "HOME": str(home),
-                "CLOUDSDK_CONFIG": str(home),
-                **environment,
-            },
-            capture_output=True,
-            text=True,
-            check=True,
-        )
+        environ = {"HOME": str(home), "CLOUDSDK_CONFIG": str(home), **environment}
+        done = forkserver().run(self.SCRIPT, [f"{seconds}"], cwd=home, env=environ)
+        assert done.returncode == 0, done.stderr
         return done.stdout.strip().split("|")
 
     def test_a_file_that_does_not_exist(self, tmp_path: Path) -> None:

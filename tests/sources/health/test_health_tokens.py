@@ -195,8 +195,9 @@ class TestGooglesLibrary:
         assert parse_qs(urlsplit(asked).query)["audience"] == [AUDIENCE]
         assert headers["metadata-flavor"] == "Google"
 
-    def test_a_persons_own_login_is_none(self, tmp_path: Path) -> None:
+    def test_a_persons_own_login_is_none(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """A person's credentials bear no audience; the message names what does."""
+        monkeypatch.setenv("PATH", str(tmp_path))  # or the library starts gcloud to ask for a project
         info = {"type": "authorized_user", "client_id": "c", "client_secret": "s3cret", "refresh_token": "r"}
         (tmp_path / "application_default_credentials.json").write_text(json.dumps(info))
         with pytest.raises(SourceError, match="--impersonate-service-account=ACCOUNT") as caught:
@@ -222,6 +223,7 @@ class TestGooglesLibrary:
         }
         (tmp_path / "application_default_credentials.json").write_text(json.dumps(info))
         monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "p")  # otherwise the library asks Google for it
+        monkeypatch.setenv("PATH", str(tmp_path))  # or gcloud
         found = health_tokens._credentials(AUDIENCE, Request())
         assert isinstance(found, IDTokenCredentials)
         assert found._target_audience == AUDIENCE
