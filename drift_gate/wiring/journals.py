@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from drift_gate.errors import DriftConfigError
-from drift_gate.journal.deploys import Deploy, Deploys
-from drift_gate.journal.firestore import Database, FirestoreJournal
 from drift_gate.journal.records import Journal
+from drift_gate.journal.sqlite import SqliteJournal
 from drift_gate.settings.file import Settings
 from drift_gate.settings.stores import firestore
+
+if TYPE_CHECKING:
+    from drift_gate.journal.deploys import Deploy, Deploys
 
 #: What ``[journal] store`` says where nothing is to be kept.
 OFF = "off"
@@ -22,13 +25,13 @@ def opened(settings: Settings, *, busy_s: float) -> Journal | None:
 
     ``busy_s``: seconds that a call waits for another writer, or for Firestore.
     """
-    from drift_gate.journal.sqlite import SqliteJournal
-
     store, old = settings.journal.store, settings.sinks.decisions
     if store == OFF:
         return None
     hold, copied = timedelta(seconds=settings.notify.hold), settings.journal.bigquery is not None
     if at := firestore(store):
+        from drift_gate.journal.firestore import Database, FirestoreJournal
+
         return FirestoreJournal(
             Database(*at, settings.environ.get(EMULATOR) or None), hold=hold, busy_s=busy_s, copied=copied
         )
@@ -56,6 +59,7 @@ def deploys(settings: Settings, *, busy_s: float) -> Deploys:
 
     ``busy_s`` as in ``opened``.
     """
+    from drift_gate.journal.firestore import FirestoreJournal
     from drift_gate.journal.firestore_deploys import FirestoreDeploys
     from drift_gate.journal.sqlite_deploys import SqliteDeploys
 
