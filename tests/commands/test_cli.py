@@ -39,7 +39,7 @@ def run(world: World, *args: str, **more: str) -> subprocess.CompletedProcess[st
 
 
 def test_json_loads_nothing_that_draws(world: World) -> None:
-    """Nor what only an error needs (GitPython names a repository in one), only the reader, another journal."""
+    """Nor what only an error needs (GitPython names a repository in one), the reader, or another journal."""
     world.cloud.deploy(WORKER, commit=world.first)
     code = (
         "import sys\nfrom drift_gate.commands.main import main\n"
