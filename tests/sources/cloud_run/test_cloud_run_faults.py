@@ -241,15 +241,17 @@ def test_a_port_that_accepts_and_says_nothing_is_a_timeout() -> None:
 
 @contextmanager
 def slow_road(host: str, delay: float) -> Iterator[str]:
-    """The address of a relay to ``host`` on which every piece takes ``delay`` seconds each way."""
+    """The address of a relay to ``host`` on which the first piece of a connection takes ``delay`` seconds."""
     address, _, port = host.rpartition(":")
 
     sockets: list[socket.socket] = []
 
     def carry(here: socket.socket, there: socket.socket) -> None:
         with suppress(OSError):
+            first = here.recv(65536)
+            time.sleep(delay)
+            there.sendall(first)
             while piece := here.recv(65536):
-                time.sleep(delay)
                 there.sendall(piece)
 
     def accept() -> None:
@@ -282,7 +284,7 @@ def test_a_slow_road_is_no_dead_end() -> None:
     """Short pauses between attempts to connect must not mean that an attempt has no time to succeed."""
     with FakeCloudRun() as cloud:
         cloud.deploy(W, commit=A)
-        with slow_road(cloud.host, 0.12) as host:
+        with slow_road(cloud.host, 0.7) as host:
             far = CloudRun(
                 service=W,
                 project=cloud.project,
