@@ -173,9 +173,10 @@ REASONS: dict[str, Meaning] = {
     "copy-not-in-git": Meaning(
         "warn",
         "the image takes something whose sources are not known: a path that git does not hold (misspelt, or "
-        "made by the build), a named build context, a base image that this repository seems to build",
+        "made by the build), a named build context, a base image that this repository seems to build, one of "
+        "several stages that start a program",
         "correct the Dockerfile, or declare in drift.toml what the message names: `generated`, "
-        "`build_contexts`, `base`",
+        "`build_contexts`, `base`, `stage`",
     ),
     "computed-import": Meaning(
         "warn",

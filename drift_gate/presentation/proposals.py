@@ -42,8 +42,9 @@ def _service(service: Service) -> Iterator[Text]:
     match, rules, found = service.match, service.rules, service.counted
     if rules.dockerfile is not None:
         built = "" if rules.context == "." else f", built from {rules.context}/"
+        stage = f", the stage {rules.stage}" if rules.stage else ""
         why = f"  ({match.made.because})" if match.made.because else ""
-        yield _row("made of", f"{rules.dockerfile}{built}{why}")
+        yield _row("made of", f"{rules.dockerfile}{stage}{built}{why}")
     elif rules.paths is not None:
         yield _row("made of", f"{', '.join(rules.paths)}  ({match.made.because})")
     else:

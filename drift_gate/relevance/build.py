@@ -39,6 +39,7 @@ def image_of(rules: Rules, tree: Tree, targets: Mapping[str, str]) -> Image | No
         [path for path in tree.files if path == rules.dockerfile or not sent.left_out(path)],
         tree.text,
         dockerfile=rules.dockerfile or "",
+        target=rules.stage,
         context=rules.context,
         links=targets,
         modules=modules,
@@ -119,6 +120,14 @@ def elsewhere(rules: Rules, files: Collection[str], image: Image) -> Iterator[Fi
             message=f"{rules.dockerfile} copies from the build context {name!r}, of which nothing is known; "
             f'name its folder: build_contexts = {{{name} = "FOLDER"}} ("{IMAGE_CONTEXT}{name}" for an image)',
             data={"source": name},
+        )
+    if image.stage.others:
+        names = " and ".join(image.stage.others)
+        yield Finding(
+            code="copy-not-in-git",
+            message=f"{rules.dockerfile} has several stages that start a program, and {names} is not looked "
+            f'at; say which is built: stage = "{image.stage.name}", or what `--target` names',
+            data={"source": image.stage.others[0]},
         )
     name = re.sub(r"[:@].*", "", posixpath.basename(image.base.split("@")[0]))
     built_by = _built_by(name, rules, files)

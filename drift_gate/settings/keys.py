@@ -156,6 +156,14 @@ ContainerName = Annotated[
         examples=["worker"],
     ),
 ]
+StageName = Annotated[
+    str,
+    Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$",
+        title="the name of a stage, or its number",
+        examples=["production"],
+    ),
+]
 RepositoryPath = Annotated[
     str,
     AfterValidator(_inside),
@@ -243,6 +251,7 @@ class ServiceSettings(Defaults, PolicyKeys, DeployKeys):
     paths: Patterns | None = None
     ignore: Patterns = ()
     dockerfile: RepositoryPath | None = None
+    stage: StageName | None = None
     context: RepositoryPath = "."
     build_files: Annotated[tuple[RepositoryPath, ...], OneOrMore()] = ()
     generated: Made = ()
@@ -267,6 +276,8 @@ class ServiceSettings(Defaults, PolicyKeys, DeployKeys):
             raise ValueError(f'evidence = ["health"] needs kind = "service": a {self.kind} has no address')
         if self.history == "checkout" and is_address(self.repository):
             raise ValueError('history = "checkout" needs the path of a repository, not an address')
+        if self.stage is not None and self.dockerfile is None:
+            raise ValueError("stage needs dockerfile: it is a stage of that")
         return self
 
     @property
@@ -281,6 +292,7 @@ class ServiceSettings(Defaults, PolicyKeys, DeployKeys):
             paths=self.paths,
             ignore=self.ignore,
             dockerfile=self.dockerfile,
+            stage=self.stage,
             context=self.context,
             build_files=self.build_files,
             generated=tuple(self.generated),

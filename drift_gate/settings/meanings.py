@@ -71,6 +71,8 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "paths": "gitignore patterns of the relevant paths; without it every path is relevant",
         "ignore": "gitignore patterns of paths that are not relevant after all",
         "dockerfile": "the image's Dockerfile: what it copies is relevant",
+        "stage": "the stage of the Dockerfile that is built, as with `docker build --target`; without it the "
+        "last one",
         "context": "the folder that the image is built from",
         "build_files": "further files that decide how the image is built, such as `cloudbuild.yaml`",
         "generated": "gitignore patterns of what the build makes or fetches before it is copied; or a table "

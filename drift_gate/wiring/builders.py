@@ -27,6 +27,7 @@ def builder_of(
     source = local.Source(
         dockerfile=str(service.dockerfile),
         context="" if service.context == "." else service.context,
+        target=service.stage,
         build_contexts=service.build_contexts,
     )
     if service.builder == "cloud-build":

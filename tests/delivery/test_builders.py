@@ -34,6 +34,11 @@ COPY --from=more words.txt /more.txt
 COPY worker /app/
 ENV IMAGE_COMMIT=$COMMIT
 """
+#: A stage that is no part of the image.
+LATER = """
+FROM scratch
+COPY nothing.txt /
+"""
 
 
 def within(seconds: float = ENOUGH_S) -> Deadline:
@@ -65,8 +70,11 @@ def test_buildah_builds_and_pushes_the_files_of_the_commit(
     shop: Workshop, history: HistoryBuilder, tmp_path: Path
 ) -> None:
     """By digest as the registry has it, tagged and labelled with the commit; a repeat is the same."""
-    files = exported(history, tmp_path / "files")
-    source = Source(dockerfile="docker/w.Dockerfile", context="src", build_contexts={"more": "texts"})
+    staged = DOCKERFILE.replace("FROM scratch", "FROM scratch AS prod") + LATER
+    files = exported(history, tmp_path / "files", staged)
+    source = Source(
+        dockerfile="docker/w.Dockerfile", context="src", target="prod", build_contexts={"more": "texts"}
+    )
     builder = LocalBuilder(image=f"{shop.registry}/w", tool=shop.tool(), ask=ask, source=source)
     built = builder.build(files, within())
     image = builder.push(built, within())
@@ -129,7 +137,7 @@ def test_docker_is_told_what_docker_takes(shop: Workshop, history: HistoryBuilde
 @pytest.mark.skipif(not shutil.which("docker"), reason="the docker client is not here")
 def test_the_docker_client_knows_each_option(tmp_path: Path) -> None:
     """Without BuildKit, which knows more of them than the client alone: `--build-context` is buildx's."""
-    told = Source().arguments(tmp_path, "w:1", A)
+    told = Source(target="prod").arguments(tmp_path, "w:1", A)
     options = {word for word in told if word.startswith("--")}
     help_text = subprocess.run(
         ["docker", "build", "--help"],
@@ -138,7 +146,7 @@ def test_the_docker_client_knows_each_option(tmp_path: Path) -> None:
         text=True,
         check=False,
     ).stdout
-    assert options == {"--file", "--tag", "--platform", "--label", "--build-arg"}
+    assert options == {"--file", "--tag", "--platform", "--label", "--build-arg", "--target"}
     assert all(f"{option} " in help_text for option in options)
 
 

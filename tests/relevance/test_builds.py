@@ -28,6 +28,27 @@ def of(rules: Rules, **texts: str | None) -> Selection:
     return selected(rules, {path: text for path, text in {**FILES, **named}.items() if text is not None})
 
 
+class TestAStage:
+    """Of several that start a program nobody but the build's command line says which is the image."""
+
+    STAGED = "FROM python AS prod\nCOPY worker/ ./\nCMD python main.py\nFROM python AS try\nCMD python -m x\n"
+
+    def test_it_is_a_finding_until_it_is_declared(self) -> None:
+        (finding,) = [
+            each
+            for each in of(Rules(dockerfile="Dockerfile"), Dockerfile=self.STAGED).findings
+            if each.code == "copy-not-in-git"
+        ]
+        assert finding.data == {"source": "prod"}
+        assert 'say which is built: stage = "try", or what `--target` names' in finding.message
+
+    @pytest.mark.parametrize(("stage", "counts"), [("prod", True), ("try", False)])
+    def test_what_it_copies_counts(self, stage: str, counts: bool) -> None:
+        selection = of(Rules(dockerfile="Dockerfile", stage=stage), Dockerfile=self.STAGED)
+        assert not [each for each in selection.findings if each.code == "copy-not-in-git"]
+        assert ("worker/main.py" in selection.because) == counts
+
+
 class TestANamedContext:
     def test_it_is_a_finding_until_its_folder_is_declared(self) -> None:
         """Nobody could say otherwise what of the image was never looked at."""

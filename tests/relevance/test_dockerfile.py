@@ -453,6 +453,68 @@ def test_the_context_may_be_a_folder() -> None:
     assert image.sources["app/sub/c.py"] == "worker.docker: COPY sub/"
 
 
+STAGES = """
+FROM scratch AS base
+COPY req.txt /r
+FROM base AS Prod
+COPY app/a.py /a
+CMD ["/a"]
+FROM base AS test
+COPY lib/x.py /x
+CMD ["/x"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("target", "sources", "started"),
+    [
+        (None, "lib/x.py;req.txt", "/x"),
+        ("test", "lib/x.py;req.txt", "/x"),
+        ("prod", "app/a.py;req.txt", "/a"),
+        ("1", "app/a.py;req.txt", "/a"),
+        ("base", "req.txt", None),
+    ],
+)
+def test_the_stage_that_is_built(target: str | None, sources: str, started: str | None) -> None:
+    """By name or number, as ``--target`` takes it; without one the last. Later stages make no difference."""
+    tree = {*TREE, "Dockerfile"}
+    image = read_image(tree, {"Dockerfile": STAGES}.get, dockerfile="Dockerfile", context=".", target=target)
+    assert image is not None
+    assert (copied(image), image.unresolved) == (sources, None)
+    assert (image.start.command if image.start else None) == ((started,) if started else None)
+
+
+@pytest.mark.parametrize(
+    ("text", "others"),
+    [
+        (STAGES, ["Prod"]),
+        ("FROM a\nCMD x\nFROM b\nCMD y", ["0"]),
+        ("FROM a AS x\nENTRYPOINT x\nFROM b", ["x"]),
+        ("FROM a AS x\nCMD x\nFROM x AS y\nFROM y\nCMD z", []),
+        ("FROM a AS x\nCMD x\nFROM b\nCOPY --from=x /r /r", []),
+        ("FROM a AS x\nCMD x\nFROM b\nRUN --mount=from=x,source=/r cp /r .", []),
+        ("FROM a AS x\nCMD x\nFROM a AS y\nCOPY --from=x /r /r\nFROM b\nCOPY --from=y /r /r", []),
+        ("FROM a AS x\nRUN make\nFROM b\nCMD y", []),
+    ],
+)
+def test_the_stages_that_may_be_meant_as_well(text: str, others: list[str]) -> None:
+    """Those that start a program and are no part of the last one; none where one is named."""
+    assert image_of(text).stage.others == others
+    tree = {*TREE, "Dockerfile"}
+    image = read_image(tree, {"Dockerfile": text}.get, dockerfile="Dockerfile", context=".", target="0")
+    assert image is not None
+    assert image.stage.others == []
+
+
+def test_a_stage_that_is_not_there_is_a_doubt() -> None:
+    """The whole context counts: it may have another name at this commit."""
+    tree = {*TREE, "Dockerfile"}
+    image = read_image(tree, {"Dockerfile": STAGES}.get, dockerfile="Dockerfile", context=".", target="gone")
+    assert image is not None
+    assert image.unresolved == "Dockerfile cannot be read: it has no stage gone"
+    assert set(image.sources) == tree
+
+
 def test_no_dockerfile_is_none() -> None:
     """The caller says at which end it is absent."""
     assert read_image(TREE, lambda path: None, dockerfile="Dockerfile", context=".") is None

@@ -27,7 +27,8 @@ VALUES: tuple[object, ...] = (
 )
 #: What only ``load`` knows, since it takes another key, another table or more than a pattern to tell.
 BEYOND = re.compile(
-    r"no service|no reason code|names a variable|does not say where the commit stands|needs live|no time zone"
+    r"no service|no reason code|names a variable|does not say where the commit stands|no time zone"
+    r"|needs (?:live|dockerfile)"
 )
 
 

@@ -170,6 +170,7 @@ MISTAKES = [
     ("a context outside", MINIMAL + 'build_contexts = {a = "../b"}', "build_contexts", "no path inside"),
     ("what something is made from", MINIMAL + 'generated = {"a/" = ["[b"]}', "generated", "can never match"),
     ("an upload of no kind", MINIMAL + 'upload = "docker"', "upload", '"auto", "gcloud" or "git"'),
+    ("a stage of nothing", MINIMAL + 'stage = "prod"', "stage", "needs dockerfile"),
     ("nothing taken back", MINIMAL + 'paths = ["/w/", "!/w/tests/"]', "paths", "takes nothing back"),
 ]
 

@@ -32,11 +32,13 @@ def tool(name: str, environ: Mapping[str, str], say: Callable[[str], object]) ->
 class Source:
     """What a build reads: paths inside the files of the commit, ``context`` "" for all of them.
 
+    ``target`` is the stage that is built; None: the last one.
     ``build_contexts`` are further contexts by name: a path there, or an address or image that has a ``://``.
     """
 
     dockerfile: str = "Dockerfile"
     context: str = ""
+    target: str | None = None
     build_contexts: Mapping[str, str] = field(default_factory=dict)
 
     def arguments(self, folder: PurePath, tagged: str, commit: str) -> Iterator[str]:
@@ -46,6 +48,8 @@ class Source:
         """
         yield from ("build", "--file", str(folder / self.dockerfile), "--tag", tagged)
         yield from ("--platform", PLATFORM, "--label", f"{LABEL}={commit}", "--build-arg", f"COMMIT={commit}")
+        if self.target is not None:
+            yield from ("--target", self.target)
         for name, path in self.build_contexts.items():
             yield from ("--build-context", f"{name}={path if '://' in path else folder / path}")
         yield str(folder / self.context)

@@ -66,6 +66,7 @@ def read_image(
     *,
     dockerfile: str,
     context: str,
+    target: str | None = None,
     links: Mapping[str, str] | None = None,
     modules: Collection[str] = (),
     beside: Beside = _NOTHING_BESIDE,
@@ -74,8 +75,9 @@ def read_image(
 
     ``files`` are all paths of the tree, ``read`` gives the text of one, or None. ``dockerfile`` and
     ``context`` are paths from the tree's root, "." for the root itself. ``links`` maps the symbolic links
-    among ``files`` to their target as git holds it, ``modules`` are the submodules. The last stage is the
-    image, as without ``--target``, built for linux/amd64, with the defaults of its build arguments.
+    among ``files`` to their target as git holds it, ``modules`` are the submodules. The stage
+    ``target`` is the image (None: the last one), built for linux/amd64, with the defaults of its build
+    arguments.
     """
     whole = _Sources(files, links or {}, modules)
     place, text = whole.read(dockerfile, read)
@@ -94,7 +96,7 @@ def read_image(
     contexts = {name: None if path is None else whole.below(path) for name, path in beside.contexts.items()}
     base = None if beside.base is None else replace(beside.base.stage, sources=dict(beside.base.sources))
     try:
-        stage = final_stage(text, tree, title, contexts=contexts, base=base)
+        stage = final_stage(text, tree, title, target=target, contexts=contexts, base=base)
     except ValueError as error:
         stage = Stage(doubts=[f"{title} cannot be read: {error}"])
     remarks = (f"{' and '.join(ignore.values())}: what both leave out stays out",) if len(ignore) > 1 else ()

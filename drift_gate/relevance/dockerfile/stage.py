@@ -62,7 +62,9 @@ class Stage:
     ``layout``: absolute path to repository path. ``folders``: those that exist for certain. ``known`` and
     ``arguments``: the values of ENV and ARG, None for one that only the build knows. ``elsewhere``: names
     behind ``--from`` that are no stage and look like no image. ``base``: the image below it, as written.
-    ``placed``: whether ``workdir`` is known, so that a relative path leads to a place.
+    ``placed``: whether ``workdir`` is known, so that a relative path leads to a place. ``name``: its own,
+    else its number. ``parts``: the names of the stages that it is made of. ``starts``: whether it says itself
+    what is started. ``others``: of the last one, the stages that are no part of it and start a program, too.
     """
 
     workdir: str = "/"
@@ -82,6 +84,10 @@ class Stage:
     entrypoint: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
     own_command: bool = False
+    name: str = ""
+    parts: set[str] = field(default_factory=set)
+    starts: bool = False
+    others: list[str] = field(default_factory=list)
 
     def child(self) -> Stage:
         """The stage that ``FROM`` this one starts with."""
@@ -98,6 +104,9 @@ class Stage:
             known=dict(self.known),
             arguments=dict(self.arguments),
             own_command=False,
+            parts={*self.parts, self.name},
+            starts=False,
+            others=[],
         )
 
     def start(self) -> Start | None:
@@ -114,6 +123,7 @@ class Stage:
         self.elsewhere += other.elsewhere
         self.doubts += other.doubts
         self.runs += other.runs
+        self.parts |= {*other.parts, other.name}
 
     def run(self, instruction: Instruction) -> None:
         """Note what is run, as things are now."""
@@ -176,10 +186,12 @@ class Stage:
     def cmd(self, instruction: Instruction) -> None:
         """The last CMD of a stage is the one."""
         self.command, self.own_command = self._start_words(instruction), True
+        self.starts = True
 
     def enter_at(self, instruction: Instruction) -> None:
         """A new entry point drops the command of the image below, as docker does."""
         self.entrypoint = self._start_words(instruction)
+        self.starts = True
         if not self.own_command:
             self.command = ()
 

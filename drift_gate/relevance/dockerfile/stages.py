@@ -75,17 +75,23 @@ def final_stage(
     context: Tree,
     title: str,
     *,
+    target: str | None = None,
     contexts: Mapping[str, Tree | None] | None = None,
     base: Stage | None = None,
 ) -> Stage:
-    """Read a Dockerfile up to its last stage. ``title`` names it in the reasons.
+    """Read a Dockerfile up to the stage ``target``, a name or a number (None: the last one, which then says
+    which ``others`` may be meant).
+
+    ``title`` names it in the reasons.
 
     ``contexts`` are the named build contexts, None for one that is an image. ``base`` is what the image
-    holds that the last stage is built upon in the end; None: it comes from elsewhere. Raises ``ValueError``
+    holds that this stage is built upon in the end; None: it comes from elsewhere. Raises ``ValueError``
     for what docker would refuse, or what we cannot read.
     """
     build = _Build(context, title, contexts or {})
     read = list(instructions(text))
+    if target is not None:
+        read = read[: _end_of(target, read)]
     if base is not None:
         build.bases[_last_root(read)] = base
     for instruction in read:
@@ -95,7 +101,20 @@ def final_stage(
             raise DockerfileError(f"line {instruction.line}: {error}") from error
     if not build.stages:
         raise DockerfileError("it has no FROM")
-    return build.stages[-1]
+    final = build.stages[-1]
+    if target is None:
+        known = {*final.parts, final.name}
+        final.others = [each.name for each in build.stages if each.starts and each.name not in known]
+    return final
+
+
+def _end_of(target: str, read: Sequence[Instruction]) -> int:
+    """Where the stage ``target`` ends: what follows on it is not built."""
+    starts = [index for index, instruction in enumerate(read) if instruction.name == "FROM"]
+    for number, start in enumerate(starts):
+        if target.lower() in (str(number), " ".join(read[start].words()[2:]).lower()):
+            return [*starts, len(read)][number + 1]
+    raise DockerfileError(f"it has no stage {target}")
 
 
 class _Build:
@@ -166,6 +185,9 @@ class _Build:
             stage.doubts.append(f"{self._title} line {instruction.line}: {base} may run more (ONBUILD)")
         if unknown and self._named:  # it may name one of the stages above
             stage.doubts.append(doubt(instruction, unknown, self._title))
+        if parent is None:  # those of another Dockerfile are none of this one
+            stage.parts = set()
+        stage.name = words[2] if len(words) == 3 else str(len(self.stages))
         self.stages.append(stage)
         if len(words) == 3:
             self._named[words[2].lower()] = stage

@@ -53,7 +53,7 @@ class Dockerfile:
 class Build:
     """A command that makes ``image`` at ``path`` and ``line``, out of the folder ``context``.
 
-    ``dockerfile`` None: without one, as buildpacks do.
+    ``dockerfile`` None: without one, as buildpacks do. ``stage`` None: of the last stage.
     """
 
     path: str
@@ -61,6 +61,7 @@ class Build:
     image: str
     context: str
     dockerfile: str | None
+    stage: str | None = None
 
     @property
     def where(self) -> str:
@@ -117,7 +118,8 @@ def _of_text(path: str, text: str, paths: frozenset[str]) -> Iterator[Build | No
         if folder is None and moves and posixpath.normpath(context) == ".":
             return None
         context = posixpath.join(folder or "", context.removeprefix("dir://"))
-        return _build(path, words.line_of(text, offset), image, context, named or "", paths)
+        line, stage = words.line_of(text, offset), options.get("--target")
+        return _build(path, line, image, context, named or "", paths, stage)
 
     for match in (*_BUILD.finditer(text), *_SUBMIT.finditer(text)):
         yield built(match.start(), words.of_command(text, match.end()))
@@ -131,7 +133,8 @@ def _of_text(path: str, text: str, paths: frozenset[str]) -> Iterator[Build | No
             told = {key: words.filled(value, known) for key, value in step.items()}
             image, context = told.get("tags"), told.get("context", ".")
             line = words.line_of(text, match.start())
-            yield _build(path, line, image, context, _beside(told.get("file"), context), paths)
+            file = _beside(told.get("file"), context)
+            yield _build(path, line, image, context, file, paths, told.get("target"))
 
 
 def _beside(file: str | None, context: str) -> str:
@@ -140,7 +143,13 @@ def _beside(file: str | None, context: str) -> str:
 
 
 def _build(
-    path: str, line: int, image: str | None, context: str, named: str | None, paths: frozenset[str]
+    path: str,
+    line: int,
+    image: str | None,
+    context: str,
+    named: str | None,
+    paths: frozenset[str],
+    stage: str | None = None,
 ) -> Build | None:
     """The build, with its folder sought from that of ``path`` upwards; None where it is not there."""
     if not image or words.settled(context) is None:
@@ -154,7 +163,7 @@ def _build(
         else:
             for file in dict.fromkeys(_dockerfile_paths(folder, inside, named)):
                 if file in paths:
-                    return Build(path, line, image, inside, file)
+                    return Build(path, line, image, inside, file, words.settled(stage) if stage else None)
         if not folder:
             return None
         folder = posixpath.dirname(folder)

@@ -27,20 +27,23 @@ class Made:
     """What a workload is made of: a Dockerfile and the folders it may be built from, or a folder alone.
 
     Without either, nobody knows; ``resembling`` is then a Dockerfile that may be it, by its name, "" where
-    there is none. ``because`` is how what is known is known, for a person.
+    there is none. ``because`` is how what is known is known, for a person. ``stage`` is the stage of the
+    Dockerfile; None: the last one.
     """
 
     dockerfile: str | None = None
     contexts: tuple[str, ...] = ()
     because: str = ""
     resembling: str = ""
+    stage: str | None = None
 
     def ways(self, live: LiveRevision | None) -> tuple[Rules, ...]:
         """Each way to declare that, the likeliest first, for an image that is started as ``live`` says."""
         start = live.start if live else None
         if self.dockerfile is not None:
             return tuple(
-                Rules(dockerfile=self.dockerfile, context=context, start=start) for context in self.contexts
+                Rules(dockerfile=self.dockerfile, stage=self.stage, context=context, start=start)
+                for context in self.contexts
             )
         folders = [each for each in self.contexts if each != "."]
         return (Rules(paths=tuple(f"/{each}/" for each in folders)) if folders else Rules(),)
@@ -178,7 +181,7 @@ class Shelf:
         known = images or {name}
         for build in self.builds:
             if _tail(build.image) in known:
-                yield Made(build.dockerfile, (build.context,), f"{build.where} builds its image")
+                yield _built(build, f"{build.where} builds its image")
         for deploy in of_it:
             if deploy.source:
                 yield self._folder(deploy)
@@ -188,9 +191,7 @@ class Shelf:
             beside = [build for build in self.builds if build.path == deploy.path]
             if len(beside) == 1:
                 build = beside[0]
-                yield Made(
-                    build.dockerfile, (build.context,), f"{build.where} builds what {deploy.where} deploys"
-                )
+                yield _built(build, f"{build.where} builds what {deploy.where} deploys")
         usual = [each for each in self.dockerfiles if not each.aside]
         for deploy in of_it:
             folder = posixpath.dirname(deploy.path)
@@ -249,6 +250,10 @@ def _tail(image: str | None) -> str | None:
     """The last part of an image's name, without tag and digest; None where that is a variable."""
     name = (image or "").partition("@")[0].rpartition("/")[2].partition(":")[0]
     return name if name and "$" not in name and "{" not in name else None
+
+
+def _built(build: Build, because: str) -> Made:
+    return Made(build.dockerfile, (build.context,), because, stage=build.stage)
 
 
 def _shared(dockerfile: Dockerfile, wanted: Collection[str]) -> int:

@@ -45,6 +45,8 @@ def _service(service: Service) -> Iterator[str]:
         yield _line("kind", match.kind)
     if rules.dockerfile is not None:
         yield _line("dockerfile", rules.dockerfile, match.made.because)
+        if rules.stage is not None:
+            yield _line("stage", rules.stage)
         if rules.context != ".":
             yield _line("context", rules.context)
     elif rules.paths is not None:

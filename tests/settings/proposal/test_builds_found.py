@@ -59,6 +59,26 @@ def test_a_build(path: str, text: str, expected: tuple[str, str, str | None]) ->
 
 
 @pytest.mark.parametrize(
+    ("path", "text", "stage"),
+    [
+        ("b.sh", "docker build -t api --target prod api\n", "prod"),
+        ("b.sh", "S=prod\ndocker build -t api --target=$S api\n", "prod"),
+        ("b.sh", "docker build -t api --target $1 api\n", None),
+        ("b.sh", "docker build -t api api\n", None),
+        (
+            ".github/workflows/b.yml",
+            "    steps:\n      - uses: docker/build-push-action@v6\n        with:\n          context: .\n"
+            "          target: prod\n          tags: gcr.io/p/web:1\n",
+            "prod",
+        ),
+    ],
+)
+def test_the_stage_that_is_built(path: str, text: str, stage: str | None) -> None:
+    [found] = builds.found({path: text}, PATHS)
+    assert found.stage == stage
+
+
+@pytest.mark.parametrize(
     ("path", "text"),
     [
         ("b.sh", "docker build -t web $DIR\n"),

@@ -42,7 +42,7 @@ def test_a_commit_of_the_history_is_proof() -> None:
 
 def test_a_build_outweighs_a_name() -> None:
     """Of a Dockerfile called so and one that is built for it, the latter is right."""
-    texts = {"build.sh": "docker build -f legacy/Dockerfile -t gcr.io/p/api .\n"}
+    texts = {"build.sh": "docker build -f legacy/Dockerfile --target prod -t gcr.io/p/api .\n"}
     own = shelf("api/Dockerfile", "legacy/Dockerfile", texts=texts)
     made = only(matching.matched(own, {"service": {"api": live("gcr.io/p/api:1")}}, ())).made
     assert (made.dockerfile, made.contexts, made.because) == (
@@ -50,6 +50,7 @@ def test_a_build_outweighs_a_name() -> None:
         (".",),
         "build.sh:1 builds its image",
     )
+    assert [rules.stage for rules in made.ways(None)] == ["prod"]
 
 
 def test_a_deploy_from_source_means_the_folder_it_is_written_for() -> None:
