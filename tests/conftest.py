@@ -29,11 +29,20 @@ gc.set_threshold(100_000, 50, 50)
 heed_signals()
 #: The file that `make test` prints at its end; not for what the tests start.
 UNPROVEN = os.environ.pop("UNPROVEN", "")
-# The process that reads repositories serves all tests of this one, and is measured with it.
-pool().start()
-if "PYTEST_XDIST_WORKER" in os.environ:
-    # This worker is measured already; a child that is measured, too, starts at half the speed.
-    os.environ.pop("COVERAGE_PROCESS_CONFIG", None)
+#: Where the tests are that take longest. They begin first: else a process ends alone with one.
+LONGEST = (
+    "tests/cloud_functions/",
+    "tests/coordinator/test_killed.py",
+    "tests/faults/",
+    "tests/notify/test_month.py",
+    "tests/ops/",
+    "tests/relevance/test_facts_of_every_file.py",
+    "tests/runtime/test_child_process.py",
+    "tests/test_end_to_end.py",
+    "tests/test_packaging.py",
+    "tests/test_reality.py",
+    "tests/test_unproven.py",
+)
 
 # How long an example takes says how busy the machine is, and nothing about the code.
 settings.register_profile("full", deadline=None)
@@ -59,9 +68,19 @@ def pytest_unconfigure() -> None:
         emulators().close()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
+
+
 def pytest_collection_finish() -> None:
-    """What was collected is garbage for nobody."""
-    gc.freeze()
+    """Start what serves all tests of this process; the one that only hands tests out collects none."""
+    # The process that reads repositories is measured with this one.
+    pool().start()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        # This worker is measured already; a child that is measured, too, starts at half the speed.
+        os.environ.pop("COVERAGE_PROCESS_CONFIG", None)
+    gc.freeze()  # what was collected is garbage for nobody
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)
@@ -99,7 +118,8 @@ def _own_logging() -> Iterator[None]:
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.propagate = True
-        logger.setLevel(logging.NOTSET)
+        if logger.level:  # to set it empties a cache of all loggers
+            logger.setLevel(logging.NOTSET)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.heavy import light
 from support.unproven import BRINGS
 
 ROOT = Path(__file__).parent.parent
@@ -35,7 +36,7 @@ def pytest_terminal_summary(terminalreporter):
 """
 
 
-@pytest.mark.parametrize("processes", [pytest.param("0", marks=pytest.mark.heavy), "2"])
+@pytest.mark.parametrize("processes", light(["0", "1", "2"], ["1"]))
 def test_each_program_has_its_truths_and_its_line(tmp_path: Path, processes: str) -> None:
     (tmp_path / "test_skips.py").write_text(SKIPS)
     (tmp_path / "told.py").write_text(TOLD)
