@@ -122,14 +122,12 @@ def test_interrupted(world: World) -> None:
     """Ctrl-C ends a check at once with 130 and one line."""
     world.cloud.deploy(WORKER, commit=world.first)
     world.cloud.fault("GetService", hang=True)
-    process = subprocess.Popen(
-        [*COMMAND, "check"], cwd=world.folder, env=environment(world), stderr=subprocess.PIPE, text=True
-    )
-    while not world.cloud.calls and process.poll() is None:
-        time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    _, talk = process.communicate(timeout=60)
-    assert (process.returncode, talk) == (130, "deployment-drift: interrupted\n")
+    environ = environment(world)
+    with forkserver().running(GATE, ["check"], cwd=world.folder, env=environ) as (process, _, talk):
+        while not world.cloud.calls and process.poll() is None:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        assert (talk.read(), process.wait(60)) == ("deployment-drift: interrupted\n", 130)
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,12 @@ import logging
 import re
 import signal
 import sqlite3
-import subprocess
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 
 import pytest
+from support.forkserver import GATE, forkserver
 from support.stage import Stage
 from support.world import WORKER, World, codes
 
@@ -294,20 +294,13 @@ class TestTheDoors:
         stage = Stage(world)
         stage.write_config()
         stale_with_a_cure_under_way(world)
-        process = subprocess.Popen(
-            stage.argv("deployment-drift", "check", "--wait", "10m"),
-            cwd=stage.folder,
-            env=stage.variables(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert process.stderr is not None
-        first = process.stderr.readline()
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=120)
+        args, environ = ["check", "--wait", "10m"], stage.variables()
+        with forkserver().running(GATE, args, cwd=stage.folder, env=environ) as (process, out, err):
+            first = err.readline()
+            process.send_signal(signal.SIGINT)
+            said = (out.read(), err.read(), process.wait(120))
         assert re.match(r"INFO waiting, \d+ s of 10 min", first)
-        assert (process.returncode, out, err) == (130, "", "deployment-drift: interrupted\n")
+        assert said == ("", "deployment-drift: interrupted\n", 130)
 
 
 class TestIsLive:

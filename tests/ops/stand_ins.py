@@ -9,13 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from support.forkserver import GATE, forkserver
+from support.forkserver import COORDINATOR, GATE, forkserver
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 #: The digest that the stand-in gives to each image.
 DIGEST = f"sha256:{'d1' * 32}"
-_COORDINATOR = "import sys; from predictions.coordinator.commands.main import main; sys.exit(main())"
 
 
 @dataclass
@@ -36,7 +35,7 @@ class Shell:
         forkserver().program(self.programs / "deployment-drift", GATE)
         # This one serves and gets signals: it is started.
         path = os.pathsep.join([str(ROOT), *filter(None, sys.path)])
-        line = f"PYTHONPATH='{path}' exec {sys.executable} -c '{_COORDINATOR}' \"$@\""
+        line = f"PYTHONPATH='{path}' exec {sys.executable} -c '{COORDINATOR}' \"$@\""
         self._program("prediction-coordinator", line)
 
     def _program(self, name: str, line: str) -> None:

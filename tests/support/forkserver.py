@@ -16,8 +16,8 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
@@ -28,8 +28,10 @@ from drift_gate.commands.main import COMMANDS
 
 #: Bytes of one request at most.
 LONGEST = 1 << 18
-#: The command line of the gate, as its console script does it.
+#: The command line of the gate, as its console script is.
 GATE = "import sys; from drift_gate.commands.main import main; sys.exit(main())"
+#: That of the coordinator.
+COORDINATOR = "import sys; from predictions.coordinator.commands.main import main; sys.exit(main())"
 #: Whatever a check, a batch, or the server loads late.
 LOADED = (
     *(f"drift_gate.commands.{entry.module}" for entry in COMMANDS.values()),
@@ -150,6 +152,20 @@ class ForkServer:
                 process.kill()
             said = [_read(out), _read(err)]
         return subprocess.CompletedProcess([code, *args], status, *said)
+
+    @contextmanager
+    def running(
+        self, code: str, args: Sequence[str], *, cwd: Path, env: Mapping[str, str]
+    ) -> Iterator[tuple[Forked, IO[str], IO[str]]]:
+        """The same, under way: the process, its stdout and its stderr; the end of the block kills it."""
+        (out, said), (err, told) = os.pipe(), os.pipe()
+        with open(os.devnull, "rb") as nothing, open(said, "wb") as stdout, open(told, "wb") as stderr:
+            process = self.fork(code, args, cwd=cwd, env=env, stdin=nothing, stdout=stdout, stderr=stderr)
+        with open(out, encoding="utf-8") as reads, open(err, encoding="utf-8") as hears:
+            try:
+                yield process, reads, hears
+            finally:
+                process.kill()
 
     def program(self, path: Path, code: str) -> None:
         """Make ``path`` a program that does what ``python -c code`` does, for whatever starts programs."""

@@ -8,13 +8,13 @@ import shutil
 import signal
 import sqlite3
 import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from coordinator.worlds import HEADER, SETTINGS, World
+from support.forkserver import COORDINATOR, forkserver
 
 import shared.utils.deployment_checker as front_door
 from drift_gate.commands.exit_codes import code_of
@@ -197,17 +197,14 @@ def test_130_interrupted_by_ctrl_c_before_anything_exists(world: World) -> None:
             "CREATE VIEW players AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i FROM n)"
             " SELECT i AS game_id, i AS game_date FROM n WHERE i > 1"
         )
-    code = "import sys; from predictions.coordinator.commands.main import main; sys.exit(main())"
-    argv = [sys.executable, "-c", code, *START, "--slate", "sqlite:day.db?table=players"]
-    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(argv, env=environ, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        for line in process.stderr:
+    args = [*START, "--slate", "sqlite:day.db?table=players"]
+    with forkserver().running(COORDINATOR, args, cwd=Path.cwd(), env=os.environ) as (process, _, told):
+        for line in told:
             if line.startswith("drift "):  # the last line of the verdict's table
                 break
         process.send_signal(signal.SIGINT)
-        rest = process.stderr.read()
-    assert process.returncode == 130
+        rest = told.read()
+        assert process.wait(120) == 130
     assert rest.splitlines()[-1] == "prediction-coordinator: interrupted"
     assert "Traceback" not in rest
     assert counts() is None

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from coordinator.worlds import World
+from support.forkserver import COORDINATOR, forkserver
 
 from drift_gate.settings.location import environment
 from predictions.coordinator.store.sqlite import open_sqlite
-
-ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -36,20 +32,18 @@ def test_does_not_wait_for_the_worker_and_leaves_the_batch_to_the_next(
     """SIGTERM: somebody else will go on; Ctrl-C: somebody gave it up. The worker has an hour to answer."""
     environ = {
         **environment(),
-        "PYTHONPATH": str(ROOT),
         "COORDINATOR_DISPATCH": "http",
         "COORDINATOR_WORKER_URL": f"http://127.0.0.1:{silent_worker.getsockname()[1]}",
         "COORDINATOR_WORKER_TIMEOUT": "3600",
     }
-    program = "import sys; from predictions.coordinator.commands.main import main; sys.exit(main())"
-    argv = [sys.executable, "-c", program, "start", "--game-date", "2026-02-05"]
-    with subprocess.Popen(argv, env=environ, stderr=subprocess.PIPE, text=True) as process:
+    start = ["start", "--game-date", "2026-02-05"]
+    with forkserver().running(COORDINATOR, start, cwd=world.root, env=environ) as (process, _, told):
         connection, _ = silent_worker.accept()
         with connection:
             connection.recv(1)
             process.send_signal(number)
-            _, said = process.communicate(timeout=120)
-    assert process.returncode == code, said
+            said = told.read()
+        assert process.wait(120) == code, said
     with open_sqlite(world.root / ".drift" / "predictions.sqlite") as store:
         (batch,) = store.batches()
         assert (batch.state, batch.progress.dispatched) == (state, 0)
