@@ -72,6 +72,10 @@ def _earlier(parts: Parts, split: Split, ready: Sequence[Revision]) -> Revision:
             if name in by_name:
                 return by_name[name]
     names = [each.name for each in ready if each.name not in split.shares]
+    if not names:
+        raise DriftConfigError(
+            f"{parts.service}: there is no other revision that is ready: nothing to go back to"
+        )
     raise DriftConfigError(
         f"{parts.service}: the journal does not say what served before; say --to REVISION: {_some(names)}"
     )

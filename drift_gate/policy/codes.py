@@ -269,7 +269,8 @@ CAUSE_MEANINGS: dict[Cause, tuple[str, str]] = {
     ),
     "not-found": (
         "the service, the revision or the ledger entry does not exist where it was looked for",
-        "check name, project, region and kind in drift.toml",
+        "check name, project, region and kind in drift.toml; with a ledger, write down what is deployed: "
+        "`deployment-drift record SERVICE --commit COMMIT`",
     ),
     "timeout": (
         "an outside system did not answer within the deadline",

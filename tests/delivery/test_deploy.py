@@ -574,5 +574,9 @@ class TestRollback:
             rollback(world.parts(), f"{WORKER}-0001", "bob", "why", self.UNTIL)
 
     def test_without_a_journal_of_it_a_person_has_to_say_to_what(self, world: World) -> None:
-        with pytest.raises(DriftConfigError, match="say --to REVISION"):
+        with pytest.raises(DriftConfigError, match="there is no other revision that is ready"):
+            rollback(world.parts(), None, "bob", "why", self.UNTIL)
+        with world.state() as state:
+            state["services"][WORKER]["shares"] = {}
+        with pytest.raises(DriftConfigError, match=f"say --to REVISION: {WORKER}-00001"):
             rollback(world.parts(), None, "bob", "why", self.UNTIL)

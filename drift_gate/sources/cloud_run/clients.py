@@ -123,7 +123,11 @@ class Clients:
     def _refresh(self) -> str:
         credentials = self._connected.result(Deadline(0)).credentials
         if credentials is None:
-            raise SourceError("an emulator gives no access token", "credentials", False)
+            sentence = (
+                "an emulator gives no access token, without which Google's registries say nothing; unset "
+                "CLOUD_RUN_EMULATOR_HOST, or keep the image in another registry"
+            )
+            raise SourceError(sentence, "credentials", False)
         if not credentials.valid:
             credentials.refresh(Request())
         return str(credentials.token)
