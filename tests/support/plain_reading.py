@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import random
 import sysconfig
 from collections.abc import Iterator
@@ -81,8 +82,16 @@ def plain_facts(source: bytes) -> ImportFacts:
 def installed() -> tuple[Path, ...]:
     """The ``.py`` files of the standard library and of what is installed beside it and here."""
     folders = dict.fromkeys(sysconfig.get_paths()[name] for name in ("stdlib", "purelib", "platlib"))
-    found = {path for folder in folders for path in Path(folder).rglob("*.py")}
-    return tuple(path for path in sorted(found) if path.is_file() and path.stat().st_size <= LARGEST)
+    found = {
+        os.path.join(folder, name)
+        for top in folders
+        for folder, _, names in os.walk(top)
+        for name in names
+        if name.endswith(".py")
+    }
+    return tuple(
+        Path(path) for path in sorted(found) if os.path.isfile(path) and os.path.getsize(path) <= LARGEST
+    )
 
 
 def mutated(seed: int, count: int) -> Iterator[bytes]:
