@@ -76,8 +76,8 @@ def test_an_obstacle_has_its_exit_code_its_cause_and_its_words(obstacle: Obstacl
 @obstacles.each(own_process=True, heavy=obstacles.ALIKE)
 def test_an_obstacle_to_loading_has_them_too(obstacle: Obstacle, stage: Stage) -> None:
     obstacle.prepare(stage)
-    judge(obstacle, stage.load("deployment-drift", "check", "--format", "json"))
-    judge_start(obstacle, stage.load("prediction-coordinator", *stage.start_args()), stage)
+    judge(obstacle, obstacle.apart(stage)("deployment-drift", "check", "--format", "json"))
+    judge_start(obstacle, obstacle.apart(stage)("prediction-coordinator", *stage.start_args()), stage)
 
 
 @pytest.mark.parametrize(("name", "near"), [("prediction-workr", "prediction-worker"), ("worker", None)])

@@ -86,7 +86,7 @@ def test_an_obstacle_is_overridden(obstacle: Obstacle, stage: Stage) -> None:
 @obstacles.each(own_process=True, heavy=obstacles.ALIKE)
 def test_an_obstacle_to_loading_is_too(obstacle: Obstacle, stage: Stage) -> None:
     obstacle.prepare(stage)
-    done = stage.load("prediction-coordinator", *stage.start_args(*BYPASS))
+    done = obstacle.apart(stage)("prediction-coordinator", *stage.start_args(*BYPASS))
     judged(obstacle, started(done, stage))
 
 

@@ -37,6 +37,10 @@ class Obstacle:
     words: Sequence[str]
     own_process: bool = False
 
+    def apart(self, stage: Stage) -> Callable[..., Done]:
+        """How to run into it in a process of its own: a fork looks for credentials as a fresh one does."""
+        return stage.spawn if self.cause == "credentials" else stage.load
+
 
 def line(section: str, text: str) -> Prepare:
     """One more line in drift.toml, under ``[section]``."""
