@@ -57,6 +57,8 @@ STRINGS: list[tuple[str, set[str]]] = [
     ("from app import sub\nscan(sub)", {*APP, "app/sub/__init__.py", "app/sub/deep.py"}),
     ("from app.tasks import add\nscan(add)", {*APP, "app/tasks.py"}),
     ("load_assets_from_package_name('app')", ALL_OF_APP),
+    ("from werkzeug.utils import find_modules as find\nfind('app')", ALL_OF_APP),
+    ("from flask_migrate import upgrade as newest\nnewest()", {"migrations/env.py"}),
     ("bot.load_extension('settings')", {"settings.py"}),
     ("bot.load_extension(f'app.sub.{x}')", {*APP, "app/sub/__init__.py", "app/sub/deep.py"}),
     ("for each in ['settings']: bot.load_extension(each)", {"settings.py"}),

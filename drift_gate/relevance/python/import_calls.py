@@ -16,6 +16,7 @@ from drift_gate.relevance.python.import_loaders import (
     folders,
     handed,
     handed_objects,
+    loads,
     may_hand,
     may_set,
     named,
@@ -100,6 +101,16 @@ class Calls:
         }
 
     @cached_property
+    def _loaders(self) -> dict[str, str]:
+        """The loaders that only this file calls so."""
+        return {
+            name: last
+            for name, meant in self._alias.items()
+            for module, _ in meant
+            if loads(last := module.rpartition(".")[2])
+        }
+
+    @cached_property
     def _runs_specs(self) -> bool:
         return any(each.attr in _RUN_SPECS for each in all_of(ast.Attribute, self._tree))
 
@@ -148,7 +159,7 @@ class Calls:
         word = last_word(call)
         if word in self._telling:
             self._call(call)
-        if may_hand(call, word):
+        if may_hand(call, self._loaders.get(word, word)):
             self._loads(call)
         if word in ADDING:
             self._anywhere |= computed_folder(call, self._spelling)
@@ -261,16 +272,18 @@ class Calls:
 
     def _loads(self, node: ast.AST) -> None:
         """What a framework is told to load."""
-        for text in handed(node, self._spelling):
+        called = last_word(node) if isinstance(node, ast.Call) else ""
+        word = self._loaders.get(called, called)
+        for text in handed(node, word, self._spelling):
             if text == ".":
                 self._scans[Scan("", 1, True)] = None
             elif UNKNOWN in text:
                 self._computed[text] = None
             else:
                 self._handed[text] = None
-        for package in handed_objects(node):
+        for package in handed_objects(node, word):
             self._scans.update((Scan(*each, True), None) for each in self._alias.get(package, ()))
-        self._files.update(dict.fromkeys(folders(node, self._spelling)))
+        self._files.update(dict.fromkeys(folders(node, word, self._spelling)))
 
     def _command(self, node: ast.AST) -> None:
         """An interpreter that is started: the module, the file or the text that it is told to run."""

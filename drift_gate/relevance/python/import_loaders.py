@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-from drift_gate.relevance.python.import_statements import last_word, names_in, text_of
+from drift_gate.relevance.python.import_statements import names_in, text_of
 from drift_gate.relevance.python.spelling import UNKNOWN, Spelling
 
 #: A module with its package, and what may stand behind it: an attribute, or a scheme before it.
@@ -68,11 +68,15 @@ def named(text: str) -> str | None:
 def may_hand(call: ast.Call, word: str) -> bool:
     """Whether a call of what ends with ``word`` is worth asking ``handed`` and ``folders`` about."""
     return (
-        word in _LOADERS
-        or word in _OF_FOLDERS
+        loads(word)
         or (len(call.args) > 1 and text_of(call.args[0]) in _NAMING)
         or any(keyword.arg in _SETTINGS for keyword in call.keywords)
     )
+
+
+def loads(word: str) -> bool:
+    """Whether it is the name of a function that loads what it is told, or what lies in a folder."""
+    return word in _LOADERS or word in _OF_FOLDERS
 
 
 def may_set(name: str) -> bool:
@@ -80,40 +84,41 @@ def may_set(name: str) -> bool:
     return name == "__all__" or name in _SETTINGS or name.endswith("_APPS")
 
 
-def handed(node: ast.AST, spelling: Spelling) -> Iterator[str]:
+def handed(node: ast.AST, word: str, spelling: Spelling) -> Iterator[str]:
     """What ``node`` hands to a loader: module names, which may be relative to the package of the file.
+
+    ``word``: the last one of what is called, an alias of an import undone.
 
     An ``UNKNOWN`` part stands only where a name of a module is sure to be meant.
     """
     if isinstance(node, ast.Call):
-        yield from _by_call(node, spelling)
+        yield from _by_call(node, word, spelling)
     elif isinstance(node, (ast.Assign, ast.AnnAssign, ast.AugAssign)):
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
         if node.value is not None and any(map(_is_setting, targets)):
             yield from _apps(spelling.texts(node.value))
 
 
-def handed_objects(node: ast.AST) -> Iterator[str]:
+def handed_objects(node: ast.AST, word: str) -> Iterator[str]:
     """The local names of what ``node`` hands to a loader as an object: a package, perhaps."""
-    if isinstance(node, ast.Call) and last_word(node) in _LOADERS:
+    if isinstance(node, ast.Call) and word in _LOADERS:
         yield from (given.id for given in node.args if isinstance(given, ast.Name))
 
 
-def folders(node: ast.AST, spelling: Spelling) -> Iterator[str]:
+def folders(node: ast.AST, word: str, spelling: Spelling) -> Iterator[str]:
     """The paths of what is run because it lies in a folder: alembic's ``env.py``, pages of Dash."""
     if not isinstance(node, ast.Call):
         return
     told = frozenset[str]()
     if len(node.args) > 1 and text_of(node.args[0]) == "script_location":
         told = spelling.texts(node.args[1])
-    elif name := _OF_FOLDERS.get(last_word(node)):
+    elif name := _OF_FOLDERS.get(word):
         given = [each.value for each in node.keywords if each.arg == name[0]]
         told = spelling.texts(given[0]) if given else frozenset({name[1]})
     yield from (f"{text.rstrip('/')}/*.py" for text in told)
 
 
-def _by_call(call: ast.Call, spelling: Spelling) -> Iterator[str]:
-    name = last_word(call)
+def _by_call(call: ast.Call, name: str, spelling: Spelling) -> Iterator[str]:
     given = [*call.args, *(keyword.value for keyword in call.keywords)] if name in _LOADERS else []
     if name == "setdefault" and call.args and text_of(call.args[0]) in _SETTINGS:
         given = call.args[1:]
