@@ -41,6 +41,11 @@ class Claim:
     id: str | None
     dirty: bool
 
+    @property
+    def is_commit(self) -> bool:
+        """Whether the id is a commit's and nothing else; of few decimal digits only the history can tell."""
+        return self.id is not None and (len(self.id) >= _FULL_LENGTH or not self.id.isdecimal())
+
     def __str__(self) -> str:
         value = self.evidence.value
         shown = value if len(value) <= _SHOWN else value[: _SHOWN - 1] + "…"
@@ -139,11 +144,7 @@ def _decide(claims: Sequence[Claim], resolved: Mapping[str, str | Unknown]) -> s
 
 def _meant(claim: Claim) -> bool:
     """Whether the id is meant as a commit, whoever has it."""
-    return claim.evidence.carrier in _BINDING and (_full(claim) or not str(claim.id).isdecimal())
-
-
-def _full(claim: Claim) -> bool:
-    return len(str(claim.id)) >= _FULL_LENGTH
+    return claim.evidence.carrier in _BINDING and claim.is_commit
 
 
 def _nothing(revision: LiveRevision) -> Unknown:
@@ -163,7 +164,7 @@ def _named(claim: Claim, resolved: Mapping[str, str | Unknown]) -> str | None:
     answer = resolved[claim.id]
     if isinstance(answer, str):
         return answer
-    return claim.id if _full(claim) and _meant(claim) else None
+    return claim.id if len(str(claim.id)) >= _FULL_LENGTH and _meant(claim) else None
 
 
 def _conflicts(

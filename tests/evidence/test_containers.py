@@ -210,6 +210,8 @@ def counted(*images: str, project: str = "test-project") -> list[str]:
         ([f"{SHARED}/w@{DIGEST}", "otel/collector:0.98"], [0, 1]),
         (["nginx", "redis"], [0, 1]),
         (["nginx:20260205", f"{OWN}/w:1"], [1]),
+        (["images/w:" + "0" * 40, f"{OWN}/w:1"], [0, 1]),
+        (["images/w:" + "0" * 39, f"{OWN}/w:1"], [1]),
         (["nginx"], [0]),
     ],
 )

@@ -98,8 +98,7 @@ class Containers:
         reference = Reference.of(container.image)
         if reference is None or f"{reference.name}/".startswith(f"{self.project.replace(':', '/')}/"):
             return True
-        claims = marks.read(self._own_claims(container))
-        return any(claim.id is not None and not claim.id.isdecimal() for claim in claims)
+        return any(claim.is_commit for claim in marks.read(self._own_claims(container)))
 
     def _unnamed(self, containers: Sequence[run_v2.Container]) -> Unknown:
         there = ", ".join(said.bounded(one.name) or "one without a name" for one in containers)
