@@ -119,7 +119,12 @@ class TestRemoteMisbehaves:
             if request.method == "POST" and len(server.requests) > 4
             else None
         )
-        error = w.failure(deadline=ENOUGH_S)
+
+        def fail(seconds: float) -> SourceError:
+            server.requests.clear()
+            return w.failure(deadline=seconds)
+
+        error = told_in_time(fail)
         assert error.cause in ("history-unavailable", "unavailable")
         assert w.copies() == []
         server.misbehave = None

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.limits import ENOUGH_S, OVER_S, told_in_time
+from support.limits import OVER_S, told_in_time
 from support.web import (
     HEAD,
     SECRET,
@@ -321,7 +321,7 @@ def test_closing_ends_what_another_thread_waits_on() -> None:
         over.wait()
 
     with raw(heard) as port:
-        http = Http(Deadline(ENOUGH_S))
+        http = Http(Deadline(OVER_S))
 
         def ask() -> None:
             try:
@@ -331,7 +331,7 @@ def test_closing_ends_what_another_thread_waits_on() -> None:
 
         thread = threading.Thread(target=ask)
         thread.start()
-        asked.wait()
+        asked.wait(OVER_S)
         http.close()
         thread.join(60)
     assert [type(failure) for failure in caught] == [SourceError]
