@@ -21,6 +21,8 @@ from drift_gate.settings.keys import ServiceSettings
 
 #: What a person puts in; in capitals, so that nobody takes it for a value.
 _DATE, _COMMIT, _IMAGE = "DATE", "COMMIT", "IMAGE"
+#: The command in a cure of the tables.
+_COMMAND = re.compile(r"`[^`]*`")
 #: What an image's name ends with, and what is left of a name that a shell takes as it stands.
 _TAG_OR_DIGEST = re.compile(r"(?::[^:/@]*)?(?:@[^@]*)?\Z")
 _REPOSITORY = re.compile(r"[a-z0-9][a-z0-9._:-]*(?:/[a-z0-9][a-z0-9._-]*)+")
@@ -76,10 +78,14 @@ def _named(reason: Reason) -> str:
 
 def _cures(verdict: Verdict, service: ServiceSettings | None) -> Iterator[Step]:
     """Each cure once, with the codes that it is for."""
-    by_cure: dict[str, list[str]] = {}
-    for name in dict.fromkeys(map(_named, _denying(verdict))):
+    by_cure: dict[str, dict[str, None]] = {}
+    for reason in _denying(verdict):
+        name = _named(reason)
         cure = CAUSE_MEANINGS[name][1] if name in CAUSE_MEANINGS else REASONS[name].todo
-        by_cure.setdefault(_for_service(cure, verdict, service), []).append(name)
+        line, told = reason.data.get("command"), _COMMAND.search(cure)
+        if line and told:  # the source knows it better than the table
+            cure = cure.replace(told[0], f"`{line}`")
+        by_cure.setdefault(_for_service(cure, verdict, service), {})[name] = None
     for cure, names in by_cure.items():
         yield Step("cure", f"{', '.join(names)}: {cure}", paste=False)
 

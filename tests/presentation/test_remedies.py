@@ -13,7 +13,7 @@ from support.world import WORKER, World
 
 from drift_gate.comparison.report import unknown_report
 from drift_gate.errors import DeploymentDriftError, DriftConfigError
-from drift_gate.facts import Unknown
+from drift_gate.facts import Kind, Unknown
 from drift_gate.policy.codes import CAUSE_MEANINGS, CURED_BY_DEPLOY, REASONS
 from drift_gate.policy.verdict import NO_START, Outcome, Policy, Reason, Start, Verdict, judge
 from drift_gate.presentation import render
@@ -146,6 +146,25 @@ class TestTheCureComesFirst:
         message = render.refusal(denied("required-env-missing"), world.settings())
         placed = f"{WORKER} --project test-project --region us-west2"
         assert f"gcloud run services update {placed} --update-env-vars NAME=VALUE" in message
+
+    @pytest.mark.parametrize(
+        ("kind", "verb"),
+        [
+            ("service", "run services update-traffic"),
+            ("worker-pool", "beta run worker-pools update-instance-split"),
+        ],
+    )
+    def test_a_command_that_the_source_knows_is_said_once_and_as_it_says_it(
+        self, world: World, kind: Kind, verb: str
+    ) -> None:
+        """A pin is freed by another line for each kind of workload."""
+        world.toml += f'kind = "{kind}"\n'
+        world.cloud.deploy(WORKER, commit=world.first, kind=kind)
+        world.cloud.deploy(WORKER, commit=world.change(), kind=kind, traffic=False)
+        message = refused(world)
+        line = f"gcloud {verb} {WORKER} --to-latest --project=test-project --region=us-west2"
+        assert steps(message)["cure"] == f"traffic-pinned: free the traffic: `{line}`"
+        assert message.count("--to-latest") == 1
 
     @pytest.mark.parametrize(
         ("image", "named"),

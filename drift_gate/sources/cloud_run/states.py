@@ -192,15 +192,14 @@ def _pinned(workload: Workload, serving: Mapping[str, int]) -> Iterator[Finding]
     follows = any(entry.latest and entry.percent for entry in workload.entries)
     if follows or not workload.ready or workload.ready in serving:
         return
-    line = _free_line(workload)
     sentence = (
         f"the traffic of {workload.name} is pinned to {' and '.join(serving)}, "
-        f"while the newest ready revision {workload.ready} gets none; free it with `{line}`"
+        f"while the newest ready revision {workload.ready} gets none"
     )
     yield Finding(
         code="traffic-pinned",
         message=sentence,
-        data={"pinned": list(serving), "ready": workload.ready, "command": line},
+        data={"pinned": list(serving), "ready": workload.ready, "command": _free_line(workload)},
     )
 
 
