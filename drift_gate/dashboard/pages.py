@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from drift_gate.policy.verdict import duration
+from drift_gate.presentation.enforcement import why_not_enforced
 from drift_gate.presentation.plain_text import plain
 
 #: Characters of one text that a page shows: a subject of ten thousand would be the page.
@@ -55,6 +56,7 @@ def _templates() -> Environment:
         "duration": lambda seconds: duration(int(seconds)),
         "whole": lambda text: Markup(escape(plain(text))),  # noqa: S704 - what is pasted or drawn
         "short": lambda commit: commit[:12],
+        "lifted": why_not_enforced,
     }
     return templates
 

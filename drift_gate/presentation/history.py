@@ -21,6 +21,7 @@ from rich.text import Text
 from drift_gate.journal.deploys import BECAME, Deploy
 from drift_gate.journal.records import Entry, Incident, Transition
 from drift_gate.policy.verdict import Verdict, duration
+from drift_gate.presentation.enforcement import why_not_enforced
 from drift_gate.presentation.plain_text import plain
 from drift_gate.presentation.render import COLOUR, counted, steering_by_number
 
@@ -326,9 +327,8 @@ def _asked(row: _Row) -> str:
 
 def ruling(verdict: Verdict) -> str:
     """The decision, and why it was not enforced where it was not."""
-    return verdict.decision + (
-        f", not enforced: {verdict.not_enforced_because}" if not verdict.enforced else ""
-    )
+    because = why_not_enforced(verdict.not_enforced_because)
+    return verdict.decision + ("" if verdict.enforced else f", not enforced: {because}")
 
 
 def _codes(verdict: Verdict) -> tuple[str, ...]:

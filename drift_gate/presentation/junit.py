@@ -5,6 +5,7 @@ from __future__ import annotations
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from drift_gate.policy.verdict import Outcome, Verdict
+from drift_gate.presentation.enforcement import why_not_enforced
 from drift_gate.presentation.plain_text import plain
 
 
@@ -43,7 +44,7 @@ def _add_case(suite: Element, verdict: Verdict) -> None:
     elif lines:
         told = SubElement(case, "system-out")
         if verdict.not_enforced_because:
-            lines.insert(0, plain(f"not enforced: {verdict.not_enforced_because}"))
+            lines.insert(0, plain(f"not enforced: {why_not_enforced(verdict.not_enforced_because)}"))
     else:
         return
     told.text = "\n".join(lines)

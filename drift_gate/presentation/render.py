@@ -22,6 +22,7 @@ from drift_gate.policy.acknowledgements import BECAUSE
 from drift_gate.policy.codes import DECISIONS
 from drift_gate.policy.verdict import NO_START, Outcome, Policy, Start, Verdict, duration
 from drift_gate.presentation import remedies
+from drift_gate.presentation.enforcement import why_not_enforced
 from drift_gate.presentation.json_text import json as json
 from drift_gate.presentation.json_text import steering_by_number as steering_by_number
 from drift_gate.presentation.plain_text import plain as plain
@@ -204,8 +205,8 @@ def _is_pending(verdict: Verdict) -> bool:
 
 def _ruling(verdict: Verdict) -> str:
     """The decision in capitals, and whether it holds."""
-    because = f" (not enforced: {verdict.not_enforced_because})" if not verdict.enforced else ""
-    return verdict.decision.upper() + because
+    because = why_not_enforced(verdict.not_enforced_because)
+    return verdict.decision.upper() + ("" if verdict.enforced else f" (not enforced: {because})")
 
 
 def _live_line(live: LiveReport) -> Text:

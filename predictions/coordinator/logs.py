@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from typing import TextIO
 
 from drift_gate.commands.stderr import log_to_stderr
+from drift_gate.presentation.enforcement import why_not_enforced
 from drift_gate.presentation.render import plain
 
 #: Ours, whose INFO is of interest; of every other library only warnings are.
@@ -185,7 +186,8 @@ def _sentence(verdict: Mapping[str, object]) -> str:
     """A verdict for whoever reads down the list of messages."""
     codes = _codes(verdict)
     because = f" ({', '.join(dict.fromkeys(codes))})" if codes else ""
-    enforced = "" if verdict.get("enforced") else f", not enforced: {verdict.get('not_enforced_because')}"
+    lifted = why_not_enforced(verdict.get("not_enforced_because"))
+    enforced = "" if verdict.get("enforced") else f", not enforced: {lifted}"
     about = f"drift verdict on {verdict.get('service')}"
     if verdict.get("event") == "readiness_verdict":
         about = f"readiness verdict on {verdict.get('game_date')}, {verdict.get('phase')}"

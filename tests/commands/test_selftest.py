@@ -33,7 +33,7 @@ def test_the_usual_policy_shows_all_four(world: World) -> None:
     ("policy", "case", "decision", "words"),
     [
         ("max_commits_behind = 0", "warn", "deny", "no warn here: max_commits_behind = 0"),
-        ('enforcement = "warn"', "deny", "deny", "not enforced (enforcement)"),
+        ('enforcement = "warn"', "deny", "deny", "not enforced (the policy only warns)"),
         ('failure_policy = "ignore"', "unknown", "warn", 'failure_policy = "ignore"'),
         ('failure_policy = {no-commit-evidence = "ignore"}', "unknown", "warn", "stops no batch"),
         ('failure_policy = {default = "ignore"}', "unknown", "warn", "stops no batch"),

@@ -178,7 +178,10 @@ def test_a_bypass_and_a_soft_start_are_seen(world: World) -> None:
     world.toml += 'enforcement = "warn"\nmax_commits_behind = 0\n'
     world.cloud.deploy(WORKER, commit=world.first)
     world.change()
-    assert "DENY (not enforced: enforcement)" in drawn(world.outcome())
+    assert "DENY (not enforced: the policy only warns)" in drawn(world.outcome())
+    assert world.verdict().not_enforced_because == "enforcement"
+    world.toml = world.toml.replace('enforcement = "warn"', "enforce_from = 2100-01-01")
+    assert "DENY (not enforced: the policy refuses nothing yet)" in drawn(world.outcome())
 
 
 def test_a_refusal_bounds_what_it_names(world: World) -> None:

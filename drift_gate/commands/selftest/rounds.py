@@ -19,6 +19,7 @@ from rich.text import Text
 from drift_gate.errors import Cause, DriftCheckError
 from drift_gate.policy.codes import DECISIONS, REASONS, Decision
 from drift_gate.policy.verdict import Policy, Verdict
+from drift_gate.presentation.enforcement import why_not_enforced
 from drift_gate.relevance.patterns import PathRules
 from drift_gate.settings.file import Settings
 from drift_gate.settings.keys import (
@@ -103,7 +104,7 @@ class Round:
         elif not self.passed:
             told = f"no drift is ever refused: {told}"
         if not self.seen.enforced:
-            told += f"; judged, but not enforced ({self.seen.not_enforced_because})"
+            told += f"; judged, but not enforced ({why_not_enforced(self.seen.not_enforced_because)})"
         return "; ".join(filter(None, [told, self.expected.remark]))
 
 

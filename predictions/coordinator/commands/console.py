@@ -17,6 +17,7 @@ from rich.table import Table
 from drift_gate.commands.console import draw
 from drift_gate.policy.verdict import Outcome
 from drift_gate.presentation import render
+from drift_gate.presentation.enforcement import why_not_enforced
 from predictions.coordinator.batches.batch import Batch, BatchState
 from predictions.coordinator.batches.ending import Share
 from predictions.coordinator.batches.orders import Started, Step
@@ -137,7 +138,8 @@ def _dry(started: Started) -> list[str]:
 
 def _gate(batch: Batch) -> str:
     stamp = batch.stamp
-    overridden = "" if stamp.enforced else f", not enforced ({stamp.not_enforced_because})"
+    because = why_not_enforced(stamp.not_enforced_because)
+    overridden = "" if stamp.enforced else f", not enforced ({because})"
     return f"{stamp.gate_decision}{overridden}"
 
 

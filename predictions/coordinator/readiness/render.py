@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from drift_gate.policy.codes import CAUSE_MEANINGS, Decision
+from drift_gate.presentation.enforcement import why_not_enforced
 from drift_gate.presentation.render import COLOUR, plain, steering_by_number
 from predictions.coordinator.readiness.reasons import REASONS, UNKNOWN
 from predictions.coordinator.readiness.sparkline import Glyphs, gauge, line
@@ -54,8 +55,8 @@ def _title(readiness: Readiness) -> Text:
 
 
 def _ruling(readiness: Readiness) -> str:
-    because = f" (not enforced: {readiness.not_enforced_because})" if not readiness.enforced else ""
-    return readiness.decision.upper() + because
+    because = why_not_enforced(readiness.not_enforced_because)
+    return readiness.decision.upper() + ("" if readiness.enforced else f" (not enforced: {because})")
 
 
 class _Numbers:

@@ -161,7 +161,7 @@ def test_0_not_enforced(place: Place, capsys: pytest.CaptureFixture[str]) -> Non
     place.edit("[policy]", '[policy]\nenforcement = "warn"')
     place.run("DELETE FROM upstream_cache")
     assert main(ASK) == 0
-    assert "DENY (not enforced: enforcement)" in capsys.readouterr().out
+    assert "DENY (not enforced: the policy only warns)" in capsys.readouterr().out
 
 
 class TestPhases:
