@@ -194,7 +194,7 @@ def test_what_names_no_commit_is_usage(ask: Asked, name: str) -> None:
     """Nothing that looks like an option or a range reaches git."""
     code, out, err = ask("is-live", "--", name)
     assert (code, out) == (2, "")
-    assert f"{name!r} is no commit id and names none" in err
+    assert f"{name!r} is no commit id" in err
     assert "--commit" not in err
 
 

@@ -17,6 +17,7 @@ from drift_gate.relevance.selection import Selection
 from drift_gate.runtime.deadline import Deadline, wait_logged
 from drift_gate.settings.file import Settings, load
 from drift_gate.settings.keys import ServiceSettings
+from drift_gate.sources.git.refs import REF_NAME
 from drift_gate.wiring.plans import Builder, loaded_list, utc_now, work_tree
 from drift_gate.wiring.trace import Traced, run
 
@@ -50,6 +51,8 @@ def commits(ref: str, names: Sequence[str] = (), *, settings: Settings | None = 
     chosen = _chosen(names, settings)
     if marks.is_commit_id(ref.strip().lower()):
         return dict.fromkeys(chosen, ref.strip().lower())
+    if not REF_NAME.fullmatch(ref):
+        raise DriftConfigError(f"{ref!r} is no commit id and no name of a ref: name a branch, a tag or HEAD")
     at_ref = {name: one.model_copy(update={"target_ref": ref}) for name, one in chosen.items()}
     with plans(at_ref, settings) as asked:
         return {plan.service: _commit_of(plan.repository, ref) for plan in asked}
@@ -254,7 +257,7 @@ def _commit_of(repository: gate.Repository, ref: str) -> str:
     except SourceError as error:
         if error.cause != "target-not-found":
             raise
-        raise DriftConfigError(f"{ref!r} is no commit id and names none: {error}") from error
+        raise DriftConfigError(f"{ref!r} is no commit id, and {error}") from error
     for finding in target.findings:
         log.warning("%s", finding.message)
     return target.commit

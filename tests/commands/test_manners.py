@@ -196,11 +196,13 @@ class TestCheck:
     def test_what_is_no_name_of_a_commit_is_named(
         self, here: World, capsys: pytest.CaptureFixture[str]
     ) -> None:
+        """Once, and with what may be named."""
         assert main.main(["is-live", "HEAD~1"]) == 2
-        said = "'HEAD~1' is no name of a ref: name a branch, a tag or HEAD"
-        assert (
-            capsys.readouterr().err == f"deployment-drift: 'HEAD~1' is no commit id and names none: {said}\n"
-        )
+        said = "'HEAD~1' is no commit id and no name of a ref: name a branch, a tag or HEAD"
+        assert capsys.readouterr().err == f"deployment-drift: {said}\n"
+        assert main.main(["is-live", "mian"]) == 2
+        said = f"'mian' is no commit id, and {here.folder} has no ref mian; did you mean main?"
+        assert capsys.readouterr().err == f"deployment-drift: {said}\n"
 
     def test_quiet_is_silent_where_all_is_well(self, here: World, capsys: pytest.CaptureFixture[str]) -> None:
         assert main.main(["check", "--quiet"]) == 0
