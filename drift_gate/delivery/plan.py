@@ -27,15 +27,23 @@ class Due(NamedTuple):
     why: str
 
 
-def decide(verdict: Verdict, kept: Sequence[Deploy], now: datetime, replace: str | None = None) -> Due:
+def decide(
+    verdict: Verdict,
+    kept: Sequence[Deploy],
+    now: datetime,
+    replace: str | None = None,
+    *,
+    moving: bool = False,
+) -> Due:
     """What a deploy of the target of ``verdict`` would do at ``now``.
 
     ``kept``: the deploys of the service that the journal has. ``replace``: the revision that may be replaced
-    whatever it has, but for newer code, and though it was rolled back to; None: none may.
+    whatever it has, but for newer code, and though it was rolled back to; None: none may. ``moving``: whether
+    the traffic is about to be moved, which a rollback forbids even where nothing is missing.
     """
-    if meant := _rolled_back(verdict.report, kept, now, replace):
-        return Due("stop", meant)
     due, report = _by_itself(verdict, replace), verdict.report
+    if (moving or due.action != "nothing") and (meant := _rolled_back(report, kept, now, replace)):
+        return Due("stop", meant)
     if due.action not in ("stop", "unknown"):
         return due
     against = [live for live in report.live if live.unknown or live.commits_ahead or live.unaccounted_count]

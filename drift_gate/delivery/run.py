@@ -74,14 +74,15 @@ class Run:
         self._keep(self.deploy.with_step(ended).model_copy(update=result.fields))
         self.parts.say(name, result.said)
 
-    def due(self, replace: str | None) -> Due:
-        """What is to be done about what serves now, read anew; ``replace`` as for ``plan.decide``.
+    def due(self, replace: str | None, *, moving: bool = False) -> Due:
+        """What is to be done about what serves now, read anew; the arguments as for ``plan.decide``.
 
         Raises ``SourceError`` where nobody knows.
         """
         parts = self.parts
         verdict = parts.judge.against(self.deploy.commit)
-        due = decide(verdict, parts.deploys.deploys(parts.service), parts.clock.now(), replace)
+        kept = parts.deploys.deploys(parts.service)
+        due = decide(verdict, kept, parts.clock.now(), replace, moving=moving)
         if due.action == "unknown" and verdict.report.unknown:
             raise SourceError.of(verdict.report.unknown)
         return due

@@ -55,7 +55,7 @@ def _move(run: Run, candidate: Candidate, percent: int, replace: str | None) -> 
 def _require_forward(run: Run, replace: str | None) -> str:
     """7. What serves now is behind the commit or holds nothing that it lacks; else ``OvertakenError``."""
     commit = run.deploy.commit
-    due = run.due(replace)
+    due = run.due(replace, moving=True)
     if due.action == "stop":
         raise OvertakenError(f"{run.deploy.service}: {commit[:12]} gets no traffic: {due.why}")
     return "what serves now holds nothing that the commit lacks"

@@ -236,6 +236,20 @@ def test_a_rollback_serves_is_acknowledged_and_stays(asked: Asked) -> None:
     assert asked.serving() == [commit]
 
 
+def test_once_a_revert_is_merged_a_rollback_leaves_nothing_to_do(asked: Asked) -> None:
+    """What was rolled back to is what main says again; no job fails by it."""
+    asked.built()
+    asked("deploy", WORKER)
+    assert asked("rollback", WORKER, "--reason", "wrong odds", "--until", UNTIL)[0] == 0
+    asked.world.history.commit({"predictions/worker/worker.py": "VERSION = 0\n"}, subject="revert")
+    code, out, _ = asked("plan")
+    assert (code, "nothing to do" in out) == (0, True)
+    code, out, err = asked("deploy", WORKER)
+    assert code == 0, err
+    assert f"{WORKER}: what serves is what it should be" in out
+    assert asked.serving() == [asked.world.first]
+
+
 def test_who_has_no_journal_of_a_rollback_knows_it_by_what_is_acknowledged(asked: Asked) -> None:
     """A runner that begins with nothing; a plan does not list it, so that no job tries in vain each hour."""
     commit = asked.built()

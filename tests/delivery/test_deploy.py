@@ -527,14 +527,46 @@ class TestRollback:
 
         def turn(name: str) -> None:
             if name == "built":
-                with world.state() as state:
-                    held = state["services"][WORKER]
-                    held["shares"] = {f"{WORKER}-00001": 100}
-                    held["etag"] += 1
+                self.let_serve(world, f"{WORKER}-00001")
 
         with pytest.raises(OvertakenError, match=r"gets no traffic: bob rolled .* wrong odds"):
             deploy(world.parts(points=Points(turn=turn)), world.merge(WORKER), "ann")
         assert world.shares(WORKER) == {f"{WORKER}-00001": 100}
+
+    def test_also_where_nothing_is_missing_then(self, world: World) -> None:
+        """What is rolled back to holds all that counts of the commit; the traffic stays there."""
+        deploy(world.parts(), head(world), "ann")
+        self.let_serve(world, f"{WORKER}-00001")
+        with pytest.raises(Killed):
+            rollback(
+                world.parts(points=killed_at("move")), f"{WORKER}-00002", "bob", "wrong odds", self.UNTIL
+            )
+
+        def turn(name: str) -> None:
+            if name == "built":
+                self.let_serve(world, f"{WORKER}-00002")
+
+        with pytest.raises(OvertakenError, match=r"gets no traffic: bob rolled .* wrong odds"):
+            deploy(world.parts(points=Points(turn=turn)), world.merge(), "ann")
+        assert world.shares(WORKER) == {f"{WORKER}-00002": 100}
+
+    def test_where_nothing_is_missing_there_is_nothing_to_do(self, world: World) -> None:
+        """It is no failure to deploy what serves; the rollback still holds for what comes after it."""
+        deploy(world.parts(), head(world), "ann")
+        rollback(world.parts(), None, "bob", "wrong odds", self.UNTIL)
+        (first,) = world.serving(WORKER)
+        assert deploy(world.parts(), str(first), "ann").state == "nothing"
+        with pytest.raises(OvertakenError, match=f"--replace {WORKER}-00001"):
+            deploy(world.parts(), world.merge(WORKER), "ann")
+        assert world.serving(WORKER) == {first: 100}
+
+    @staticmethod
+    def let_serve(world: World, revision: str) -> None:
+        """As a request to the platform does that lands now."""
+        with world.state() as state:
+            held = state["services"][WORKER]
+            held["shares"] = {revision: 100}
+            held["etag"] += 1
 
     def test_one_that_did_not_end_gives_way_to_a_later_one(self, world: World) -> None:
         """Which ends sooner, at the same revision."""
