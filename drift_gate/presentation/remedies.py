@@ -113,7 +113,14 @@ def deploy(verdict: Verdict, settings: Settings, start: Start = NO_START) -> Ite
         return
     name = verdict.service
     if service.builder is not None and service.live == "cloud-run":
-        yield Step("deploy", f"deployment-drift deploy {shlex.quote(name)}")
+        line = f"deployment-drift deploy {shlex.quote(name)}"
+        yield Step("deploy", line)
+        if pinned := _pinned(verdict):
+            sentence = (
+                f"if {pinned} was rolled back to on purpose, that deploy is refused until the rollback ends; "
+                f"to undo it before: {line} --replace {shlex.quote(pinned)}"
+            )
+            yield Step("replace", sentence, paste=False)
         return
     if service.live == "ledger":
         yield Step("deploy", f"deploy {commit[:12]}, then: deployment-drift record {name} --commit {commit}")
@@ -125,6 +132,15 @@ def deploy(verdict: Verdict, settings: Settings, start: Start = NO_START) -> Ite
         f"gcloud {verb[verdict.report.kind]} {name} --project {service.project} --region {service.region} "
         f"--image {_repository(verdict.report)}:{commit} --labels commit-sha={commit}",
     )
+
+
+def _pinned(verdict: Verdict) -> str | None:
+    """The revision that alone serves because the traffic is pinned to it, as a rollback pins it; else None.
+
+    Whether it was one is in the journal, which no check reads.
+    """
+    pins = [reason.data.get("pinned", ()) for reason in verdict.reasons if reason.code == "traffic-pinned"]
+    return str(pins[0][0]) if pins and len(pins[0]) == 1 else None
 
 
 def deploy_template(name: str, settings: Settings) -> str | None:

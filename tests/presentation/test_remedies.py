@@ -302,6 +302,20 @@ def test_the_placeholders_are_those_that_are_promised() -> None:
     assert keys.PLACEHOLDERS == ("service", "date", "commit")
 
 
+def test_a_pin_may_be_a_rollback_which_a_deploy_heeds(world: World) -> None:
+    """Whoever is advised to deploy is told when that will be refused, and what undoes it."""
+    world.toml = world.toml.replace("[services", '[deploy]\nbuilder = "buildah"\n\n[services')
+    behind(world)
+    assert "replace" not in steps(refused(world))
+    world.cloud.deploy(WORKER, commit=world.first, traffic=False)
+    said = steps(refused(world))
+    assert said["deploy"] == f"deployment-drift deploy {WORKER}"
+    assert said["replace"].startswith(
+        f"if {WORKER}-00001 was rolled back to on purpose, that deploy is refused"
+    )
+    assert said["replace"].endswith(f": deployment-drift deploy {WORKER} --replace {WORKER}-00001")
+
+
 def test_a_service_that_is_deployed_by_us_is_told_the_command(world: World) -> None:
     """And a template of drift.toml stands before it."""
     behind(world)
