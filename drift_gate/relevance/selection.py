@@ -74,8 +74,8 @@ class Files:
     begin the import closure; without entries nothing is narrowed. ``data`` and ``said``: see ``mentions``.
     ``variables`` are what the image sets and the words that it starts, by what people call them.
     ``inputs`` and ``base`` are as in ``Selection``. ``complete``: nobody can tell that the image lacks
-    something. ``kept`` are never narrowed down: what is made of them may be of any kind. ``builders`` are
-    run when the image is made. ``moved``: see ``build.moved_by``.
+    something. ``kept`` are never narrowed down: what is declared by hand, and that of which something of any
+    kind is made. ``builders`` are run when the image is made. ``moved``: see ``build.moved_by``.
     """
 
     because: Because
@@ -252,7 +252,8 @@ def _without_dockerfile(rules: Rules, tree: Tree, targets: Mapping[str, str]) ->
 def _with_dockerfile(rules: Rules, tree: Tree, targets: Mapping[str, str], image: Image) -> Files:
     image = started(image, rules.start)
     because: dict[str, tuple[str, ...]] = {path: (reason,) for path, reason in image.sources.items()}
-    because |= {path: why for path, why in _declared(rules, tree, targets).items() if path not in because}
+    declared = _declared(rules, tree, targets)
+    because |= {path: why for path, why in declared.items() if path not in because}
     placed, passed = links.resolved(image.layout, targets)
     found = entrypoints.found(image, tree.text)
     entries, roots = tuple(entry.path for entry in found.entries), found.roots
@@ -289,9 +290,7 @@ def _with_dockerfile(rules: Rules, tree: Tree, targets: Mapping[str, str], image
         said=mentions.said_by(tree.text(rules.dockerfile or "") or ""),
         variables=_variables(rules, image),
         complete=bool(unseen),
-        kept=frozenset(
-            {*used.values(), *build.sources_of_generated(rules, tree.files), *build.taken_by(image)}
-        ),
+        kept=frozenset({*used.values(), *declared, *build.taken_by(image)}),
         idle=path_rules(rules.paths).idle(tree.files, tree.modules),
         base=image.base,
         findings=(

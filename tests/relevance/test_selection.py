@@ -161,6 +161,14 @@ class TestAnImage:
         assert because["worker/notes.txt"] == ("Dockerfile: COPY worker/",)
         assert "gone" not in because
 
+    def test_they_count_whoever_else_names_them(self) -> None:
+        """Data that a foreign module alone names, and a module that nobody imports."""
+        by_paths = Rules(dockerfile="Dockerfile", paths=("/shared/*.json", "tool.py"))
+        for rules in (by_paths, Rules(dockerfile="Dockerfile", build_files=tuple(FILES))):
+            selection = selected(rules, FILES)
+            assert {"shared/grades.json", "worker/tool.py"} <= selection.because.keys()
+            assert (selection.unused, selection.elsewhere) == ((), {})
+
     def test_what_only_decides_on_the_image_is_not_in_it(self) -> None:
         """The Dockerfile, its ignore file, what is declared beside it, what an earlier stage alone copies."""
         taking = DOCKERFILE.replace("CMD", "COPY --from=build /out ./static/\nCMD")
