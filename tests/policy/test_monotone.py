@@ -48,6 +48,11 @@ POLICIES = st.builds(
 )
 
 
+def wrong(step: Step) -> bool:
+    """Whether it landed by a clock that is ahead."""
+    return not step.own and step.age < -CLOCK_TOLERANCE_S
+
+
 def verdict(steps: list[Step], net: frozenset[str], policy: Policy) -> Verdict:
     """The judgement of a walk of these commits, newest first; ``net`` are the paths that differ."""
     line = sorted(steps, key=lambda step: step.age)
@@ -70,8 +75,11 @@ def verdict(steps: list[Step], net: frozenset[str], policy: Policy) -> Verdict:
         without=(None, SECONDS - 20 * HOUR, SECONDS - 5 * HOUR),
     )
     (tally,) = fold(walked, [pair])
-    if tally.misdated is not None:  # the line goes on below what is missing
-        tally.below = SECONDS - 40 * HOUR
+    if (
+        tally.misdated is not None
+    ):  # the landing before, whatever it changes; the line goes on below all these
+        deeper = [step for step in line[tally.misdated + 1 :] if not step.own and not wrong(step)]
+        tally.below = SECONDS - (deeper[0].age if deeper else 40 * HOUR)
     live = Live(
         kind="service", project=None, region=None, revisions=(LiveRevision(revision=None, percent=100),)
     )
@@ -84,7 +92,11 @@ def verdict(steps: list[Step], net: frozenset[str], policy: Policy) -> Verdict:
 def test_one_more_commit_never_improves_a_decision(
     steps: list[Step], net: frozenset[str], more: Step, policy: Policy
 ) -> None:
-    """Missing or the live side's own, young or old, rightly dated or not, promoted or not."""
+    """Missing or the live side's own, young or old, rightly dated or not, promoted or not.
+
+    What a wrong clock dated is as old as the landing before it, and one more in between dates it better.
+    """
+    assume(more.own or wrong(more) or not any(wrong(step) for step in steps))
     before = verdict(steps, net, policy)
     unaccounted = net.difference(*(step.paths for step in steps))
     if unaccounted & more.paths:
