@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
@@ -116,8 +117,11 @@ def test_nobody_serves_or_somebody_else_does(port: int, capsys: pytest.CaptureFi
     assert main(["--port", str(port), "pin", "a", "b"]) == 1
     assert f"first run `python -m drift_gate.testing.cloud_run --port {port}`" in capsys.readouterr().err
     with socket.create_server(("127.0.0.1", port)):
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
         assert main(["--port", str(port)]) == 1
     assert "is taken" in capsys.readouterr().err
+    # What is started later would inherit it, and heed no SIGTERM.
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
 
 
 def test_the_example_of_revisions_that_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

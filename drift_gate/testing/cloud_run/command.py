@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import grpc
@@ -109,18 +110,27 @@ class _Pairs(argparse.Action):
 
 def _serve(arguments: argparse.Namespace) -> int:
     """Until Ctrl-C or SIGTERM."""
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    signal.pthread_sigmask(signal.SIG_BLOCK, numbers)  # before there are threads, which inherit it
-    try:
-        socket.create_server(("127.0.0.1", arguments.port)).close()  # gRPC would share it with another one
-    except OSError:
-        print(f"port {arguments.port} is taken; choose another one with --port", file=sys.stderr)
-        return 1
-    with FakeCloudRun(arguments.project, arguments.region, arguments.port) as cloud:
-        print(f"Cloud Run for {arguments.project} in {arguments.region}. In another terminal:")
-        print(f"  export CLOUD_RUN_EMULATOR_HOST={cloud.host}", flush=True)
-        signal.sigwait(numbers)
+    with _held(signal.SIGINT, signal.SIGTERM) as numbers:  # before there are threads, which inherit it
+        try:
+            socket.create_server(("127.0.0.1", arguments.port)).close()  # gRPC would share it
+        except OSError:
+            print(f"port {arguments.port} is taken; choose another one with --port", file=sys.stderr)
+            return 1
+        with FakeCloudRun(arguments.project, arguments.region, arguments.port) as cloud:
+            print(f"Cloud Run for {arguments.project} in {arguments.region}. In another terminal:")
+            print(f"  export CLOUD_RUN_EMULATOR_HOST={cloud.host}", flush=True)
+            signal.sigwait(numbers)
     return 0
+
+
+@contextmanager
+def _held(*numbers: signal.Signals) -> Iterator[tuple[signal.Signals, ...]]:
+    """Within the block these signals wait to be asked for; what is started later inherits nothing."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+    try:
+        yield numbers
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _shown(port: int, name: str, kind: str) -> Iterator[str]:
