@@ -118,9 +118,11 @@ def test_no_build_of_ours_fetches_what_is_not_locked(file: str) -> None:
 class TestMake:
     @pytest.fixture
     def place(self, tmp_path: Path) -> Path:
+        place = tmp_path / "place"  # what a test makes around it is this test's, too
+        place.mkdir()
         for name in ("Makefile", "drift.toml"):
-            shutil.copy(ROOT / name, tmp_path)
-        return tmp_path
+            shutil.copy(ROOT / name, place)
+        return place
 
     def make(self, place: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         # These tests run below `make test`, whose settings are not meant for this one.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -56,9 +57,9 @@ def test_more_services_than_processes_that_read(world: World) -> None:
         world.cloud.deploy(name, commit=world.first)
     found = steps(world)
     assert [(step.about, step.says) for step in found if step.state == "fail"] == []
-    taken = [child_process.pool().take(Deadline(60)) for _ in range(MOST)]
-    for child in taken:
-        child_process.pool().give(child)
+    with ExitStack() as taken:
+        for _ in range(MOST):
+            taken.callback(child_process.pool().give, child_process.pool().take(Deadline(60)))
 
 
 def test_a_healthy_set_up(
