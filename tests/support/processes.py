@@ -26,11 +26,11 @@ def heed_signals() -> None:
 
 
 def left_running(words: str) -> list[str]:
-    """The processes, of any parent, whose command line holds ``words``, a second after they were killed.
+    """The processes, of any parent, whose command line holds ``words``, a minute after they were killed.
 
     The system ends them when it gets to it; on a busy machine that is not at once.
     """
-    deadline = time.monotonic() + 1
+    deadline = time.monotonic() + 60
     while (found := running(words)) and time.monotonic() < deadline:
         time.sleep(0.02)
     return found
