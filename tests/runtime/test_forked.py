@@ -127,4 +127,4 @@ def test_each_command_forks_before_it_has_a_second_thread(world: World, words: s
         stage.write_config()
         code = stage.argv(program, after=READ_WITH)[2]
         done = forkserver().run(code, args, cwd=stage.folder, env=stage.variables())
-    assert done.stderr.splitlines()[-1] == "read with a fork of its own", done.stderr
+    assert done.stderr.splitlines()[-1] == "read with a fork of its own", done
