@@ -69,7 +69,12 @@ class Child:
 
     def __init__(self) -> None:
         theirs, self._asks = _pipe()
-        self._answers, out = _pipe()
+        try:
+            self._answers, out = _pipe()
+        except SourceError:
+            os.close(theirs)
+            os.close(self._asks)
+            raise
         try:
             self._process = _started(theirs, out)
         except BaseException:
@@ -315,7 +320,12 @@ def _absolute(entry: str) -> str:
 
 def _pipe() -> list[int]:
     """A pipe above the streams, which may be closed here: the child has streams of its own."""
-    ends = os.pipe()
+    try:
+        ends = os.pipe()
+    except OSError as error:
+        raise _broken(f"it could not be started: {error}") from None
+    if min(ends) > 2:
+        return list(ends)
     try:
         return [fcntl.fcntl(each, fcntl.F_DUPFD_CLOEXEC, 3) for each in ends]
     finally:

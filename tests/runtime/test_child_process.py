@@ -260,6 +260,37 @@ def test_where_no_process_can_be_started_the_verdict_says_so(
     assert "could not be started" in verdict.report.unknown.message
 
 
+def test_where_no_descriptor_is_left_none_is_started_and_none_lost() -> None:
+    """However few there are; whoever starts one early, as a bypass does, is told nothing."""
+    code = """
+import os, resource
+from drift_gate.runtime.child_process import Pool
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+
+def free():
+    held = []
+    try:
+        while True:
+            held.append(os.open("/dev/null", os.O_RDONLY))
+    except OSError:
+        return held
+
+for spare in range(6):
+    held = free()
+    for each in held[:spare]:
+        os.close(each)
+    pool = Pool()
+    pool.start()
+    pool.close(0)
+    taken = free()
+    print(len(taken) - spare)
+    for each in {*held[spare:], *taken}:
+        os.close(each)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.stderr, done.stdout.split()) == ("", ["0"] * 6)
+
+
 def test_a_check_that_never_ends_is_a_timeout_and_the_next_one_is_true(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
