@@ -262,6 +262,20 @@ def test_help_and_explanations_load_nothing_but_argparse(argv: list[str]) -> Non
     assert own == {"drift_gate"}
 
 
+@pytest.mark.parametrize("program", ["drift_gate.commands.main", "predictions.coordinator.commands.main"])
+def test_a_program_of_ours_looks_for_no_garbage_at_its_end(program: str) -> None:
+    """What it loaded is let lie: Python's last looks at all of it take longer than the check."""
+    code = (
+        "import atexit, contextlib, gc, os\n"
+        "atexit.register(lambda: os.write(1, str(gc.get_freeze_count()).encode()))\n"
+        f"from {program} import main\n"
+        "with contextlib.redirect_stdout(None), contextlib.suppress(SystemExit):\n"
+        "    main(['--help'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert int(done.stdout) > 1000
+
+
 def test_the_command_line_loads_no_server_and_no_google() -> None:
     """An extra is needed by who uses it, and by nobody else."""
     loaded = loaded_by("import predictions.coordinator.commands.main")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import atexit
+import gc
 import shlex
 import signal
 import sys
@@ -76,6 +78,7 @@ COMMANDS: Mapping[str, Command] = {
 @forked.allowed()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; ``argv`` None means the process's own arguments. Returns the exit code."""
+    atexit.register(gc.freeze)  # no look for garbage at the end, as in the gate's command line
     arguments = parser().parse_args(argv)
     arguments.again = shlex.join([PROGRAM, *(sys.argv[1:] if argv is None else argv)])
     logs.configure(environment())
