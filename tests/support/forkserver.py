@@ -16,12 +16,12 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
-from threading import Lock
 from typing import IO, Any, NoReturn
 
 from drift_gate.commands.main import COMMANDS
@@ -35,17 +35,24 @@ COORDINATOR = "import sys; from predictions.coordinator.commands.main import mai
 #: Whatever a check, a batch, or the server loads late.
 LOADED = (
     *(f"drift_gate.commands.{entry.module}" for entry in COMMANDS.values()),
+    "drift_gate.journal.messages",
+    "drift_gate.presentation.looks",
     "drift_gate.sources.cloud_run.reader",
     "drift_gate.sources.git.mirror",
     "drift_gate.sources.ledger",
     "drift_gate.testing.cloud_run.command",
+    "drift_gate.wiring.enforcement",
+    "drift_gate.wiring.monitors",
     "drift_gate.wiring.rollouts",
+    "grpc._channel",
+    "grpc._interceptor",
     "predictions.coordinator.commands.main",
     "predictions.coordinator.commands.serve",
     "predictions.coordinator.dispatch.local",
     "predictions.coordinator.http.server",
     "predictions.coordinator.slate.csv_file",
     "predictions.coordinator.store.sqlite",
+    "rich._emoji_codes",
     "uvicorn.lifespan.on",
     "uvicorn.protocols.http.auto",
 )
@@ -104,7 +111,7 @@ class ForkServer:
     """The process that has loaded the programs; it ends with this one."""
 
     def __init__(self) -> None:
-        self._asking = Lock()
+        self._asking = threading.Lock()
         self._line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._folder = TemporaryDirectory()
         self._address = f"{self._folder.name}/forks"
@@ -238,8 +245,26 @@ def _become(code: str, args: Sequence[str], cwd: str, env: Mapping[str, str]) ->
     os.chdir(cwd)
     sys.path[0] = ""
     sys.argv = ["-c", *args]
-    exec(code, {"__name__": "__main__"})  # noqa: S102 - the test's own
-    sys.exit()
+    try:
+        exec(code, {"__name__": "__main__"})  # noqa: S102 - the test's own
+        sys.exit()
+    except SystemExit as ended:
+        if ended.code is None or isinstance(ended.code, int):
+            _end(ended.code or 0)
+        raise
+
+
+def _end(code: int) -> None:
+    """End as Python ends, but for taking apart what was loaded, which would copy all of it for this fork.
+
+    It comes back where a stream takes nothing: Python's own end says so.
+    """
+    threading._shutdown()  # type: ignore[attr-defined]  # as multiprocessing ends its forks
+    atexit._run_exitfuncs()
+    with suppress(OSError, ValueError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
 
 
 if __name__ == "__main__":
