@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.histories import RandomHistory, histories
-from support.limits import DEAR
+from support.limits import dear
 from support.oracle import Oracle
 
 from drift_gate import gate
@@ -77,7 +77,7 @@ def reports_on(folder: Path, target: str, lives: list[list[str]]) -> list[DriftR
     return [verdict.report for verdict in gate.check(plans, deadline=deadline, now=NOW)]
 
 
-@settings(max_examples=DEAR, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=dear(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(histories(min_commits=3), st.data())
 def test_every_number_is_the_one_that_git_gives(random: RandomHistory, data: st.DataObject) -> None:
     """Behind, ahead, neutral, net difference, status and age, for several services and revisions at once."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.limits import DEAR
+from support.limits import dear
 from support.world import CLOUD_RUN, WORKER, World, codes
 
 from drift_gate.comparison.picks import MOST_COMMITS, MOST_PATHS, Sides, picked
@@ -311,7 +311,7 @@ def git_patch_id(builder: HistoryBuilder, commit: str, *options: str) -> str:
     return done.stdout.decode().partition(" ")[0]
 
 
-@settings(max_examples=DEAR, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=dear(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(
         st.dictionaries(st.sampled_from("ab"), st.sampled_from("1234"), max_size=2), min_size=2, max_size=7

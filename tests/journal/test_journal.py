@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from journal.stores import SERVICE, at, bypassed, elsewhere, entry, firestore, look
-from support.limits import DEAR
+from support.limits import dear
 
 from drift_gate.errors import JournalError
 from drift_gate.journal.incidents import incidents
@@ -249,7 +249,7 @@ _LOOKS = st.lists(
 )
 
 
-@settings(max_examples=DEAR, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=dear(), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(_ENTRIES, _LOOKS, st.data())
 def test_looks_that_come_late_count(make: Make, entries: Any, looks: Any, data: Any) -> None:
     """Whichever comes first: the incidents are those of all decisions and all looks."""
@@ -261,7 +261,7 @@ def test_looks_that_come_late_count(make: Make, entries: Any, looks: Any, data: 
     assert _courses(journal.incidents()[::-1]) == _courses(incidents(SERVICE, sightings, looks))
 
 
-@settings(max_examples=DEAR, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=dear(), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(_ENTRIES, st.data())
 def test_kept_piece_by_piece_is_computed_as_a_whole(make: Make, entries: Any, data: Any) -> None:
     """In any order, some of them twice: the incidents are those of all decisions; a rebuild changes none.

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from journal.stores import SERVICE, at, bypassed, entry, look, verdict
 from notify.pretend import QUIET, Notebook, keys, news, tell
-from support.limits import DEAR
+from support.limits import dear
 
 from drift_gate.comparison.tally import Undeployed
 from drift_gate.facts import Target
@@ -385,7 +385,7 @@ class TestFailures:
     counts=st.lists(st.integers(0, 8), min_size=1, max_size=8),
     down=st.lists(st.booleans(), min_size=1, max_size=16),
 )
-@settings(max_examples=DEAR)
+@settings(max_examples=dear())
 def test_whatever_happens_each_transition_is_told_once(
     tmp_path_factory: pytest.TempPathFactory, counts: list[int], down: list[bool]
 ) -> None:

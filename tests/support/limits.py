@@ -19,9 +19,14 @@ OVER_S = 0.3
 #: The same, where something has to happen first: see ``in_time``.
 LONGER_S = (0.5, 2.0, 10.0, ENOUGH_S)
 
-#: Examples of hypothesis where each makes a repository: a third of what the profile says, which is 4 in
-#: `make test` and 33 in `make test-heavy`.
-DEAR = settings().max_examples // 3
+
+def dear() -> int:
+    """Examples of hypothesis where each makes a repository: a third of what the profile says.
+
+    That is 4 in `make test` and 33 in `make test-heavy`. To be asked by modules of tests: this one is loaded
+    before the profile is.
+    """
+    return settings().max_examples // 3
 
 
 def in_time(attempt: Callable[[float], T], late: Callable[[T], bool]) -> T:

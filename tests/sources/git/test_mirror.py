@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from support.histories import RandomHistory, histories
-from support.limits import DEAR
+from support.limits import dear
 from support.mirrors import NOW, Remoted, serving
 
 from drift_gate.facts import History, Unknown
@@ -362,7 +362,7 @@ def agree(history: RandomHistory, folder: Path) -> None:
 
 
 #: MIRROR_HISTORIES says how many histories; `make agree` asks for 200.
-EXAMPLES = int(os.environ.get("MIRROR_HISTORIES", DEAR))
+EXAMPLES = int(os.environ.get("MIRROR_HISTORIES", dear()))
 
 
 @settings(
