@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -15,6 +16,7 @@ from hypothesis import settings
 from support.emulators import Emulators, firestore_emulator, pubsub_emulator
 from support.limits import ENOUGH_S
 from support.processes import heed_signals
+from support.traced_lines import TracedLines
 from support.unproven import tell
 from support.world import World
 
@@ -58,7 +60,8 @@ def emulators() -> Emulators:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Tell a test process whom to ask for an emulator."""
+    """Tell a test process whom to ask for an emulator; who hands tests out runs nothing that is measured."""
+    sys.settrace(None)
     node.workerinput["emulators"] = emulators().address
 
 
@@ -73,13 +76,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
 
 
-def pytest_collection_finish() -> None:
+def pytest_collection_finish(session: pytest.Session) -> None:
     """Start what serves all tests of this process; the one that only hands tests out collects none."""
     # The process that reads repositories is measured with this one.
     pool().start()
     if "PYTEST_XDIST_WORKER" in os.environ:
         # This worker is measured already; a child that is measured, too, starts at half the speed.
         os.environ.pop("COVERAGE_PROCESS_CONFIG", None)
+    session.config.pluginmanager.register(TracedLines())
     gc.freeze()  # what was collected is garbage for nobody
 
 
