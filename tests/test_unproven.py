@@ -49,6 +49,8 @@ def test_each_program_has_its_truths_and_its_line(tmp_path: Path, processes: str
         processes,
         "-c",
         os.devnull,
+        "--rootdir",  # else it looks into each folder of each test of this run
+        str(tmp_path),
         "-p",
         "xdist",
         "-p",
