@@ -267,7 +267,10 @@ INCIDENTS = [
 
 @pytest.mark.parametrize("incident", INCIDENTS, ids=[f"{each.row}: {each.what}" for each in INCIDENTS])
 def test_what_the_gate_says(world: World, incident: Incident) -> None:
-    """The decision, the reasons and, for an unknown, the cause and no number."""
+    """The decision, the reasons and, for an unknown, the cause and no number.
+
+    A strict policy is never milder than the built-in one, and stricter only where the row says so.
+    """
     incident.facts(world)
     verdict = world.verdict()
     found = codes(verdict)
@@ -279,13 +282,7 @@ def test_what_the_gate_says(world: World, incident: Incident) -> None:
         assert (verdict.report.commits_behind, verdict.report.drift_age_s) == (None, None)
     elif not incident.codes:
         assert (verdict.report.status, found) == ("identical", [])
-
-
-@pytest.mark.parametrize("incident", INCIDENTS, ids=[f"{each.row}: {each.what}" for each in INCIDENTS])
-def test_what_it_says_under_a_strict_policy(world: World, incident: Incident) -> None:
-    """Never milder than the built-in policy, and stricter only where the row says so."""
     world.toml += STRICT
-    incident.facts(world)
     assert world.verdict().decision == (incident.strict or incident.decision)
 
 
