@@ -33,7 +33,7 @@ demo-dashboard: .venv/run.stamp ## show the dashboard of a made-up month, until 
 	@$(BIN)/python scripts/month.py .drift/demo-dashboard
 	@$(BIN)/deployment-drift --config .drift/demo-dashboard/drift.toml dashboard --port 8099
 
-test: .venv/test.stamp .functions/stamp ## run the tests and hold the branch coverage
+test: .venv/test.stamp ## run the tests and hold the branch coverage
 	$(BIN)/coverage erase
 	UNPROVEN=.venv/unproven $(BIN)/coverage run -m pytest -m "not heavy" --numprocesses=$(PROCESSES) --dist=worksteal $(PYTEST_ARGS)
 	$(BIN)/coverage combine --quiet

@@ -248,7 +248,9 @@ def test_a_git_that_hangs_ends_with_the_deadline(stage: Stage) -> None:
 @pytest.mark.parametrize(
     ("program", "number", "code", "talk"),
     [
-        ("deployment-drift", signal.SIGINT, 130, "deployment-drift: interrupted\n"),
+        pytest.param(
+            "deployment-drift", signal.SIGINT, 130, "deployment-drift: interrupted\n", marks=pytest.mark.heavy
+        ),
         pytest.param("deployment-drift", signal.SIGTERM, -signal.SIGTERM, "", marks=pytest.mark.heavy),
         pytest.param(
             "prediction-coordinator",

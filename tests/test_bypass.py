@@ -159,6 +159,7 @@ class TestTheBatchWaitsForNothing:
         assert "too-many-commits-behind" in reasons
         assert "too-many-commits-behind" in json.loads(glass)["overrode"]
 
+    @pytest.mark.heavy
     def test_a_program_that_ends_waits_for_its_trace(self, stage: Stage) -> None:
         obstacles.drift(stage)
         code = (
@@ -336,6 +337,7 @@ def powerless(tmp_path: Path) -> Iterator[None]:
             folder.chmod(mode)
 
 
+@pytest.mark.heavy
 class TestALostTerminal:
     """The talk is not the batch: nobody may be listening."""
 
@@ -376,6 +378,7 @@ class TestLibrariesThatDoNotLoad:
 class TestTheProcessEnds:
     """Threads that nobody waits for must not keep it, nor crash it on its way out."""
 
+    @pytest.mark.heavy
     @pytest.mark.usefixtures("soon")
     @pytest.mark.parametrize("what", light(["the API", "the metadata server", "the remote"], ["the API"]))
     def test_while_they_hang(self, stage: Stage, what: str) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
+from support.heavy import light
 from support.workers import Worker, fastapi_worker, flask_worker
 
 from drift_gate import fingerprint
@@ -44,7 +45,7 @@ def test_a_framework_answers_with_the_document(worker: Worker, taken: Fingerprin
         connection.close()
 
 
-@pytest.mark.parametrize("worker", [fastapi_worker, flask_worker])
+@pytest.mark.parametrize("worker", light([fastapi_worker, flask_worker], [fastapi_worker]))
 def test_a_framework_answers_with_the_files_of_now(
     worker: Worker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -69,7 +70,7 @@ def test_the_route_is_no_part_of_the_programs_own_schema(taken: Fingerprint) -> 
     assert app.openapi()["paths"] == {}
 
 
-@pytest.mark.parametrize("framework", ["FastAPI", "Flask"])
+@pytest.mark.parametrize("framework", light(["FastAPI", "Flask"], ["FastAPI"]))
 def test_the_lines_to_paste_are_enough(framework: str, tmp_path: Path) -> None:
     """What docs/adoption.md says, in a worker's folder with nothing else of the gate's."""
     text = (ROOT / "docs/adoption.md").read_text(encoding="utf-8")

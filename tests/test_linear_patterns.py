@@ -109,7 +109,7 @@ def test_twice_the_text_is_twice_the_work(file: Path) -> None:
     ("pattern", "whole", "size"),
     light(
         [("a*a*b", True, 48), ("[a-z]+=", False, 48), (r"(\w+:?)*x", True, 5), (r"\[.*\]", False, 48)],
-        [("a*a*b", True, 48), ("[a-z]+=", False, 48)],
+        [("a*a*b", True, 48)],
     ),
 )
 def test_a_pattern_that_looks_again_and_again_is_found(pattern: str, whole: bool, size: int) -> None:

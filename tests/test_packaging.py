@@ -112,6 +112,7 @@ class TestTheWheelOfTheGate:
         loadable(points)
 
 
+@pytest.mark.heavy
 class TestTheWheelOfTheCoordinator:
     def test_holds_every_module_under_predictions_and_nothing_else(self, coordinator: Path) -> None:
         held = names(coordinator)
@@ -227,6 +228,7 @@ def test_it_installs_beside(layout: str, installed: Path, tmp_path: Path) -> Non
     see(installed, adopter(tmp_path, layout), door=not LAYOUTS[layout][0])
 
 
+@pytest.mark.heavy
 def test_uv_adds_it_to_a_project(wheel: Path, tmp_path: Path) -> None:
     """``uv add`` resolves, locks and installs; the requirements count as met, since no index is asked."""
     required = configparser.ConfigParser()

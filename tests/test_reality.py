@@ -94,6 +94,7 @@ def test_nothing_that_our_own_worker_loads_is_missed(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout.count("missed 0")) == (0, 1), done.stdout + done.stderr
 
 
+@pytest.mark.heavy
 def test_what_is_missed_is_printed_and_fails(tmp_path: Path) -> None:
     repository = tmp_path / "repository"
     repository.mkdir()
@@ -105,6 +106,7 @@ def test_what_is_missed_is_printed_and_fails(tmp_path: Path) -> None:
     assert done.stdout.splitlines()[1].startswith("missed: data.txt (")
 
 
+@pytest.mark.heavy
 def test_without_a_list_there_is_nothing_to_do(tmp_path: Path) -> None:
     argv = [sys.executable, str(ROOT / "scripts" / "reality.py")]
     done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, check=False)

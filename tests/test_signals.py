@@ -102,6 +102,7 @@ def until_it_serves(port: int, process: subprocess.Popen[str]) -> None:
 class TestTheSuite:
     """Run by pytest's own start, with what ``tests/conftest.py`` and ``setup.cfg`` say."""
 
+    @pytest.mark.heavy
     def test_its_children_are_not_deaf_though_it_was_started_so(self) -> None:
         code = (
             "import signal, subprocess, sys\n"

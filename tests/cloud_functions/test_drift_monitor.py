@@ -19,6 +19,8 @@ from drift_gate.journal.records import Look
 from drift_gate.testing import FakeCloudRun
 from drift_gate.testing.git_server import GitServer
 
+pytestmark = pytest.mark.heavy  # an environment of its own, and a server started in it
+
 
 @dataclass
 class Deployed:

@@ -16,8 +16,8 @@ from support.heavy import light
 from drift_gate.errors import CAUSES
 
 PAGE = Path(__file__).parents[2] / "docs" / "faults.md"
-#: One of each kind: Google's client, git and a file. The others differ in what is asked.
-LIGHT = ("Cloud Run, service", "git remote, asked", "ledger file")
+#: Google's client, and a file; git has its neighbours in sources/git. The others differ in what is asked.
+LIGHT = ("Cloud Run, service", "ledger file")
 #: What the calls came to, for the page that `make faults` writes.
 SEEN: dict[str, Column] = {}
 

@@ -289,6 +289,7 @@ def assert_the_figures_are_right(lived: Month, reminders_lost: int = 0) -> None:
 WHOLE = [number for number in range(LOOKS) if number not in range(100, 112)]
 
 
+@pytest.mark.heavy
 def test_a_few_days_are_told_as_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The month in short, in this process: its clock is the one thing that is not real."""
     with living(tmp_path, range(10), idle=2) as lived:

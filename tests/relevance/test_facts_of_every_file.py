@@ -12,9 +12,9 @@ from support.plain_reading import installed, mutated, plain_facts
 
 from drift_gate.relevance.python.imports import facts_of
 
-MUTATED = int(os.environ.get("MUTATED_FILES", "40"))
+MUTATED = int(os.environ.get("MUTATED_FILES", "20"))
 #: Every how manieth of the installed files is read.
-STEP = int(os.environ.get("INSTALLED_STEP", "2000"))
+STEP = int(os.environ.get("INSTALLED_STEP", "4000"))
 #: Several processes can share the whole.
 PARTS = 32 if STEP == 1 else 1
 

@@ -118,16 +118,19 @@ with forked.allowed():
 
 @pytest.mark.parametrize(
     "test",
-    [
-        test_it_answers_by_the_name_of_a_function,
-        test_an_answer_and_a_question_of_any_size,
-        test_what_is_raised_there_is_raised_here,
-        test_what_cannot_cross_is_an_error_and_no_end,
-        test_work_that_holds_the_interpreter_ends_at_the_deadline,
-        test_a_process_that_is_killed_is_an_error_of_the_gate,
-        test_ctrl_c_is_for_the_parent,
-        test_git_ends_with_it,
-    ],
+    light(
+        [
+            test_it_answers_by_the_name_of_a_function,
+            test_an_answer_and_a_question_of_any_size,
+            test_what_is_raised_there_is_raised_here,
+            test_what_cannot_cross_is_an_error_and_no_end,
+            test_work_that_holds_the_interpreter_ends_at_the_deadline,
+            test_a_process_that_is_killed_is_an_error_of_the_gate,
+            test_ctrl_c_is_for_the_parent,
+            test_git_ends_with_it,
+        ],
+        [test_work_that_holds_the_interpreter_ends_at_the_deadline, test_git_ends_with_it],
+    ),
     ids=lambda test: test.__name__,
 )
 def test_one_that_is_forked_does_the_same(test: Callable[[Child], None], tmp_path: Path) -> None:
@@ -221,7 +224,9 @@ print(ours.call(len, ("abcd",), Deadline(60)), flush=True)
 
 
 @both
-@pytest.mark.parametrize("closed", ["", "os.close(0)\n", "os.close(0); os.close(2)\n"])
+@pytest.mark.parametrize(
+    "closed", light(["", "os.close(0)\n", "os.close(0); os.close(2)\n"], ["os.close(0); os.close(2)\n"])
+)
 def test_it_has_nothing_of_its_parent_open(before: str, closed: str) -> None:
     """Nor does it lack anything where the parent was started without a stream."""
     lines = """

@@ -198,6 +198,7 @@ def test_a_value_that_is_too_long_is_not_kept(tmp_path: Path) -> None:
         assert cache.get("kind", ["key"]) == {}
 
 
+@pytest.mark.heavy
 def test_processes_that_write_at_once_lose_nothing_true(tmp_path: Path) -> None:
     """Whatever each of them could not write is missing, and all that is there is whole."""
     code = (

@@ -38,6 +38,7 @@ def decide(settings: Settings, answers: Any) -> None:
     answers.put(checks.check(settings=settings).decision)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("method", ["fork", pytest.param("spawn", marks=pytest.mark.heavy)])
 def test_a_child_checks_after_its_parent_did(world: World, method: str) -> None:
     """The child connects anew; what the parent connected before the fork is not used in it."""
@@ -89,7 +90,7 @@ def test_threads_share_one_process(world: World) -> None:
         world.change()
     settings = world.settings()
     with ThreadPoolExecutor(8) as pool:
-        outcomes = list(pool.map(lambda _: checks.check(settings=settings), range(40)))
+        outcomes = list(pool.map(lambda _: checks.check(settings=settings), range(16)))
     assert {outcome.decision for outcome in outcomes} == {"deny"}
     assert {outcome.services[0].report.commits_behind for outcome in outcomes} == {4}
 

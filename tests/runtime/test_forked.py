@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from support.forkserver import forkserver
+from support.heavy import light
 from support.reading import FORKED, SPAWNED, is_forked, program, told
 from support.stage import Stage
 from support.world import WORKER, World
@@ -105,17 +106,20 @@ print(ours.alive)
 
 @pytest.mark.parametrize(
     "words",
-    [
-        "deployment-drift check",
-        "deployment-drift plan",
-        "deployment-drift affected HEAD..HEAD",
-        f"deployment-drift why {WORKER} a.py",
-        f"deployment-drift diff {WORKER}",
-        "deployment-drift is-live HEAD",
-        "deployment-drift monitor --once",
-        f"deployment-drift require {WORKER}",
-        "prediction-coordinator start",
-    ],
+    light(
+        [
+            "deployment-drift check",
+            "deployment-drift plan",
+            "deployment-drift affected HEAD..HEAD",
+            f"deployment-drift why {WORKER} a.py",
+            f"deployment-drift diff {WORKER}",
+            "deployment-drift is-live HEAD",
+            "deployment-drift monitor --once",
+            f"deployment-drift require {WORKER}",
+            "prediction-coordinator start",
+        ],
+        ["deployment-drift check", "prediction-coordinator start"],
+    ),
 )
 def test_each_command_forks_before_it_has_a_second_thread(world: World, words: str) -> None:
     """What it reads with afterwards is what it forked; it could not fork another one then."""

@@ -449,6 +449,7 @@ def started(w: Remoted, first: str = "") -> subprocess.Popen[str]:
 
 
 class TestProcesses:
+    @pytest.mark.heavy
     def test_two_at_once_make_one_mirror(self, w: Remoted, server: GitServer) -> None:
         processes = [started(w) for _ in range(3)]
         answers = [process.communicate(timeout=60)[0].strip() for process in processes]
