@@ -7,6 +7,7 @@ check that meets known commits parses nothing.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from drift_gate.errors import SourceError
 from drift_gate.facts import History
@@ -18,7 +19,10 @@ from drift_gate.relevance.loaded_list import with_loaded
 from drift_gate.relevance.memory import Listing, Memory
 from drift_gate.relevance.python.import_facts import ImportFacts
 from drift_gate.relevance.rules import Rules
-from drift_gate.relevance.selection import LINK, SUBMODULE, Files, Selection
+from drift_gate.relevance.selection import LINK, SUBMODULE, Selection
+
+if TYPE_CHECKING:
+    from drift_gate.relevance.narrowing import Files
 
 
 class Relevance:
@@ -42,14 +46,15 @@ class Relevance:
                 self._selections[rules, commit] = known
             elif rules.by_patterns_alone:
                 reader = self._reader(commit)
-                self._contents.fetch(self._deciding(rules, reader))
+                self._contents.fetch(_blobs(reader, selection.deciding(rules, reader.files)))
                 self._keep(rules, commit, selection.by_patterns(rules, reader.tree), reader)
             else:
                 todo.append((rules, commit))
         for end, selected in self._kept.recall(todo).items():
             self._memory.selections.put(end, selected)
             self._selections[end] = selected
-        self._select([end for end in todo if end not in self._selections])
+        if unknown := [end for end in todo if end not in self._selections]:
+            self._select(unknown)
 
     def of(self, rules: Rules, commit: str) -> Selection:
         """What ``rules`` select at ``commit``, after ``prepare``."""
@@ -103,17 +108,21 @@ class Relevance:
 
     def _select(self, todo: Collection[tuple[Rules, str]]) -> None:
         """The computed selections: first the texts that decide on the files, then all of their sources."""
+        from drift_gate.relevance import narrowing  # all that reads images: most checks read none
+
         readers = {(rules, commit): self._reader(commit) for rules, commit in todo}
         self._contents.fetch(
-            blob for (rules, _), reader in readers.items() for blob in self._deciding(rules, reader)
+            blob
+            for (rules, _), reader in readers.items()
+            for blob in _blobs(reader, narrowing.deciding(rules, reader.files))
         )
-        images = {end: selection.image_of(end[0], reader.tree) for end, reader in readers.items()}
+        images = {end: narrowing.image_of(end[0], reader.tree) for end, reader in readers.items()}
         self._contents.fetch(self._unknown(images))
         for (rules, commit), image in images.items():
             reader = readers[rules, commit]
             reader.expect(image.layout.values())
             listing = self._listings[commit]
-            selected = selection.select(rules, image, listing, reader.facts, reader.literals)
+            selected = narrowing.select(rules, image, listing, reader.facts, reader.literals)
             self._keep(rules, commit, selected, reader)
 
     def _unknown(self, images: Mapping[tuple[Rules, str], Files]) -> set[str]:
@@ -126,9 +135,6 @@ class Relevance:
 
     def _reader(self, commit: str) -> Reader:
         return Reader(self._listings[commit], self._memory, self._contents)
-
-    def _deciding(self, rules: Rules, reader: Reader) -> set[str]:
-        return {reader.files[path].blob for path in selection.deciding(rules, reader.files)}
 
     def _blob(self, commit: str, path: str) -> str:
         return self._listings[commit][path].blob
@@ -157,6 +163,10 @@ class Relevance:
             return False
         old, new = (self._memory.meanings.of(blob, self._contents.of(blob)) for blob in blobs)
         return old == new
+
+
+def _blobs(reader: Reader, paths: Iterable[str]) -> set[str]:
+    return {reader.files[path].blob for path in paths}
 
 
 def _differing(old: Listing, new: Listing) -> frozenset[str]:

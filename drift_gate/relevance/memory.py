@@ -12,9 +12,6 @@ from drift_gate.relevance.basis import FACTS, LITERALS
 from drift_gate.relevance.by_blob import ByBlob
 from drift_gate.relevance.python.config_names import ENDINGS, SCRIPTS, names_of
 from drift_gate.relevance.python.import_facts import ImportFacts
-from drift_gate.relevance.python.imports import facts_of
-from drift_gate.relevance.python.literals import literals_of, words_of
-from drift_gate.relevance.python.syntax import meaning
 from drift_gate.relevance.rules import Rules
 from drift_gate.relevance.selection import Selection
 from drift_gate.runtime.memory import Disk, Nowhere, Recent
@@ -35,11 +32,11 @@ class Memory:
         self.disk: Disk = Nowhere()
         self.listings: Recent[str, Listing] = Recent(_LISTINGS)
         self.selections: Recent[tuple[Rules, str], Selection] = Recent(_SELECTIONS)
-        self.facts = ByBlob(facts_of, form=written.FACTS)
+        self.facts = ByBlob(_facts_of, form=written.FACTS)
         self.names = ByBlob(names_of, form=written.NAMES)
-        self.literals = ByBlob(literals_of, form=written.LITERALS)
-        self.words = ByBlob(words_of, form=written.WORDS)
-        self.meanings = ByBlob(meaning, form=written.MEANING)
+        self.literals = ByBlob(_literals_of, form=written.LITERALS)
+        self.words = ByBlob(_words_of, form=written.WORDS)
+        self.meanings = ByBlob(_meaning, form=written.MEANING)
 
     def on(self, disk: Disk) -> Memory:
         """The same memory, which also takes up what ``disk`` knows, and has it keep what is learned."""
@@ -62,3 +59,38 @@ class Memory:
         """Who answers the questions ``kinds`` (see ``basis``) about files like ``path``."""
         answers: dict[str, ByBlob[Any]] = {FACTS: self.facts_about(path), LITERALS: self.texts(path)}
         return [answer for kind, answer in answers.items() if kind in kinds]
+
+
+def load() -> None:
+    """Load what reads images, for its side effect: time."""
+    import drift_gate.relevance.narrowing
+    import drift_gate.relevance.python.imports
+    import drift_gate.relevance.python.literals
+    import drift_gate.relevance.python.syntax  # noqa: F401
+
+
+# Who reads sources is loaded with the first of them: where patterns alone decide, a check may meet none.
+
+
+def _facts_of(source: bytes) -> ImportFacts:
+    from drift_gate.relevance.python.imports import facts_of
+
+    return facts_of(source)
+
+
+def _literals_of(source: bytes) -> frozenset[str]:
+    from drift_gate.relevance.python.literals import literals_of
+
+    return literals_of(source)
+
+
+def _words_of(content: bytes) -> frozenset[str]:
+    from drift_gate.relevance.python.literals import words_of
+
+    return words_of(content)
+
+
+def _meaning(source: bytes) -> str:
+    from drift_gate.relevance.python.syntax import meaning
+
+    return meaning(source)

@@ -280,11 +280,13 @@ class Pool:
         with self._changed:
             return any(child.alive and child.loaded for child in self._idle)
 
-    def ready(self, deadline: Deadline) -> None:
-        """Wait until one has loaded what it needs. Raises ``SourceError``."""
+    def ready(self, deadline: Deadline, load: Callable[[], None] | None = None) -> None:
+        """Wait until one has loaded what it needs, and more by ``load`` (or None). Raises ``SourceError``."""
         child = self.take(deadline)
         try:
             child.ready(deadline)
+            if load is not None:
+                child.call(load, (), deadline)
         finally:
             self.give(child)
 

@@ -28,7 +28,7 @@ from drift_gate.runtime.values import is_address
 from drift_gate.settings.file import Settings, registry_logins
 from drift_gate.settings.keys import EvidenceSourceName, ServiceSettings
 from drift_gate.settings.location import FILE_NAME
-from drift_gate.sources.git.repositories import Location, RepositoryProcess
+from drift_gate.sources.git.repositories import Location, RepositoryProcess, load_for_images
 from drift_gate.sources.live import CachedLive, LiveWithEvidence, WhenAsked
 
 if TYPE_CHECKING:
@@ -75,20 +75,21 @@ class Builder:
         """
         cloud_run = any(one.live == "cloud-run" for one in services)
         others = any(one.evidence for one in services)
-        if (cloud_run, others) in process().loaded and pool().at_hand:
+        images = not all(one.rules.by_patterns_alone for one in services)
+        if (cloud_run, others, images) in process().loaded and pool().at_hand:
             return
         pool().start()  # before there is a second thread
         deadline = Deadline(LOAD_SECONDS)
         jobs: dict[str, Callable[[], None]] = {
             "libraries": partial(_load, cloud_run, others),
-            "reading": partial(pool().ready, deadline),
+            "reading": partial(pool().ready, deadline, load_for_images if images else None),
         }
         for loaded in gather(jobs, deadline).values():
             if isinstance(loaded, SourceError) and loaded.cause == "timeout":
                 raise SourceError(f"a library did not load within {LOAD_SECONDS:g} s", "timeout", True)
             if isinstance(loaded, SourceError):
                 raise loaded
-        process().loaded.add((cloud_run, others))
+        process().loaded.add((cloud_run, others, images))
 
     def plan(
         self, name: str, service: ServiceSettings, deadline: Deadline, candidate: Candidate | None = None
@@ -274,8 +275,9 @@ class Process:
     """What one process keeps from check to check; see ``process``."""
 
     def __init__(self) -> None:
-        #: For which sources the libraries are there: with Cloud Run, with further evidence.
-        self.loaded: set[tuple[bool, bool]] = set()
+        #: For which sources the libraries are there: with Cloud Run, with further evidence,
+        #: with images.
+        self.loaded: set[tuple[bool, bool, bool]] = set()
         #: The service account of this process, by the metadata server that told it.
         self.accounts: dict[str, str] = {}
         self._lock = threading.Lock()

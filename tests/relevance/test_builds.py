@@ -8,8 +8,9 @@ import pytest
 from relevance.test_selection import Link, selected, tree_of
 
 from drift_gate.facts import Entry
+from drift_gate.relevance.narrowing import deciding, image_of
 from drift_gate.relevance.rules import Rules
-from drift_gate.relevance.selection import Selection, Tree, deciding, image_of
+from drift_gate.relevance.selection import Selection, Tree
 
 FILES: Mapping[str, str] = {
     "Dockerfile": "FROM python\nWORKDIR /app\nCOPY worker/ ./\nCOPY --from=shared . ./shared/\n"

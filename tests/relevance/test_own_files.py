@@ -10,12 +10,13 @@ import pytest
 from support.world import WORKER, World
 
 from drift_gate.facts import Entry
+from drift_gate.relevance.narrowing import image_of, select
 from drift_gate.relevance.python.config_names import names_of
 from drift_gate.relevance.python.import_facts import ImportFacts
 from drift_gate.relevance.python.imports import facts_of
 from drift_gate.relevance.python.literals import literals_of, words_of
 from drift_gate.relevance.rules import Rules
-from drift_gate.relevance.selection import Selection, Tree, image_of, select
+from drift_gate.relevance.selection import Selection, Tree
 
 DOCKERFILE = "FROM python:3.12-slim\nWORKDIR /app\nCOPY . .\nCMD python worker/main.py\n"
 FILES: Mapping[str, str] = {

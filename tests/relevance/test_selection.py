@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 
 from drift_gate.facts import Entry, Finding
+from drift_gate.relevance import selection
+from drift_gate.relevance.narrowing import Files, deciding, image_of, select
 from drift_gate.relevance.python.config_names import ENDINGS, SCRIPTS, names_of
 from drift_gate.relevance.python.import_facts import ImportFacts
 from drift_gate.relevance.python.imports import facts_of
 from drift_gate.relevance.python.literals import literals_of, words_of
 from drift_gate.relevance.rules import Rules
-from drift_gate.relevance.selection import Files, Selection, Tree, deciding, image_of, select
+from drift_gate.relevance.selection import Selection, Tree
 from drift_gate.relevance.union import Union
 
 DOCKERFILE = "FROM python\nWORKDIR /app\nCOPY worker/ ./\nCOPY shared/ ./shared/\nCMD python main.py\n"
@@ -569,8 +571,8 @@ class TestWhichTextsDecide:
     def test_patterns_alone_need_links(self) -> None:
         """What they lead to may be relevant; where everything is, they need none."""
         files = tree_of(changed(link=Link("worker"))).files
-        assert deciding(Rules(paths=("/worker/",)), files) == {"link"}
-        assert deciding(Rules(), files) == set()
+        assert selection.deciding(Rules(paths=("/worker/",)), files) == {"link"}
+        assert selection.deciding(Rules(), files) == set()
 
     def test_an_image_needs_its_dockerfile_and_ignore_files(self) -> None:
         """Those that exist, and every link."""

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 import pytest
 
 from drift_gate.facts import Entry
+from drift_gate.relevance.narrowing import image_of, select
 from drift_gate.relevance.python.imports import facts_of
 from drift_gate.relevance.python.literals import literals_of, words_of
 from drift_gate.relevance.rules import Rules
-from drift_gate.relevance.selection import Selection, Tree, image_of, select
+from drift_gate.relevance.selection import Selection, Tree
 
 FILES = {"app/main.py": "import lib\n", "app/lib.py": "", "app/idle.py": "", "app/deep.py": ""}
 BEGINNING = "FROM python\nWORKDIR /app\nCOPY app/ ./\n"

@@ -36,8 +36,15 @@ Ts = TypeVarTuple("Ts")
 _HAND_OVER_SHARE, _HAND_OVER_S = 0.1, 0.1
 
 
+def load_for_images() -> None:
+    """In the process of its own: load what reads images, which takes longer than to read a small one."""
+    from drift_gate.relevance.memory import load
+
+    load()
+
+
 def _no_memory() -> Memory:
-    """What knows nothing yet; it loads all that reads images, which the asking process has no use for."""
+    """What knows nothing yet; the asking process has no use for it."""
     from drift_gate.relevance.memory import Memory
 
     return Memory()
