@@ -28,11 +28,19 @@ from drift_gate.settings import keys
 FOR_EVER = (r"(a+)+$", "a" * 60 + "b")
 
 
-@pytest.fixture
-def child() -> Iterator[Child]:
-    ours = Child()
+@pytest.fixture(scope="module")
+def children() -> Iterator[Pool]:
+    ours = Pool()
     yield ours
-    ours.end()
+    ours.close(ENOUGH_S)
+
+
+@pytest.fixture
+def child(children: Pool) -> Iterator[Child]:
+    """One of its own, which a test before may have left."""
+    ours = children.take(Deadline(ENOUGH_S))
+    yield ours
+    children.give(ours)
 
 
 def test_it_answers_by_the_name_of_a_function(child: Child) -> None:
