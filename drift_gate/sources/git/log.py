@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from drift_gate.errors import SourceError
 from drift_gate.facts import Commit
 
-_ID = rb"(?:[0-9a-f]{40}|[0-9a-f]{64})"
-_FULL_ID = re.compile(_ID)
-#: What a commit says of itself: its id, its parents, a time, an author, a subject.
-_HEADER = re.compile(
-    rb"(%(id)s)\0((?:%(id)s(?: %(id)s)*)?)\0([0-9]*)\0([^\0]*)\0(.*)" % {b"id": _ID}, re.DOTALL
+#: Characters of an author and of a subject that are kept.
+AUTHOR_LIMIT, SUBJECT_LIMIT = 200, 500
+
+_ID = "(?:[0-9a-f]{40}|[0-9a-f]{64})"
+_FULL_ID = re.compile(_ID.encode())
+#: What nearly every commit says of itself, as text that is shown as it stands, whole and within every limit:
+#: its id, its parents, a time that every calendar holds, an author, a subject.
+_PLAIN_HEADER = re.compile(
+    rf"({_ID})\0((?:{_ID}(?: {_ID})*)?)\0([0-9]{{1,11}})\0"
+    rf"([^\0]{{0,{AUTHOR_LIMIT}}})\0(.{{0,{SUBJECT_LIMIT}}})",
+    re.DOTALL,
 )
 #: Bytes of everything that a commit says of itself (ids, time, author, subject), after which the rest is
 #: cut while it is read: subjects of megabytes exist. Paths are never cut.
 HEADER_LIMIT = 64 << 10
-#: Characters of an author and of a subject that are kept.
-AUTHOR_LIMIT, SUBJECT_LIMIT = 200, 500
-
 #: The last second that a datetime holds (end of 9999, UTC).
 LAST_SECOND = 253_402_300_799
 
@@ -41,12 +44,15 @@ def between(chunks: Iterable[bytes], mark: bytes, limit: int | None = None) -> I
     tail = b""
     for chunk in chunks:
         first, *rest = (tail + chunk).split(mark)
-        for following in rest:
+        if rest:
             piece.add(first)
             yield piece.text()
+            *whole, first = rest
+            for text in whole:
+                header = not header
+                yield text[: HEADER_LIMIT if header else limit]
             header = not header
             piece = _Piece(HEADER_LIMIT if header else limit)
-            first = following
         # A mark may begin in the last bytes and end in the next chunk.
         cut = max(0, len(first) - hold)
         piece.add(first[:cut])
@@ -91,25 +97,26 @@ def _commit(header: bytes, paths: bytes) -> Commit:
     """``header`` is ``%H %P %ct %an %s`` between NULs. ``paths`` is the NUL that ends the format, then,
     where there are any, a separator of one byte (a line feed, a NUL for a merge) and path, NUL, path, NUL.
     """
-    told = _HEADER.fullmatch(header)
-    sha, parents, seconds, author, subject = told.groups() if told else _odd_fields(header)
-    return Commit(
-        sha=sha.decode(),
-        parents=parents.decode().split(),
-        committed_at=seconds_of(seconds),
-        author=_shown(author, AUTHOR_LIMIT),
-        subject=_shown(subject, SUBJECT_LIMIT),
-        paths=path_of(paths[2:-1]).split("\0") if len(paths) > 2 else [],
-    )
+    changed = path_of(paths[2:-1]).split("\0") if len(paths) > 2 else []
+    try:
+        plain = _PLAIN_HEADER.fullmatch(header.decode())
+    except UnicodeDecodeError:
+        plain = None
+    if plain is None:
+        return _odd_commit(header, changed)
+    sha, parents, seconds, author, subject = plain.groups()
+    return Commit(sha, parents.split(), int(seconds), author, subject, changed)
 
 
-def _odd_fields(header: bytes) -> list[bytes]:
-    """The fields of a header that was cut, or whose time is none; the ids must be whole."""
+def _odd_commit(header: bytes, paths: Sequence[str]) -> Commit:
+    """One whose header was cut or has to be, whose time is none, or whose words are no text."""
     fields = header.split(b"\0", 4)
     ids = [fields[0], *b"".join(fields[1:2]).split()]
     if len(fields) < 4 or not all(map(_FULL_ID.fullmatch, ids)):
         raise nonsense("log")
-    return fields if len(fields) == 5 else [*fields, b""]
+    sha, *parents = map(bytes.decode, ids)
+    author, subject = _shown(fields[3], AUTHOR_LIMIT), _shown(b"".join(fields[4:]), SUBJECT_LIMIT)
+    return Commit(sha, parents, seconds_of(fields[2]), author, subject, paths)
 
 
 def seconds_of(text: bytes) -> int:

@@ -18,7 +18,14 @@ from drift_gate.errors import SourceError
 from drift_gate.facts import Commit, Entry, Unknown
 from drift_gate.runtime.deadline import Deadline
 from drift_gate.sources.git.history import GitHistory
-from drift_gate.sources.git.log import HEADER_LIMIT, between
+from drift_gate.sources.git.log import (
+    AUTHOR_LIMIT,
+    HEADER_LIMIT,
+    LAST_SECOND,
+    SUBJECT_LIMIT,
+    between,
+    commits_of,
+)
 from drift_gate.sources.git.process import Git
 from drift_gate.testing import Draft, File, HistoryBuilder
 from drift_gate.testing.history import START
@@ -263,7 +270,29 @@ class TestBetween:
 
     def test_only_every_second_piece_is_cut(self) -> None:
         long = b"x" * (HEADER_LIMIT + 5)
-        assert list(between([long, b"#", long, b"#", long], b"#")) == [long, long[:HEADER_LIMIT], long]
+        pieces = [long, long[:HEADER_LIMIT], long, long[:HEADER_LIMIT], long]
+        assert list(between([long, b"#", long, b"#", long], b"#")) == pieces[:3]
+        assert list(between([b"#".join([long] * 5)], b"#")) == pieces
+
+
+class TestCommitsOf:
+    @given(
+        st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=4).map(
+            "ä€😀".__add__
+        ),
+        st.integers(0, 3),
+        st.sampled_from([0, 99_999_999_999, 100_000_000_000, LAST_SECOND, LAST_SECOND + 1]),
+    )
+    def test_what_fits_is_told_as_it_stands_and_the_rest_is_cut(self, text: str, more: int, at: int) -> None:
+        sha, parents = "a" * 40, ["b" * 40, "c" * 40]
+        words = [(text * limit)[: limit - 1 + more] for limit in (AUTHOR_LIMIT, SUBJECT_LIMIT)]
+        header = "\0".join([sha, " ".join(parents), str(at), *words]).encode()
+        [commit] = commits_of(iter([b"", header, b"\0\na\0b\0"]))
+        cut = [
+            each if more < 2 else f"{each[: limit - 1]}…"
+            for each, limit in zip(words, (200, 500), strict=True)
+        ]
+        assert commit == (sha, parents, at if at <= LAST_SECOND else 0, *cut, ["a", "b"])
 
 
 class TestResolve:
