@@ -20,7 +20,6 @@ from drift_gate.errors import SourceError
 from drift_gate.facts import Carrier, EvidenceSource, Live, LiveSource
 from drift_gate.journal import telemetry
 from drift_gate.relevance import loaded_list as loaded_files
-from drift_gate.relevance.rules import Rules
 from drift_gate.runtime.child_process import pool
 from drift_gate.runtime.deadline import Deadline, gather
 from drift_gate.runtime.memory import Borrowed, Kept
@@ -67,6 +66,7 @@ class Builder:
         self._borrowed: list[Borrowed[Any, Any]] = []
         self._elsewhere = RepositoryProcess()
         self._repositories: dict[Hashable, gate.Repository] = {}
+        self._config_paths: dict[str, str] = {}
 
     def load(self, services: Collection[ServiceSettings]) -> None:
         """Load the libraries that the check needs, before its clock starts.
@@ -95,15 +95,17 @@ class Builder:
         self, name: str, service: ServiceSettings, deadline: Deadline, candidate: Candidate | None = None
     ) -> gate.Plan:
         """What to check for one service; ``candidate``: as if that revision served alone, or None."""
+        config_path = self._config_path(service)
+        kept = _beside(config_path)
         workload = gate.Workload(
             service=name,
             kind=service.kind,
-            rules=_rules(self._settings, name, service),
+            rules=replace(self._settings.rules(name), loaded=(kept, name), own=(config_path, kept)),
             policy=service.policy,
             required_env=service.required_env,
             pins=service.pins,
             acknowledged=self._settings.acknowledged,
-            config_path=_config_path(self._settings, service),
+            config_path=config_path,
         )
         live = WhenAsked(partial(self._live, name, service, deadline, candidate))
         return gate.Plan(workload, live, self._repository(service, deadline))
@@ -203,6 +205,12 @@ class Builder:
             self._repositories[key] = self._elsewhere.at(self._place(service), deadline)
         return self._repositories[key]
 
+    def _config_path(self, service: ServiceSettings) -> str:
+        """As the function; a repository is looked at once, however many services it has."""
+        if service.repository not in self._config_paths:
+            self._config_paths[service.repository] = _config_path(self._settings, service)
+        return self._config_paths[service.repository]
+
     def _place(self, service: ServiceSettings) -> Location:
         settings, address = self._settings, service.repository
         cache_dir = settings.cache_dir if service.mirrored else settings.checkout_cache_dir
@@ -232,15 +240,13 @@ class _Alone:
         return True
 
 
-def _rules(settings: Settings, name: str, service: ServiceSettings) -> Rules:
-    """The rules of the service, with the places in its repository of what is the gate's own."""
-    kept = loaded_list(settings, service)
-    return replace(settings.rules(name), loaded=(kept, name), own=(_config_path(settings, service), kept))
-
-
 def loaded_list(settings: Settings, service: ServiceSettings) -> str:
     """Where the service's repository keeps what a run has loaded: beside its ``drift.toml``."""
-    return str(PurePosixPath(_config_path(settings, service)).with_name(loaded_files.FILE_NAME))
+    return _beside(_config_path(settings, service))
+
+
+def _beside(config_path: str) -> str:
+    return str(PurePosixPath(config_path).with_name(loaded_files.FILE_NAME))
 
 
 def _config_path(settings: Settings, service: ServiceSettings) -> str:
