@@ -68,14 +68,15 @@ _Row = tuple[bytes, bytes, bytes]
 class DiskCache:
     """Values by kind and key, in ``folder``, for the code of that ``version``.
 
-    ``folder`` is made where it is missing, for this user alone. ``version`` tells apart what other code has
+    ``folder`` is made where it is missing, for this user alone; a function tells it when the
+    first key is looked up, and what that raises is raised there. ``version`` tells apart what other code has
     written, which is not found; None: nobody knows, and nothing is kept. ``most`` is the size of the file in
     bytes at which the oldest entries make room. No method raises for what is wrong with the file. Safe across
     threads and across processes.
     """
 
-    def __init__(self, folder: Path, version: bytes | None, *, most: int = MOST) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path | Callable[[], Path], version: bytes | None, *, most: int = MOST) -> None:
+        self._folder = folder if callable(folder) else lambda: folder
         self._version = (version or b"")[: hashlib.blake2b.MAX_KEY_SIZE]
         self._most = most
         self._lock = threading.Lock()
@@ -181,7 +182,7 @@ class DiskCache:
 
     def _open(self) -> sqlite3.Connection:
         """Raises ``OSError`` where there can be none that is this user's alone."""
-        file = _own_file(self._folder)
+        file = _own_file(self._folder())
         database = sqlite3.connect(
             f"file:{quote(os.fsencode(file))}?mode=rw",
             uri=True,
@@ -219,7 +220,7 @@ class DiskCache:
         """Away with a file that is damaged: the next process begins a new one."""
         for ending in ("", "-journal", "-wal", "-shm"):
             with contextlib.suppress(OSError):
-                (self._folder / f"{FILE_NAME}{ending}").unlink()
+                (self._folder() / f"{FILE_NAME}{ending}").unlink()
 
 
 def _read(database: sqlite3.Connection, keys: Sequence[bytes]) -> list[tuple[object, ...]]:

@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.damage import BY_CHANCE, DAMAGES, Damage, a_folder
 
+from drift_gate.errors import SourceError
 from drift_gate.runtime import disk_cache
 from drift_gate.runtime.disk_cache import FILE_NAME, LONGEST, DiskCache
 
@@ -46,6 +47,19 @@ def test_what_was_put_is_there_for_the_next_process(tmp_path: Path) -> None:
     )
     subprocess.run([sys.executable, "-c", code, tmp_path / "new" / "folder"], check=True)
     assert told(tmp_path / "new" / "folder") == {"key 0": b"from elsewhere"}
+
+
+def test_who_tells_the_folder_is_asked_with_the_first_key_and_may_fail(tmp_path: Path) -> None:
+    def nowhere() -> Path:
+        raise SourceError("there is no such repository", "history-unavailable")
+
+    with DiskCache(nowhere, V1) as cache:
+        assert cache.get("kind", []) == {}
+        with pytest.raises(SourceError, match="no such repository"):
+            cache.get("kind", ["key 0"])
+    filled(tmp_path)
+    with DiskCache(lambda: tmp_path, V1) as cache:
+        assert cache.get("kind", ["key 0"]) == {"key 0": ENTRIES["key 0"]}
 
 
 def test_what_was_put_is_there_before_it_is_written(tmp_path: Path) -> None:

@@ -62,3 +62,13 @@ class WorkTree:
     def head(self) -> str:
         """The commit that is checked out."""
         return self.git("rev-parse", "HEAD")
+
+
+def counting(folder: Path) -> dict[str, str]:
+    """An environment in which each start of git leaves a line in the file ``calls`` of ``folder``."""
+    real = next(path for path in map(Path, os.get_exec_path()) if (path / "git").exists()) / "git"
+    (folder / "bin").mkdir()
+    program = folder / "bin" / "git"
+    program.write_text(f'#!/bin/sh\necho "$*" >> "{folder}/calls"\nexec "{real}" "$@"\n')
+    program.chmod(0o755)
+    return {"PATH": f"{folder / 'bin'}:{os.environ['PATH']}"}

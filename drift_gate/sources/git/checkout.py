@@ -19,18 +19,14 @@ from drift_gate.runtime.deadline import Deadline
 from drift_gate.runtime.memory import Borrowed
 from drift_gate.sources.git import partial
 from drift_gate.sources.git.confirmed import KeptAnswers
-from drift_gate.sources.git.errors import message_of
 from drift_gate.sources.git.history import GitHistory
-from drift_gate.sources.git.local_repository import Repository, lines, name_of
-from drift_gate.sources.git.log import nonsense
-from drift_gate.sources.git.process import Git
+from drift_gate.sources.git.local_repository import Ref, Repository, refs_of
+from drift_gate.sources.git.opening import git_at, opened
 from drift_gate.sources.git.refs import REF_NAME
 from drift_gate.sources.git.remote_branch import RemoteBranch
 from drift_gate.sources.lazy_answer import LazyAnswer
 
 T = TypeVar("T")
-
-_EXTENSIONS = re.compile(r"unknown repository extensions? found:\n((?:\t.*\n?)+)")
 
 
 class Checkout:
@@ -62,6 +58,7 @@ class Checkout:
         self._now = now
         self._limit = timedelta(seconds=stale_target_limit)
         self._kept = kept or Borrowed()
+        self._sought: Collection[str] = ()
         self._opened = LazyAnswer(self._open)
         self._target = LazyAnswer(self._find_target)
 
@@ -75,7 +72,8 @@ class Checkout:
         return self._target.get()
 
     def resolve(self, ids: Collection[str]) -> Mapping[str, str | Unknown]:
-        """As ``facts.History.resolve``."""
+        """As ``facts.History.resolve``; whatever start of git opens the repository now looks for them too."""
+        self._sought = ids
         return self._told(lambda history: history.resolve(ids))
 
     def files(self, commits: Collection[str]) -> Mapping[str, Mapping[str, Entry]]:
@@ -140,12 +138,14 @@ class Checkout:
         return self._opened.get().history
 
     def _open(self) -> Repository:
-        return _open_repository(self._path, self._environ, self._deadline)
+        return opened(self._path, self._environ, self._deadline, self._sought)
 
     def _find_target(self) -> Target:
         if not REF_NAME.fullmatch(self._ref):
             sentence = f"{self._ref!r} is no name of a ref: name a branch, a tag or HEAD"
             raise SourceError(sentence, "target-not-found")
+        if (target := self._target_at_once()) is not None:
+            return target
         repository = self._opened.get()
         name = self._ref.removeprefix("refs/remotes/")
         if "/" in name and not name.startswith("refs/"):
@@ -156,6 +156,23 @@ class Checkout:
                         repository, remote, branch, address, self._now, self._limit, self._kept
                     ).target()
         return self._local_target(repository)
+
+    def _target_at_once(self) -> Target | None:
+        """A local branch or tag, by a start of git that finds the repository as well.
+
+        None: it takes several starts to tell, or to tell why not.
+        """
+        full = self._ref.startswith("refs/") and not self._ref.startswith("refs/remotes/")
+        if self._ref == "HEAD" or ("/" in self._ref and not full):
+            return None
+        now = self._now()
+        try:
+            found = refs_of(git_at(self._path, self._environ, self._deadline), _full_names(self._ref))
+        except SourceError as error:
+            if error.cause == "timeout":
+                raise
+            return None
+        return _local(found[0], found[0].oid, now) if found and found[0].kind == "commit" else None
 
     def _local_target(self, repository: Repository) -> Target:
         now = self._now()
@@ -172,54 +189,17 @@ class Checkout:
             for ref in repository.refs(_full_names(self._ref)):
                 commit = ref.oid if ref.kind == "commit" else repository.history.commit_of(ref.oid)
                 if commit:
-                    behind = _behind(ref.name, ref.track)
-                    return Target(ref=ref.name, commit=commit, confirmed_at=now, findings=behind)
+                    return _local(ref, commit, now)
                 repository.require(ref.name, ref.oid)
         raise repository.not_found(self._ref)
 
 
-def _open_repository(path: Path, environ: Mapping[str, str], deadline: Deadline) -> Repository:
-    """Finds the repository that ``path`` lies in. Raises ``SourceError`` (``history-unavailable``)."""
-    if not os.path.exists(path):
-        raise SourceError(f"{path} does not exist, or may not be looked at", "history-unavailable")
-    folder = os.path.realpath(path if path.is_dir() else path.parent)
-    git = Git(cwd=folder, environ=environ, deadline=deadline)
-    # Git looks for it by itself first: only then does it check who owns the repository.
-    asked = ("--is-shallow-repository", "--show-object-format", "--absolute-git-dir", "--git-common-dir")
-    answer = git.run("rev-parse", *asked, "--show-cdup", failure=lambda _, stderr: _cannot_open(path, stderr))
-    told = lines(answer)
-    if not len(asked) <= len(told) <= len(asked) + 1:
-        raise SourceError(f"{name_of(path)} has a line break in its path", "history-unavailable")
-    shallow, algorithm, git_dir, common_dir = told[:4]
-    if shallow not in ("true", "false") or algorithm not in ("sha1", "sha256") or b"\0" in answer:
-        raise nonsense("rev-parse")
-    # A bare repository has no top folder. Git runs in it, as remotes may be relative paths.
-    top = os.path.join(folder, told[4]) if len(told) > 4 else git_dir
-    git = Git(cwd=top, git_dir=git_dir, environ=environ, deadline=deadline)
-    history = GitHistory(git=git, shallow=shallow == "true", id_length=64 if algorithm == "sha256" else 40)
-    return Repository(path, Path(folder, common_dir), history)
-
-
-def _cannot_open(path: Path, stderr: str) -> SourceError:
-    name = name_of(path)
-    if "dubious ownership" in stderr:
-        line = re.search(r"git config --global --add safe\.directory .+", stderr)
-        todo = line[0] if line else f"git config --global --add safe.directory {name}"
-        message = f"{name} belongs to another user; if you trust it, run `{todo}`"
-    elif "not a git repository" in stderr:
-        message = f"{name} is no git repository, nor inside one"
-    elif extensions := _EXTENSIONS.search(stderr):
-        names = ", ".join(extensions[1].split())
-        message = (
-            f"{name} needs what this git does not know: the repository extension {names}; use a newer git"
-        )
-    else:
-        message = f"{name} cannot be opened: {message_of(stderr)}"
-    return SourceError(message, "history-unavailable")
-
-
 def _full_names(ref: str) -> list[str]:
     return [ref] if ref.startswith("refs/") else [f"refs/heads/{ref}", f"refs/tags/{ref}"]
+
+
+def _local(ref: Ref, commit: str, now: datetime) -> Target:
+    return Target(ref=ref.name, commit=commit, confirmed_at=now, findings=_behind(ref.name, ref.track))
 
 
 def _behind(ref: str, track: str) -> tuple[Finding, ...]:

@@ -51,12 +51,13 @@ class GitHistory:
     """The history of one repository: ``facts.History`` without the target.
 
     ``git`` runs there. ``shallow`` says that the history is cut, ``id_length`` how many digits a full
-    object id has (40, or 64 in a SHA-256 repository).
+    object id has (40, or 64 in a SHA-256 repository). ``known`` are commits that were seen in it.
     """
 
     git: Git
     shallow: bool
     id_length: int
+    known: frozenset[str] = frozenset()
 
     def resolve(self, ids: Collection[str]) -> Mapping[str, str | Unknown]:
         """As ``facts.History.resolve``; at most two processes.
@@ -230,14 +231,15 @@ class GitHistory:
 
     def _commits(self, oids: Collection[str]) -> set[str]:
         """Those of ``oids`` that exist and are commits, also where git ends at the first that does not."""
+        asked = set(oids) - self.known
         try:
-            answers = self._batch_check(sorted(oids))
+            answers = self._batch_check(sorted(asked))
         except SourceError as error:
-            found = partial.there(self.git, oids, commits=True)
-            if error.cause != "history-unavailable" or len(found) == len(set(oids)):
+            found = partial.there(self.git, asked, commits=True)
+            if error.cause != "history-unavailable" or len(found) == len(asked):
                 raise
             answers = self._batch_check(sorted(found))
-        return {oid for oid, kind in answers if kind == "commit"}
+        return {oid for oid, kind in answers if kind == "commit"} | (self.known & set(oids))
 
     def _trees(self, commits: Collection[str]) -> dict[str, str]:
         """The tree of each commit. Raises ``SourceError`` where one is not there, or the commit itself."""

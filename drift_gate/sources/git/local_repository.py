@@ -60,17 +60,9 @@ class Repository:
     def refs(self, names: Sequence[str]) -> list[Ref]:
         """Those of ``names`` that exist, in that order."""
         try:
-            told = self._told(_REF, *names)
+            return refs_of(self.git, names)
         except SourceError:  # an object that is not there, and so has no type, ends the answer
-            told = self._told(_REF.replace("%(objecttype)", ""), *names)
-        found = {each.name: each for each in told}
-        return [found[name] for name in names if name in found]
-
-    def _told(self, form: str, *names: str) -> list[Ref]:
-        told = [line.split("\0") for line in lines(self.git.run("for-each-ref", f"--format={form}", *names))]
-        if not all(len(line) == 4 and _OBJECT_ID.fullmatch(line[1]) for line in told):
-            raise nonsense("for-each-ref")
-        return [Ref(*line) for line in told]
+            return refs_of(self.git, names, _REF.replace("%(objecttype)", ""))
 
     def head(self) -> str | None:
         """The id that HEAD points to, whether or not it is there; None for a branch not born yet."""
@@ -97,6 +89,15 @@ class Repository:
         if "/" in ref and not known:
             hint += "; the repository has no remote"
         return SourceError(f"{self.name} has no ref {ref}{hint}", "target-not-found")
+
+
+def refs_of(git: Git, names: Sequence[str], form: str = _REF) -> list[Ref]:
+    """Those of ``names`` that exist, in that order; one process. Raises ``SourceError``."""
+    told = [line.split("\0") for line in lines(git.run("for-each-ref", f"--format={form}", *names))]
+    if not all(len(line) == 4 and _OBJECT_ID.fullmatch(line[1]) for line in told):
+        raise nonsense("for-each-ref")
+    found = {line[0]: Ref(*line) for line in told}
+    return [found[name] for name in names if name in found]
 
 
 def name_of(path: Path) -> str:

@@ -268,7 +268,8 @@ def _answer(
     from drift_gate.runtime.disk_cache import DiskCache
 
     history = _process_state().history(check, number, place, Deadline(seconds))
-    with DiskCache(place.learned_in(history), code_version()) as disk:
+    # A question that asks the disk for nothing leaves the repository to be opened by what it does ask.
+    with DiskCache(lambda: place.learned_in(history), code_version()) as disk:
         return question(history, _process_state().memory.on(disk), *args)
 
 

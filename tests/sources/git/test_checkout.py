@@ -11,9 +11,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from support.limits import in_time
+from support.repositories import counting
 
 from drift_gate.errors import SourceError
-from drift_gate.facts import History
+from drift_gate.facts import History, Unknown
 from drift_gate.runtime.deadline import Deadline
 from drift_gate.sources.git.checkout import Checkout
 from drift_gate.testing import HistoryBuilder
@@ -115,32 +117,34 @@ class TestWhatIsOpened:
         assert opened(h.path, environ=os.environ).target().commit == tip
 
 
+@pytest.mark.parametrize("ref", ["HEAD", "main", "origin/main"])
 class TestWhatIsNot:
-    def test_a_path_that_is_not_there(self, opened: Open, tmp_path: Path) -> None:
-        error = failure(opened(tmp_path / "nosuch"))
+    def test_a_path_that_is_not_there(self, opened: Open, tmp_path: Path, ref: str) -> None:
+        error = failure(opened(tmp_path / "nosuch", ref))
         assert (error.cause, str(error)) == (
             "history-unavailable",
             f"{tmp_path}/nosuch does not exist, or may not be looked at",
         )
 
-    def test_a_folder_that_is_no_repository(self, opened: Open, tmp_path: Path) -> None:
-        error = failure(opened(tmp_path))
+    def test_a_folder_that_is_no_repository(self, opened: Open, tmp_path: Path, ref: str) -> None:
+        error = failure(opened(tmp_path, ref))
         assert (error.cause, str(error)) == (
             "history-unavailable",
             f"{tmp_path} is no git repository, nor inside one",
         )
 
-    def test_a_repository_that_is_damaged(self, h: HistoryBuilder, opened: Open) -> None:
+    def test_a_repository_that_is_damaged(self, h: HistoryBuilder, opened: Open, ref: str) -> None:
         h.commit({"a": "1"})
         (h.path / ".git" / "config").write_text("[core\n")
-        error = failure(opened(h.path))
+        error = failure(opened(h.path, ref))
         assert error.cause == "history-unavailable"
         assert "bad config" in str(error)
 
-    def test_one_with_a_line_break_in_its_path(self, opened: Open, tmp_path: Path) -> None:
+    def test_one_with_a_line_break_in_its_path(self, opened: Open, tmp_path: Path, ref: str) -> None:
         h = HistoryBuilder(tmp_path / "re\npo")
-        h.commit({"a": "1"})
-        assert "line break" in str(failure(opened(h.path)))
+        tip = h.commit({"a": "1"})
+        with pytest.raises(SourceError, match="line break"):
+            opened(h.path, ref).resolve([tip])
 
     def test_one_of_another_user_names_the_line_that_trusts_it(
         self,
@@ -148,22 +152,25 @@ class TestWhatIsNot:
         opened: Open,
         tmp_path: Path,
         other_owner: Callable[[Path], Mapping[str, str]],
+        ref: str,
     ) -> None:
         tip = h.commit({"a": "1"})
         environ = other_owner(h.path)
-        error = failure(opened(h.path, environ=environ))
+        error = failure(opened(h.path, ref, environ=environ))
         assert error.cause == "history-unavailable"
         assert f"git config --global --add safe.directory {h.path}" in str(error)
         (tmp_path / ".gitconfig").write_text(f"[safe]\ndirectory = {h.path}\n")
         assert opened(h.path, environ=environ).target().commit == tip
 
-    def test_no_git_program(self, h: HistoryBuilder, opened: Open, tmp_path: Path) -> None:
+    def test_no_git_program(self, h: HistoryBuilder, opened: Open, tmp_path: Path, ref: str) -> None:
         h.commit({"a": "1"})
-        error = failure(opened(h.path, environ={"PATH": str(tmp_path)}))
+        error = failure(opened(h.path, ref, environ={"PATH": str(tmp_path)}))
         assert (error.cause, error.retryable) == ("history-unavailable", False)
         assert "git is not installed" in str(error)
 
-    def test_no_git_program_when_the_room_is_loaded(self, h: HistoryBuilder, tmp_path: Path) -> None:
+    def test_no_git_program_when_the_room_is_loaded(
+        self, h: HistoryBuilder, tmp_path: Path, ref: str
+    ) -> None:
         """GitPython, which names a repository in an error, refuses to load without one: nobody sees that."""
         script = f"""
 from datetime import UTC, datetime
@@ -172,7 +179,7 @@ from drift_gate.errors import SourceError
 from drift_gate.sources.git.checkout import Checkout
 try:
     environ = {{"PATH": {str(tmp_path)!r}}}
-    Checkout(path={str(h.path)!r}, target_ref="HEAD", deadline=Deadline(60), environ=environ,
+    Checkout(path={str(h.path)!r}, target_ref={ref!r}, deadline=Deadline(60), environ=environ,
              now=lambda: datetime.now(UTC), stale_target_limit=0).target()
 except SourceError as error:
     print(error.cause, error)
@@ -294,3 +301,115 @@ class TestLocalTargets:
         h.branch("later", h.commit({"a": "2"}))
         assert found.target() == before
         assert failure(missing) is error
+
+
+class TestFewStarts:
+    """A start of git finds the repository and answers a question, in the place of two."""
+
+    def test_a_check_of_a_branch_takes_three(self, h: HistoryBuilder, opened: Open, tmp_path: Path) -> None:
+        base, tip = h.commit({"a": "1"}), h.commit({"a": "2"})
+        history = opened(h.path, "main", counting(tmp_path))
+        assert history.target().commit == tip
+        assert history.resolve([base, tip]) == {base: base, tip: tip}
+        assert [each.sha for each in history.walk([base, tip])] == [tip]
+        told = [line.split() for line in (tmp_path / "calls").read_text().splitlines()]
+        commands = ("rev-parse", "for-each-ref", "cat-file", "log")
+        assert [[word for word in line if word in commands] for line in told] == [
+            ["for-each-ref"],
+            ["rev-parse"],
+            ["log"],
+        ]
+
+    @pytest.mark.parametrize("bare", [True, False])
+    @pytest.mark.parametrize("depth", [None, 2])
+    def test_no_id_means_another_commit_than_it_does_alone(
+        self, h: HistoryBuilder, opened: Open, tmp_path: Path, bare: bool, depth: int | None
+    ) -> None:
+        """What the start that opens the repository sees is what the next would see."""
+        old, base, tip = (h.commit({"a": str(n)}) for n in range(3))
+        h.tag("v1", base, message="a release")
+        clone = h.clone(tmp_path / "clone", bare=bare, depth=depth)
+        tag, named = clone.git("rev-parse", "v1"), "1" * 40
+        clone.git("update-ref", f"refs/heads/{named}", tip)
+        clone.git("update-ref", f"refs/tags/{base}", tip)
+        clone.git("replace", base, tip)
+        (clone.path / f"{'2' * 40}^{{commit}}").write_text("no commit has this name, and a file has")
+        ids = [old, base, tip, tag, named, "2" * 40, "3" * 64, clone.git("rev-parse", "main^{tree}"), tip[:9]]
+        for asked in ([base], [base, tip], *([each] for each in ids), ids, [base] * 200, []):
+            at_once, later = opened(clone.path, "main"), opened(clone.path, "main")
+            later.kept_in()
+            answer = at_once.resolve(asked)
+            assert answer == later.resolve(asked)
+            assert answer.items() >= {each: each for each in asked if each in (base, tip)}.items()
+            unknown = "shallow-history" if depth else "commit-not-in-history"
+            for each in {tag, named, "2" * 40, "3" * 64} & set(asked):
+                assert isinstance(why := answer[each], Unknown)
+                assert why.cause == unknown
+
+    def test_a_history_that_is_cut_after_the_branch_was_found_is_not_walked(
+        self, h: HistoryBuilder, opened: Open
+    ) -> None:
+        base, tip = h.commit({"a": "1"}), h.commit({"a": "2"})
+        history = opened(h.path, "main")
+        history.target()
+        (h.path / ".git" / "shallow").write_text(f"{tip}\n")
+        assert history.resolve([tip]) == {tip: tip}
+        with pytest.raises(SourceError) as caught:
+            next(history.walk([tip, base]))
+        assert caught.value.cause == "shallow-history"
+
+    def test_another_repository_in_its_place_has_another_history(
+        self, h: HistoryBuilder, opened: Open
+    ) -> None:
+        base, tip = h.commit({"a": "1"}), h.commit({"a": "2"})
+        history = opened(h.path, "main")
+        assert history.target().commit == tip
+        shutil.rmtree(h.path)
+        HistoryBuilder(h.path).commit({"b": "1"})
+        assert isinstance(history.resolve([base])[base], Unknown)
+        with pytest.raises(SourceError) as caught:
+            next(history.walk([tip, base]))
+        assert caught.value.cause == "history-unavailable"
+
+    def test_a_branch_that_moves_is_walked_from_where_it_was(self, h: HistoryBuilder, opened: Open) -> None:
+        base, tip = h.commit({"a": "1"}), h.commit({"a": "2"})
+        history = opened(h.path, "main")
+        assert history.target().commit == tip
+        h.commit({"a": "3"})
+        assert history.resolve([base]) == {base: base}
+        assert [each.sha for each in history.walk([history.target().commit, base])] == [tip]
+
+    def test_a_name_that_ends_like_a_full_one_is_not_the_branch(
+        self, h: HistoryBuilder, opened: Open
+    ) -> None:
+        tip = h.commit({"a": "1"})
+        h.git("update-ref", "refs/tags/refs/heads/prod", tip)
+        h.git("update-ref", "refs/heads/release/1", tip)
+        for name in ("prod", "refs/heads/prod", "refs/heads/release", "release"):
+            assert failure(opened(h.path, name)).cause == "target-not-found"
+
+    @pytest.mark.parametrize("question", [lambda slow: slow.target(), lambda slow: slow.resolve(["1" * 40])])
+    def test_after_the_deadline_nothing_else_is_tried(
+        self, h: HistoryBuilder, tmp_path: Path, question: Callable[[Checkout], object]
+    ) -> None:
+        program, calls = tmp_path / "git", tmp_path / "calls"
+        program.write_text(f"#!/bin/sh\necho >> {calls}\nexec sleep 60\n")
+        program.chmod(0o755)
+
+        def asked(seconds: float) -> SourceError:
+            calls.write_text("")
+            slow = Checkout(
+                path=h.path,
+                target_ref="main",
+                deadline=Deadline(seconds),
+                environ={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+                now=lambda: NOW,
+                stale_target_limit=0,
+            )
+            with pytest.raises(SourceError) as caught:
+                question(slow)
+            return caught.value
+
+        error = in_time(asked, late=lambda _: not calls.read_text())
+        assert (error.cause, calls.read_text()) == ("timeout", "\n")
+        assert "did not end within" in str(error)

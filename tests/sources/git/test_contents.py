@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.repositories import counting
 
 from drift_gate.errors import SourceError
 from drift_gate.runtime.deadline import Deadline
@@ -92,16 +93,6 @@ def test_20_000_files_take_one_process(h: HistoryBuilder, tmp_path: Path) -> Non
     history = history_of(h, counting(tmp_path))
     assert history.contents(list(by_path.values()))[by_path["d7/f107.py"]] == b"x = 107\n"
     assert len((tmp_path / "calls").read_text().splitlines()) == 1
-
-
-def counting(folder: Path) -> dict[str, str]:
-    """An environment in which each start of git leaves a line in the file ``calls``."""
-    real = next(path for path in map(Path, os.get_exec_path()) if (path / "git").exists()) / "git"
-    (folder / "bin").mkdir()
-    program = folder / "bin" / "git"
-    program.write_text(f'#!/bin/sh\necho "$*" >> "{folder}/calls"\nexec "{real}" "$@"\n')
-    program.chmod(0o755)
-    return {"PATH": f"{folder / 'bin'}:{os.environ['PATH']}"}
 
 
 class TestStream:
