@@ -201,6 +201,17 @@ def plan(name: str, *, settings: Settings) -> Iterator[gate.Plan]:
         build.close()
 
 
+def live(name: str, *, settings: Settings, within: Deadline) -> Live:
+    """What serves ``name`` now; what should is not asked, so that no repository is read.
+
+    Raises ``SourceError`` where nobody knows, and ``DriftConfigError`` where no such service is declared.
+    """
+    service = settings.service(name)
+    build = Builder(settings)
+    build.load([service])
+    return build.plan(name, service, Deadline(min(service.deadline, within.remaining()))).live.read()
+
+
 def caller(emulator: str | None) -> tuple[str | None, datetime | None]:
     """Who asks Google, as IAM writes it, and when the token ends (UTC); None each: not known.
 

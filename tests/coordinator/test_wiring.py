@@ -66,6 +66,17 @@ class TestWhatServes:
         world.deploy()
         assert serving_now(batch) == Serving((None,), (newer,))
 
+    def test_asks_git_only_where_something_else_serves(self, world: World) -> None:
+        batch = BATCH.model_copy(update={"stamp": stamp_of(require_current_worker())})
+        live = batch.stamp.live_commits
+        (world.root / ".git").rename(world.root / "gone")
+        assert serving_now(batch) == Serving((None,), live)
+        (world.root / "gone").rename(world.root / ".git")
+        world.commit("newer")
+        world.deploy()
+        (world.root / ".git").rename(world.root / "gone")
+        assert serving_now(batch) == Serving((None,), (None,))  # something serves, and nobody knows what
+
     def test_is_a_sentence_where_nobody_knows(self, world: World) -> None:
         batch = BATCH.model_copy(update={"stamp": stamp_of(require_current_worker())})
         (world.root / ".drift" / "ledger.jsonl").unlink()

@@ -44,12 +44,16 @@ def serving_now(batch: Batch) -> Serving | str:
         return "the batch does not say which service it was judged on"
     within = Deadline(BYPASSED_SECONDS if batch.break_glass else LOOK_SECONDS)
     # On a thread that nobody waits for: what hung the gate at the start may hang it again.
-    answer = attempt(partial(_look, batch.stamp.service, within), within, "what serves")
+    answer = attempt(partial(_look, batch.stamp.service, batch.latest, within), within, "what serves")
     return answer.message if isinstance(answer, DriftCheckError) else answer
 
 
-def _look(service: str, within: Deadline) -> Serving | str:
-    (verdict,) = checks.check([service], within=within, record=False).services
+def _look(service: str, judged: Stamp, within: Deadline) -> Serving | str:
+    """Git is asked where something else serves than what was ``judged``: which commit that is, it knows."""
+    settings = load()
+    if judged.names(checks.live(service, settings=settings, within=within)):
+        return Serving(judged.live_revisions, judged.live_commits)
+    (verdict,) = checks.check([service], settings=settings, within=within, record=False).services
     report = verdict.report
     if report.live:
         return Serving.of(report.live)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 from drift_gate.comparison.report import LiveReport
-from drift_gate.facts import Fact
+from drift_gate.facts import Fact, Live
 from drift_gate.policy.verdict import Policy, Verdict
 
 #: The fewest digits that git itself shortens a commit's id to.
@@ -74,6 +74,20 @@ class Stamp(Fact):
         if any(same_commit(commit, each) for each in self.live_commits if each):
             return True
         return None if None in self.live_commits else False
+
+    def names(self, live: Live) -> bool:
+        """Whether ``live`` is what this verdict judged, as far as names alone can say that; else False.
+
+        A revision never changes. What has none (a ledger's entry, a job) is named by its marks, each of them
+        the full id of the commit.
+        """
+        if not self.live_commits or None in self.live_commits:
+            return False
+        ordered = sorted(live.revisions, key=lambda each: (-each.percent, each.revision or ""))
+        serving = dict.fromkeys(each.revision for each in ordered)
+        marks = dict.fromkeys(claim.value for each in ordered for claim in each.evidence)
+        same = [*serving] == [*dict.fromkeys(self.live_revisions)]
+        return same and (None not in serving or (len(ordered) == 1 and (*marks,) == self.live_commits))
 
     def attributes(self) -> dict[str, str]:
         """The stamp as the attributes of a message: text only, and what is not known is left out."""

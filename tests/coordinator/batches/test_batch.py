@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from datetime import date
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drift_gate.comparison.report import LiveReport
+from drift_gate.facts import Evidence, Live, LiveRevision
 from drift_gate.policy.verdict import Policy
 from predictions.coordinator.batches.batch import ACTIVE, STATES, TRANSITIONS, Progress, new_id
 from predictions.coordinator.batches.ending import Share, ending
@@ -21,6 +23,13 @@ OLD, NEW = "a" * 40, "b" * 40
 
 def a_stamp(revision: str | None = "w-1", commit: str | None = OLD) -> Stamp:
     return Stamp(gate_decision="allow", enforced=True, live_revisions=(revision,), live_commits=(commit,))
+
+
+def a_revision(
+    name: str | None = "w-1", percent: int = 100, container: str | None = None, marks: Sequence[str] = ()
+) -> LiveRevision:
+    evidence = tuple(Evidence(carrier="ledger", key="k", value=mark) for mark in marks)
+    return LiveRevision(revision=name, percent=percent, container=container, evidence=evidence)
 
 
 def a_share(commit: str | None, revision: str | None = "w-1") -> Share:
@@ -52,6 +61,35 @@ class TestTheStamp:
         assert (stamp.gate_decision, stamp.enforced, stamp.policy_hash) == ("warn", True, "0123456789ab")
         assert stamp.addresses == ("https://w.example",)
         assert (stamp.live_revisions, stamp.live_commits) == (("w-2", "w-1"), (NEW, OLD))
+
+    @pytest.mark.parametrize(
+        ("stamp", "live", "named"),
+        [
+            (a_stamp(), [a_revision()], True),
+            (a_stamp(), [a_revision(), a_revision(container="side")], True),
+            (a_stamp(), [a_revision("w-2")], False),
+            (a_stamp(), [a_revision(), a_revision("w-2", percent=10)], False),
+            (a_stamp(commit=None), [a_revision()], False),
+            (Stamp(gate_decision="allow", enforced=False), [a_revision()], False),
+            (a_stamp(None), [a_revision(None, marks=[OLD, OLD])], True),
+            (a_stamp(None), [a_revision(None, marks=[OLD, NEW])], False),
+            (a_stamp(None), [a_revision(None, marks=[OLD[:12]])], False),
+            (a_stamp(None), [a_revision(None)], False),
+            (a_stamp(None), [a_revision("w-1", marks=[OLD])], False),
+        ],
+    )
+    def test_says_whether_what_serves_is_what_was_judged(
+        self, stamp: Stamp, live: list[LiveRevision], named: bool
+    ) -> None:
+        told = Live(kind="service", project=None, region=None, revisions=tuple(live))
+        assert stamp.names(told) is named
+
+    def test_names_several_revisions_whatever_their_order(self) -> None:
+        stamp = Stamp(
+            gate_decision="allow", enforced=True, live_revisions=("w-2", "w-1"), live_commits=(NEW, OLD)
+        )
+        live = (a_revision("w-1", percent=10), a_revision("w-2", percent=90))
+        assert stamp.names(Live(kind="service", project=None, region=None, revisions=live))
 
     def test_knows_where_the_one_judged_revision_answers_alone(self) -> None:
         """Of several none is the judged one."""
