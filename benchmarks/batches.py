@@ -159,7 +159,6 @@ def _bare_update(file: Path) -> float:
 def _count(file: Path) -> float:
     with open_sqlite(file) as store:
         batch = store.create(new_batch(REQUESTS), NOW)
-        store.begin(batch.id, NOW)
         told = completions(batch.id, REQUESTS)
 
         def count() -> None:
@@ -216,7 +215,7 @@ def _dispatch(host: str, topic: str) -> None:
 
 def _noted(host: str, topic: str, file: Path, count: int = REQUESTS) -> float:
     with open_sqlite(file) as store:
-        batch = store.begin(store.create(new_batch(count), NOW).id, NOW)
+        batch = store.create(new_batch(count), NOW)
         dispatcher = PubSub(partial(publisher, host), topic)
         took = wall(partial(_note, store, dispatcher, batch.id))()
         dispatcher.close()

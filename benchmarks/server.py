@@ -195,7 +195,7 @@ from pathlib import Path
 from benchmarks.batches import NOW, REQUESTS, new_batch
 from predictions.coordinator.store.sqlite import open_sqlite
 with open_sqlite(Path(sys.argv[1])) as store:
-    print(store.begin(store.create(new_batch(REQUESTS), NOW).id, NOW).id)
+    print(store.create(new_batch(REQUESTS), NOW).id)
 """
 
 

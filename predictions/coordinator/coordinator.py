@@ -338,14 +338,14 @@ class Coordinator:
     def _go_on(self, batch: Batch, claim: Claim, stamp: Stamp | None, overridden: Overridden) -> Batch:
         """Hand out whatever nobody can still answer for, on the verdict ``stamp``; the batch as it is then.
 
-        ``stamp`` None: the one that the batch was made on.
+        ``stamp`` None: the one that the batch was made on, just now.
         """
         self._before.require_same_way(batch)
         # Pub/Sub delivers what it took, so that a batch whose dispatch broke off lacks the rest alone.
         broke_off = batch.state == "pending" and batch.dispatch not in ANSWERING
         states: Sequence[RequestState] = ("pending",) if broke_off else _UNANSWERED
-        batch = self._store.begin(batch.id, self._clock(), stamp)
         if stamp is not None:
+            batch = self._store.begin(batch.id, self._clock(), stamp)
             overridden.began(batch.id)
         with telemetry.handing_out(batch), self._finalizer.failed_unless_done(batch.id):
             parts = (self._store, self._dispatcher, batch, states, claim, self._clock, self._tell)

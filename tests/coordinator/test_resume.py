@@ -103,7 +103,6 @@ class TestASecondStart:
         """Killed in the middle: what Pub/Sub has is with Pub/Sub."""
         desk.store.create(desk.coordinator._new(Order(game_date=DAY), slate(), a_verdict(), STAMP), NOW)
         (left,) = desk.store.active()
-        desk.store.begin(left.id, NOW)
         desk.store.mark_dispatched(left.id, ["P000"], NOW)
         started = desk.coordinator.start(Order(game_date=DAY))
         assert (started.how, started.batch and started.batch.id) == ("resumed", left.id)
@@ -227,7 +226,6 @@ class TestResume:
         local = desk.another(Local(at_a_time=1))
         new = local._new(Order(game_date=DAY), slate(), a_verdict(), STAMP)
         desk.store.create(new, NOW)
-        desk.store.begin(new.id, NOW)
         desk.store.mark_dispatched(new.id, ["P000", "P001"], NOW)
         desk.store.apply([answer(new.id, "P000", points=99.0)], NOW)
         (started,) = local.resume()

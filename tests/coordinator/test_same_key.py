@@ -58,7 +58,6 @@ class TestTheSameKey:
         order = Order(game_date=DAY, idempotency_key="k")
         new = desk.coordinator._new(order, slate(), a_verdict(), STAMP)
         desk.store.create(new, NOW)
-        desk.store.begin(new.id, NOW)
         desk.store.mark_dispatched(new.id, ["P000"], NOW)
         again = desk.coordinator.start(order)
         assert (again.how, again.batch and again.batch.id) == ("resumed", new.id)

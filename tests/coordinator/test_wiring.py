@@ -49,7 +49,7 @@ class TestTheWays:
     def test_a_file_gets_its_predictions_beside_it(self, tmp_path: Path) -> None:
         told = Config.of({"COORDINATOR_STORE": str(tmp_path / "s.sqlite")})
         with open_coordinator(told, live=lambda _: "nobody looked") as coordinator, open_store(told) as store:
-            batch = store.begin(store.create(a_batch(1), NOW).id, NOW)
+            batch = store.create(a_batch(1), NOW)
             coordinator.complete(answer(batch.id, "P000"))
         assert (tmp_path / "predictions-2026-02-05.csv").exists()
 

@@ -59,7 +59,7 @@ class Store(Protocol):
         ...
 
     def create(self, batch: NewBatch, now: datetime) -> Batch:
-        """The new batch, pending; it and all of its requests are there, or nothing is.
+        """The new batch, pending in its first round; it and all of its requests are there, or nothing is.
 
         Raises ``BatchRunningError`` where the date has an active batch, and ``KeyReusedError`` where
         another batch has its idempotency key.

@@ -102,7 +102,7 @@ class FirestoreStore:
             hidden = {"state": UNFINISHED, "game_date": fields["game_date"], "active": False}
             reference.create(hidden)
             requested = write_requests(self._client, reference, batch.requests)
-            shown = {**fields, "state": "pending", "active": True, "requested": requested, "rounds": 0}
+            shown = {**fields, "state": "pending", "active": True, "requested": requested, "rounds": 1}
             self._show(batch, reference, shown)
         return self._need(batch.id)
 

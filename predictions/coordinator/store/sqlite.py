@@ -52,9 +52,9 @@ _PAGE = 1000
 
 _BATCH = ", ".join(name for name in (*Batch.model_fields, *Progress.model_fields) if name != "progress")
 _INSERT_BATCH = """
-INSERT INTO batches (id, game_date, state, slate, dispatch, set_aside, stamp, reasons, break_glass,
+INSERT INTO batches (id, game_date, state, slate, dispatch, set_aside, rounds, stamp, reasons, break_glass,
         idempotency_key, terms, created_at, heartbeat_at)
-    VALUES (:id, :game_date, 'pending', :slate, :dispatch, :set_aside, :stamp, :reasons, :break_glass,
+    VALUES (:id, :game_date, 'pending', :slate, :dispatch, :set_aside, 1, :stamp, :reasons, :break_glass,
         :idempotency_key, :terms, :now, :now)
     RETURNING number"""
 _INSERT_REQUEST = """

@@ -120,7 +120,6 @@ def test_the_last_results_at_once_end_the_batch_once(desk: Desk) -> None:
     desk.deliver = lambda batch, results: delivered.append(len(list(results)))
     new = dataclasses.replace(a_batch(everybody), id="2026-02-05-00000001")
     desk.store.create(new, NOW)
-    desk.store.begin(new.id, NOW)
 
     def last(number: int) -> str:
         together.wait()

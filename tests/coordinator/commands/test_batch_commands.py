@@ -91,7 +91,6 @@ def test_status_watches_until_nothing_is_under_way(world: World, capsys: pytest.
     def ends() -> None:
         time.sleep(0.3)
         with open_sqlite(STORE) as store:
-            store.begin(batch_id, NOW)
             store.apply([answer(batch_id, "P000"), answer(batch_id, "P001")], NOW)
             store.move(batch_id, "completed", NOW)
 
@@ -138,7 +137,6 @@ class TestByPubSub:
 def test_status_names_what_failed(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     batch_id = left_behind()
     with open_sqlite(STORE) as store:
-        store.begin(batch_id, NOW)
         store.move(batch_id, "failed", NOW, error="1 of 2 requests failed: P000: no games")
     assert main(["status", "--game-date", DAY.isoformat()]) == 0
     assert f"batch {batch_id} failed: 1 of 2 requests failed: P000: no games" in capsys.readouterr().out

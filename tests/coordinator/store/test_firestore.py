@@ -97,7 +97,7 @@ def test_what_was_written_of_a_batch_that_nobody_saw_is_forgotten(store: Firesto
 
 def test_two_coordinators_see_the_same(firestore_emulator: str, project: str, store: FirestoreStore) -> None:
     with open_firestore(project, "(default)", firestore_emulator) as other:
-        batch = store.begin(store.create(a_batch(), NOW).id, NOW)
+        batch = store.create(a_batch(), NOW)
         assert other.get(batch.id) == batch
         assert other.apply([answer(batch.id, "P000")], NOW) == ["counted"]
         assert store.apply([answer(batch.id, "P000")], NOW) == ["duplicate"]
@@ -108,7 +108,7 @@ def test_two_coordinators_see_the_same(firestore_emulator: str, project: str, st
 
 
 def test_the_counts_of_an_ended_batch_are_kept_with_it(store: FirestoreStore) -> None:
-    batch = store.begin(store.create(a_batch(), NOW).id, NOW)
+    batch = store.create(a_batch(), NOW)
     store.apply([answer(batch.id, "P000")], NOW)
     ended = store.move(batch.id, "cancelled", NOW)
     assert store._all.document(batch.id).get().get("counts")["completed"] == 1
@@ -153,7 +153,7 @@ def test_tallies_are_what_the_requests_say_whoever_writes_them_at_once(
     firestore_emulator: str, project: str, store: FirestoreStore
 ) -> None:
     """Handed out, answered twice and by error, and in part asked again, by three coordinators."""
-    made = store.begin(store.create(a_batch(40), NOW).id, NOW)
+    made = store.create(a_batch(40), NOW)
     players = [f"P{number:03}" for number in range(40)]
     told = [
         *(answer(made.id, each) for each in players[:25]),
@@ -185,7 +185,7 @@ def test_tallies_are_what_the_requests_say_whoever_writes_them_at_once(
 
 
 def test_a_batch_of_a_version_without_tallies_is_counted_to_its_end(store: FirestoreStore) -> None:
-    made = store.begin(store.create(a_batch(3), NOW).id, NOW)
+    made = store.create(a_batch(3), NOW)
     reference = store._all.document(made.id)
     first_of(reference).delete()
     store.mark_dispatched(made.id, ["P000", "P001"], NOW)

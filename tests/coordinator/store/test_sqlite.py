@@ -223,7 +223,7 @@ class TestAFileThatCannotBeUsed:
 def test_a_reader_of_the_file_sees_the_predictions_in_one_place(file: Path) -> None:
     """Whoever asks the file by SQL need not know how requests are kept."""
     with open_sqlite(file) as store:
-        batch = store.begin(store.create(a_batch(), NOW).id, NOW)
+        batch = store.create(a_batch(), NOW)
         store.apply([answer(batch.id, "P000")], NOW)
     with closing(sqlite3.connect(file)) as connection:
         rows = connection.execute("SELECT batch_id, player_id, points FROM predictions").fetchall()
@@ -233,7 +233,7 @@ def test_a_reader_of_the_file_sees_the_predictions_in_one_place(file: Path) -> N
 def test_what_is_asked_at_each_look_and_answer_reads_through_no_table(file: Path) -> None:
     """Neither the batches that have ended nor the other requests of a batch are read for it."""
     with open_sqlite(file) as store:
-        batch = store.begin(store.create(a_batch(), NOW).id, NOW)
+        batch = store.create(a_batch(), NOW)
         asked: list[str] = []
         store._connection.set_trace_callback(asked.append)
         store.get(batch.id)

@@ -26,7 +26,7 @@ def held():
     return [each for each in links if path.name in each and not each.endswith(".lock")]
 
 with open_sqlite(path) as store:
-    batch = store.begin(store.create(a_batch(len(players)), NOW).id, NOW).id
+    batch = store.create(a_batch(len(players)), NOW).id
     store.mark_dispatched(batch, players, NOW)
     assert held()
     over = threading.Event()

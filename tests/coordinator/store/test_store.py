@@ -44,8 +44,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
 
 def begun(store: Store, players: int = 2) -> str:
     """The id of a batch whose requests are being handed out."""
-    batch = store.create(a_batch(players), NOW)
-    return store.begin(batch.id, NOW).id
+    return store.create(a_batch(players), NOW).id
 
 
 class TestCreation:
@@ -53,7 +52,7 @@ class TestCreation:
         new = a_batch(2, key="k")
         batch = store.create(new, NOW)
         assert batch == store.get(new.id)
-        assert (batch.state, batch.rounds, batch.progress.requested, batch.set_aside) == ("pending", 0, 2, 1)
+        assert (batch.state, batch.rounds, batch.progress.requested, batch.set_aside) == ("pending", 1, 2, 1)
         assert (batch.stamp, batch.slate, batch.dispatch, batch.idempotency_key) == (
             STAMP,
             "a file",
@@ -107,7 +106,7 @@ class TestCreation:
     def test_takes_any_text_as_a_player(self, store: Store, player: str) -> None:
         new = a_batch(0)
         object.__setattr__(new, "requests", [a_request(player)])
-        batch = store.begin(store.create(new, NOW).id, NOW)
+        batch = store.create(new, NOW)
         assert store.apply([answer(batch.id, player)], NOW) == ["counted"]
         assert [result.player_id for result in store.results(batch.id)] == [player]
 
