@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from predictions.coordinator.batches.batch import NewBatch, new_id
+from predictions.coordinator.batches.batch import NewBatch, Result, new_id
 from predictions.coordinator.batches.stamp import Stamp, Terms
 from predictions.worker.messages import Completion
 from predictions.worker.worker import Prediction, PredictionRequest
@@ -41,6 +41,10 @@ def a_batch(
 
 def a_request(player: str) -> PredictionRequest:
     return PredictionRequest(player_id=player, player_name="N", game_id="G", recent_points=(1.0, 2.5))
+
+
+def a_result(player: str, name: str = "N") -> Result:
+    return Result(player, name, "G", 7.5, "w-1", "", *STAMP.columns())
 
 
 def answer(

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from coordinator.stores import STAMP, a_request
+from coordinator.stores import STAMP, a_result
 from coordinator.worlds import NOW, World, a_verdict
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from predictions.coordinator.batches.batch import Batch, Result, result_of
+from predictions.coordinator.batches.batch import Batch, Result
 from predictions.coordinator.batches.orders import Gate as CoordinatorGate
 from predictions.coordinator.batches.orders import Order, Started, Step
 from predictions.coordinator.batches.results import Files, batch_file, predictions_file, write_predictions
@@ -343,7 +343,7 @@ class TestThePredictionsFile:
     def test_is_replaced_as_a_whole(self, tmp_path: Path) -> None:
         file = tmp_path / "predictions.csv"
         file.write_text("older and longer than what comes\n" * 10)
-        write_predictions(file, [result_of(a_request("P1"), 7.5, "w-1", None, STAMP)])
+        write_predictions(file, [a_result("P1")])
         text = file.read_text(encoding="utf-8")
         assert text.splitlines() == [
             "player_id,player_name,game_id,points,worker_revision,worker_commit,"

@@ -171,26 +171,6 @@ def running(game_date: date, batch: Batch | None) -> str:
     return f"another start is at work on {game_date}{known}; `prediction-coordinator status` shows it"
 
 
-def result_of(
-    request: PredictionRequest, points: float, revision: str | None, commit: str | None, stamp: Stamp
-) -> Result:
-    """The result row of one completed request, which was handed out on the verdict ``stamp``."""
-    told = stamp.attributes()
-    return Result(
-        player_id=request.player_id,
-        player_name=request.player_name,
-        game_id=request.game_id,
-        points=points,
-        worker_revision=revision or "",
-        worker_commit=commit or "",
-        gate_decision=stamp.gate_decision,
-        live_revision=told.get("live_revision", ""),
-        live_commit=told.get("live_commit", ""),
-        target_commit=told.get("target_commit", ""),
-        policy_hash=told.get("policy_hash", ""),
-    )
-
-
 def new_id(game_date: date) -> str:
     """An id that no other batch has, in any store: a late message must not find a namesake."""
     return f"{game_date.isoformat()}-{secrets.token_hex(4)}"

@@ -17,7 +17,7 @@ from predictions.coordinator.exceptions import BatchError
 log = logging.getLogger("prediction_coordinator")
 
 #: What a spreadsheet takes for the beginning of a formula (https://owasp.org/www-community/attacks/CSV_Injection).
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = frozenset("=+-@\t\r")
 
 
 def predictions_file(store: Path, game_date: date) -> Path:
@@ -83,7 +83,7 @@ def write_predictions(file: Path, results: Iterable[Result]) -> None:
 def cells(result: Result) -> tuple[object, ...]:
     """The row of ``result``, such that a spreadsheet takes no text in it for a formula."""
     return tuple(
-        f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value for value in result
+        [f"'{value}" if isinstance(value, str) and value[:1] in _FORMULA else value for value in result]
     )
 
 

@@ -11,6 +11,8 @@ from drift_gate.policy.verdict import Policy, Verdict
 
 #: The fewest digits that git itself shortens a commit's id to.
 _SHORTEST = 7
+#: What a result says of the verdict that let it, in the order of ``batch.Result``.
+_COLUMNS = ("gate_decision", "live_revision", "live_commit", "target_commit", "policy_hash")
 
 
 class Terms(Fact):
@@ -100,6 +102,11 @@ class Stamp(Fact):
             "policy_hash": self.policy_hash or "",
         }
         return {name: value for name, value in told.items() if value}
+
+    def columns(self) -> tuple[str, ...]:
+        """The last columns of a ``Result``; what is not known is empty."""
+        told = self.attributes()
+        return tuple(told.get(name, "") for name in _COLUMNS)
 
 
 class Serving(NamedTuple):

@@ -61,6 +61,7 @@ from predictions.coordinator.store.firestore_requests import (
     write_requests,
 )
 from predictions.coordinator.store.firestore_tallies import Tallies
+from predictions.coordinator.store.judging import settled_by
 from predictions.worker.messages import Completion
 from predictions.worker.worker import PredictionRequest
 
@@ -149,11 +150,11 @@ class FirestoreStore:
         """As ``Store.mark_dispatched``."""
         with errors():
             found = self._find(batch_id)
-            for lot in lots(request_ids):
+            settled = settled_by(answers, self.apply(answers, now))
+            for lot in lots(each for each in request_ids if each not in settled):
                 self._hand_out(found, lot)
             self._heard_of(found, now)
             state: BatchState = found.get("state")
-        self.apply(answers, now)
         return state
 
     def apply(self, completions: Sequence[Completion], now: datetime) -> list[Applied]:
@@ -235,9 +236,8 @@ class FirestoreStore:
 
     def results(self, batch_id: str) -> Iterator[Result]:
         """As ``Store.results``."""
-        batch = self._need(batch_id)
-        for found in self._pages(batch_id, "completed"):
-            yield rows.result_of_row(batch, found.to_dict())
+        found = (each.to_dict() for each in self._pages(batch_id, "completed"))
+        return rows.results_of(self._need(batch_id), found)
 
     def shares(self, batch_id: str, state: RequestState = "completed") -> tuple[Share, ...]:
         """As ``Store.shares``; reads each result."""

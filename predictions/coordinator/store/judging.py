@@ -51,6 +51,11 @@ class Asked:
         return more
 
 
+def settled_by(completions: Iterable[Completion], applied: Iterable[Applied]) -> set[str]:
+    """The requests of one batch that ``completions`` settled, each of which came to what ``applied`` says."""
+    return {each.request_id for each, what in zip(completions, applied, strict=True) if what == "counted"}
+
+
 def players_of(completions: Iterable[Completion]) -> dict[str, list[str]]:
     """Whom ``completions`` answer for, by batch."""
     players: dict[str, list[str]] = {}

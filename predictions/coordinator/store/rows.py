@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, Protocol
 
 from drift_gate.policy.verdict import BreakGlass, Reason
-from predictions.coordinator.batches.batch import Batch, NewBatch, Progress, Result, result_of
+from predictions.coordinator.batches.batch import Batch, NewBatch, Progress, Result
 from predictions.coordinator.batches.stamp import Stamp
 from predictions.worker.messages import Completion
 from predictions.worker.worker import PredictionRequest
 
 #: The fields of a request that nobody has.
 REQUEST = ("player_id", "player_name", "game_id", "recent_points")
+
+
+class Row(Protocol):
+    """A row of whatever keeps requests: a field by its name."""
+
+    def __getitem__(self, name: str, /) -> Any:
+        """The field ``name``."""
+        ...
 
 
 def text(moment: datetime) -> str:
@@ -69,13 +77,19 @@ def judged_row(
     }
 
 
-def result_of_row(batch: Batch, row: Mapping[str, Any]) -> Result:
-    """The result that the row of a completed request holds."""
-    stamp = batch.stamp_of(row["attempt"])
-    return result_of(request_of(row), row["points"], row["worker_revision"], row["worker_commit"], stamp)
+def results_of(batch: Batch, rows: Iterable[Row]) -> Iterator[Result]:
+    """The results that the rows of completed requests of ``batch`` hold."""
+    verdicts: dict[int | None, tuple[str, ...]] = {}
+    for row in rows:
+        attempt = row["attempt"]
+        if attempt not in verdicts:
+            verdicts[attempt] = batch.stamp_of(attempt).columns()
+        worker = row["worker_revision"] or "", row["worker_commit"] or ""
+        told = row["player_id"], row["player_name"], row["game_id"], row["points"]
+        yield Result(*told, *worker, *verdicts[attempt])
 
 
-def request_of(row: Mapping[str, Any]) -> PredictionRequest:
+def request_of(row: Row) -> PredictionRequest:
     """The request that a row holds."""
     return PredictionRequest(
         player_id=row["player_id"],

@@ -41,6 +41,7 @@ from predictions.coordinator.exceptions import (
     StateError,
 )
 from predictions.coordinator.store import rows
+from predictions.coordinator.store.judging import settled_by
 from predictions.coordinator.store.sqlite_completions import count, heard_of
 from predictions.coordinator.store.sqlite_file import OpenFile
 from predictions.worker.messages import Completion
@@ -136,7 +137,7 @@ class SqliteStore:
 
     def requests(self, batch_id: str, states: Sequence[RequestState]) -> Iterator[PredictionRequest]:
         """As ``Store.requests``."""
-        return (rows.request_of(dict(row)) for row in self._request_rows(batch_id, states))
+        return map(rows.request_of, self._request_rows(batch_id, states))
 
     def mark_dispatched(
         self, batch_id: str, request_ids: Sequence[str], now: datetime, answers: Sequence[Completion] = ()
@@ -144,7 +145,9 @@ class SqliteStore:
         """As ``Store.mark_dispatched``."""
         with self._transaction() as connection:
             row = self._find(batch_id)
-            keys = [{"round": row["rounds"], "batch": row["number"], "player": each} for each in request_ids]
+            settled = settled_by(answers, count(connection, answers, now))
+            players = [each for each in request_ids if each not in settled]
+            keys = [{"round": row["rounds"], "batch": row["number"], "player": each} for each in players]
             fresh = connection.executemany(
                 "UPDATE requests SET state = 'dispatched', attempts = :round"
                 " WHERE batch = :batch AND player_id = :player AND state = 'pending'",
@@ -155,7 +158,6 @@ class SqliteStore:
                     "UPDATE requests SET attempts = :round WHERE batch = :batch AND player_id = :player", keys
                 )
             heard_of(connection, row["number"], now, Counter(dispatched=max(fresh, 0)))
-            count(connection, answers, now)
             state: BatchState = row["state"]
         return state
 
@@ -223,9 +225,7 @@ class SqliteStore:
 
     def results(self, batch_id: str) -> Iterator[Result]:
         """As ``Store.results``."""
-        batch = self._need(batch_id)
-        for row in self._request_rows(batch_id, ("completed",)):
-            yield rows.result_of_row(batch, dict(row))
+        return rows.results_of(self._need(batch_id), self._request_rows(batch_id, ("completed",)))
 
     def shares(self, batch_id: str, state: RequestState = "completed") -> tuple[Share, ...]:
         """As ``Store.shares``."""

@@ -16,13 +16,13 @@ from predictions.worker.messages import Completion
 #: Requests of one read: SQLite takes 999 values in a statement where it is older than 3.32.
 _AT_ONCE = 500
 _COMPLETED = """
-UPDATE requests SET state = 'completed', points = ?, error = NULL, worker_revision = ?, worker_commit = ?,
-        attempt = ?, message_id = ?, settled_at = ?
-    WHERE batch = ? AND player_id = ?"""
+UPDATE requests SET state = 'completed', points = ?1, error = NULL, worker_revision = ?2, worker_commit = ?3,
+        attempts = max(attempts, ?4), attempt = ?4, message_id = ?5, settled_at = ?6
+    WHERE batch = ?7 AND player_id = ?8"""
 _FAILED = """
-UPDATE requests SET state = 'failed', points = NULL, error = ?, worker_revision = ?, worker_commit = ?,
-        attempt = ?, message_id = ?, settled_at = ?
-    WHERE batch = ? AND player_id = ?"""
+UPDATE requests SET state = 'failed', points = NULL, error = ?1, worker_revision = ?2, worker_commit = ?3,
+        attempts = max(attempts, ?4), attempt = ?4, message_id = ?5, settled_at = ?6
+    WHERE batch = ?7 AND player_id = ?8"""
 _ASKED = """
 SELECT number, batches.state, player_id, requests.state, game_id
     FROM batches JOIN requests ON batch = number WHERE id = ? AND player_id IN"""

@@ -6,14 +6,12 @@ import csv
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from coordinator.stores import STAMP, a_request
+from coordinator.stores import a_result
 from coordinator.test_start import NOBODY_KNOWS, Gate, an_order, predictions_of, start
 
-from predictions.coordinator.batches.batch import result_of
 from predictions.coordinator.batches.results import Files, batch_file, found_at, write_predictions
 from predictions.coordinator.coordinator import Coordinator
 from predictions.coordinator.dispatch.local import Local
@@ -72,17 +70,17 @@ class TestThePredictionsOfADate:
     def test_hold_no_formula(self, tmp_path: Path, start_of: str) -> None:
         """A spreadsheet takes each text for a text; a number stays a number."""
         file = tmp_path / "predictions.csv"
-        request = replace(a_request("P1"), player_name=f'{start_of}HYPERLINK("https://example.com")')
-        write_predictions(file, [result_of(request, 7.5, "w-1", None, STAMP)])
+        name = f'{start_of}HYPERLINK("https://example.com")'
+        write_predictions(file, [a_result("P1", name)])
         with file.open(encoding="utf-8", newline="") as stream:
             (row,) = csv.DictReader(stream)
-        assert row["player_name"] == f"'{request.player_name}"
+        assert row["player_name"] == f"'{name}"
         assert (row["player_id"], row["points"]) == ("P1", "7.5")
 
     def test_are_written_by_many_at_once(self, tmp_path: Path) -> None:
         """One name for each writer: nobody takes away what another is about to put in place."""
         file = tmp_path / "predictions.csv"
-        results = [result_of(a_request(f"P{number}"), 7.5, "w-1", None, STAMP) for number in range(200)]
+        results = [a_result(f"P{number}") for number in range(200)]
         together = threading.Barrier(24)
 
         def write(_: int) -> None:

@@ -12,10 +12,9 @@ import pytest
 from coordinator.dispatch.test_dispatch import BATCH
 from coordinator.http.test_app import here, problem, start
 from coordinator.served import Served
-from coordinator.stores import STAMP, a_batch, a_request
+from coordinator.stores import a_batch, a_result
 from coordinator.worlds import NOW
 
-from predictions.coordinator.batches.batch import result_of
 from predictions.coordinator.batches.export import Predictions, pieces
 from predictions.coordinator.store.sqlite import open_sqlite
 
@@ -76,7 +75,7 @@ class TestThePredictions:
     def test_of_many_come_in_pieces(self) -> None:
         """As many as were asked for, whatever the size of a piece."""
         for count in (1, 2, 499, 500, 501, 1700):
-            results = [result_of(a_request(f"P{number}"), 7.5, None, None, STAMP) for number in range(count)]
+            results = [a_result(f"P{number}") for number in range(count)]
             batch = BATCH.model_copy(update={"state": "completed"})
             body = "".join(pieces(Predictions(batch, iter(results), []), "json"))
             assert [each["player_id"] for each in json.loads(body)["predictions"]] == [
