@@ -59,7 +59,7 @@ def _asked(found: dict[str, Any], batch: Any, players: Sequence[str]) -> Asked:
     for player in players:
         request = found[_request(batch, player).path]
         if request.exists:
-            asked.known[player] = (_state(request), request.get("game_id"))
+            asked.known[player] = (player, _state(request), request.get("game_id"))
     return asked
 
 

@@ -12,13 +12,13 @@ from predictions.worker.messages import Completion
 
 @dataclass(slots=True)
 class Asked:
-    """The requests of one batch that are answered: state and game by player, and the answers that count.
+    """The requests of one batch that are answered: player, state and game by player, and what counts.
 
     ``active``: whether the batch still takes answers. ``known`` lacks whom nobody asked.
     """
 
     active: bool
-    known: dict[str, tuple[RequestState, str]] = field(default_factory=dict)
+    known: dict[str, tuple[str, RequestState, str]] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
     settled: dict[str, Completion] = field(default_factory=dict)
 
@@ -27,7 +27,7 @@ class Asked:
         player, answer = completion.request_id, completion.prediction
         if player not in self.known:
             return "unknown"
-        state, game = self.known[player]
+        _, state, game = self.known[player]
         if answer is not None and answer.game_id != game:
             return "unknown"
         if player in self.settled:
@@ -41,14 +41,12 @@ class Asked:
         self.settled[player] = completion
         return "counted"
 
-    def changes(self) -> Counter[str]:
+    def changes(self) -> dict[str, int]:
         """How the batch's counts change by all of it."""
-        before: Counter[str] = Counter(self.known[player][0] for player in self.settled)
-        completed = sum(each.prediction is not None for each in self.settled.values())
-        failed = len(self.settled) - completed - before["failed"]
-        more = Counter(self.counts)
-        more.update(completed=completed, failed=failed, dispatched=before["pending"])
-        return more
+        before = [self.known[player][1] for player in self.settled]
+        errors = [each.prediction for each in self.settled.values()].count(None)
+        more = {"completed": len(before) - errors, "failed": errors - before.count("failed")}
+        return {**self.counts, **more, "dispatched": before.count("pending")}
 
 
 def settled_by(completions: Iterable[Completion], applied: Iterable[Applied]) -> set[str]:

@@ -8,7 +8,6 @@ the lock when its holder dies, however it dies.
 from __future__ import annotations
 
 import sqlite3
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
@@ -157,7 +156,7 @@ class SqliteStore:
                 connection.executemany(
                     "UPDATE requests SET attempts = :round WHERE batch = :batch AND player_id = :player", keys
                 )
-            heard_of(connection, row["number"], now, Counter(dispatched=max(fresh, 0)))
+            heard_of(connection, row["number"], rows.text(now), {"dispatched": max(fresh, 0)})
             state: BatchState = row["state"]
         return state
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -23,9 +22,8 @@ _FAILED = """
 UPDATE requests SET state = 'failed', points = NULL, error = ?1, worker_revision = ?2, worker_commit = ?3,
         attempts = max(attempts, ?4), attempt = ?4, message_id = ?5, settled_at = ?6
     WHERE batch = ?7 AND player_id = ?8"""
-_ASKED = """
-SELECT number, batches.state, player_id, requests.state, game_id
-    FROM batches JOIN requests ON batch = number WHERE id = ? AND player_id IN"""
+_ASKED = "SELECT player_id, state, game_id FROM requests WHERE batch = ? AND player_id IN"
+_NOTHING = dict.fromkeys(("dispatched", "completed", "failed", "duplicates", "late"), 0)
 _HEARD_OF = """
 UPDATE batches SET dispatched = dispatched + :dispatched, completed = completed + :completed,
         failed = failed + :failed, duplicates = duplicates + :duplicates, late = late + :late,
@@ -49,26 +47,26 @@ def count(connection: sqlite3.Connection, completions: Sequence[Completion], now
     return applied
 
 
-def heard_of(connection: sqlite3.Connection, number: int, now: datetime, more: Counter[str]) -> None:
-    """Add ``more`` to the batch's counts. What only repeats itself is no sign of life."""
-    told = {name: more[name] for name in ("dispatched", "completed", "failed", "duplicates", "late")}
-    alive = any(more[name] for name in ("dispatched", "completed", "failed"))
-    connection.execute(_HEARD_OF, {**told, "alive": alive, "now": rows.text(now), "number": number})
+def heard_of(connection: sqlite3.Connection, number: int, at: str, more: Mapping[str, int]) -> None:
+    """Add ``more`` to the batch's counts, ``at`` a time. What only repeats itself is no sign of life."""
+    told = {**_NOTHING, **more}
+    alive = bool(told["dispatched"] or told["completed"] or told["failed"])
+    connection.execute(_HEARD_OF, {**told, "alive": alive, "now": at, "number": number})
 
 
 def _asked(connection: sqlite3.Connection, batch_id: str, players: Sequence[str]) -> tuple[int | None, Asked]:
-    """The batch's number, and what it asked of ``players``; None: nothing."""
-    number: int | None = None
-    asked = Asked(active=False)
+    """The batch's number, and what it asked of ``players``; None: there is no such batch."""
+    batch = connection.execute("SELECT number, state FROM batches WHERE id = ?", (batch_id,)).fetchone()
+    if batch is None:
+        return None, Asked(active=False)
+    number, asked = batch["number"], Asked(active=batch["state"] in ACTIVE)
     reading = connection.cursor()
     reading.row_factory = None
     for first in range(0, len(players), _AT_ONCE):
         some = players[first : first + _AT_ONCE]
         marks = ", ".join("?" * len(some))
-        reading.execute(f"{_ASKED} ({marks})", (batch_id, *some))
-        for found, batch_state, player, state, game in reading:
-            number, asked.active = found, batch_state in ACTIVE
-            asked.known[player] = (state, game)
+        reading.execute(f"{_ASKED} ({marks})", (number, *some))
+        asked.known |= {row[0]: row for row in reading}
     return number, asked
 
 
@@ -77,11 +75,12 @@ def _write(connection: sqlite3.Connection, number: int, asked: Asked, now: datet
     failed: list[tuple[Any, ...]] = []
     at = rows.text(now)
     for each in asked.settled.values():
-        told = (each.revision, each.commit, each.attempt, each.message_id, at, number, each.request_id)
-        if each.prediction is None:
-            failed.append((each.error, *told))
-        else:
-            completed.append((each.prediction.points, *told))
-    connection.executemany(_COMPLETED, completed)
-    connection.executemany(_FAILED, failed)
-    heard_of(connection, number, now, asked.changes())
+        answer = each.prediction
+        same, what = (failed, each.error) if answer is None else (completed, answer.points)
+        same.append(
+            (what, each.revision, each.commit, each.attempt, each.message_id, at, number, each.request_id)
+        )
+    for change, settled in ((_COMPLETED, completed), (_FAILED, failed)):
+        if settled:
+            connection.executemany(change, settled)
+    heard_of(connection, number, at, asked.changes())
