@@ -61,8 +61,9 @@ class Completions:
     def _admitted(self, completion: Completion) -> Completion:
         """What of ``completion`` counts; a verdict that came meanwhile may have judged its commit."""
         batch = self._known.get(completion.batch_id)
-        if batch is None or admitted(batch, completion) is not completion:
-            batch = self._store.get(completion.batch_id)
+        if batch is not None and admitted(batch, completion) is completion:
+            return completion
+        batch = self._store.get(completion.batch_id)
         if batch is None:
             return completion
         if batch.latest.live_commits:  # under a bypass they become known later

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from functools import partial
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from predictions.coordinator.http.problems import LateError, ShuttingDownError
 from predictions.coordinator.http.threads import Threads
@@ -57,14 +57,16 @@ class Groups(Generic[T, R]):
         """
         if self._closed:
             raise ShuttingDownError("this instance is about to end; ask again")
-        mine: _One[T, R] = _One(item, asyncio.get_running_loop().create_future())
+        loop = asyncio.get_running_loop()
+        mine: _One[T, R] = _One(item, loop.create_future())
+        # A timer, since each way of waiting for one of two things takes a turn of the loop more.
+        late = loop.call_later(within, _give_up, mine.waits, within)
         self._next.append(mine)
         self._begin()
-        await asyncio.wait((mine.waits,), timeout=within)
-        if mine.waits.done():
-            return mine.waits.result()
-        mine.waits.cancel()
-        raise LateError(f"no answer within {within:g} s; what was begun may still come to its end: ask again")
+        try:
+            return await mine.waits
+        finally:
+            late.cancel()
 
     def _begin(self) -> None:
         """Be at work on all who wait, unless a group is."""
@@ -94,6 +96,13 @@ class Groups(Generic[T, R]):
                 return [error]
             # Where the store does not answer, nobody waits any more after some of them.
             return [error if each.waits.done() else self._outcomes([each])[0] for each in group]
+
+
+def _give_up(waits: asyncio.Future[Any], within: float) -> None:
+    if not waits.done():
+        waits.set_exception(
+            LateError(f"no answer within {within:g} s; what was begun may still come to its end: ask again")
+        )
 
 
 def _told(loop: asyncio.AbstractEventLoop, answer: Callable[[], None]) -> None:
