@@ -17,6 +17,7 @@ KEPT_VARIABLES = re.compile(
 
 #: What every child gets on top: no prompt, no lazy fetch, no helper transport that runs commands, no
 #: replacement of objects, English messages, answers by the block: git writes a pipe commit by commit else.
+#: Of a file of grafts that is there every git says first, in four lines, that they are out of date.
 FIXED_VARIABLES: Mapping[str, str] = {
     "GIT_TERMINAL_PROMPT": "0",
     "GIT_ASKPASS": "true",
@@ -26,7 +27,7 @@ FIXED_VARIABLES: Mapping[str, str] = {
     "GIT_OPTIONAL_LOCKS": "0",
     "GIT_NO_LAZY_FETCH": "1",
     "GIT_NO_REPLACE_OBJECTS": "1",
-    "GIT_GRAFT_FILE": os.devnull,
+    "GIT_GRAFT_FILE": f"{os.devnull}/none",
     "GIT_PAGER": "cat",
     "GIT_FLUSH": "0",
     "LC_ALL": "C",
