@@ -65,6 +65,11 @@ def pytest_configure_node(node: Any) -> None:
     node.workerinput["emulators"] = emulators().address
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Measure tests and what they load."""
+    config.pluginmanager.register(TracedLines())
+
+
 def pytest_unconfigure() -> None:
     """Stop them once all test processes have ended."""
     if emulators.cache_info().currsize:
@@ -76,14 +81,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
 
 
-def pytest_collection_finish(session: pytest.Session) -> None:
+def pytest_collection_finish() -> None:
     """Start what serves all tests of this process; the one that only hands tests out collects none."""
     # The process that reads repositories is measured with this one.
     pool().start()
     if "PYTEST_XDIST_WORKER" in os.environ:
         # This worker is measured already; a child that is measured, too, starts at half the speed.
         os.environ.pop("COVERAGE_PROCESS_CONFIG", None)
-    session.config.pluginmanager.register(TracedLines())
     gc.freeze()  # what was collected is garbage for nobody
 
 

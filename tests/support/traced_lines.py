@@ -6,6 +6,7 @@ each of thousands of tests.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 
@@ -13,10 +14,19 @@ import pytest
 
 
 class TracedLines:
-    """A plugin of pytest; it has nothing to do where the lines of this process are not traced."""
+    """A plugin of pytest; it has nothing to do where the lines of this process are not traced.
+
+    All test processes collect the same tests, so the first one alone is measured meanwhile.
+    """
 
     def __init__(self) -> None:
         self._tracer = sys.gettrace()
+        if os.environ.get("PYTEST_XDIST_WORKER", "gw0") != "gw0":
+            sys.settrace(None)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_finish(self) -> None:
+        """What was loaded was measured."""
         sys.settrace(None)
 
     def _traced(self) -> Iterator[None]:
