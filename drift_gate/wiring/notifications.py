@@ -81,9 +81,11 @@ def tell_batch(settings: Settings, entries: Sequence[Entry], now: datetime, by: 
     ``now`` (UTC). Nothing else is told, and nothing where ``entries`` are of no such batch. What does not get
     through in time is told by the monitor's next look.
     """
+    if not channel_names(settings):
+        return
     from drift_gate.journal.messages import batches
 
-    if not channel_names(settings) or not batches(entries, now):
+    if not batches(entries, now):
         return
     within = Deadline(AT_ONCE_S)
     try:
