@@ -26,7 +26,7 @@ Steps = Annotated[
 ]
 
 
-class DeployKeys(Fact):
+class DeployKeys(Fact, defer_build=True):  # nobody makes one: its keys are those of a service
     """``[deploy]``: how a service is built, released, proved and watched.
 
     ``builder`` None: ``deployment-drift deploy`` does not deploy it. ``image``: where its images are kept,

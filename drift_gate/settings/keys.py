@@ -195,7 +195,7 @@ FailurePolicies = Annotated[
 ]
 
 
-class Defaults(Fact):
+class Defaults(Fact, defer_build=True):  # nobody makes one: its keys are those of a service
     """``[defaults]``: where a service lives, where its history is, and how long to wait."""
 
     project: Name | None = None
@@ -222,7 +222,7 @@ class Defaults(Fact):
     cache_ttl: Duration = 0.0
 
 
-class PolicyKeys(Fact):
+class PolicyKeys(Fact, defer_build=True):  # as Defaults
     """``[policy]``: what is tolerated."""
 
     max_commits_behind: Count = 3
@@ -245,7 +245,7 @@ class PolicyKeys(Fact):
     ] = Field(default_factory=dict)
 
 
-class ServiceSettings(Defaults, PolicyKeys, DeployKeys):
+class ServiceSettings(Defaults, PolicyKeys, DeployKeys, defer_build=False):
     """Everything that holds for one service, all layers merged."""
 
     paths: Patterns | None = None

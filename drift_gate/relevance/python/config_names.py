@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import configparser
 import re
 import tomllib
 from collections.abc import Iterable, Iterator
@@ -72,6 +71,8 @@ def _of_toml(read: dict[str, Any]) -> Iterator[str]:
 
 
 def _of_cfg(text: str) -> list[str] | None:
+    import configparser  # few repositories have such a file
+
     parser = configparser.ConfigParser(interpolation=None, strict=False, delimiters=("=",))
     try:
         parser.read_string(text)
