@@ -27,7 +27,7 @@ from predictions.coordinator.batches.contracts import Claim, Dispatcher, Store
 from predictions.coordinator.batches.counting import Completions
 from predictions.coordinator.batches.export import Predictions
 from predictions.coordinator.batches.finalizer import Deliver, Finalizer, goes_on
-from predictions.coordinator.batches.gate_context import declared_terms, serving_now, stamp_of
+from predictions.coordinator.batches.gate_context import declared_terms, serving_now
 from predictions.coordinator.batches.orders import (
     Gate,
     Order,
@@ -108,7 +108,7 @@ class Coordinator:
         gate: Gate = require_current_worker,
         read: Callable[[Order], Slate] = slate_of,
         ready: Ready | None = None,
-        stamp: Callable[[Verdict], Stamp] = stamp_of,
+        stamp: Callable[[Verdict], Stamp] = Stamp.of,
         terms: Callable[[], Terms] = declared_terms,
         live: Callable[[Batch], Serving | str] = serving_now,
         deliver: Deliver | None = None,

@@ -8,11 +8,11 @@ import pytest
 from coordinator.dispatch.test_dispatch import BATCH
 from coordinator.dispatch.test_dispatch_http import right, server
 from coordinator.stores import DAY, a_batch, a_request, answer
-from coordinator.worlds import NOW, World
+from coordinator.worlds import NOW, SETTINGS, World
 
 from drift_gate.policy.verdict import Policy
-from predictions.coordinator.batches.gate_context import serving_now, stamp_of
-from predictions.coordinator.batches.stamp import Serving, Stamp, policy_hash
+from predictions.coordinator.batches.gate_context import serving_now
+from predictions.coordinator.batches.stamp import Serving, Stamp
 from predictions.coordinator.config import Config
 from predictions.coordinator.dispatch.http import Http
 from predictions.coordinator.dispatch.local import Local
@@ -57,8 +57,8 @@ class TestTheWays:
 class TestWhatServes:
     def test_is_read_by_the_gates_own_sources(self, world: World) -> None:
         verdict = require_current_worker()
-        stamp = stamp_of(verdict)
-        assert stamp.policy_hash == policy_hash(Policy())
+        stamp = Stamp.of(verdict)
+        assert stamp.policy_hash == Policy().digest
         live = verdict.report.live[0].commit
         batch = BATCH.model_copy(update={"stamp": stamp})
         assert serving_now(batch) == Serving((None,), (live,))
@@ -67,7 +67,7 @@ class TestWhatServes:
         assert serving_now(batch) == Serving((None,), (newer,))
 
     def test_asks_git_only_where_something_else_serves(self, world: World) -> None:
-        batch = BATCH.model_copy(update={"stamp": stamp_of(require_current_worker())})
+        batch = BATCH.model_copy(update={"stamp": Stamp.of(require_current_worker())})
         live = batch.stamp.live_commits
         (world.root / ".git").rename(world.root / "gone")
         assert serving_now(batch) == Serving((None,), live)
@@ -78,7 +78,7 @@ class TestWhatServes:
         assert serving_now(batch) == Serving((None,), (None,))  # something serves, and nobody knows what
 
     def test_is_a_sentence_where_nobody_knows(self, world: World) -> None:
-        batch = BATCH.model_copy(update={"stamp": stamp_of(require_current_worker())})
+        batch = BATCH.model_copy(update={"stamp": Stamp.of(require_current_worker())})
         (world.root / ".drift" / "ledger.jsonl").unlink()
         assert "ledger" in str(serving_now(batch))
         world.write_settings("[defaults\n")
@@ -88,10 +88,14 @@ class TestWhatServes:
         batch = BATCH.model_copy(update={"stamp": Stamp(gate_decision="allow", enforced=True)})
         assert serving_now(batch) == "the batch does not say which service it was judged on"
 
-    def test_a_broken_configuration_leaves_the_policy_unnamed(self, world: World) -> None:
-        verdict = require_current_worker()
+    def test_under_a_bypass_with_a_broken_configuration_no_policy_is_named(self, world: World) -> None:
         world.write_settings("[defaults\n")
-        assert stamp_of(verdict).policy_hash is None
+        assert Stamp.of(require_current_worker(skip=True, reason="broken")).policy_hash is None
+
+    def test_the_policy_is_the_one_that_judged(self, world: World) -> None:
+        verdict = require_current_worker()
+        world.write_settings(SETTINGS + "[policy]\nmax_commits_behind = 9\n")
+        assert Stamp.of(verdict).policy_hash == Policy().digest
 
 
 @pytest.mark.parametrize("url", ["https://worker.example", "https://worker.example/"])

@@ -1,4 +1,4 @@
-"""What the gate knows beside its verdict: its policy, the terms of a batch, what serves when one ends."""
+"""What the gate knows beside its verdict: the terms of a batch, and what serves when one ends."""
 
 from __future__ import annotations
 
@@ -9,21 +9,11 @@ from drift_gate.runtime.deadline import Deadline, attempt
 from drift_gate.settings.file import load
 from drift_gate.wiring import checks
 from predictions.coordinator.batches.batch import Batch
-from predictions.coordinator.batches.stamp import Serving, Stamp, Terms, policy_hash
-from shared.utils.deployment_checker import Verdict
+from predictions.coordinator.batches.stamp import Serving, Stamp, Terms
 
 #: Seconds for the second look at what is live. The batch is done by then, and somebody waits for the
 #: last message's answer; under a bypass Cloud Run is known to be in trouble, and gets less.
 LOOK_SECONDS, BYPASSED_SECONDS = 5.0, 1.0
-
-
-def stamp_of(verdict: Verdict) -> Stamp:
-    """The stamp of ``verdict`` with the policy as it is configured now; without it where it is broken."""
-    try:
-        policy = load().service(verdict.service).policy
-    except Exception:  # a bypass starts whatever is broken, and its verdict says what
-        return Stamp.of(verdict)
-    return Stamp.of(verdict, policy_hash(policy))
 
 
 def declared_terms() -> Terms:

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 from drift_gate.comparison.report import LiveReport
 from drift_gate.facts import Fact, Live
-from drift_gate.policy.verdict import Policy, Verdict
+from drift_gate.policy.verdict import Verdict
 
 #: The fewest digits that git itself shortens a commit's id to.
 _SHORTEST = 7
@@ -53,7 +53,7 @@ class Stamp(Fact):
     addresses: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, verdict: Verdict, policy_hash: str | None = None) -> Stamp:
+    def of(cls, verdict: Verdict) -> Stamp:
         """The stamp of ``verdict``."""
         serving = Serving.of(verdict.report.live)
         return cls(
@@ -65,7 +65,7 @@ class Stamp(Fact):
             live_commits=serving.commits,
             live_url=verdict.report.live[0].url if len(set(serving.revisions)) == 1 else None,
             target_commit=verdict.report.target.commit if verdict.report.target else None,
-            policy_hash=policy_hash,
+            policy_hash=verdict.policy.hash if verdict.policy else None,
             addresses=verdict.report.addresses,
         )
 
@@ -121,11 +121,6 @@ class Serving(NamedTuple):
         ordered = sorted(live, key=lambda each: (-each.percent, each.revision or "", each.commit or ""))
         known = dict.fromkeys((each.revision, each.commit) for each in ordered)  # containers of one revision
         return cls(tuple(revision for revision, _ in known), tuple(commit for _, commit in known))
-
-
-def policy_hash(policy: Policy) -> str:
-    """Twelve hex digits that differ when a policy differs."""
-    return policy.digest
 
 
 def same_commit(one: str, other: str) -> bool:

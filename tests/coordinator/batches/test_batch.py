@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from drift_gate.comparison.report import LiveReport
 from drift_gate.facts import Evidence, Live, LiveRevision
-from drift_gate.policy.verdict import Policy
+from drift_gate.policy.verdict import JudgedBy, Policy
 from predictions.coordinator.batches.batch import ACTIVE, STATES, TRANSITIONS, Progress, new_id
 from predictions.coordinator.batches.ending import Share, ending
-from predictions.coordinator.batches.stamp import Serving, Stamp, policy_hash
+from predictions.coordinator.batches.stamp import Serving, Stamp
 
 OLD, NEW = "a" * 40, "b" * 40
 
@@ -56,8 +56,9 @@ class TestTheStamp:
         )
         verdict = a_verdict("warn")
         report = verdict.report.model_copy(update={"live": live, "addresses": ("https://w.example",)})
-        verdict = verdict.model_copy(update={"report": report})
-        stamp = Stamp.of(verdict, "0123456789ab")
+        by = JudgedBy(file="drift.toml", hash="0123456789ab")
+        verdict = verdict.model_copy(update={"report": report, "policy": by})
+        stamp = Stamp.of(verdict)
         assert (stamp.gate_decision, stamp.enforced, stamp.policy_hash) == ("warn", True, "0123456789ab")
         assert stamp.addresses == ("https://w.example",)
         assert (stamp.live_revisions, stamp.live_commits) == (("w-2", "w-1"), (NEW, OLD))
@@ -112,8 +113,8 @@ class TestTheStamp:
         }
 
     def test_names_the_policy_by_its_content(self) -> None:
-        assert policy_hash(Policy()) == policy_hash(Policy(max_commits_behind=3))
-        assert policy_hash(Policy()) != policy_hash(Policy(max_commits_behind=4))
+        assert Policy().digest == Policy(max_commits_behind=3).digest
+        assert Policy().digest != Policy(max_commits_behind=4).digest
 
 
 class TestTheEnding:
