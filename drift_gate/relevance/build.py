@@ -196,7 +196,7 @@ def _commands(run: Run) -> Iterable[Sequence[str]]:
 def _is_of(programs: Collection[str], words: Sequence[str]) -> bool:
     """Whether a command is one of these programs: by itself, for ``find`` or for ``git``."""
     heads = [
-        *unwrapped(words, {})[:1],
-        *(last for before, last in pairwise(words) if before in ("git", "-exec")),
+        *(line[0] for line in unwrapped(words, {})),
+        *(last for before, last in pairwise(words) if before == "git"),
     ]
     return any(posixpath.basename(head) in programs for head in heads)

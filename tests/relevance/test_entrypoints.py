@@ -226,6 +226,15 @@ ROWS = [
             "case $X in a|b) exit;; (c) sleep 1 ;; *)",
         )
     ),
+    ("CMD find . -exec nice find src -exec python worker.py {} +", "worker.py | /app"),
+    (
+        "CMD find . -exec python worker.py {} + -execdir python -m pkg.server \\;",
+        "worker.py pkg/server.py=pkg.server | /app",
+    ),
+    (
+        'CMD ["find", ".", "-exec", "python", "worker.py", ";", "-ok", "sh", "start.sh", ";"]',
+        "worker.py pkg/server.py=pkg.server | /app /app/src",
+    ),
     ("CMD su nobody -s /bin/sh -c 'python worker.py'", "worker.py | /app"),
     ("CMD su - nobody --command='exec python worker.py'", "worker.py | /app"),
     ("CMD runuser -u nobody -- python worker.py", "worker.py | /app"),

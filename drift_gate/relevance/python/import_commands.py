@@ -111,8 +111,8 @@ def served(node: ast.AST, spelling: Spelling) -> tuple[list[str], bool]:
         found = [_served([spelling.texts(each) for each in _sequence(node)])]
     elif isinstance(node, ast.Call):
         texts = sorted(text for text in _command_line(node, spelling) if " " in text)
-        lines = [unwrapped(words, {}) for text in texts for words in commands(text, {})]
-        found = [_served([frozenset({word}) for word in words]) for words in lines if words]
+        lines = [line for text in texts for words in commands(text, {}) for line in unwrapped(words, {})]
+        found = [_served([frozenset({word}) for word in words]) for words in lines]
     else:
         found = []
     return [name for names, _ in found for name in names], any(computed for _, computed in found)

@@ -140,9 +140,11 @@ class _Commands(Search):
 
     def command(self, words: Sequence[str], depth: int) -> None:
         """Take one command's words; one that we do not know may start anything."""
-        words = unwrapped(words, self.environment)
-        if not words or depth > _DEPTH:
-            return
+        if depth <= _DEPTH:
+            for each in unwrapped(words, self.environment):
+                self._start(each, depth)
+
+    def _start(self, words: Sequence[str], depth: int) -> None:
         program, arguments = posixpath.basename(words[0]), words[1:]
         if words[0].startswith("$"):
             self.doubts.append(f"starts {words[0]}, which is set at run time")

@@ -7,6 +7,7 @@ import re
 import shlex
 from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +98,23 @@ _INSTALLS = _words(
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
 
 
-def unwrapped(words: Sequence[str], environment: MutableMapping[str, str]) -> list[str]:
-    """The command itself, behind programs that only start another, and assignments, which are made.
+def unwrapped(words: Sequence[str], environment: MutableMapping[str, str]) -> list[list[str]]:
+    """The commands themselves, behind programs that only start others, and assignments, which are made.
 
     ``-S``, ``-c`` and the like give the words of their text; an option that names a module gives
-    ``python -m``. Empty where nothing is started.
+    ``python -m``; ``find`` may start several. Empty where nothing is started.
     """
+    found, left = [], [list(words)]
+    while left:
+        rest = _command(left.pop(), environment)
+        if rest and posixpath.basename(rest[0]) == "find":
+            left += reversed(_for_each(rest[1:]))
+        elif rest:
+            found.append(rest)
+    return found
+
+
+def _command(words: Sequence[str], environment: MutableMapping[str, str]) -> list[str]:
     rest = list(words)
     while rest:
         name = posixpath.basename(rest[0])
@@ -111,8 +123,6 @@ def unwrapped(words: Sequence[str], environment: MutableMapping[str, str]) -> li
             environment[variable] = value
         elif name in _AS_ANOTHER:
             rest = _as_another(rest[1:])
-        elif name == "find":
-            rest = _for_each(rest[1:])
         elif name in WRAPPERS:
             rest = _behind(rest[1:], WRAPPERS[name])
         else:
@@ -156,9 +166,17 @@ def _as_another(words: list[str]) -> list[str]:
     return []
 
 
-def _for_each(words: list[str]) -> list[str]:
-    """``find folder -exec command {} ;``; nothing where it only finds."""
-    return next((words[index + 1 :] for index, word in enumerate(words) if word in _EXECUTING), [])
+def _for_each(words: list[str]) -> list[list[str]]:
+    """``find folder -exec command {} ; -exec other {} +``; nothing where it only finds."""
+    found: list[list[str]] = []
+    begin = None
+    for index, (before, word) in enumerate(pairwise(["", *words])):
+        if begin is None and word in _EXECUTING:
+            begin = index + 1
+        elif begin is not None and (word == ";" or (before, word) == ("{}", "+")):
+            found.append(words[begin:index])
+            begin = None
+    return found if begin is None else [*found, words[begin:]]
 
 
 def split(text: str) -> list[str]:
