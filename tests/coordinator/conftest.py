@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import subprocess
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -33,14 +32,11 @@ def slate_file(tmp_path: Path) -> Path:
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     """A repository with a worker of one commit that is deployed; the working directory is in it."""
     root = tmp_path / "world"
-    root.mkdir()
+    made = World(root)
     for name in ("DRIFT_CONFIG", "DRIFT_SKIP_CHECK", "DRIFT_SKIP_CHECK_UNTIL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(root)
-    subprocess.run(["git", "init", "-q", "-b", "main"], cwd=root, check=True)
-    made = World(root)
     made.write_settings()
-    made.commit("first")
     made.deploy()
     return made
 

@@ -50,6 +50,6 @@ def test_at_every_sql_statement_of_a_batch() -> None:
 
 
 def test_at_statements_all_over_a_batch_whose_answers_come_through_a_queue() -> None:
-    runs = killed("--steps", "spool", "--players", "11", "--every", "12")
-    assert len(runs) > 10
+    runs = killed("--steps", "spool", "--players", "11", "--every", "30")
+    assert len(runs) > 4
     assert found(runs) >= {"none", "pending"}

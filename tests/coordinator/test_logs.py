@@ -20,6 +20,7 @@ from coordinator.worlds import World
 from google.api_core.client_logging import initialize_logging
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.forkserver import COORDINATOR, forkserver
 
 from drift_gate.errors import DeploymentDriftError
 from drift_gate.runtime import background
@@ -283,11 +284,11 @@ def run(folder: Path, *arguments: str, stderr: int, **environ: str) -> subproces
 
 
 def test_a_job_on_cloud_run_logs_its_verdict_as_json(world: World) -> None:
-    with run(world.root, *START, stderr=subprocess.PIPE, CLOUD_RUN_JOB="start") as process:
-        _, said = process.communicate(timeout=60)
-    entries = [json.loads(line) for line in said.decode().splitlines() if line.startswith("{")]
+    environ = {**os.environ, "CLOUD_RUN_JOB": "start"}
+    done = forkserver().run(COORDINATOR, START, cwd=world.root, env=environ)
+    entries = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
     assert [(each["event"], each["decision"]) for each in entries] == [("drift_verdict", "allow")]
-    assert process.returncode == 0
+    assert done.returncode == 0
 
 
 @pytest.mark.heavy

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from coordinator.worlds import World, a_verdict
+from support.heavy import light
 
 from predictions.coordinator.batches.orders import Order
 from predictions.coordinator.commands.main import main
@@ -98,7 +99,24 @@ MATRIX: list[tuple[Callable[[World], None], list[str], int]] = [
 ]
 
 
-@pytest.mark.parametrize(("spoilt", "bypasses", "code"), MATRIX)
+#: Each thing that is wrong, without a bypass and with its own; with that of the other where both are wrong.
+KEPT = [
+    (nothing, [], 0),
+    (World.fall_behind, [], 1),
+    (World.fall_behind, DRIFT, 0),
+    (spoil, [], 1),
+    (spoil, READINESS, 0),
+    (both, DRIFT, 1),
+    (both, READINESS, 1),
+    (both, DRIFT + READINESS, 0),
+    (gone, [], 3),
+    (broken, [], 2),
+    (broken, READINESS, 0),
+    (no_drift_toml, DRIFT + READINESS, 0),
+]
+
+
+@pytest.mark.parametrize(("spoilt", "bypasses", "code"), light(MATRIX, KEPT))
 def test_each_bypass_skips_its_own_check_and_a_refusal_leaves_no_batch(
     spoilt: Callable[[World], None],
     bypasses: list[str],

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from drift_gate.comparison.report import unknown_report
 from drift_gate.facts import Unknown
@@ -29,25 +32,23 @@ class World:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        shutil.copytree(_begun().name, root, copy_function=shutil.copyfile)
 
     def write_settings(self, text: str = SETTINGS) -> None:
         (self.root / "drift.toml").write_text(text, encoding="utf-8")
 
     def commit(self, subject: str) -> str:
         """A commit that changes the worker; its id."""
-        worker = self.root / "worker" / "worker.py"
-        worker.parent.mkdir(exist_ok=True)
-        with worker.open("a", encoding="utf-8") as stream:
+        with (self.root / "worker" / "worker.py").open("a", encoding="utf-8") as stream:
             stream.write(f"CHANGES = {subject!r}\n")
-        self._git("add", "worker")
-        self._git("-c", "user.name=T", "-c", "user.email=t@example.com", "commit", "-q", "-m", subject)
-        return self._git("rev-parse", "HEAD")
+        subprocess.run(["git", "commit", "-qam", subject], cwd=self.root, check=True)
+        return self._tip()
 
     def deploy(self) -> None:
         """The ledger says that HEAD is live."""
         entry = {
             "service": "prediction-worker",
-            "commit": self._git("rev-parse", "HEAD"),
+            "commit": self._tip(),
             "recorded_at": NOW.isoformat(),
         }
         ledger = self.root / ".drift" / "ledger.jsonl"
@@ -59,9 +60,27 @@ class World:
         for number in range(4):
             self.commit(f"change {number}")
 
-    def _git(self, *args: str) -> str:
-        done = subprocess.run(["git", *args], cwd=self.root, check=True, capture_output=True, text=True)
-        return done.stdout.strip()
+    def _tip(self) -> str:
+        return (self.root / ".git" / "refs" / "heads" / "main").read_text(encoding="utf-8").strip()
+
+
+@cache
+def _begun() -> TemporaryDirectory[str]:
+    """What each world begins as: a worker of one commit that is deployed."""
+    made = TemporaryDirectory()
+    settings = {"user.name": "T", "user.email": "t@example.com", "maintenance.auto": "false"}
+    lines = [
+        ["init", "-q", "-b", "main", "--template="],
+        *(["config", *each] for each in settings.items()),
+        ["add", "worker"],
+        ["commit", "-qm", "first"],
+    ]
+    root = Path(made.name)
+    (root / "worker").mkdir()
+    (root / "worker" / "worker.py").write_text("CHANGES = 'first'\n", encoding="utf-8")
+    for line in lines:
+        subprocess.run(["git", *line], cwd=root, check=True)
+    return made
 
 
 def a_verdict(decision: str = "allow", *, enforced: bool = True) -> Verdict:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from coordinator.worlds import HEADER, SETTINGS, World
 from support.forkserver import COORDINATOR, forkserver
+from support.heavy import light
 
 import shared.utils.deployment_checker as front_door
 from drift_gate.commands.exit_codes import code_of
@@ -233,16 +234,19 @@ OBSTACLES: dict[str, tuple[Callable[[World], None], int]] = {
     "a negative limit": (lambda world: world.write_settings(SETTINGS + "max_commits_behind = -1\n"), 2),
     "an unknown service": (unknown_service, 2),
 }
+#: A refusal, two kinds of not knowing, and a file that cannot be read.
+KEPT = ("drift", "no ledger", "no git history", "a drift.toml that is no TOML")
 
 
-@pytest.mark.parametrize("obstacle", OBSTACLES)
 class TestEveryObstacle:
+    @pytest.mark.parametrize("obstacle", OBSTACLES)
     def test_refuses_without_the_bypass(self, world: World, obstacle: str) -> None:
         prepare, code = OBSTACLES[obstacle]
         prepare(world)
         assert main(START) == code
         assert counts() is None
 
+    @pytest.mark.parametrize("obstacle", light(OBSTACLES, KEPT))
     def test_is_overridden_by_the_bypass_in_time_and_with_a_warning(
         self, world: World, obstacle: str, capsys: pytest.CaptureFixture[str]
     ) -> None:

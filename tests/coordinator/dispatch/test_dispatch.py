@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 from coordinator.stores import STAMP, a_request
+from coordinator.workers import broken, dies, first_alone
 from coordinator.worlds import NOW
 from support.heavy import light
 from support.limits import ENOUGH_S
@@ -70,20 +70,12 @@ def test_requests_are_read_as_they_are_handed_out() -> None:
     assert read == ["P0", "P1"]
 
 
-def broken(asked: Sequence[PredictionRequest]) -> Sequence[Prediction]:
-    raise ZeroDivisionError("no games")
-
-
-@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("processes", light([1, 2], [1]))
 def test_a_worker_that_raises_fails_the_batch_and_says_on_whom(processes: int) -> None:
     local = Local(broken, at_a_time=2, processes=processes)
     with pytest.raises(BatchError, match="failed on players P0 to P1: ZeroDivisionError: no games") as caught:
         list(local.dispatch(BATCH, REQUESTS))
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
-
-
-def dies(asked: Sequence[PredictionRequest]) -> Sequence[Prediction]:
-    os._exit(1)
 
 
 def test_a_process_of_the_pool_that_dies_fails_the_batch() -> None:
@@ -119,16 +111,11 @@ def test_one_player_is_named_as_one() -> None:
         list(Local(lambda asked: [], at_a_time=1).dispatch(BATCH, REQUESTS))
 
 
-def slow(asked: Sequence[PredictionRequest]) -> Sequence[Prediction]:
-    print("asked", flush=True)
-    time.sleep(60)
-    return []
-
-
 def test_the_pool_ends_with_a_coordinator_that_is_killed() -> None:
     script = (
         "import sys; sys.path[:0] = ['.', 'tests']\n"
-        "from coordinator.dispatch.test_dispatch import BATCH, REQUESTS, slow\n"
+        "from coordinator.dispatch.test_dispatch import BATCH, REQUESTS\n"
+        "from coordinator.workers import slow\n"
         "from predictions.coordinator.dispatch.local import Local\n"
         "if __name__ == '__main__':\n"
         "    list(Local(slow, at_a_time=1, processes=2).dispatch(BATCH, REQUESTS))\n"
@@ -144,13 +131,6 @@ def test_the_pool_ends_with_a_coordinator_that_is_killed() -> None:
         while any(psutil.pid_exists(int(pid)) for pid in children) and time.monotonic() < deadline:
             time.sleep(0.05)
         assert not [pid for pid in children if psutil.pid_exists(int(pid))]
-
-
-def first_alone(requests: Sequence[PredictionRequest]) -> Sequence[Prediction]:
-    """A worker that answers for one player, and for nobody else, ever."""
-    if requests[0].player_id != "P0":
-        time.sleep(600)
-    return local_worker(requests)
 
 
 def test_a_pool_that_nobody_waits_for_any_more_ends_at_once() -> None:

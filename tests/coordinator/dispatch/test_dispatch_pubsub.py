@@ -52,7 +52,7 @@ def test_many_are_told_in_lots_and_read_as_they_go(desk: Desk, dispatcher: PubSu
     read: list[str] = []
 
     def remembered() -> Iterator[PredictionRequest]:
-        for each in requests(6000):
+        for each in requests(4000):
             read.append(each.player_id)
             yield each
 
@@ -60,8 +60,8 @@ def test_many_are_told_in_lots_and_read_as_they_go(desk: Desk, dispatcher: PubSu
     first = next(handed)
     assert len(first.request_ids) == 1000
     assert len(read) <= 3000
-    assert sum(len(each.request_ids) for each in handed) == 5000
-    assert len({each.message.message_id for each in desk.pull(desk.tasks_subscription, 6000)}) == 6000
+    assert sum(len(each.request_ids) for each in handed) == 3000
+    assert len({each.message.message_id for each in desk.pull(desk.tasks_subscription, 4000)}) == 4000
 
 
 def test_a_request_too_large_for_a_message_is_answered_by_an_error_and_the_others_go_out(

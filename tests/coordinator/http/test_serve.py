@@ -355,7 +355,8 @@ class TestItDoesNotServe:
         assert done.code == 2
         assert f"cannot listen on 127.0.0.1 port {port}" in done.err
 
-    @pytest.mark.parametrize("library", ["fastapi", pytest.param("uvicorn", marks=pytest.mark.heavy)])
+    @pytest.mark.heavy
+    @pytest.mark.parametrize("library", ["fastapi", "uvicorn"])
     def test_without_its_extra_and_names_the_line(self, stage: Stage, library: str) -> None:
         done = stage.load("prediction-coordinator", "serve", before=f"sys.modules[{library!r}] = None")
         assert done.code == 2

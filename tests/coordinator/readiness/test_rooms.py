@@ -55,6 +55,7 @@ class TestARoom:
         assert not reads_environ(file)
 
 
+@pytest.mark.heavy
 def test_the_command_line_loads_no_source_before_it_is_asked_for() -> None:
     loaded = "print(*{name.split('.')[0] for name in sys.modules})"
     code = f"import sys, predictions.coordinator.commands.main; {loaded}"

@@ -432,24 +432,32 @@ class TestBigQuery:
             read_slate(DAY, "bigquery://example-project/nba.players")
 
 
-@pytest.fixture(scope="module")
-def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with 25,000 rows three times over."""
-    folder = tmp_path_factory.mktemp("many")
+def many(folder: Path, kind: str) -> None:
+    """A file of 25,000 rows in ``folder``."""
     rows = [(*GOOD[:2], f"P{each:06}", *GOOD[3:]) for each in range(25_000)]
-    sqlite_file(folder, rows)
+    if kind == "sqlite":
+        sqlite_file(folder, rows)
+        return
     (folder / "day.csv").write_text("\n".join([HEADER, *map(",".join, rows)]))
-    parquet_file(folder / "day.parquet", f"FROM read_csv('{folder}/day.csv', all_varchar=true)")
-    return folder
+    if kind == "parquet":
+        parquet_file(folder / "day.parquet", f"FROM read_csv('{folder}/day.csv', all_varchar=true)")
 
 
 @pytest.mark.parametrize(
-    "name",
-    light(["{}/day.csv", "{}/day.parquet", "sqlite:{}/day.sqlite?table=players"], ["{}/day.csv"]),
+    ("kind", "name"),
+    light(
+        [
+            ("csv", "{}/day.csv"),
+            ("parquet", "{}/day.parquet"),
+            ("sqlite", "sqlite:{}/day.sqlite?table=players"),
+        ],
+        [("csv", "{}/day.csv")],
+    ),
 )
-def test_rows_are_streamed(many: Path, name: str) -> None:
+def test_rows_are_streamed(tmp_path: Path, kind: str, name: str) -> None:
     """25,000 rows are over 10 MB as Python values; a source holds less than a fifth at a time."""
-    source = named(name.format(many))
+    many(tmp_path, kind)
+    source = named(name.format(tmp_path))
     next(source.rows(DAY))  # loads the library
     tracemalloc.start()
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sqlite3
 import subprocess
@@ -14,6 +15,8 @@ from pathlib import Path
 import pytest
 from coordinator.stores import DAY, STAMP, a_batch, answer
 from coordinator.worlds import NOW
+from support.forkserver import forkserver
+from support.limits import ENOUGH_S
 
 from predictions.coordinator.exceptions import BatchRunningError, StateError
 from predictions.coordinator.store.sqlite import open_sqlite
@@ -83,25 +86,25 @@ def test_a_killed_coordinator_frees_the_date_at_once_and_leaves_its_batch(file: 
 
 def test_processes_may_create_the_same_file_at_once(file: Path) -> None:
     script = (
-        "import sys; sys.path.insert(0, '.')\n"
+        "import sys\n"
         "from pathlib import Path\n"
         "from predictions.coordinator.store.sqlite import open_sqlite\n"
-        "print('ready', flush=True); sys.stdin.readline()\n"
+        "print('ready', flush=True); sys.stdin.read()\n"
         "with open_sqlite(Path(sys.argv[1])) as store: print(len(store.batches()))\n"
     )
-    argv = [sys.executable, "-c", script, str(file)]
-    processes = [
-        subprocess.Popen(argv, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        for _ in range(4)
-    ]
-    for process in processes:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-    for process in processes:
-        assert process.stdin is not None
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    assert [process.communicate(timeout=30)[0] for process in processes] == ["0\n"] * 4
+    (waits, go), (said, says) = os.pipe(), os.pipe()
+    with open(waits, "rb") as stdin, open(says, "wb") as out:
+        processes = [
+            forkserver().fork(
+                script, [str(file)], cwd=ROOT, env=os.environ, stdin=stdin, stdout=out, stderr=out
+            )
+            for _ in range(4)
+        ]
+    with open(said, encoding="utf-8") as lines:
+        assert [lines.readline() for _ in range(4)] == ["ready\n"] * 4
+        os.close(go)  # the end of their input, for all of them at once
+        assert lines.read() == "0\n" * 4
+    assert [process.wait(ENOUGH_S) for process in processes] == [0] * 4
 
 
 class TestAFileOfVersionOne:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
+
+from support.forkserver import forkserver
 
 ROOT = Path(__file__).parents[3]
 #: A process of its own, since a fork of the test's would take pytest's threads and clients along.
@@ -59,13 +59,5 @@ with open_sqlite(path) as store:
 
 def test_parent_and_children_keep_all_that_they_wrote(tmp_path: Path) -> None:
     """While another thread of the parent reads."""
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(tmp_path / "batches.sqlite")],
-        cwd=ROOT,
-        env={"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", "PATH": ""},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = forkserver().run(PROGRAM, [str(tmp_path / "batches.sqlite")], cwd=ROOT, env={"PATH": ""})
     assert (done.returncode, done.stderr) == (0, "")

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
 from coordinator.stores import COMMIT, DAY, STAMP, a_batch, a_request, answer, failure
 from coordinator.worlds import NOW
+from support.heavy import light
 
 from drift_gate.policy.verdict import BreakGlass, Reason
 from predictions.coordinator.batches.batch import ACTIVE, STATES, TRANSITIONS, BatchState
@@ -29,9 +31,17 @@ from predictions.coordinator.store.firestore import open_firestore
 from predictions.coordinator.store.sqlite import open_sqlite
 
 LATER = NOW + timedelta(minutes=1)
+KINDS = ("sqlite", "firestore")
+#: To another state and to the same, and to one that a batch cannot become which has ended.
+MOVES = [
+    ("pending", "dispatched"),
+    ("dispatched", "completed"),
+    ("failed", "failed"),
+    ("completed", "failed"),
+]
 
 
-@pytest.fixture(params=["sqlite", "firestore"])
+@pytest.fixture(params=KINDS)
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     if request.param == "firestore":
         host = request.getfixturevalue("firestore_emulator")
@@ -40,6 +50,12 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
         return
     with open_sqlite(tmp_path / "deep" / "store.sqlite") as opened:
         yield opened
+
+
+def on_both(rows: Sequence[tuple[Any, ...]], kept: Sequence[tuple[Any, ...]]) -> list[Any]:
+    """A table asked of SQLite; of its rows Firestore, which takes the same way, is asked ``kept``."""
+    both = [*(("sqlite", *row) for row in rows), *(("firestore", *row) for row in kept)]
+    return light([(name, *row) for name in KINDS for row in rows], both)
 
 
 def begun(store: Store, players: int = 2) -> str:
@@ -102,7 +118,14 @@ class TestCreation:
         players = [each.player_id for each in store.requests(batch.id, ["pending"])]
         assert players == sorted(f"P{number:03}" for number in range(1234))
 
-    @pytest.mark.parametrize("player", ["a/b", ".", "..", "__x__", "Öner 1", "%2F", "'; DROP", "x" * 300])
+    @pytest.mark.parametrize(
+        ("store", "player"),
+        on_both(
+            [(each,) for each in ("a/b", ".", "..", "__x__", "Öner 1", "%2F", "'; DROP", "x" * 300)],
+            [("a/b",), ("..",), ("__x__",), ("x" * 300,)],
+        ),
+        indirect=["store"],
+    )
     def test_takes_any_text_as_a_player(self, store: Store, player: str) -> None:
         new = a_batch(0)
         object.__setattr__(new, "requests", [a_request(player)])
@@ -123,8 +146,11 @@ class TestCreation:
 
 
 class TestStates:
-    @pytest.mark.parametrize("state", STATES)
-    @pytest.mark.parametrize("to", [state for state in STATES if state != "pending"])
+    @pytest.mark.parametrize(
+        ("store", "state", "to"),
+        on_both([(state, to) for state in STATES for to in STATES if to != "pending"], MOVES),
+        indirect=["store"],
+    )
     def test_a_batch_goes_where_the_table_says_and_nowhere_else(
         self, store: Store, state: BatchState, to: BatchState
     ) -> None:
@@ -140,7 +166,11 @@ class TestStates:
                 store.move(batch_id, to, LATER)
             assert store.batches()[0].state == state
 
-    @pytest.mark.parametrize("state", STATES)
+    @pytest.mark.parametrize(
+        ("store", "state"),
+        on_both([(state,) for state in STATES], [("failed",), ("completed",)]),
+        indirect=["store"],
+    )
     def test_another_round_begins_where_the_table_allows_it(self, store: Store, state: BatchState) -> None:
         batch_id = begun(store)
         if state != "pending":
@@ -258,7 +288,11 @@ class TestCompletions:
         assert [result.points for result in store.results(batch_id)] == [7.5, 7.5]
         assert store.settled(batch_id)
 
-    @pytest.mark.parametrize("state", ["completed", "failed", "cancelled"])
+    @pytest.mark.parametrize(
+        ("store", "state"),
+        on_both([("completed",), ("failed",), ("cancelled",)], [("failed",)]),
+        indirect=["store"],
+    )
     def test_after_the_end_are_late_and_not_kept(self, store: Store, state: BatchState) -> None:
         batch_id = begun(store)
         store.apply([answer(batch_id, "P000")], NOW)
