@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shlex
 import signal
 import sqlite3
-import subprocess
 from collections.abc import Iterator
+from typing import IO
 
 import pytest
+from support.forkserver import Forked
+from support.heavy import light
 from support.stage import BYPASS, Done, Stage
 from support.world import WORKER, World
 
@@ -48,19 +51,18 @@ def rows(stage: Stage) -> list[tuple[str, int, str | None, str | None]]:
 
 
 @contextlib.contextmanager
-def started(stage: Stage, *args: str) -> Iterator[subprocess.Popen[str]]:
-    """The command under way; its input stays open."""
-    stage.write_config()
-    argv = stage.argv("deployment-drift", "require", *args)
-    with subprocess.Popen(
-        argv,
-        cwd=stage.folder,
-        env=stage.variables(),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        yield process
+def started(stage: Stage, *args: str) -> Iterator[tuple[Forked, IO[str]]]:
+    """The command under way, and its output; its input stays open."""
+    (waits, held), (said, says) = os.pipe(), os.pipe()
+    with open(waits, "rb") as stdin, open(says, "wb") as out, open(os.devnull, "wb") as nothing:
+        words = ("deployment-drift", "require", *args)
+        process = stage.begin(*words, stdin=stdin, stdout=out, stderr=nothing)
+    with open(said, encoding="utf-8") as lines, open(held, "wb"):
+        try:
+            yield process, lines
+        finally:
+            process.kill()
+            process.wait(60)
 
 
 class TestWhereItIsAllowed:
@@ -75,9 +77,8 @@ class TestWhereItIsAllowed:
 
     def test_the_command_is_the_process(self, stage: Stage) -> None:
         """Whoever supervises it sends its signals to the command itself."""
-        with started(stage, WORKER, "--", "sh", "-c", "echo $$") as process:
-            assert process.stdout is not None
-            assert process.stdout.read() == f"{process.pid}\n"
+        with started(stage, WORKER, "--", "sh", "-c", "echo $$") as (process, out):
+            assert out.read() == f"{process.pid}\n"
 
     def test_a_broken_pipe_ends_the_command_as_it_would_without_the_gate(self, stage: Stage) -> None:
         """Python ignores SIGPIPE, and what is ignored would stay so."""
@@ -87,7 +88,13 @@ class TestWhereItIsAllowed:
     def test_without_a_command_the_exit_code_is_the_answer(self, stage: Stage) -> None:
         assert (require(stage, WORKER).code, rows(stage)) == (0, [("allow", 1, None, None)])
 
-    @pytest.mark.parametrize(("command", "code"), [("./no-such", 127), ("./drift.toml", 126), ("./", 126)])
+    @pytest.mark.parametrize(
+        ("command", "code"),
+        light(
+            [("./no-such", 127), ("./drift.toml", 126), ("./", 126)],
+            [("./no-such", 127), ("./drift.toml", 126)],
+        ),
+    )
     def test_what_cannot_be_run_is_told_as_a_shell_does(self, stage: Stage, command: str, code: int) -> None:
         done = require(stage, WORKER, "--", command)
         assert done.code == code
@@ -149,9 +156,8 @@ class TestUnderABypass:
     )
     def test_signals_reach_the_command(self, behind: Stage, trap: str, code: int) -> None:
         script = f"{trap} echo ready; read never"
-        with started(behind, *BYPASS, WORKER, "--", "sh", "-c", script) as process:
-            assert process.stdout is not None
-            assert process.stdout.readline() == "ready\n"
+        with started(behind, *BYPASS, WORKER, "--", "sh", "-c", script) as (process, out):
+            assert out.readline() == "ready\n"
             process.send_signal(signal.SIGTERM)
             assert process.wait(60) == code
 

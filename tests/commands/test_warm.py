@@ -35,14 +35,20 @@ def image(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     for name, value in world.settings().environ.items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(world.folder)
-    pool().close(20)  # what another test's process remembers is nobody's here
     return world
+
+
+@pytest.fixture
+def fresh() -> None:
+    """What another test's process remembers would not be left."""
+    pool().close(20)
 
 
 def learned(world: World) -> Path:
     return Path(world.folder, ".git", "drift-gate", "learned", FILE_NAME)
 
 
+@pytest.mark.usefixtures("fresh")
 def test_what_it_has_read_is_there_for_the_next_process(
     image: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -56,6 +62,7 @@ def test_what_it_has_read_is_there_for_the_next_process(
     assert learned(image).read_bytes() == read
 
 
+@pytest.mark.usefixtures("fresh")
 def test_a_cache_elsewhere(image: World, tmp_path: Path) -> None:
     """With ``DRIFT_CACHE_DIR`` the repository itself stays as it is."""
     image.environ = {**image.environ, "DRIFT_CACHE_DIR": str(tmp_path / "elsewhere")}
@@ -66,6 +73,8 @@ def test_a_cache_elsewhere(image: World, tmp_path: Path) -> None:
     assert not learned(image).exists()
 
 
+@pytest.mark.heavy
+@pytest.mark.usefixtures("fresh")
 def test_a_worktree_shares_it(image: World, tmp_path: Path) -> None:
     image.history.git("worktree", "add", "--detach", str(tmp_path / "tree"), "main")
     (tmp_path / "tree" / "drift.toml").write_text(TOML)
@@ -73,6 +82,7 @@ def test_a_worktree_shares_it(image: World, tmp_path: Path) -> None:
     assert learned(image).exists()
 
 
+@pytest.mark.usefixtures("fresh")
 def test_it_says_that_nothing_could_be_kept(image: World, capsys: pytest.CaptureFixture[str]) -> None:
     (image.folder / ".git" / "drift-gate").write_text("in the way")
     assert main.main(["warm"]) == 0

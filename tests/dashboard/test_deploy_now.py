@@ -132,7 +132,7 @@ class Served:
 
 def wait_for(happened: Callable[[], bool]) -> None:
     while not happened():
-        time.sleep(0.02)
+        time.sleep(0.1)  # each look is a page that its process makes
 
 
 @pytest.fixture

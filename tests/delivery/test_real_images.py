@@ -30,6 +30,7 @@ def worker(shop: Workshop, tmp_path: Path) -> Iterator[Shipped]:
         yield worker
 
 
+@pytest.mark.heavy
 def test_what_is_missing_is_deployed_and_proved(worker: Shipped) -> None:
     """plan says what, deploy does it, and check allows by the fingerprint of what runs."""
     new = worker.change()

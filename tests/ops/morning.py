@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import re
 import subprocess
 import time
@@ -18,6 +19,8 @@ from zoneinfo import ZoneInfo
 import httpx
 from coordinator.worlds import HEADER
 from ops.stand_ins import DEPLOY, ROOT, Shell
+from support.forkserver import COORDINATOR as SERVES
+from support.forkserver import Forked, forkserver
 
 from drift_gate.testing import FakeCloudRun, HistoryBuilder
 
@@ -153,9 +156,9 @@ def _serving(folder: Path, toml: str, shell: Shell, log: Path) -> Iterator[str]:
         "COORDINATOR_SLATE": "slate.csv",
         "COORDINATOR_REQUEST_TIMEOUT": "900",
     }
-    argv = [str(shell.programs / "prediction-coordinator"), "serve", "--host", "127.0.0.1", "--port", "0"]
-    with log.open("wb") as stderr:
-        process = subprocess.Popen(argv, cwd=srv, env=environ, stdout=stderr, stderr=stderr)
+    args = ["serve", "--host", "127.0.0.1", "--port", "0"]
+    with open(os.devnull, "rb") as nothing, log.open("wb") as out:
+        process = forkserver().fork(SERVES, args, cwd=srv, env=environ, stdin=nothing, stdout=out, stderr=out)
     try:
         yield _address(process, log)
     finally:
@@ -170,7 +173,7 @@ def _players() -> list[str]:
     return [f"G1,{day},P{number},Player {number},T1,T2,1 2 3" for day in days for number in range(3)]
 
 
-def _address(process: subprocess.Popen[bytes], log: Path) -> str:
+def _address(process: Forked, log: Path) -> str:
     ends = time.monotonic() + START_S
     while not (found := re.search(r"listening on \S+ port (\d+)", log.read_text(encoding="utf-8"))):
         assert process.poll() is None, log.read_text(encoding="utf-8")

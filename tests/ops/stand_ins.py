@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from support.forkserver import COORDINATOR, GATE, forkserver
+from support.forkserver import GATE, forkserver
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -33,10 +32,6 @@ class Shell:
         stand_in = Path(__file__).with_name("gcloud.sh")
         self._program("gcloud", f'KEPT={self.kept} exec bash {stand_in} "$@"')
         forkserver().program(self.programs / "deployment-drift", GATE)
-        # This one serves and gets signals: it is started.
-        path = os.pathsep.join([str(ROOT), *filter(None, sys.path)])
-        line = f"PYTHONPATH='{path}' exec {sys.executable} -c '{COORDINATOR}' \"$@\""
-        self._program("prediction-coordinator", line)
 
     def _program(self, name: str, line: str) -> None:
         (self.programs / name).write_text(f"#!/bin/sh\n{line}\n")

@@ -210,6 +210,7 @@ def test_variable_missing(today: Morning) -> None:
         settings.write_text(before)
 
 
+@pytest.mark.heavy
 def test_marks_that_disagree(today: Morning) -> None:
     older, newest = today.origin.tip("main"), today.fall_behind()
     today.cloud.deploy(WORKER, labels={"commit-sha": newest}, image=f"images/worker:{older}")
@@ -220,6 +221,7 @@ def test_marks_that_disagree(today: Morning) -> None:
     assert outcome["decision"] == "allow"
 
 
+@pytest.mark.heavy
 def test_other_files(today: Morning) -> None:
     """A commit that was built is built again, from its archive."""
     newest = today.fall_behind()

@@ -6,12 +6,12 @@ import shlex
 import shutil
 import subprocess
 import tarfile
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import yaml
 from ops.asked_google import unknown
-from ops.conftest import TOML, Team
+from ops.conftest import TOML, Team, team_in
 from ops.stand_ins import DEPLOY, DIGEST, ROOT
 
 STEPS = ("1", "2", "3", "4", "5")
@@ -26,6 +26,20 @@ def steps(team: Team, *args: str) -> list[list[str]]:
     return team.shell.calls() if not args else [shlex.split(line)[1:] for line in printed.splitlines()]
 
 
+class Twice(NamedTuple):
+    """What a first run of all steps shows, and what gcloud was called with in that and in a second one."""
+
+    shown: list[list[str]]
+    first: list[list[str]]
+    second: list[list[str]]
+
+
+@pytest.fixture(scope="module")
+def twice(tmp_path_factory: pytest.TempPathFactory) -> Twice:
+    team = team_in(tmp_path_factory.mktemp("twice"))
+    return Twice(steps(team, "--dry-run"), steps(team), steps(team))
+
+
 def making(calls: list[list[str]]) -> list[list[str]]:
     return [call for call in calls if any(word in call for word in MAKING)]
 
@@ -38,10 +52,10 @@ class TestShown:
         assert team.shell.calls() == []
         assert not (team.repository.path / "deploy" / ".made").exists()
 
-    def test_what_is_shown_is_what_a_first_run_does(self, team: Team) -> None:
+    def test_what_is_shown_is_what_a_first_run_does(self, twice: Twice) -> None:
         """Beside questions, names that only gcloud gives, and digests that only a registry knows."""
-        shown = [call for call in steps(team, "--dry-run") if not {"describe", "list"} & {*call}]
-        called = [call for call in steps(team) if not {"describe", "list"} & {*call}]
+        shown = [call for call in twice.shown if not {"describe", "list"} & {*call}]
+        called = [call for call in twice.first if not {"describe", "list"} & {*call}]
         assert shown == [
             [word.replace("projects/p/channels/1", "CHANNEL") for word in call] for call in called
         ]
@@ -54,10 +68,9 @@ class TestShown:
 
 
 class TestRun:
-    def test_a_second_run_makes_nothing(self, team: Team) -> None:
-        first, second = steps(team), steps(team)
-        assert len(making(first)) == 29
-        assert making(second) == []
+    def test_a_second_run_makes_nothing(self, twice: Twice) -> None:
+        assert len(making(twice.first)) == 29
+        assert making(twice.second) == []
 
     def test_a_run_that_was_cut_short_is_made_good_by_the_next(self, team: Team) -> None:
         team.step("1")
@@ -87,11 +100,10 @@ class TestRun:
             assert team.shell.there("scheduler jobs start-with-bypass").read_text() == "PAUSED"
             team.shell.run(["gcloud", "scheduler", "jobs", "resume", "start-with-bypass"])
 
-    def test_no_token_goes_through_a_script(self, team: Team) -> None:
+    def test_no_token_goes_through_a_script(self, twice: Twice) -> None:
         """The secret is made empty; a person puts the token in."""
-        assert [call[:2] for call in steps(team) if "secrets" in call and "create" in call] == [
-            ["secrets", "create"]
-        ]
+        made = [call[:2] for call in twice.first if "secrets" in call and "create" in call]
+        assert made == [["secrets", "create"]]
 
 
 class TestDeploy:
@@ -174,14 +186,15 @@ def test_settings_that_nobody_wrote_are_asked_for(team: Team) -> None:
 class TestGcloudKnows:
     """The table that gcloud itself completes from, where gcloud is installed."""
 
-    def test_each_command_and_each_flag(self, known: dict[str, Any], team: Team) -> None:
+    def test_each_command_and_each_flag(self, known: dict[str, Any], twice: Twice) -> None:
         """Of a first run and of a second one; and one that does not exist would be found."""
-        for call in [*steps(team), *steps(team)]:
+        for call in [*twice.first, *twice.second]:
             assert unknown(call, known) == [], shlex.join(call)
         assert unknown(["run", "services", "replace", "x", "--tag=y"], known) == ["--tag"]
         assert unknown(["run", "services", "swap", "x"], known) == ["swap"]
 
 
+@pytest.mark.heavy
 def test_shellcheck_finds_nothing() -> None:
     """Debian's package; .ci/run installs it."""
     if not shutil.which("shellcheck"):
