@@ -69,10 +69,12 @@ def test_what_a_policy_makes_of_a_case_is_expected_seen_and_said(
 @pytest.mark.parametrize(
     "policy",
     [
-        'reasons = {too-many-commits-behind = "allow", drift-too-old = "allow"}',
+        pytest.param(
+            'reasons = {too-many-commits-behind = "allow", drift-too-old = "allow"}', marks=pytest.mark.heavy
+        ),
         'reasons = {too-many-commits-behind = "warn", drift-too-old = "warn"}',
         'max_commits_behind = 1000000\nmax_drift_age = "off"',
-        'max_commits_behind = 1000000\nmax_drift_age = "36500d"',
+        pytest.param('max_commits_behind = 1000000\nmax_drift_age = "36500d"', marks=pytest.mark.heavy),
     ],
 )
 def test_a_policy_that_denies_no_drift_fails(

@@ -111,7 +111,10 @@ class TestTheCommandLine:
         ("code", "status", "words"),
         [
             ("import app", 0, ""),
-            ("import app; raise SystemExit(4)", 3, "the command ended with the exit code 4"),
+            pytest.param(
+                *("import app; raise SystemExit(4)", 3, "the command ended with the exit code 4"),
+                marks=pytest.mark.heavy,
+            ),
             ("import app, os; os.kill(os.getpid(), 9)", 3, "the command was killed by signal 9"),
             ("import app.plugin; raise SystemExit(4)", 1, "the command ended with the exit code 4"),
         ],

@@ -6,13 +6,13 @@ import re
 import shlex
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import pytest
 import yaml
 from ops.asked_google import google, unknown
-from ops.conftest import TOML, Team
+from ops.conftest import TOML, Team, team_in
 from ops.stand_ins import DEPLOY, ROOT
 
 from drift_gate.runtime.schedule import Schedule
@@ -25,7 +25,28 @@ SETTINGS = TOML.replace("[defaults]", '[journal]\nstore = "firestore://example-p
 
 @pytest.fixture
 def monitored(team: Team) -> Team:
-    """A team whose repository has the function and the library as well, and a journal that lasts."""
+    return watched(team)
+
+
+class Runs(NamedTuple):
+    """What is shown of a first run, and what gcloud is called with in it, a second one, and a removal."""
+
+    shown: list[list[str]]
+    first: list[list[str]]
+    second: list[list[str]]
+    removal: list[list[str]]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
+    team = watched(team_in(tmp_path_factory.mktemp("runs")))
+    shown = calls(team, "--dry-run")
+    assert team.shell.calls() == []
+    return Runs(shown, calls(team), calls(team), calls(team, "--remove"))
+
+
+def watched(team: Team) -> Team:
+    """One whose repository has the function and the library as well, and a journal that lasts."""
     files = {str(path): (ROOT / path).read_text() for path in (SCRIPT, FUNCTION / "main.py")}
     files[str(FUNCTION / "requirements.txt")] = "functions-framework==3.10.2\n"
     files |= {f"{name}/module.py": "" for name in ("drift_gate", "shared", "predictions", "tests")}
@@ -59,22 +80,19 @@ def of(told: list[list[str]], *words: str) -> list[str]:
 
 
 class TestSetup:
-    def test_shown_is_what_a_first_run_does_and_calls_nobody(self, monitored: Team) -> None:
-        shown = changes(calls(monitored, "--dry-run"))
-        assert monitored.shell.calls() == []
+    def test_shown_is_what_a_first_run_does_and_calls_nobody(self, runs: Runs) -> None:
         named = {
             "eventarc-deployment-drift-monitor-1": "SUBSCRIPTION",
             "projects/p/channels/1": "CHANNEL",
         }
         called = [
             [re.sub("|".join(named), lambda found: named[found[0]], word) for word in call]
-            for call in changes(calls(monitored))
+            for call in changes(runs.first)
         ]
-        assert shown == called
+        assert changes(runs.shown) == called
 
-    def test_a_second_run_makes_nothing_but_the_function(self, monitored: Team) -> None:
-        calls(monitored)
-        again = changes(calls(monitored))
+    def test_a_second_run_makes_nothing_but_the_function(self, runs: Runs) -> None:
+        again = changes(runs.second)
         assert [call for call in again if "create" in call] == []
         assert of(again, "scheduler", "jobs", "update")[3:5] == ["pubsub", "deployment-drift-schedule"]
         assert of(again, "functions", "deploy")
@@ -94,8 +112,8 @@ class TestSetup:
             f"def {entry.removeprefix('--entry-point=')}(event" in (ROOT / FUNCTION / "main.py").read_text()
         )
 
-    def test_one_look_at_a_time_in_half_a_gibibyte(self, monitored: Team) -> None:
-        deployed = of(calls(monitored), "functions", "deploy")
+    def test_one_look_at_a_time_in_half_a_gibibyte(self, runs: Runs) -> None:
+        deployed = of(runs.first, "functions", "deploy")
         assert {"--gen2", "--concurrency=1", "--max-instances=1", "--memory=512Mi", "--retry"} <= {*deployed}
         assert {"--no-allow-unauthenticated", "--trigger-topic=deployment-drift-check"} <= {*deployed}
         assert "--clear-env-vars" in deployed, "what was set by hand ends with the next deploy"
@@ -205,9 +223,9 @@ class TestTheTest:
         assert (monitored.shell.kept / "sleeps").read_text() == "slept\nslept\n"
 
 
-def test_gcloud_knows_each_command_and_each_flag(monitored: Team, known: dict[str, Any]) -> None:
-    runs = ((), (), ("--remove",), ("--dry-run", "--test"))
-    for call in [call for args in runs for call in calls(monitored, *args)]:
+def test_gcloud_knows_each_command_and_each_flag(monitored: Team, runs: Runs, known: dict[str, Any]) -> None:
+    shown = calls(monitored, "--dry-run", "--test")
+    for call in [*runs.first, *runs.second, *runs.removal, *shown]:
         assert unknown(call, known) == [], shlex.join(call)
 
 
@@ -222,8 +240,8 @@ class TestTheAlert:
             sent = asked.gcloud("alpha", "monitoring", "policies", "create", f"--policy-from-file={file}")
         assert sent == self.read
 
-    def test_it_counts_whole_looks_of_the_function_alone(self, monitored: Team) -> None:
-        made = of(calls(monitored), "logging", "metrics", "create")
+    def test_it_counts_whole_looks_of_the_function_alone(self, runs: Runs) -> None:
+        made = of(runs.first, "logging", "metrics", "create")
         assert f"user_{made[3]}{{" in self.query
         (words,) = re.findall(r'jsonPayload\.message=~"([^"]+)"', " ".join(made))
         assert re.search(words, "2026-02-05 16:00 UTC: looked at 1 service, 1 allow")
