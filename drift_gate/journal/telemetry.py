@@ -27,12 +27,16 @@ P = ParamSpec("P")
 
 #: The name of the instrumentation scope: whose spans and metrics these are.
 SCOPE = "driftgate"
+_API = ("opentelemetry.trace", "opentelemetry.metrics")
 _DURATION = ("driftgate.check.duration", "how long a check took")
 
 
 def listened() -> bool:
-    """Whether anybody may listen: whoever sets an SDK has loaded the API, and nobody else pays for it."""
-    return "opentelemetry" in sys.modules
+    """Whether anybody may listen: whoever sets an SDK has loaded the API, and nobody else pays for it.
+
+    That there is a package ``opentelemetry`` says nothing: Google's clients look for what may be in it.
+    """
+    return any(name in sys.modules for name in _API)
 
 
 def load() -> None:
