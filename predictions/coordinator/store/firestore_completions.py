@@ -76,8 +76,7 @@ def _write(
 ) -> None:
     for player, completion in asked.settled.items():
         request = found[_request(batch, player).path]
-        attempts = max(request.get("attempts"), completion.attempt)
-        change = {**rows.settled_row(completion, now), "handed": True, "attempts": attempts}
+        change = {**rows.settled_row(completion, now), "handed": True}
         write.update(request.reference, change, option=unchanged(client, request))
     if asked.settled and found[first_of(batch).path].exists:
         tallies.add(write, batch, asked.changes(), now)

@@ -34,7 +34,7 @@ def write_requests(client: Any, reference: Any, requests: Iterable[PredictionReq
             raise StateError("a player stands on the slate twice")
         for name, each in names.items():
             told = dict(zip(rows.REQUEST, rows.request_fields(each), strict=True))
-            fresh = {"state": "open", "handed": False, "attempts": 0}
+            fresh = {"state": "open", "handed": False}
             write.create(below.document(name), {**told, **fresh})
         write.commit()
         count += len(lot)
@@ -42,7 +42,7 @@ def write_requests(client: Any, reference: Any, requests: Iterable[PredictionReq
 
 
 def hand_out(client: Any, tallies: Tallies, batch: Any, players: Iterable[str]) -> None:
-    """Note that the requests of ``players`` were handed out in this round of ``batch``; all of it or nothing.
+    """Note that the requests of ``players`` were handed out; all of it or nothing.
 
     Raises one of ``TAKEN`` where somebody else wrote meanwhile: a worker may be quicker than the note.
     """
@@ -52,11 +52,7 @@ def hand_out(client: Any, tallies: Tallies, batch: Any, players: Iterable[str]) 
     tallied, write = found.pop(first.path).exists, client.batch()
     fresh = [each for each in found.values() if not each.get("handed")]
     for each in fresh:
-        change = {"handed": True, "attempts": batch.get("rounds")}
-        write.update(each.reference, change, option=unchanged(client, each))
-    for each in found.values():
-        if each.get("handed"):
-            write.update(each.reference, {"attempts": batch.get("rounds")})
+        write.update(each.reference, {"handed": True}, option=unchanged(client, each))
     if tallied:
         tallies.add(write, batch.reference, {"dispatched": len(fresh)})
     write.commit()

@@ -25,11 +25,10 @@ class Asked:
     def judge(self, completion: Completion) -> Applied:
         """What ``completion`` comes to after those before it."""
         player, answer = completion.request_id, completion.prediction
-        if player not in self.known:
+        known = self.known.get(player)
+        if known is None or (answer is not None and answer.game_id != known[2]):
             return "unknown"
-        _, state, game = self.known[player]
-        if answer is not None and answer.game_id != game:
-            return "unknown"
+        state = known[1]
         if player in self.settled:
             state = "completed" if self.settled[player].prediction else "failed"
         if state == "completed" or (state == "failed" and answer is None):

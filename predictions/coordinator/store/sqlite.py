@@ -146,16 +146,11 @@ class SqliteStore:
             row = self._find(batch_id)
             settled = settled_by(answers, count(connection, answers, now))
             players = [each for each in request_ids if each not in settled]
-            keys = [{"round": row["rounds"], "batch": row["number"], "player": each} for each in players]
             fresh = connection.executemany(
-                "UPDATE requests SET state = 'dispatched', attempts = :round"
-                " WHERE batch = :batch AND player_id = :player AND state = 'pending'",
-                keys,
+                "UPDATE requests SET state = 'dispatched'"
+                " WHERE batch = ? AND player_id = ? AND state = 'pending'",
+                [(row["number"], each) for each in players],
             ).rowcount
-            if row["rounds"] > 1:
-                connection.executemany(
-                    "UPDATE requests SET attempts = :round WHERE batch = :batch AND player_id = :player", keys
-                )
             heard_of(connection, row["number"], rows.text(now), {"dispatched": max(fresh, 0)})
             state: BatchState = row["state"]
         return state
@@ -276,7 +271,7 @@ class SqliteStore:
             last = page[-1]["player_id"]
 
     def _find(self, batch_id: str) -> sqlite3.Row:
-        found = self._read("SELECT number, state, rounds FROM batches WHERE id = ?", batch_id)
+        found = self._read("SELECT number, state FROM batches WHERE id = ?", batch_id)
         if not found:
             raise BatchNotFoundError(f"there is no batch {batch_id}")
         return found[0]

@@ -15,13 +15,13 @@ from predictions.worker.messages import Completion
 #: Requests of one read: SQLite takes 999 values in a statement where it is older than 3.32.
 _AT_ONCE = 500
 _COMPLETED = """
-UPDATE requests SET state = 'completed', points = ?1, error = NULL, worker_revision = ?2, worker_commit = ?3,
-        attempts = max(attempts, ?4), attempt = ?4, message_id = ?5, settled_at = ?6
-    WHERE batch = ?7 AND player_id = ?8"""
+UPDATE requests SET state = 'completed', points = ?, error = NULL, worker_revision = ?, worker_commit = ?,
+        attempt = ?, message_id = ?, settled_at = ?
+    WHERE batch = ? AND player_id = ?"""
 _FAILED = """
-UPDATE requests SET state = 'failed', points = NULL, error = ?1, worker_revision = ?2, worker_commit = ?3,
-        attempts = max(attempts, ?4), attempt = ?4, message_id = ?5, settled_at = ?6
-    WHERE batch = ?7 AND player_id = ?8"""
+UPDATE requests SET state = 'failed', points = NULL, error = ?, worker_revision = ?, worker_commit = ?,
+        attempt = ?, message_id = ?, settled_at = ?
+    WHERE batch = ? AND player_id = ?"""
 _ASKED = "SELECT player_id, state, game_id FROM requests WHERE batch = ? AND player_id IN"
 _NOTHING = dict.fromkeys(("dispatched", "completed", "failed", "duplicates", "late"), 0)
 _HEARD_OF = """
@@ -49,9 +49,9 @@ def count(connection: sqlite3.Connection, completions: Sequence[Completion], now
 
 def heard_of(connection: sqlite3.Connection, number: int, at: str, more: Mapping[str, int]) -> None:
     """Add ``more`` to the batch's counts, ``at`` a time. What only repeats itself is no sign of life."""
-    told = {**_NOTHING, **more}
-    alive = bool(told["dispatched"] or told["completed"] or told["failed"])
-    connection.execute(_HEARD_OF, {**told, "alive": alive, "now": at, "number": number})
+    told: dict[str, Any] = {**_NOTHING, **more, "now": at, "number": number}
+    told["alive"] = bool(told["dispatched"] or told["completed"] or told["failed"])
+    connection.execute(_HEARD_OF, told)
 
 
 def _asked(connection: sqlite3.Connection, batch_id: str, players: Sequence[str]) -> tuple[int | None, Asked]:

@@ -20,6 +20,7 @@ SCHEMA_VERSION = 3
 
 #: A date has one active batch: the index refuses another, whoever writes it. A request's states are no list
 #: after ``IN``: SQLite makes a table of one for each row, and that took a third of the time to write it.
+#: ``attempts`` is for versions before, which write it: ``attempt`` says which one was answered.
 _TABLES = (
     """
 CREATE TABLE batches (
