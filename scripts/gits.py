@@ -22,8 +22,13 @@ ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "gits.md"
 #: Debian 11 and 13; the machine's own stands between them.
 SUITES = ("bullseye", "trixie")
-#: The tests that ask git: histories, checkouts, mirrors, whole checks over each, and what builds histories.
-TESTS = ("tests/sources/git", "tests/commands/test_warm.py", "tests/testing")
+#: The tests that ask git: histories, checkouts, mirrors, whole checks over each, hooks, and HistoryBuilder.
+TESTS = (
+    "tests/sources/git",
+    "tests/commands/test_warm.py",
+    "tests/commands/test_hooks_command.py",
+    "tests/testing",
+)
 KEYS = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 

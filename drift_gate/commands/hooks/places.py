@@ -34,11 +34,11 @@ class Places:
     ) -> None:
         self._git = Git(cwd=str(folder), environ=environ, deadline=Deadline(_GIT_S))
         try:
-            common = self._said("rev-parse", "--path-format=absolute", "--git-common-dir")
+            common = self._said("rev-parse", "--git-common-dir")
             self._version = version or tuple(map(int, re.findall(r"\d+", self._said("version"))[:2]))
         except SourceError as error:
             raise DriftConfigError(f"{folder} is in no git repository that can be read: {error}") from error
-        self._common = Path(common)
+        self._common = Path(os.path.realpath(folder / common))
 
     def install(self, program: Path) -> list[str]:
         """Have git call ``program`` at each event; what was done, in lines. Raises ``DriftConfigError``."""

@@ -65,5 +65,6 @@ def _borrow(ours: Git, repository: str, commit: str, *, mirrored: bool) -> None:
         Remote(repository).fetch_whole(ours, commit)
         return
     there = replace(ours, cwd=repository, git_dir=None)
-    objects = there.run("rev-parse", "--path-format=absolute", "--git-path", "objects", failure=unavailable)
-    (folder / "objects" / "info" / "alternates").write_bytes(os.fsencode(f"{lines(objects)[0]}\n"))
+    told = there.run("rev-parse", "--git-path", "objects", failure=unavailable)
+    objects = os.path.realpath(os.path.join(repository, lines(told)[0]))
+    (folder / "objects" / "info" / "alternates").write_bytes(os.fsencode(f"{objects}\n"))
