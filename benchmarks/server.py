@@ -141,11 +141,8 @@ def _world(root: Path) -> Path:
     sys.path.insert(0, str(ROOT / "tests"))
     from coordinator.worlds import SETTINGS, World
 
-    root.mkdir()
-    subprocess.run(["git", "init", "-q", "-b", "main"], cwd=root, check=True)
     made = World(root)
     made.write_settings(SETTINGS.replace('[journal]\nstore = ".drift/journal.sqlite"\n', ""))
-    made.commit("first")
     made.deploy()
     return root
 
