@@ -12,6 +12,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from coordinator.served import two_players
 from coordinator.worlds import World, a_verdict
 from support.heavy import light
 
@@ -43,6 +44,7 @@ def ready(world: World, database: Path, monkeypatch: pytest.MonkeyPatch) -> Worl
     text = (ROOT / "examples" / "readiness.toml").read_text(encoding="utf-8")
     (world.root / "readiness.toml").write_text(text.replace("../.drift/", ""), encoding="utf-8")
     shutil.copy(database, world.root / "readiness.sqlite")
+    monkeypatch.setenv("COORDINATOR_SLATE", two_players(world.root)["COORDINATOR_SLATE"])
     return world
 
 
