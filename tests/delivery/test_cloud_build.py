@@ -45,7 +45,6 @@ def cloud(shop: Workshop, tmp_path: Path) -> Iterator[tuple[CloudBuild, CloudBui
         yield server, CloudBuilder(image=f"{shop.registry}/cb", project="p", tool=tool, source=source)
 
 
-@pytest.mark.heavy
 def test_cloud_build_builds_all_files_of_the_commit(
     shop: Workshop, cloud: tuple[CloudBuild, CloudBuilder], tmp_path: Path
 ) -> None:

@@ -12,7 +12,6 @@ from typing import Any
 import jsonschema_rs
 import pytest
 from support.documents import DOCS, ROOT, blocks
-from support.heavy import light
 
 from drift_gate.errors import DriftConfigError
 from drift_gate.settings import schema
@@ -99,14 +98,9 @@ def test_an_editor_finds_it(file: str) -> None:
     assert (ROOT / file).parent.joinpath(first.removeprefix("#:schema ")).is_file()
 
 
-#: What a service's table may hold stands under the same rules among the defaults.
-KEYS = [(table.header, key) for table in schema.tables() for key in table.keys]
-ONCE = [
-    (header, key) for header, key in KEYS if header != "[defaults]" or ("[services.NAME]", key) not in KEYS
-]
-
-
-@pytest.mark.parametrize(("header", "key"), light(KEYS, ONCE))
+@pytest.mark.parametrize(
+    ("header", "key"), [(table.header, key) for table in schema.tables() for key in table.keys]
+)
 def test_a_value_is_refused_by_both_or_by_none(header: str, key: str, tmp_path: Path) -> None:
     wrong = 0
     for value in VALUES:
