@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from contextlib import closing
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from support.reading import FORKED, SPAWNED, is_forked, program, told
 from support.stage import Stage
 from support.world import WORKER, World
 
+ROOT = Path(__file__).parents[2]
 #: At the end of a program that has read a repository.
 READ_WITH = """
 import os
@@ -128,6 +130,8 @@ def test_each_command_forks_before_it_has_a_second_thread(world: World, words: s
     with closing(Stage(world)) as stage:
         if "start" in args:
             args = stage.start_args()
+            # Checks of the data are looked at beside the gate, on a thread.
+            shutil.copy(ROOT / "examples" / "readiness.toml", stage.folder)
         stage.write_config()
         code = stage.argv(program, after=READ_WITH)[2]
         done = forkserver().run(code, args, cwd=stage.folder, env=stage.variables())

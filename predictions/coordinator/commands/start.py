@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from drift_gate.commands.arguments import add_wait
+from drift_gate.runtime.child_process import pool
 from predictions.coordinator.batches.orders import Order
 from predictions.coordinator.commands.arguments import (
     add_batch_size,
@@ -48,6 +49,7 @@ def declare(command: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """0: done; 4: the batch has failed. Raises whatever refuses it."""
     asked, config = start_of(arguments), config_of(arguments)
+    pool().start()  # before the data are looked at beside the gate, on a thread
     order = Order(
         game_date=arguments.game_date,
         slate=arguments.slate,
