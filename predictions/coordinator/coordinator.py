@@ -255,8 +255,10 @@ class Coordinator:
 
     def batches(self, game_date: date | None = None, limit: int = 100) -> list[Batch]:
         """The batches of ``game_date`` (None: of all dates), the newest first; a look finds the stalled."""
-        self.find_stalled()
-        return self._store.batches(game_date, limit)
+        listed = beside(partial(self._store.batches, game_date, limit))
+        if self.find_stalled():  # nearly always none is, and then the list holds
+            return self._store.batches(game_date, limit)
+        return listed()
 
     def results(self, batch_id: str) -> Iterator[Result]:
         """The predictions of a batch so far, by player. Raises ``BatchNotFoundError``."""

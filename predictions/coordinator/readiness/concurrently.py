@@ -27,7 +27,7 @@ def beside(job: Callable[[], T]) -> Callable[[], T]:
         except BaseException as error:  # handed to the caller, who raises it
             errors.append(error)
 
-    thread = threading.Thread(target=run, name="readiness", daemon=True)
+    thread = threading.Thread(target=run, name="coordinator beside", daemon=True)
     thread.start()
 
     def answer() -> T:
