@@ -175,6 +175,7 @@ def test_no_verdict(today: Morning) -> None:
     assert matches(read[2], verdicts(today)[-1])
 
 
+@pytest.mark.heavy
 def test_crash_loop(today: Morning) -> None:
     """The log that is read is that revision's; what is deployed is what was merged since."""
     broken = today.fall_behind()

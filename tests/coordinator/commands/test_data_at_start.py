@@ -59,6 +59,7 @@ def test_data_that_cannot_be_asked_refuse_it_as_unknown(world: World) -> None:
     assert main(START) == 3
 
 
+@pytest.mark.heavy
 def test_each_bypass_is_for_its_own_check(
     lines: Callable[[int], None], world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
