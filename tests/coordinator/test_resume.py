@@ -128,6 +128,11 @@ class TestStalled:
         assert desk.coordinator.find_stalled() == []
         assert [record.levelno for record in caplog.records] == [logging.ERROR]
 
+    def test_is_shown_by_the_look_that_finds_it(self, desk: Desk) -> None:
+        desk.start()
+        desk.now += HALF_AN_HOUR * 1.1
+        assert [each.state for each in desk.coordinator.batches()] == ["stalled"]
+
     def test_is_what_the_alert_looks_for(self, desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
         desk.start()
         desk.now += HALF_AN_HOUR * 1.1
