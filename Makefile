@@ -8,8 +8,11 @@ FUNCTION := cloud_functions/deployment_drift_monitor
 # The Pythons that are tried, first one that is new enough; `make run PYTHON=/path/to/python3.12` names one.
 PYTHON := python3 python3.13 python3.12 python3.11
 PYTEST_ARGS :=
-# Three test processes for two cores: a test waits for other processes half of its time.
-PROCESSES := $(shell echo $$(( ($$(getconf _NPROCESSORS_ONLN) * 3 + 1) / 2 )))
+# Two test processes for each core: a test waits for other processes half of its time.
+PROCESSES := $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) * 2 )))
+# Thousands of small folders, repositories and journals: in memory where there is room for them and programs may run.
+IN_MEMORY := $(shell findmnt -fbno AVAIL,OPTIONS -T /dev/shm 2>/dev/null | awk '$$1 > 2e9 && !/noexec/ { print "/dev/shm" }')
+test test-heavy: export TMPDIR := $(or $(TMPDIR),$(IN_MEMORY),/tmp)
 # For goals where one test may take an hour.
 ENDLESS := -o faulthandler_timeout=0
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -131,7 +134,7 @@ clean: ## remove whatever was made here, the local ledger and predictions includ
 
 # The gate compares commits. An unpacked archive has none, also where the folder above is a repository.
 history:
-	@said=$$(git cat-file -e HEAD:./drift.toml 2>&1) || { \
+	@said=$$(git cat-file -e HEAD:./drift.toml 2>&1) || { said=$$(echo "$$said" | head -n 1); \
 		echo "make run: this folder has no git history, and the drift gate compares commits:" \
 			"clone the repository (git says: $$said)" >&2; exit 1; }
 

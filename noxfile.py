@@ -29,7 +29,7 @@ def tests(session: nox.Session) -> None:
     """What ``make test`` runs, without coverage: that is measured once, there."""
     session.install("--require-hashes", "-r", "requirements/test.txt")
     session.install("--no-deps", "--no-build-isolation", "--editable", ".", "--editable", "predictions")
-    processes = ((os.cpu_count() or 1) * 3 + 1) // 2  # as in the Makefile: much of it is waiting
+    processes = (os.cpu_count() or 1) * 2  # as in the Makefile: much of it is waiting
     split = [f"--numprocesses={processes}", "--dist=worksteal"]
     session.run("pytest", "-m", "not heavy", *split, *session.posargs)
 

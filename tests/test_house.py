@@ -17,6 +17,7 @@ import pytest
 
 from scripts.house import COORDINATOR, GATE, House
 
+pytestmark = pytest.mark.texts
 ROOT = Path(__file__).parent.parent
 #: Who may import what from outside, by the beginning of its path; everybody else may not.
 BOUNDED: dict[str, tuple[str, ...]] = {

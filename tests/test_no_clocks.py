@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from support.limits import ENOUGH_S
 
+pytestmark = pytest.mark.texts
 TESTS = Path(__file__).parent
 #: Measured, and told by what ``make`` prints or writes; asserted nowhere.
 MEASURED = {

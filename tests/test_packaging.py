@@ -222,7 +222,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return python
 
 
-@pytest.mark.parametrize("layout", light(LAYOUTS, ["a regular package", "a namespace package"]))
+@pytest.mark.parametrize("layout", light(LAYOUTS, ["a regular package"]))
 def test_it_installs_beside(layout: str, installed: Path, tmp_path: Path) -> None:
     """The second door is open where no regular package of the adopter's hides it; the gate always works."""
     see(installed, adopter(tmp_path, layout), door=not LAYOUTS[layout][0])

@@ -344,6 +344,7 @@ def same_shape(shown: Any, real: Any) -> bool:
     return type(shown) is type(real)
 
 
+@pytest.mark.heavy
 def test_vendored_files_work_beside_a_shared_package_of_the_readers_own(tmp_path: Path) -> None:
     """What docs/adoption.md says to copy is enough, also where ``shared`` has an ``__init__.py``."""
     copied = blocks("", DOCS / "adoption.md")[0]

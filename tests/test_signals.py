@@ -80,6 +80,7 @@ class TestHeeded:
         assert seen == [[signal.SIG_IGN, signal.SIG_IGN]]
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("number", [NUMBERS[0], pytest.param(NUMBERS[1], marks=pytest.mark.heavy)])
 def test_the_worker_ends_though_it_was_started_deaf(number: signal.Signals) -> None:
     port = free_port()

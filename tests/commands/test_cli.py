@@ -39,6 +39,7 @@ def run(world: World, *args: str, **more: str) -> subprocess.CompletedProcess[st
     return forkserver().run(GATE, args, cwd=world.folder, env=environment(world, **more))
 
 
+@pytest.mark.heavy
 def test_json_loads_nothing_that_draws(world: World) -> None:
     """Nor what only an error needs (GitPython names a repository in one), the reader, or another journal.
 

@@ -162,6 +162,7 @@ def test_a_file_that_is_no_text(diff: Asked) -> None:
     assert (code, lines[-1]) == (0, "Binary files /dev/null and b/shared/model.bin differ")
 
 
+@pytest.mark.heavy
 def test_what_is_too_long_is_cut_and_said(diff: Asked) -> None:
     """Whole lines up to the limit; the last line counts what is left out."""
     line = "x" * 99 + "\n"

@@ -139,6 +139,7 @@ class TestMetrics:
         assert counted("driftgate.bypasses")[via] == before + 1
 
 
+@pytest.mark.heavy
 def test_nothing_of_ours_loads_opentelemetry() -> None:
     """Whoever sets no SDK pays nothing: a check against a ledger, start to end, leaves it unloaded."""
     code = (

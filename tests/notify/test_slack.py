@@ -396,6 +396,7 @@ HOSTILE = ("x" * 3000, "&" * 3000, "<!channel> <@U012ABCDEF> `rm`", "\x1b[31mred
 
 
 class TestBlocks:
+    @pytest.mark.heavy
     def test_of_two_hundred_commits_say_how_many_are_left_out(self) -> None:
         message = told(commits=tuple(f"{n:012x} {'s' * 3000} (ann)" for n in range(200)), more_commits=41)
         assert_inside_the_limits(message)

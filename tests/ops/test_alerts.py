@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 
+import pytest
 import yaml
 from ops.morning import ADA, COORDINATOR, SCHEDULER, Morning
 from ops.pages import matches, verdicts
@@ -18,6 +19,7 @@ class TestAlerts:
         assert read["displayName"] == f"drift gate: {name}"
         return str(condition["conditionMatchedLog"]["filter"])
 
+    @pytest.mark.heavy
     def test_a_denial_is_told_and_a_bypass_too(self, today: Morning) -> None:
         """Each by its own alert, from the coordinator's own log; an allowed start by none."""
         today.call(SCHEDULER, {"game_date": "TODAY", "dry_run": True})

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.damage import DAMAGES, Damage
-from support.limits import ENOUGH_S
+from support.limits import ENOUGH_S, dear
 
 from drift_gate.facts import Entry, Finding
 from drift_gate.relevance import kept, written
@@ -135,6 +135,7 @@ def built(folder: Path, changes: Sequence[Mapping[str, str | None]]) -> list[str
     return builder.commits(Draft(files=dict(each), branch="main") for each in changes)
 
 
+@settings(max_examples=dear())
 @given(changes=trees(), damage=st.sampled_from(DAMAGES), seed=st.integers(0, 1000))
 def test_a_cache_changes_no_answer_nor_does_a_damaged_one(
     tmp_path_factory: pytest.TempPathFactory,

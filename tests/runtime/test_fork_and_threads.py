@@ -83,6 +83,7 @@ def test_the_child_of_a_fork_uses_nothing_that_its_parent_connected(world: World
     assert plans.process().clients(world.cloud.host) is inherited
 
 
+@pytest.mark.heavy
 def test_threads_share_one_process(world: World) -> None:
     """Side by side, over one channel and one memory, each gets the true answer."""
     world.cloud.deploy(WORKER, commit=world.first)

@@ -15,8 +15,8 @@ from drift_gate.runtime.deadline import Deadline
 from drift_gate.sources.git.checkout import Checkout
 from drift_gate.testing import HistoryBuilder
 
-#: How many cases each test runs: 120 in `make test`, 1,000 in `make test-heavy`, 10,000 in `make fuzz`.
-CASES = int(os.environ.get("FUZZ_CASES", 10 * settings().max_examples))
+#: How many cases each test runs: 60 in `make test`, 1,000 in `make test-heavy`, 10,000 in `make fuzz`.
+CASES = int(os.environ.get("FUZZ_CASES", 1000 if settings().max_examples >= 100 else 60))
 #: Cases differ from run to run: what one run does not find another may, and hypothesis prints how to repeat.
 FUZZ = settings(
     max_examples=CASES,

@@ -86,14 +86,20 @@ def briefly(prepare: Prepare) -> Prepare:
 
 def heard(obstacle: Obstacle, stage: Stage, run: Callable[[], Done]) -> Done:
     """What ``run`` came to once it had the time to meet the ``obstacle``, where it ends at a deadline."""
-    if stage.deadline != SOON or obstacle.cause == "timeout":
+    if stage.deadline != SOON:
         return run()
+
+    def late(done: Done) -> bool:
+        talk = done.out + done.err
+        if obstacle.cause == "timeout":
+            return not all(word in talk for word in obstacle.words)
+        return "timeout" in talk
 
     def within(seconds: float) -> Done:
         stage.deadline = f"{seconds:g}s"
         return run()
 
-    done = in_time(within, late=lambda done: "timeout" in done.out + done.err)
+    done = in_time(within, late)
     stage.deadline = SOON
     return done
 

@@ -42,8 +42,10 @@ class TracedLines:
         return (yield from self._traced())
 
     @pytest.hookimpl(wrapper=True, trylast=True)
-    def pytest_pyfunc_call(self) -> Iterator[None]:
-        """The test."""
+    def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> Iterator[None]:
+        """The test, unless it is marked ``texts``."""
+        if pyfuncitem.get_closest_marker("texts"):
+            return (yield)
         return (yield from self._traced())
 
     @pytest.hookimpl(wrapper=True, trylast=True)

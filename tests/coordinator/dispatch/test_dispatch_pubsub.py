@@ -48,6 +48,7 @@ def test_each_request_is_a_message_with_the_verdict_beside_it(desk: Desk, dispat
         assert each.ordering_key == ""
 
 
+@pytest.mark.heavy
 def test_many_are_told_in_lots_and_read_as_they_go(desk: Desk, dispatcher: PubSub) -> None:
     read: list[str] = []
 

@@ -365,6 +365,7 @@ except SourceError as error:
         assert done.returncode == 0, done.stderr
         return done.stdout.strip().split("|")
 
+    @pytest.mark.heavy
     def test_a_file_that_does_not_exist(self, tmp_path: Path) -> None:
         missing = str(tmp_path / "missing.json")
         cause, retryable, message = self.look_up(tmp_path, GOOGLE_APPLICATION_CREDENTIALS=missing)

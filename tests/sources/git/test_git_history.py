@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.histories import RandomHistory, histories
+from support.limits import dear
 from support.processes import left_running
 
 from drift_gate.errors import SourceError
@@ -61,7 +62,7 @@ def raw_commit(h: HistoryBuilder, text: bytes) -> str:
 
 
 class TestAgainstPlumbing:
-    @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=dear(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(histories(), st.data())
     def test_walk_and_files_tell_what_git_says_one_by_one(
         self, drawn: RandomHistory, data: st.DataObject

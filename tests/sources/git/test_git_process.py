@@ -73,6 +73,7 @@ class TestAnswer:
     def test_stdout_comes_back(self, git: Git) -> None:
         assert git.run("rev-list", "--count", "main") == b"1\n"
 
+    @pytest.mark.heavy
     def test_stdin_of_any_size_is_fed_while_stdout_is_read(self, git: Git) -> None:
         names = b"main\n" * 20_000
         assert git.run("cat-file", "--batch-check=%(objecttype)", stdin=names) == b"commit\n" * 20_000
