@@ -22,6 +22,7 @@ from drift_gate.settings.file import Settings
 from drift_gate.testing import HistoryBuilder
 from drift_gate.wiring import actor, enforcement, rollouts
 from drift_gate.wiring.actor import Actor
+from drift_gate.wiring.plans import process
 
 EMAIL = "nightly@test-project.iam.gserviceaccount.com"
 PATH = "/computeMetadata/v1/instance/service-accounts/default/email"
@@ -39,6 +40,7 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def platform() -> Iterator[Web]:
     with Web() as web:
+        process().accounts.pop(on(web), None)  # the port of a test before, whose answer this process has kept
         web.replies[PATH] = PLATFORM
         yield web
 
