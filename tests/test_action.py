@@ -215,6 +215,7 @@ def test_a_check_that_is_denied_fails_the_step_and_says_so_everywhere(runner: Ru
     assert came.outputs["exit-code"] == "1"
 
 
+@pytest.mark.heavy
 def test_a_plan_names_what_the_next_job_deploys(runner: Runner) -> None:
     """Nothing is wrong with the step: that something is to be done is its answer."""
     runner.world.cloud.deploy(WORKER, commit=runner.world.first)

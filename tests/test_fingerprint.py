@@ -392,6 +392,7 @@ class TestTheFilesOfNow:
         assert now["taken_at"] > now["started_at"] == start["taken_at"]
         assert (start["changed"], start["files"]) == ([], dict(taken.files))
 
+    @pytest.mark.heavy
     def test_it_is_looked_at_once_in_a_while(self, tmp_path: Path) -> None:
         """Whoever may ask must not keep a worker busy."""
         taken, clock = self.taken(tmp_path)

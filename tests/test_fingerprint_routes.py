@@ -28,7 +28,7 @@ def taken(tmp_path: Path) -> Fingerprint:
     return take(tmp_path, commit="4aa0c3b", environ={"K_REVISION": "prediction-worker-00041-abc"})
 
 
-@pytest.mark.parametrize("worker", [fastapi_worker, flask_worker])
+@pytest.mark.parametrize("worker", light([fastapi_worker, flask_worker], [fastapi_worker]))
 def test_a_framework_answers_with_the_document(worker: Worker, taken: Fingerprint) -> None:
     """The same bytes and headers as the framework-free answer, at the paths that were asked for."""
     status, headers, body = answer(taken)
@@ -70,6 +70,7 @@ def test_the_route_is_no_part_of_the_programs_own_schema(taken: Fingerprint) -> 
     assert app.openapi()["paths"] == {}
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("framework", light(["FastAPI", "Flask"], ["FastAPI"]))
 def test_the_lines_to_paste_are_enough(framework: str, tmp_path: Path) -> None:
     """What docs/adoption.md says, in a worker's folder with nothing else of the gate's."""

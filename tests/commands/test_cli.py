@@ -179,6 +179,7 @@ def test_record_and_check(world: World) -> None:
     assert (refused.returncode, "is no commit id" in refused.stderr) == (2, True)
 
 
+@pytest.mark.heavy
 def test_record_takes_a_name(world: World) -> None:
     """A branch or HEAD stands for its full id: the ledger says the same once the name has moved on."""
     world.toml = '[defaults]\nlive = "ledger"\ntarget_ref = "main"\n[services.prediction-worker]\n'

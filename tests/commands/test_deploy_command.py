@@ -236,6 +236,7 @@ def test_a_rollback_serves_is_acknowledged_and_stays(asked: Asked) -> None:
     assert asked.serving() == [commit]
 
 
+@pytest.mark.heavy
 def test_once_a_revert_is_merged_a_rollback_leaves_nothing_to_do(asked: Asked) -> None:
     """What was rolled back to is what main says again; no job fails by it."""
     asked.built()
@@ -250,6 +251,7 @@ def test_once_a_revert_is_merged_a_rollback_leaves_nothing_to_do(asked: Asked) -
     assert asked.serving() == [asked.world.first]
 
 
+@pytest.mark.heavy
 def test_who_has_no_journal_of_a_rollback_knows_it_by_what_is_acknowledged(asked: Asked) -> None:
     """A runner that begins with nothing; a plan does not list it, so that no job tries in vain each hour."""
     commit = asked.built()
@@ -283,6 +285,7 @@ def test_a_plan_without_the_journal_knows_of_no_rollback_and_says_so(asked: Aske
     assert str(file) in " ".join(out.split())
 
 
+@pytest.mark.heavy
 def test_a_rollback_may_be_committed(asked: Asked) -> None:
     """In drift.toml alone, and not on top of changes that are not."""
     git = asked.world.history.git

@@ -103,6 +103,7 @@ class TestWhatEveryCommandTakes:
         said = "deployment-drift: -C /no/such: No such file or directory\n"
         assert capsys.readouterr() == ("", said)
 
+    @pytest.mark.heavy
     def test_a_file_of_settings(
         self, here: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:

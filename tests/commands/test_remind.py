@@ -445,6 +445,7 @@ def told(lines: list[str]) -> set[str]:
     return {line.split()[1] for line in lines if line.startswith("drift: ")}
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("seed", "deeds"), [(1, 8), *(pytest.param(seed, 80, marks=pytest.mark.heavy) for seed in range(2, 5))]
 )

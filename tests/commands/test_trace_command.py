@@ -139,6 +139,7 @@ class TestTheCommandLine:
     def test_usage(self, words: tuple[str, ...], project: Project) -> None:
         assert self.run(project, *words).returncode == 2
 
+    @pytest.mark.heavy
     def test_what_is_kept_counts_once_it_is_committed(self, project: Project) -> None:
         """Of each commit what its own tree keeps: before that, the run finds it again."""
         words = ("trace", "--write", "worker", "--", sys.executable, "-m", "app.main")
@@ -165,6 +166,7 @@ class TestTheCommandLine:
         assert (done.returncode, "it is no JSON" in done.stderr) == (2, True)
         assert (project.folder / "drift.loaded.json").read_text() == "mine"
 
+    @pytest.mark.heavy
     @pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.heavy), signal.SIGTERM])
     def test_one_that_serves_is_ended_and_what_it_loaded_counts(self, number: int, project: Project) -> None:
         code = "import app.plugin, pathlib, time; pathlib.Path('ready').touch(); time.sleep(600)"

@@ -82,6 +82,7 @@ def test_a_worktree_shares_it(image: World, tmp_path: Path) -> None:
     assert learned(image).exists()
 
 
+@pytest.mark.heavy
 @pytest.mark.usefixtures("fresh")
 def test_it_says_that_nothing_could_be_kept(image: World, capsys: pytest.CaptureFixture[str]) -> None:
     (image.folder / ".git" / "drift-gate").write_text("in the way")

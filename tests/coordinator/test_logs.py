@@ -283,6 +283,7 @@ def run(folder: Path, *arguments: str, stderr: int, **environ: str) -> subproces
     )
 
 
+@pytest.mark.heavy
 def test_a_job_on_cloud_run_logs_its_verdict_as_json(world: World) -> None:
     environ = {**os.environ, "CLOUD_RUN_JOB": "start"}
     done = forkserver().run(COORDINATOR, START, cwd=world.root, env=environ)

@@ -121,6 +121,7 @@ class TestGrey:
         assert fleet(world).former == ()
 
 
+@pytest.mark.heavy
 def test_a_large_fleet_is_shown_in_full_where_it_is_worst(tmp_path: Path) -> None:
     """500 services, a third of them not well, in less than 150 kB."""
     names = [f"service-{number:03d}" for number in range(500)]

@@ -47,6 +47,7 @@ class TestAlerts:
         assert metric
         assert f"METRIC={metric[1]}\n" in (DEPLOY / "5-alerts.sh").read_text()
 
+    @pytest.mark.heavy
     def test_what_is_counted_is_each_verdict(self, today: Morning) -> None:
         today.paste("deploy/5-alerts.sh")
         (call,) = [call for call in today.shell.calls() if call[:3] == ["logging", "metrics", "create"]]

@@ -80,6 +80,7 @@ def of(told: list[list[str]], *words: str) -> list[str]:
 
 
 class TestSetup:
+    @pytest.mark.heavy
     def test_shown_is_what_a_first_run_does_and_calls_nobody(self, runs: Runs) -> None:
         named = {
             "eventarc-deployment-drift-monitor-1": "SUBSCRIPTION",

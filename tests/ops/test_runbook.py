@@ -18,6 +18,7 @@ from ops.pages import FIRST, PAGES, TEXT, answers, codes, deploy_of, drift, kind
 from drift_gate.policy import break_glass
 
 
+@pytest.mark.heavy
 def test_blocked(today: Morning) -> None:
     newest = today.fall_behind()
     look, cure, proof = PAGES["Blocked"]
@@ -36,6 +37,7 @@ def test_blocked(today: Morning) -> None:
     assert listed["batches"][0]["id"] == started["batch"]["id"]
 
 
+@pytest.mark.heavy
 def test_false_alarm(today: Morning) -> None:
     """Documents in the worker's folder count until they are ignored; then they do not."""
     for number in range(4):
@@ -64,6 +66,7 @@ class TestBypass:
         bypass = started["verdict"]["break_glass"]
         assert (bypass["actor"], bypass["reason"]) == (ADA, "tip-off in ten minutes")
 
+    @pytest.mark.heavy
     def test_by_telephone(self, today: Morning) -> None:
         """What the schedule sends starts a batch that is refused; it ends as it began, paused."""
         today.fall_behind()

@@ -52,6 +52,7 @@ class TestShown:
         assert team.shell.calls() == []
         assert not (team.repository.path / "deploy" / ".made").exists()
 
+    @pytest.mark.heavy
     def test_what_is_shown_is_what_a_first_run_does(self, twice: Twice) -> None:
         """Beside questions, names that only gcloud gives, and digests that only a registry knows."""
         shown = [call for call in twice.shown if not {"describe", "list"} & {*call}]
@@ -72,6 +73,7 @@ class TestRun:
         assert len(making(twice.first)) == 29
         assert making(twice.second) == []
 
+    @pytest.mark.heavy
     def test_a_run_that_was_cut_short_is_made_good_by_the_next(self, team: Team) -> None:
         team.step("1")
         team.step("2")

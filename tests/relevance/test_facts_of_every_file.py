@@ -14,7 +14,7 @@ from drift_gate.relevance.python.imports import facts_of
 
 MUTATED = int(os.environ.get("MUTATED_FILES", "20"))
 #: Every how manieth of the installed files is read.
-STEP = int(os.environ.get("INSTALLED_STEP", "4000"))
+STEP = int(os.environ.get("INSTALLED_STEP", "8000"))
 #: Several processes can share the whole.
 PARTS = 32 if STEP == 1 else 1
 

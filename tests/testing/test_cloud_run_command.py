@@ -82,6 +82,7 @@ def run(history: HistoryBuilder, port: int) -> Iterator[Run]:
             assert f"export CLOUD_RUN_EMULATOR_HOST={host}".encode() in out.read()
 
 
+@pytest.mark.heavy
 def test_the_lines_of_the_page(history: HistoryBuilder, run: Run) -> None:
     """Each check says what its comment says: a decision, and a code where there is one."""
     _, block = blocks("sh", DOCS / "testing.md")

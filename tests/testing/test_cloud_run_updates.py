@@ -223,6 +223,7 @@ def asked(url: str) -> str:
         return str(answer.read().decode())
 
 
+@pytest.mark.heavy
 def test_the_traffic_leads_to_started_processes(cloud: FakeCloudRun, google: run_v2.ServicesClient) -> None:
     """A tag's address to its revision alone, the service's by percent; what nothing leads to has ended."""
     cloud.deploy("w", image="serves")

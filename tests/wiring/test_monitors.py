@@ -292,6 +292,7 @@ class TestHeartbeat:
         assert "s3cret" not in str(told.value)
 
 
+@pytest.mark.heavy
 def test_a_look_from_elsewhere_is_seen_here(world: World, firestore_emulator: str) -> None:
     """A journal in Firestore: a monitor that has no file in common with whoever asks for the past."""
     world.toml = f'[journal]\nstore = "firestore://p-{uuid4().hex[:12]}"\n' + world.toml

@@ -133,6 +133,7 @@ def test_the_pool_ends_with_a_coordinator_that_is_killed() -> None:
         assert not [pid for pid in children if psutil.pid_exists(int(pid))]
 
 
+@pytest.mark.heavy
 def test_a_pool_that_nobody_waits_for_any_more_ends_at_once() -> None:
     """As Ctrl-C ends it: the calls that are under way would never end."""
     handed = Local(first_alone, at_a_time=1, processes=2).dispatch(BATCH, REQUESTS)

@@ -108,6 +108,7 @@ class TestWithoutABypass:
         with pytest.raises(ReadinessUnknownError, match="could not be judged"):
             place.require()
 
+    @pytest.mark.heavy
     def test_a_library_that_never_loads_refuses_as_unknown(self, tmp_path: Path) -> None:
         """A disk that hangs must not hold the batch up for ever, nor let it through."""
         (tmp_path / "duckdb.py").write_text("import time; time.sleep(60)")

@@ -443,6 +443,7 @@ def many(folder: Path, kind: str) -> None:
         parquet_file(folder / "day.parquet", f"FROM read_csv('{folder}/day.csv', all_varchar=true)")
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("kind", "name"),
     light(

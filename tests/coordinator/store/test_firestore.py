@@ -76,6 +76,7 @@ class TestTheLease:
                     pytest.fail("what was given back is another's now")
 
 
+@pytest.mark.heavy
 def test_what_was_written_of_a_batch_that_nobody_saw_is_forgotten(store: FirestoreStore) -> None:
     """The coordinator died between the requests and the batch; the next one clears up behind it."""
 
@@ -149,6 +150,7 @@ def test_a_look_costs_as_many_calls_for_ten_batches_as_for_one(store: FirestoreS
     assert look() == one
 
 
+@pytest.mark.heavy
 def test_tallies_are_what_the_requests_say_whoever_writes_them_at_once(
     firestore_emulator: str, project: str, store: FirestoreStore
 ) -> None:

@@ -108,6 +108,7 @@ def test_no_change_looks_younger_than_it_is(
 
 
 class TestTheFile:
+    @pytest.mark.heavy
     def test_it_is_bounded(self, file: Path) -> None:
         """In states, the oldest goes; in targets, the one that was not confirmed for longest."""
         many = "".join(map(chr, range(200, 200 + MOST_EARLIER + 9)))

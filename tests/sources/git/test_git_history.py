@@ -210,6 +210,7 @@ class TestWalk:
         [commit] = walked(h, base, raw_commit(h, told))
         assert (commit.committed_at, commit.subject, commit.paths) == (7, "sub", [])
 
+    @pytest.mark.heavy
     def test_a_huge_subject_and_author_are_cut_and_the_paths_are_not(self, h: HistoryBuilder) -> None:
         base = h.commit({"a": "1"})
         tip = h.commit({"b": "1", "c": "1"}, subject="s" * 10_000_000, author="A" * 200_000)

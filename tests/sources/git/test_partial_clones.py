@@ -193,6 +193,7 @@ class TestDoctor:
         environ = dict(world.settings().environ)
         return forkserver().run(GATE, ["doctor"], cwd=world.folder, env=environ)
 
+    @pytest.mark.heavy
     @pytest.mark.parametrize(
         "option", ["--filter=blob:none", pytest.param("--filter=tree:0", marks=pytest.mark.heavy)]
     )
