@@ -158,7 +158,7 @@ class Checkout:
         return self._local_target(repository)
 
     def _target_at_once(self) -> Target | None:
-        """A local branch or tag, by a start of git that finds the repository as well.
+        """A local branch or full name, by a start of git that finds the repository as well.
 
         None: it takes several starts to tell, or to tell why not.
         """
@@ -166,13 +166,15 @@ class Checkout:
         if self._ref == "HEAD" or ("/" in self._ref and not full):
             return None
         now = self._now()
+        branch, *tag = _full_names(self._ref)
         try:
-            found = refs_of(git_at(self._path, self._environ, self._deadline), _full_names(self._ref))
+            found = refs_of(git_at(self._path, self._environ, self._deadline), [branch, *tag])
         except SourceError as error:
             if error.cause == "timeout":
                 raise
             return None
-        return _local(found[0], found[0].oid, now) if found and found[0].kind == "commit" else None
+        at_once = found and found[0].kind == "commit" and found[0].name == branch
+        return _local(found[0], found[0].oid, now) if at_once else None
 
     def _local_target(self, repository: Repository) -> Target:
         now = self._now()
@@ -186,7 +188,11 @@ class Checkout:
         if not self._ref.startswith(
             "refs/remotes/"
         ):  # one that nobody confirms must not pass for the remote's
-            for ref in repository.refs(_full_names(self._ref)):
+            names = _full_names(self._ref)
+            found = repository.refs(names)
+            if names[0] not in [ref.name for ref in found]:
+                repository.require_no(names[0])  # or the tag of the name would stand in for the branch
+            for ref in found:
                 commit = ref.oid if ref.kind == "commit" else repository.history.commit_of(ref.oid)
                 if commit:
                     return _local(ref, commit, now)

@@ -78,6 +78,14 @@ class Repository:
                 "history-unavailable",
             )
 
+    def require_no(self, ref: str) -> None:
+        """Raises ``SourceError`` where ``ref``, which git does not list, has a file: it is damaged."""
+        if os.path.isfile(self.common_dir / ref):
+            raise SourceError(
+                f"{self.name} has {ref}, which says no commit: it is damaged, or leads to a ref that is gone",
+                "history-unavailable",
+            )
+
     def not_found(self, ref: str) -> SourceError:
         """The error for a target ref that does not exist, with the names that come close."""
         args = (f"--count={NEAR_MISS_REFS}", "refs/heads", "refs/tags", "refs/remotes")

@@ -234,6 +234,20 @@ class TestLocalTargets:
         h.branch("v1", tip)
         assert opened(h.path, "v1").target().commit == tip
 
+    @pytest.mark.parametrize("said", ["", "0" * 39 + "\n", "ref: refs/heads/gone\n"])
+    def test_a_tag_never_stands_in_for_a_branch_that_is_damaged(
+        self, h: HistoryBuilder, opened: Open, said: str
+    ) -> None:
+        """Git lists no such branch, and says so in a warning: a machine that went down leaves empty files."""
+        h.tag("prod", h.commit({"a": "1"}))
+        h.branch("prod", h.commit({"a": "2"}))
+        (h.path / ".git" / "refs" / "heads" / "prod").write_text(said)
+        for name in ("prod", "refs/heads/prod"):
+            error = failure(opened(h.path, name))
+            assert error.cause == "history-unavailable"
+            assert "has refs/heads/prod, which says no commit" in str(error)
+        assert opened(h.path, "refs/tags/prod").target().ref == "refs/tags/prod"
+
     def test_any_full_name(self, h: HistoryBuilder, opened: Open) -> None:
         tip = h.commit({"a": "1"})
         h.git("update-ref", "refs/deploys/prod", tip)
