@@ -195,8 +195,9 @@ def _commands(run: Run) -> Iterable[Sequence[str]]:
 
 def _is_of(programs: Collection[str], words: Sequence[str]) -> bool:
     """Whether a command is one of these programs: by itself, for ``find`` or for ``git``."""
+    # -exec is looked for by itself too: a find behind a program that nobody knows here is not unwrapped.
     heads = [
         *(line[0] for line in unwrapped(words, {})),
-        *(last for before, last in pairwise(words) if before == "git"),
+        *(last for before, last in pairwise(words) if before in ("git", "-exec")),
     ]
     return any(posixpath.basename(head) in programs for head in heads)

@@ -258,6 +258,7 @@ def test_a_default_that_names_nothing_that_is_started_is_no_doubt(command: str) 
         ("mv shared/python newname", "from newname import a"),
         ("mv shared/python newname", "try:\n    import newname.a\nexcept ImportError:\n    pass"),
         ("find shared -name python -exec mv {} newname +", "import newname.a"),
+        ("fakeroot find shared -name python -exec mv {} newname +", "import newname.a"),
         ("set -e; cd app && cp -r lib /app/newname/", "from newname.deep import a"),
         ("ln -s /app/app/lib /usr/lib/python3/newname", "import newname"),
         ("mv one.py newname.py", "import newname"),
