@@ -192,11 +192,12 @@ class TestStart:
 
 
 def test_130_interrupted_by_ctrl_c_before_anything_exists(world: World) -> None:
-    """The slate is a view whose rows never come: the process waits there, gate passed."""
+    """The slate is a view without an end: the process waits there, gate passed."""
     with closing(sqlite3.connect("day.db")) as connection, connection:
         connection.execute(
             "CREATE VIEW players AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i FROM n)"
-            " SELECT i AS game_id, i AS game_date FROM n WHERE i > 1"
+            " SELECT i AS game_date, i AS game_id, i AS player_id, i AS player_name, i AS team,"
+            " i AS opponent, i AS recent_points FROM n"
         )
     args = [*START, "--slate", "sqlite:day.db?table=players"]
     with forkserver().running(COORDINATOR, args, cwd=Path.cwd(), env=os.environ) as (process, _, told):
