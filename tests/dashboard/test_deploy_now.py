@@ -19,6 +19,8 @@ import pytest
 from dashboard.worlds import Page
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.support.expected_conditions import url_to_be
+from selenium.webdriver.support.wait import WebDriverWait
 from support.forkserver import Forked, forkserver
 from support.limits import ENOUGH_S
 from support.processes import running
@@ -239,7 +241,8 @@ def test_a_browser_says_that_the_confirmation_is_from_here(served: Served) -> No
             driver.get(f"http://{host}:{served.port}/services/{WORKER}.html")
             driver.find_element("link text", "Deploy now…").click()
             driver.find_element("css selector", "form button").click()
-            assert driver.current_url == f"http://{host}:{served.port}{DEPLOYS}"
+            # A busy browser follows late.
+            WebDriverWait(driver, ENOUGH_S).until(url_to_be(f"http://{host}:{served.port}{DEPLOYS}"))
             wait_for(lambda: "trying it" in served.said())
         served.gate.write_text("")
         wait_for(lambda: "deploy done" in served.ask(DEPLOYS)[1].text)
