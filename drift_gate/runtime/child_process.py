@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from drift_gate.errors import SourceError
-from drift_gate.runtime import background, forked
+from drift_gate.runtime import background, forked, interpreter
 from drift_gate.runtime.deadline import Deadline
 
 T = TypeVar("T")
@@ -92,7 +92,7 @@ class Child:
         self._heard = bytearray()
         os.set_blocking(self._asks, False)
         os.set_blocking(self._answers, False)
-        self._unsent = memoryview(pickle.dumps(list(map(_absolute, sys.path))))
+        self._unsent = memoryview(pickle.dumps(list(map(interpreter.absolute, sys.path))))
 
     @property
     def pid(self) -> int:
@@ -315,11 +315,6 @@ def _pool_of(process_id: int) -> Pool:
     return Pool()
 
 
-def _absolute(entry: str) -> str:
-    """An entry of ``sys.path`` for a process that runs elsewhere; what is no folder is some hook's name."""
-    return os.path.abspath(entry) if os.path.isdir(entry or ".") else entry
-
-
 def _pipe() -> list[int]:
     """A pipe above the streams, which may be closed here: the child has streams of its own."""
     try:
@@ -340,7 +335,7 @@ def _started(asked: int, answers: int) -> subprocess.Popen[bytes] | forked.Forke
         if forked.possible():
             return forked.start(partial(_boot, asked, answers), keep=(asked, answers))
         return subprocess.Popen(
-            [_interpreter(), "-c", _BOOT, str(asked), str(answers)],
+            [interpreter.program(), "-c", _BOOT, str(asked), str(answers)],
             cwd="/",
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -355,15 +350,6 @@ def _started(asked: int, answers: int) -> subprocess.Popen[bytes] | forked.Forke
 def _boot(asked: int, answers: int) -> None:
     sys.argv[:] = ["-c", str(asked), str(answers)]
     exec(_BOOT, {})  # noqa: S102 - the very lines that a fresh interpreter runs
-
-
-def _interpreter() -> str:
-    """This Python, also where the program that embeds it names itself instead."""
-    named = sys.executable or ""
-    if os.path.basename(named).startswith(("python", "pypy")):
-        return named
-    installed = Path(sys.exec_prefix, "bin", f"python{sys.version_info.major}.{sys.version_info.minor}")
-    return str(installed if installed.exists() else installed.with_name("python3"))
 
 
 def _broken(why: str) -> SourceError:
