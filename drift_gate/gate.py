@@ -47,6 +47,7 @@ log = logging.getLogger("drift_gate")
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
+_Side = Callable[[], Live | Target]
 
 #: How often a check looks, at most, at a service that changes while it is looked at.
 LOOKS = 3
@@ -217,12 +218,12 @@ def _moved(service: str) -> Unknown:
 
 def _ask(plans: Sequence[Plan], deadline: Deadline) -> tuple[list[Case], dict[str, DriftReport]]:
     """1. The plans with both sides known, and an unknown report for each of the others."""
-    jobs: dict[object, Callable[[], Live | Target]] = {plan.service: plan.live.read for plan in plans}
-    jobs |= {id(plan.repository): plan.repository.target for plan in plans}
+    lives: dict[object, _Side] = {plan.service: plan.live.read for plan in plans}
+    targets: dict[object, _Side] = {id(plan.repository): plan.repository.target for plan in plans}
     names = ", ".join(plan.service for plan in plans[:_NAMED])
     more = f" and {len(plans) - _NAMED} more" if len(plans) > _NAMED else ""
     with wait_logged(f"what is live, and what should be, of {names}{more}", deadline):
-        answers = gather(jobs, deadline)
+        answers = gather(lives, deadline, here=targets)
     cases: list[Case] = []
     reports: dict[str, DriftReport] = {}
     for plan in plans:

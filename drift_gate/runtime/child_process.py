@@ -89,6 +89,8 @@ class Child:
         self._using = threading.Lock()
         #: Whether it has said that it is ready.
         self.loaded = False
+        #: Whether an answer is still to be heard.
+        self._owes = False
         self._heard = bytearray()
         os.set_blocking(self._asks, False)
         os.set_blocking(self._answers, False)
@@ -106,8 +108,8 @@ class Child:
 
     @property
     def busy(self) -> bool:
-        """Whether somebody waits for an answer."""
-        return self._using.locked()
+        """Whether it has still to answer somebody."""
+        return self._owes or self._using.locked()
 
     def ready(self, deadline: Deadline) -> None:
         """Wait until it has loaded what it needs. Raises ``SourceError``."""
@@ -121,15 +123,29 @@ class Child:
         What ``function`` raises is raised here. Raises ``SourceError``: ``timeout`` at the deadline, when
         the process is ended, ``gate-error`` where it ends by itself.
         """
+        self.ask(function, args, deadline)
+        return self.answer(deadline)  # type: ignore[no-any-return]  # what the function returns comes back
+
+    def ask(self, function: Callable[..., object], args: Sequence[object], deadline: Deadline) -> None:
+        """The first half of ``call``, which waits for nothing; until ``answer`` has told it is busy."""
         with self._used():
+            if self._owes:
+                raise RuntimeError("it is asked for one thing at a time")
             asked = pickle.dumps((deadline.remaining(), function, args))
             self._unsent = memoryview(bytes(self._unsent) + asked)
+            self._owes = True
+            self._send()
+
+    def answer(self, deadline: Deadline) -> Any:
+        """The second half of ``call``: what the function returns. Raises as ``call``."""
+        with self._used():
             while (said := self._next(deadline)) is None:
                 continue
+            self._owes = False
         kind, answer = said
         if kind == "failed":
             raise answer
-        return answer  # type: ignore[no-any-return]  # what the function returns is what comes back
+        return answer
 
     def end(self) -> None:
         """End it now, whatever it does, with every git that it started; who waits for an answer is told."""
@@ -228,12 +244,18 @@ class Child:
         self._heard += chunk
 
     def _say(self, selector: selectors.BaseSelector) -> None:
-        try:
-            self._unsent = self._unsent[os.write(self._asks, self._unsent[:CHUNK]) :]
-        except BrokenPipeError:
-            raise _broken("it ended by itself") from None
+        self._send()
         if not self._unsent:
             selector.unregister(self._asks)
+
+    def _send(self) -> None:
+        """As much as it takes now."""
+        try:
+            self._unsent = self._unsent[os.write(self._asks, self._unsent[:CHUNK]) :]
+        except BlockingIOError:  # it has not read yet what it was told before
+            return
+        except BrokenPipeError:
+            raise _broken("it ended by itself") from None
 
 
 class Pool:

@@ -231,9 +231,13 @@ def _fulfil(pending: Future[T], ask: Callable[[], T]) -> None:
         pending.set_exception(error)
 
 
-def gather(jobs: Mapping[K, Callable[[], T]], deadline: Deadline) -> dict[K, T | SourceError]:
+def gather(
+    jobs: Mapping[K, Callable[[], T]], deadline: Deadline, here: Mapping[K, Callable[[], T]] | None = None
+) -> dict[K, T | SourceError]:
     """All ``jobs`` side by side, each with its answer or the ``SourceError`` that it ended with.
 
+    ``here`` are jobs that end at the deadline by themselves (None: there are none): this thread does them
+    meanwhile, one after the other.
     Returns at the deadline at the latest: what is still running then is `timeout`. The threads are
     daemons and not waited for, since some calls (a DNS look-up, the metadata server) cannot be
     interrupted. Any other exception is raised here.
@@ -258,16 +262,29 @@ def gather(jobs: Mapping[K, Callable[[], T]], deadline: Deadline) -> dict[K, T |
         threading.Thread(
             target=inside.run, args=(run, key, job), name=f"drift-gate {key}", daemon=True
         ).start()
+    ours = _one_by_one(here or {}, deadline)
     with changed:
         changed.wait_for(lambda: len(answers) == len(jobs), timeout=deadline.remaining())
-        done = dict(answers)
+        done = answers | ours
     results: dict[K, T | SourceError] = {}
-    for key in jobs:
+    for key in (*jobs, *(here or {})):
         answer = done.get(key, SourceError(f"no answer within {deadline.seconds:g} s", "timeout", True))
         if isinstance(answer, BaseException) and not isinstance(answer, SourceError):
             raise answer
         results[key] = answer
     return results
+
+
+def _one_by_one(jobs: Mapping[K, Callable[[], T]], deadline: Deadline) -> dict[K, T | BaseException]:
+    """The answers of those ``jobs`` that there was time for."""
+    answers: dict[K, T | BaseException] = {}
+    for key, job in jobs.items():
+        if deadline.remaining() > 0:
+            try:
+                answers[key] = job()
+            except SourceError as error:
+                answers[key] = error
+    return answers
 
 
 def attempt(job: Callable[[], T], deadline: Deadline, name: str) -> T | DriftCheckError:

@@ -117,10 +117,11 @@ def _judged(
     now: datetime,
     after_rollout: bool,
 ) -> list[Verdict]:
-    plans = [build.plan(name, one, deadline) for name, one in chosen.items()]
-    if after_rollout:
-        plans = [replace(plan, live=_Landed(plan.live)) for plan in plans]
     try:
+        build.begin(chosen.values(), deadline)
+        plans = [build.plan(name, one, deadline) for name, one in chosen.items()]
+        if after_rollout:
+            plans = [replace(plan, live=_Landed(plan.live)) for plan in plans]
         return gate.check(plans, deadline=deadline, now=now)
     finally:
         build.close()

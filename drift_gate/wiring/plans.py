@@ -91,6 +91,12 @@ class Builder:
                 raise loaded
         process().loaded.add((cloud_run, others, images))
 
+    def begin(self, services: Collection[ServiceSettings], deadline: Deadline) -> None:
+        """Have the targets of ``services`` found out while their plans are made."""
+        for service in services:
+            self._repository(service, deadline)
+        self._elsewhere.begin(deadline)
+
     def plan(
         self, name: str, service: ServiceSettings, deadline: Deadline, candidate: Candidate | None = None
     ) -> gate.Plan:

@@ -48,6 +48,20 @@ def test_it_answers_by_the_name_of_a_function(child: Child) -> None:
     assert child.call(os.getpid, (), Deadline(ENOUGH_S)) == child.pid != os.getpid()
 
 
+def test_who_asks_may_do_something_else_before_the_answer(child: Child) -> None:
+    child.ask(os.path.join, ("a", "b"), Deadline(ENOUGH_S))
+    assert child.busy
+    assert child.answer(Deadline(ENOUGH_S)) == "a/b"
+    assert not child.busy
+
+
+def test_nobody_is_told_the_answer_to_another_question(child: Child) -> None:
+    child.ask(os.path.join, ("a", "b"), Deadline(ENOUGH_S))
+    with pytest.raises(RuntimeError, match="one thing at a time"):
+        child.call(len, ("abc",), Deadline(ENOUGH_S))
+    assert not child.alive
+
+
 def test_an_answer_and_a_question_of_any_size(child: Child) -> None:
     """Both pipes are full at once: neither side may wait for the other."""
     text = "x" * 3_000_000
@@ -169,6 +183,17 @@ class TestThePool:
         for each in lent:
             pool.give(each)
         assert sum(each.alive for each in lent) == child_process.KEPT
+        pool.close(5)
+
+    def test_keeps_none_that_has_still_to_answer(self) -> None:
+        pool = Pool()
+        one = pool.take(Deadline(ENOUGH_S))
+        one.ask(len, ("abc",), Deadline(ENOUGH_S))
+        pool.give(one)
+        assert not one.alive
+        other = pool.take(Deadline(ENOUGH_S))
+        assert other.call(len, ("abcd",), Deadline(ENOUGH_S)) == 4
+        pool.give(other)
         pool.close(5)
 
     def test_has_none_that_somebody_else_has_ended(self) -> None:

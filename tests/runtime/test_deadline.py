@@ -258,9 +258,27 @@ class TestGather:
         assert not begun.is_set()
         assert isinstance(answers["late"], SourceError)
 
+    def test_what_ends_by_itself_is_done_by_the_caller_meanwhile(self) -> None:
+        """The other job waits for it: were it done before or afterwards, that would not end."""
+        begun, down = threading.Event(), failing(DOWN)[0]
+
+        def ours() -> str:
+            begun.set()
+            return threading.current_thread().name
+
+        answers = gather({"a": lambda: begun.wait(ENOUGH_S)}, Deadline(60), here={"b": ours, "c": down})
+        assert answers == {"a": True, "b": threading.current_thread().name, "c": DOWN}
+
+    def test_the_caller_begins_nothing_after_the_end(self) -> None:
+        answers = gather({}, Deadline(0), here={"late": lambda: True})
+        assert isinstance(answers["late"], SourceError)
+        assert answers["late"].cause == "timeout"
+
     def test_an_error_that_is_no_answer_is_raised_here(self) -> None:
         with pytest.raises(ZeroDivisionError):
             gather({"broken": lambda: 1 // 0}, Deadline(60))
+        with pytest.raises(ZeroDivisionError):
+            gather({}, Deadline(60), here={"broken": lambda: 1 // 0})
 
 
 class TestWhatIsWaitedFor:

@@ -7,6 +7,7 @@ question is a function of a module, which crosses with its arguments.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import threading
@@ -14,7 +15,7 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, TypeVarTuple
 
@@ -140,6 +141,7 @@ class RepositoryProcess:
         self._check = secrets.token_hex(8)
         self._places: list[Location] = []
         self._targets: Mapping[int, Target | SourceError] = {}
+        self._begun: Callable[[], tuple[Mapping[int, Target | SourceError], bool]] | None = None
         self._lease = _ProcessLease()
         self._asking = threading.Lock()
         self._close = weakref.finalize(self, self._lease.give_back)
@@ -153,11 +155,18 @@ class RepositoryProcess:
         """Let others have the process; one that is still busy is ended."""
         self._close()
 
+    def begin(self, deadline: Deadline) -> None:
+        """Ask for all targets now, if there is a process to be had at once; ``target`` hears the answer."""
+        with self._asking, contextlib.suppress(SourceError):
+            self._lease.child(Deadline(0.0))
+            self._begun = self._ask_targets(deadline)
+
     def target(self, number: int, deadline: Deadline) -> Target:
         """The target of one repository; the first who asks makes all of them be asked, side by side."""
         with self._asking:
             if number not in self._targets:
-                self._targets, reused = self._call(_targets, (self._check, list(self._places)), deadline)
+                begun, self._begun = self._begun or self._ask_targets(deadline), None
+                self._targets, reused = begun()
                 self.reused = self.reused or reused
         answer = self._targets[number]
         if isinstance(answer, SourceError):
@@ -169,13 +178,23 @@ class RepositoryProcess:
         with self._asking:
             asked = (self._check, number, self._places[number], question, args)
             with wait_logged("the repository to be read", deadline):
-                answer: T = self._call(_answer, asked, deadline)
+                answer: T = self._ask(_answer, asked, deadline)()
             return answer
 
-    def _call(self, function: Callable[..., T], args: tuple[object, ...], deadline: Deadline) -> T:
+    def _ask_targets(
+        self, deadline: Deadline
+    ) -> Callable[[], tuple[Mapping[int, Target | SourceError], bool]]:
+        return self._ask(_targets, (self._check, list(self._places)), deadline)
+
+    def _ask(
+        self, function: Callable[..., T], args: tuple[object, ...], deadline: Deadline
+    ) -> Callable[[], T]:
+        """Who waits for the answer of ``function``, which is asked for now."""
         child = self._lease.child(deadline)
         early = min(_HAND_OVER_S, _HAND_OVER_SHARE * deadline.remaining())
-        return child.call(function, (deadline.sooner(early).remaining(), *args), deadline.sooner(early / 2))
+        until = deadline.sooner(early / 2)
+        child.ask(function, (deadline.sooner(early).remaining(), *args), until)
+        return partial(child.answer, until)
 
 
 class _ProcessLease:
