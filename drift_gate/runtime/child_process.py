@@ -211,7 +211,7 @@ class Child:
         return None
 
     def _message(self, deadline: Deadline) -> tuple[str, Any]:
-        with selectors.DefaultSelector() as selector:
+        with selectors.PollSelector() as selector:
             selector.register(self._answers, selectors.EVENT_READ)
             if self._unsent:
                 selector.register(self._asks, selectors.EVENT_WRITE)
