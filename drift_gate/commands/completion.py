@@ -7,6 +7,7 @@ the shell offers files.
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import tomllib
 from collections.abc import Collection
@@ -17,6 +18,7 @@ from argcomplete.completers import BaseCompleter
 
 from drift_gate.errors import DriftConfigError
 from drift_gate.policy.codes import CAUSE_MEANINGS, REASONS
+from drift_gate.runtime import regular_files
 from drift_gate.settings import location
 
 
@@ -48,8 +50,15 @@ def _services(arguments: argparse.Namespace) -> Collection[str]:
         environ[location.CONFIG] = arguments.config
     try:
         with chdir(arguments.folder or "."):
-            text = location.find(None, environ).read_text(encoding="utf-8")
+            text = regular_files.read(location.find(None, environ)).decode("utf-8")
         declared = tomllib.loads(text).get("services", {})
     except (DriftConfigError, OSError, ValueError, RecursionError):
         return ()
-    return declared if isinstance(declared, dict) else ()
+    if not isinstance(declared, dict):
+        return ()
+    # A terminal shows them before anybody has judged the file.
+    return [
+        name
+        for name, keys in declared.items()
+        if isinstance(keys, dict) and re.fullmatch(location.SERVICE_NAME, name)
+    ]

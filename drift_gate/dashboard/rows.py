@@ -15,7 +15,7 @@ from drift_gate.policy.codes import Decision
 from drift_gate.policy.verdict import SEVERITIES, Severity, Verdict
 from drift_gate.presentation.forge import Forge
 from drift_gate.settings.file import Settings
-from drift_gate.settings.keys import SERVICE_NAME
+from drift_gate.settings.location import SERVICE_NAME
 
 #: How a service stands, the worst first: denied; its status not known; nobody looked for too long; denied,
 #: though the denial does not hold; warned of; as it should be.

@@ -29,7 +29,6 @@ from drift_gate.settings.dashboard_keys import DashboardKeys
 from drift_gate.settings.deploy_keys import DeployKeys
 from drift_gate.settings.document import Document
 from drift_gate.settings.keys import (
-    SERVICE_NAME,
     Batch,
     Defaults,
     Inventory,
@@ -39,7 +38,7 @@ from drift_gate.settings.keys import (
     Sinks,
 )
 from drift_gate.settings.lines import KeyPath
-from drift_gate.settings.location import CONFIG, PREFIX, REMIND, environment, find
+from drift_gate.settings.location import CONFIG, PREFIX, REMIND, SERVICE_NAME, environment, find
 from drift_gate.settings.monitor import MonitorKeys
 from drift_gate.settings.notify_keys import CHANNELS, SECRETS, NotifyKeys
 

@@ -146,8 +146,6 @@ Name = Annotated[
         examples=["example-project"],
     ),
 ]
-#: A service of Cloud Run, and whatever a file of ours names like one.
-SERVICE_NAME = r"[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?"
 ContainerName = Annotated[
     str,
     Field(

@@ -13,6 +13,8 @@ FILE_NAME = "drift.toml"
 CONFIG = "DRIFT_CONFIG"
 #: The variable that switches the reminder after commits off; and what our variables begin with.
 REMIND, PREFIX = "DRIFT_REMIND", "DRIFT_"
+#: A service of Cloud Run, and whatever a file of ours names like one.
+SERVICE_NAME = r"[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?"
 
 
 def environment() -> Mapping[str, str]:

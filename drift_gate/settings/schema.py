@@ -12,8 +12,8 @@ from drift_gate.facts import Fact
 from drift_gate.runtime.value_words import TomlSchema
 from drift_gate.settings.deploy_keys import DeployKeys
 from drift_gate.settings.file import Settings, tables_below
-from drift_gate.settings.keys import SERVICE_NAME, Defaults, PolicyKeys, ServiceSettings
-from drift_gate.settings.location import FILE_NAME
+from drift_gate.settings.keys import Defaults, PolicyKeys, ServiceSettings
+from drift_gate.settings.location import FILE_NAME, SERVICE_NAME
 from drift_gate.settings.meanings import MEANINGS
 
 #: The tables of what may stand in a service's own as well.

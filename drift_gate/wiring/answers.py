@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,9 +15,11 @@ from drift_gate.evidence import marks
 from drift_gate.facts import Evidence, Target
 from drift_gate.relevance import loaded_list as loaded_files
 from drift_gate.relevance.selection import Selection
+from drift_gate.runtime import regular_files
 from drift_gate.runtime.deadline import Deadline, wait_logged
 from drift_gate.settings.file import Settings, load
 from drift_gate.settings.keys import ServiceSettings
+from drift_gate.sources.git.blobs import BLOB_LIMIT
 from drift_gate.sources.git.refs import REF_NAME
 from drift_gate.wiring.plans import Builder, loaded_list, utc_now, work_tree
 from drift_gate.wiring.trace import Traced, run
@@ -178,12 +181,14 @@ def keep_loaded(name: str, paths: Collection[str], *, settings: Settings | None 
     root, service = here(name, settings)
     file = root / loaded_list(settings, service)
     try:
-        kept = loaded_files.read(file.read_bytes()) if file.exists() else {}
+        kept = loaded_files.read(regular_files.read(file, BLOB_LIMIT)) if os.path.lexists(file) else {}
         text = loaded_files.text({**kept, name: [*kept.get(name, ()), *paths]})
         beside = file.with_name(f".{file.name}.new")
         beside.write_bytes(text.encode())
         beside.replace(file)
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise DriftConfigError(f"{file}: {error.strerror}") from error
+    except ValueError as error:
         raise DriftConfigError(f"{file}: {error}") from error
     return file
 

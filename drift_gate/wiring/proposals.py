@@ -14,6 +14,7 @@ from drift_gate.errors import DriftConfigError, SourceError
 from drift_gate.evidence import marks
 from drift_gate.facts import Kind, LiveRevision, Unknown
 from drift_gate.gate import Repository
+from drift_gate.runtime import regular_files
 from drift_gate.runtime.child_process import pool
 from drift_gate.runtime.deadline import Deadline, gather
 from drift_gate.settings.file import CACHE_DIR, emulator
@@ -158,8 +159,8 @@ def _called(git: Git, root: Path) -> str:
 
 def _text(file: Path) -> str | None:
     try:
-        return file.read_text(encoding="utf-8", errors="replace")
-    except OSError:
+        return regular_files.read(file).decode("utf-8", "replace")
+    except (OSError, ValueError):  # a name with a null byte is no name of a file
         return None
 
 

@@ -76,6 +76,19 @@ def test_a_file_that_cannot_be_read_offers_nothing(folder: Path, toml: str | Non
     assert offered(folder, "deployment-drift check w") == [""]
 
 
+def test_what_is_no_file_is_not_waited_for(folder: Path) -> None:
+    """Nobody writes to the pipe: whoever pressed the key would wait for ever."""
+    (folder / "drift.toml").unlink()
+    os.mkfifo(folder / "drift.toml")
+    assert offered(folder, "deployment-drift check w") == [""]
+
+
+def test_what_cannot_be_a_service_is_not_offered(folder: Path) -> None:
+    """A check refuses such names, and a terminal would obey some of them."""
+    (folder / "drift.toml").write_text('[services]\nx1 = 3\n"x\\u001b[31m" = {}\n"x y" = {}\nx2 = {}\n')
+    assert offered(folder, "deployment-drift check x") == ["x2"]
+
+
 def test_it_reads_the_file_without_what_a_check_needs(folder: Path) -> None:
     """A key press waits for it."""
     without = "import sys; sys.modules['pydantic'] = None"

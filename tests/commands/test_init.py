@@ -236,6 +236,16 @@ class TestWhatIsMissing:
         assert (found.project, found.region) == ((PROJECT, place), (REGION, place))
         assert not found.unasked
 
+    @pytest.mark.parametrize("begun", ["a\0b", "../" * 3, "x" * 300])
+    def test_gclouds_files_are_damaged(self, stranger: Stranger, begun: str) -> None:
+        """Half a disk was lost, say: what they name is no file, and they are set to nothing."""
+        stranger.holds(self.FILES)
+        folder = stranger.folder / ".config" / "gcloud"
+        (folder / "configurations").mkdir(parents=True)
+        (folder / "active_config").write_text(begun)
+        found = stranger.proposal(CLOUDSDK_CORE_PROJECT=None, CLOUDSDK_RUN_REGION=None)
+        assert found.project == (PROJECT, ".github/workflows/deploy.yml:5")
+
     def test_no_rights(self, stranger: Stranger, capsys: pytest.CaptureFixture[str]) -> None:
         """The file is made of the repository alone, and the line that grants the role is said."""
         stranger.holds(self.FILES)

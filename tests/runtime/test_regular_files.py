@@ -13,12 +13,15 @@ from pathlib import Path
 
 import pytest
 
+from drift_gate.commands.remind.command import reminder
 from drift_gate.errors import DriftConfigError, DriftGateError
 from drift_gate.runtime import regular_files
 from drift_gate.runtime.deadline import Deadline
 from drift_gate.settings.file import load
 from drift_gate.sources import ledger
 from drift_gate.sources.ledger import Ledger
+from drift_gate.testing import HistoryBuilder
+from drift_gate.wiring.answers import keep_loaded
 from predictions.coordinator.exceptions import SlateError
 from predictions.coordinator.readiness.settings import load as load_readiness
 from predictions.coordinator.readiness.sources.sqlite import Sqlite
@@ -74,9 +77,29 @@ def record(path: Path) -> None:
     ledger.record(path, "worker", "a" * 40, datetime.now(UTC))
 
 
+def repository_around(path: Path) -> None:
+    (made := HistoryBuilder(path.parent / "made")).commit({"a": ""})
+    (made.path / ".git").rename(path.parent / ".git")
+
+
+def kept_as_loaded(path: Path) -> None:
+    """Where `trace --write` keeps what the worker loaded: beside drift.toml, in a repository."""
+    repository_around(path)
+    (path.parent / "drift.toml").write_text('[defaults]\nproject = "p"\nregion = "r"\n[services.worker]\n')
+    keep_loaded("worker", ["a.py"], settings=load(path.parent, {}))
+
+
+def reminded(path: Path) -> None:
+    """In a hook of git's: a commit would wait for it."""
+    repository_around(path)
+    list(reminder({"DRIFT_CONFIG": str(path)}))
+
+
 READERS: dict[str, Callable[[Path], object]] = {
     "drift.toml": config,
     "readiness.toml": readiness,
+    "drift.loaded.json": kept_as_loaded,
+    "reminded.toml": reminded,
     "ledger.jsonl": lambda path: Ledger(path=path, service="worker").read(),
     "recorded.jsonl": record,
     "slate.csv": lambda path: read_slate(DAY, path),

@@ -74,7 +74,7 @@ def _say(why: str) -> None:
 
 
 def reminder(environ: Mapping[str, str], words: Sequence[str] = ()) -> Iterator[str]:
-    """The lines, for the working directory. Raises ``DriftGateError`` and ``OSError``."""
+    """The lines, for the working directory. Raises ``DriftGateError``."""
     try:
         file = find(None, environ)
     except DriftConfigError:
@@ -83,7 +83,10 @@ def reminder(environ: Mapping[str, str], words: Sequence[str] = ()) -> Iterator[
     head = git.head()
     if head is None or not _is_told(head, words):
         return
-    key = remembered.key_of(file, environ)
+    try:
+        key = remembered.key_of(file, environ)
+    except OSError as error:
+        raise DriftConfigError(f"{file}: cannot be read: {error.strerror}") from error
     yield from _Reminder(git, head, environ).lines(key)
 
 

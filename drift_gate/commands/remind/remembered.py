@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from drift_gate import __version__
+from drift_gate.runtime import regular_files
 from drift_gate.settings.location import PREFIX, REMIND
 
 _PATHS = ("net", "sure", "counts", "read")
@@ -54,7 +55,7 @@ def key_of(file: Path, environ: Mapping[str, str]) -> str:
     """A digest of all but git that an answer follows from. Raises ``OSError``: ``file`` is unreadable."""
     ours = sorted(each for each in environ.items() if each[0].startswith(PREFIX) and each[0] != REMIND)
     told = repr((__version__, sys.version_info[:2], str(file), ours)).encode("utf-8", "surrogateescape")
-    return hashlib.sha256(told + b"\0" + file.read_bytes()).hexdigest()
+    return hashlib.sha256(told + b"\0" + regular_files.read(file)).hexdigest()
 
 
 def place(git_dir: str) -> Path:

@@ -16,7 +16,7 @@ from drift_gate.policy.codes import Decision
 from drift_gate.policy.verdict import Enforcement
 from drift_gate.runtime.spelling import near_misses
 from drift_gate.runtime.values import OneOrMore
-from drift_gate.settings import keys, location
+from drift_gate.settings import location
 from drift_gate.settings.document import Document
 from drift_gate.settings.keys import FailurePolicies, Name, PathText, PositiveDuration
 from drift_gate.settings.lines import KeyPath
@@ -229,7 +229,7 @@ def _names(document: Document, kind: str) -> list[str]:
     """The names of the tables ``[kind.NAME]``."""
     names = list(document.table(kind))
     for name in names:
-        if not re.fullmatch(keys.SERVICE_NAME, name):
+        if not re.fullmatch(location.SERVICE_NAME, name):
             document.wrong((kind, name), (), "a name has lower-case letters, digits and -")
     return names
 
