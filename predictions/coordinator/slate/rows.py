@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from reprlib import repr as shortened
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from drift_gate.runtime.deadline import Deadline
 from drift_gate.runtime.regular_files import require
@@ -21,6 +22,7 @@ from predictions.coordinator.exceptions import EmptySlateError, SlateError
 from predictions.worker.worker import PredictionRequest
 
 COLUMNS = ("game_id", "game_date", "player_id", "player_name", "team", "opponent", "recent_points")
+_TEXTS = tuple(name for name in COLUMNS if name != "recent_points")
 #: The column that only an order with ``min_minutes`` needs.
 EXPECTED_MINUTES = "expected_minutes"
 #: A single game's points beyond this are a slip of the pen (100 is the most that one player ever scored).
@@ -29,8 +31,7 @@ MOST_POINTS = 200
 _NAMED = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """A row as its source has it: where it stands (``line 4``, ``row 4``) and its values by column.
 
     ``problem`` says what the source itself found wrong with it; None: nothing.
@@ -163,8 +164,9 @@ def _request(row: Row, game_date: date) -> PredictionRequest:
     """The row as a request; raises ``ValueError`` with the reason why it is none."""
     if row.problem:
         raise ValueError(row.problem)
-    texts = {name: _text(name, row.values.get(name)) for name in COLUMNS if name != "recent_points"}
-    points = _recent(row.values.get("recent_points"))
+    values = row.values
+    texts = {name: _text(name, values.get(name)) for name in _TEXTS}
+    points = _recent(values.get("recent_points"))
     if texts["game_date"] != game_date.isoformat():
         raise ValueError(f"game_date is {texts['game_date']!r}, not {game_date.isoformat()}")
     return PredictionRequest(
@@ -177,15 +179,19 @@ def _request(row: Row, game_date: date) -> PredictionRequest:
 
 def _text(name: str, value: object) -> str:
     """``value`` as text. A number with a fraction is no name: 7 and 7.0 would be two players."""
-    if isinstance(value, date):
-        value = value.isoformat()
+    if isinstance(value, str):
+        text = value.strip()
+    elif isinstance(value, date):
+        text = value.isoformat()
     elif isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-    if value is None or (isinstance(value, str) and not value.strip()):
-        raise ValueError(f"{name} is empty")
-    if not isinstance(value, str):
+        text = str(value)
+    elif value is None:
+        text = ""
+    else:
         raise ValueError(f"{name} is {shortened(value)}, which is neither text nor a whole number")
-    return value.strip()
+    if not text:
+        raise ValueError(f"{name} is empty")
+    return text
 
 
 def _recent(value: object) -> tuple[float, ...]:
@@ -194,6 +200,10 @@ def _recent(value: object) -> tuple[float, ...]:
     match value:
         case str():
             games = value.split()
+            with suppress(ValueError):  # what is wrong is found and named below
+                points = tuple(map(float, games))
+                if points and all(0 <= each <= MOST_POINTS for each in points):
+                    return points
         case list() | tuple():
             games = value
         case None:
