@@ -22,6 +22,9 @@ _FAILED = """
 UPDATE requests SET state = 'failed', points = NULL, error = ?, worker_revision = ?, worker_commit = ?,
         attempt = ?, message_id = ?, settled_at = ?
     WHERE batch = ? AND player_id = ?"""
+#: For a request that is as it is thought to be: the change itself looks at it.
+_FIRST = f"{_COMPLETED} AND game_id = ? AND state = ?"
+_BATCH = "SELECT number, state, dispatched > completed + failed AS waits FROM batches WHERE id = ?"
 _ASKED = "SELECT player_id, state, game_id FROM requests WHERE batch = ? AND player_id IN"
 _NOTHING = dict.fromkeys(("dispatched", "completed", "failed", "duplicates", "late"), 0)
 _HEARD_OF = """
@@ -34,6 +37,8 @@ UPDATE batches SET dispatched = dispatched + :dispatched, completed = completed 
 
 def count(connection: sqlite3.Connection, completions: Sequence[Completion], now: datetime) -> list[Applied]:
     """As ``Store.apply``, in the transaction that ``connection`` is in."""
+    if _all_first(connection, completions, now):
+        return ["counted"] * len(completions)
     asked = {each: _asked(connection, each, who) for each, who in players_of(completions).items()}
     applied = [asked[each.batch_id][1].judge(each) for each in completions]
     for number, told in asked.values():
@@ -45,6 +50,37 @@ def count(connection: sqlite3.Connection, completions: Sequence[Completion], now
             (strays,),
         )
     return applied
+
+
+def _all_first(connection: sqlite3.Connection, completions: Sequence[Completion], now: datetime) -> bool:
+    """Count ``completions`` where each is the first for its request, and a prediction; else change nothing.
+
+    They nearly always are, and to look at the requests before takes as long as half of the change.
+    """
+    ids = {each.batch_id for each in completions}
+    batch = connection.execute(_BATCH, (*ids,)).fetchone() if len(ids) == 1 else None
+    if batch is None or batch["state"] not in ACTIVE:
+        return False
+    number, at, state = batch["number"], rows.text(now), "dispatched" if batch["waits"] else "pending"
+    changes = [
+        (
+            *(answer.points, each.revision, each.commit, each.attempt, each.message_id),
+            *(at, number, each.request_id, answer.game_id, state),
+        )
+        for each in completions
+        if (answer := each.prediction)
+    ]
+    if len(changes) < len(completions):
+        return False
+    connection.execute("SAVEPOINT one_step")
+    first = connection.executemany(_FIRST, changes).rowcount == len(changes)
+    if first:
+        fresh = len(changes) if state == "pending" else 0
+        heard_of(connection, number, at, {"completed": len(changes), "dispatched": fresh})
+    else:
+        connection.execute("ROLLBACK TO one_step")
+    connection.execute("RELEASE one_step")
+    return first
 
 
 def heard_of(connection: sqlite3.Connection, number: int, at: str, more: Mapping[str, int]) -> None:
@@ -65,8 +101,8 @@ def _asked(connection: sqlite3.Connection, batch_id: str, players: Sequence[str]
     for first in range(0, len(players), _AT_ONCE):
         some = players[first : first + _AT_ONCE]
         marks = ", ".join("?" * len(some))
-        reading.execute(f"{_ASKED} ({marks})", (number, *some))
-        asked.known |= {row[0]: row for row in reading}
+        found = reading.execute(f"{_ASKED} ({marks})", (number, *some)).fetchall()
+        asked.known |= {row[0]: row for row in found}
     return number, asked
 
 
