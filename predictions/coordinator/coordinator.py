@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
+from operator import attrgetter
 from typing import Literal
 
 from drift_gate.policy.verdict import NO_START
@@ -51,12 +52,14 @@ from predictions.coordinator.exceptions import (
 from predictions.coordinator.readiness.concurrently import Once, beside
 from predictions.coordinator.slate import Slate
 from predictions.worker.messages import Completion
+from predictions.worker.worker import PredictionRequest
 from shared.utils.deployment_checker import Start, Verdict, require_current_worker
 
 log = logging.getLogger("prediction_coordinator")
 
 #: What is handed out again where nobody can still answer for it: whatever has no prediction.
 _UNANSWERED: tuple[RequestState, ...] = ("pending", "dispatched")
+_PLAYER = attrgetter("player_id")
 
 
 def unheard(_: Batch) -> None:
@@ -167,12 +170,13 @@ class Coordinator:
             left = made or self._before.of_date(order.game_date)
             batch = left or self._created(fresh, order, slate, verdict, stamp)
             begun(batch)
-            if not left:
-                overridden.began(batch.id)
 
             # 5. The requests go out; what comes back at once is kept as it comes. With the last result
             # the batch ends, here or in ``complete``.
-            batch = self._go_on(batch, claim, stamp if left else None, overridden)
+            if left:
+                batch = self._go_on(batch, claim, stamp, overridden)
+            else:  # what was just written need not be read
+                batch = self._hand_out(batch, claim, overridden, sorted(slate.requests, key=_PLAYER))
         how: Literal["created", "resumed"] = "resumed" if left else "created"
         return Started(how=how, batch=batch, verdict=verdict, slate=slate, overridden=overridden)
 
@@ -337,20 +341,29 @@ class Coordinator:
         """Put on record what a bypass has overridden, beside whatever becomes of the batch."""
         self._store.judge(batch_id, self._stamp(verdict), verdict.reasons, verdict.break_glass)
 
-    def _go_on(self, batch: Batch, claim: Claim, stamp: Stamp | None, overridden: Overridden) -> Batch:
-        """Hand out whatever nobody can still answer for, on the verdict ``stamp``; the batch as it is then.
-
-        ``stamp`` None: the one that the batch was made on, just now.
-        """
+    def _go_on(self, batch: Batch, claim: Claim, stamp: Stamp, overridden: Overridden) -> Batch:
+        """Hand out whatever nobody can still answer for, on the verdict ``stamp``; the batch afterwards."""
         self._before.require_same_way(batch)
         # Pub/Sub delivers what it took, so that a batch whose dispatch broke off lacks the rest alone.
         broke_off = batch.state == "pending" and batch.dispatch not in ANSWERING
         states: Sequence[RequestState] = ("pending",) if broke_off else _UNANSWERED
-        if stamp is not None:
-            batch = self._store.begin(batch.id, self._clock(), stamp)
-            overridden.began(batch.id)
+        batch = self._store.begin(batch.id, self._clock(), stamp)
+        # What was out before counts as done when it goes out again.
+        done = batch.progress.dispatched if broke_off else batch.progress.completed
+        return self._hand_out(batch, claim, overridden, self._store.requests(batch.id, states), done)
+
+    def _hand_out(
+        self,
+        batch: Batch,
+        claim: Claim,
+        overridden: Overridden,
+        requests: Iterable[PredictionRequest],
+        done: int = 0,
+    ) -> Batch:
+        """Hand out ``requests`` of ``batch``, of which ``done`` others need it not; the batch afterwards."""
+        overridden.began(batch.id)
         with telemetry.handing_out(batch), self._finalizer.failed_unless_done(batch.id):
-            parts = (self._store, self._dispatcher, batch, states, claim, self._clock, self._tell)
+            parts = (self._store, self._dispatcher, batch, requests, done, claim, self._clock, self._tell)
             if hand_out(*parts) and not self._end_if_settled(batch.id):
                 self._store.move(batch.id, "dispatched", self._clock())
         return self.get(batch.id)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import chain
 
-from predictions.coordinator.batches.batch import ACTIVE, Batch, RequestState
+from predictions.coordinator.batches.batch import ACTIVE, Batch
 from predictions.coordinator.batches.contracts import Claim, Dispatcher, Handed, Store
 from predictions.coordinator.batches.orders import Step, Tell
 from predictions.coordinator.batches.result_filter import admitted
+from predictions.worker.worker import PredictionRequest
 
 #: How long answers are gathered that come quickly: a quarter of a second of them is one transaction. A lot
 #: that took longer is kept at once, and one without answers too: whoever cancels stops what is to follow.
@@ -20,18 +21,18 @@ def hand_out(
     store: Store,
     dispatcher: Dispatcher,
     batch: Batch,
-    states: Sequence[RequestState],
+    requests: Iterable[PredictionRequest],
+    done: int,
     claim: Claim,
     clock: Callable[[], datetime],
     tell: Tell,
 ) -> bool:
-    """Hand out the requests of ``batch`` in ``states``: whether all went out, and nobody ended it meanwhile.
+    """Hand out ``requests`` of ``batch``: whether all went out, and nobody ended it meanwhile.
 
-    Raises what ``dispatcher`` raises, after what it had handed out is on record.
+    ``done``: how many others of the batch need not go out. Raises what ``dispatcher`` raises, after what it
+    had handed out is on record.
     """
-    again = "dispatched" in states  # what was out before is counted when it goes out again
-    done = batch.progress.completed if again else batch.progress.dispatched
-    for handed in gathered(dispatcher.dispatch(batch, store.requests(batch.id, states)), clock):
+    for handed in gathered(dispatcher.dispatch(batch, requests), clock):
         told = [admitted(batch, each) for each in handed.completions]
         if store.mark_dispatched(batch.id, handed.request_ids, clock(), told) not in ACTIVE:
             return False

@@ -13,8 +13,9 @@ from predictions.coordinator.batches.stamp import Stamp
 from predictions.worker.messages import Completion
 from predictions.worker.worker import PredictionRequest
 
-#: The fields of a request that nobody has.
+#: The fields of a request that nobody has, and those of a completed one that its result is made of.
 REQUEST = ("player_id", "player_name", "game_id", "recent_points")
+RESULT = ("player_id", "player_name", "game_id", "points", "worker_revision", "worker_commit", "attempt")
 
 
 class Row(Protocol):

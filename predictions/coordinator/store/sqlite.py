@@ -136,7 +136,7 @@ class SqliteStore:
 
     def requests(self, batch_id: str, states: Sequence[RequestState]) -> Iterator[PredictionRequest]:
         """As ``Store.requests``."""
-        return map(rows.request_of, self._request_rows(batch_id, states))
+        return map(rows.request_of, self._request_rows(batch_id, rows.REQUEST, states))
 
     def mark_dispatched(
         self, batch_id: str, request_ids: Sequence[str], now: datetime, answers: Sequence[Completion] = ()
@@ -219,7 +219,8 @@ class SqliteStore:
 
     def results(self, batch_id: str) -> Iterator[Result]:
         """As ``Store.results``."""
-        return rows.results_of(self._need(batch_id), self._request_rows(batch_id, ("completed",)))
+        completed = self._request_rows(batch_id, rows.RESULT, ("completed",))
+        return rows.results_of(self._need(batch_id), completed)
 
     def shares(self, batch_id: str, state: RequestState = "completed") -> tuple[Share, ...]:
         """As ``Store.shares``."""
@@ -259,11 +260,14 @@ class SqliteStore:
         if batch.idempotency_key and (made := self.by_key(batch.idempotency_key)):
             raise KeyReusedError(f"this idempotency key made batch {made.id} for {made.game_date} before")
 
-    def _request_rows(self, batch_id: str, states: Sequence[RequestState]) -> Iterator[sqlite3.Row]:
+    def _request_rows(
+        self, batch_id: str, fields: Sequence[str], states: Sequence[RequestState]
+    ) -> Iterator[sqlite3.Row]:
         number, last = self._find(batch_id)["number"], ""
         marks = ", ".join("?" * len(states))
         query = (
-            f"SELECT * FROM requests WHERE batch = ? AND player_id > ? AND state IN ({marks})"  # noqa: S608 - marks alone
+            f"SELECT {', '.join(fields)} FROM requests"  # noqa: S608 - names of ours, and marks alone
+            f" WHERE batch = ? AND player_id > ? AND state IN ({marks})"
             " ORDER BY player_id LIMIT ?"
         )
         while page := self._read(query, number, last, *states, _PAGE):
