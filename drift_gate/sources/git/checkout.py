@@ -21,7 +21,9 @@ from drift_gate.sources.git import partial
 from drift_gate.sources.git.confirmed import KeptAnswers
 from drift_gate.sources.git.history import GitHistory
 from drift_gate.sources.git.local_repository import Ref, Repository, refs_of
-from drift_gate.sources.git.opening import git_at, opened
+from drift_gate.sources.git.opening import git_at, opened, opening
+from drift_gate.sources.git.process import Git
+from drift_gate.sources.git.recalled import Recalled
 from drift_gate.sources.git.refs import REF_NAME
 from drift_gate.sources.git.remote_branch import RemoteBranch
 from drift_gate.sources.lazy_answer import LazyAnswer
@@ -37,7 +39,7 @@ class Checkout:
     else the tag; ``HEAD`` and full names are themselves. ``environ`` is what git inherits, cleaned;
     ``now`` the clock (UTC). ``stale_target_limit``: for how many seconds the last commit that the
     remote confirmed may serve when the remote cannot be asked. What the remote answers may be ``kept`` for
-    later checks (None: it is asked each time).
+    later checks (None: it is asked each time), and what they found is ``recalled`` (None: nothing is).
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Checkout:
         now: Callable[[], datetime],
         stale_target_limit: float,
         kept: KeptAnswers | None = None,
+        recalled: Recalled | None = None,
     ) -> None:
         self._path = Path(os.path.abspath(path))
         self._ref = target_ref
@@ -58,7 +61,9 @@ class Checkout:
         self._now = now
         self._limit = timedelta(seconds=stale_target_limit)
         self._kept = kept or Borrowed()
+        self._recalled = recalled or Recalled()
         self._sought: Collection[str] = ()
+        self._open_early: Repository | None = None
         self._opened = LazyAnswer(self._open)
         self._target = LazyAnswer(self._find_target)
 
@@ -74,6 +79,7 @@ class Checkout:
     def resolve(self, ids: Collection[str]) -> Mapping[str, str | Unknown]:
         """As ``facts.History.resolve``; whatever start of git opens the repository now looks for them too."""
         self._sought = ids
+        self._recalled.sought.put(str(self._path), ids)
         return self._told(lambda history: history.resolve(ids))
 
     def files(self, commits: Collection[str]) -> Mapping[str, Mapping[str, Entry]]:
@@ -138,7 +144,11 @@ class Checkout:
         return self._opened.get().history
 
     def _open(self) -> Repository:
-        return opened(self._path, self._environ, self._deadline, self._sought)
+        return self._open_early or opened(self._git, self._path, self._recalled, self._sought)
+
+    @property
+    def _git(self) -> Git:
+        return git_at(self._path, self._environ, self._deadline)
 
     def _find_target(self) -> Target:
         if not REF_NAME.fullmatch(self._ref):
@@ -160,7 +170,8 @@ class Checkout:
     def _target_at_once(self) -> Target | None:
         """A local branch or full name, by a start of git that finds the repository as well.
 
-        None: it takes several starts to tell, or to tell why not.
+        None: it takes several starts to tell, or to tell why not. Beside it git opens the repository where
+        the check before looked for commits there, which this one will look for, too.
         """
         full = self._ref.startswith("refs/") and not self._ref.startswith("refs/remotes/")
         if self._ref == "HEAD" or ("/" in self._ref and not full):
@@ -168,7 +179,10 @@ class Checkout:
         now = self._now()
         branch, *tag = _full_names(self._ref)
         try:
-            found = refs_of(git_at(self._path, self._environ, self._deadline), [branch, *tag])
+            git, sought = self._git, self._recalled.sought.get(str(self._path)) or ()
+            with opening(git, self._path, self._recalled, sought) as answer:
+                found = refs_of(git, [branch, *tag])
+                self._open_early = answer()
         except SourceError as error:
             if error.cause == "timeout":
                 raise

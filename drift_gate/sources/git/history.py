@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from drift_gate.errors import SourceError
 from drift_gate.facts import Commit, Entry, Patch, Unknown
@@ -28,6 +28,7 @@ from drift_gate.sources.git.patches import (
     patches_of,
 )
 from drift_gate.sources.git.process import Git
+from drift_gate.sources.git.recalled import Recalled
 
 COMMIT_ID = re.compile(r"[0-9a-f]{7,64}")
 #: What `git cat-file --batch-check` says of a name: the type of its object, or that there is none.
@@ -51,13 +52,15 @@ class GitHistory:
     """The history of one repository: ``facts.History`` without the target.
 
     ``git`` runs there. ``shallow`` says that the history is cut, ``id_length`` how many digits a full
-    object id has (40, or 64 in a SHA-256 repository). ``known`` are commits that were seen in it.
+    object id has (40, or 64 in a SHA-256 repository). ``known`` are commits that were seen in it,
+    ``recalled`` is what earlier checks know.
     """
 
     git: Git
     shallow: bool
     id_length: int
     known: frozenset[str] = frozenset()
+    recalled: Recalled = field(default_factory=Recalled)
 
     def resolve(self, ids: Collection[str]) -> Mapping[str, str | Unknown]:
         """As ``facts.History.resolve``; at most two processes.
@@ -77,13 +80,21 @@ class GitHistory:
         return {commit: by_tree[trees[commit]] for commit in commits}
 
     def walk(self, tips: Sequence[str]) -> Iterator[Commit]:
-        """As ``facts.History.walk``; one ``git log``, for more than two tips one ``git merge-base`` too."""
+        """As ``facts.History.walk``; nothing for tips that are recalled.
+
+        Else one ``git log``, for more than two tips one ``git merge-base`` too.
+        """
         tips = list(dict.fromkeys(tips))
         self._require_full(tips)
         if len(tips) < 2:
             return
         if self.shallow:
             raise SourceError.of(self._cut())
+        key = (self.git.git_dir or self.git.cwd, *tips)
+        walked = self.recalled.walks.get(key)
+        yield from self.recalled.keeping(key, self._log(tips)) if walked is None else walked
+
+    def _log(self, tips: Sequence[str]) -> Iterator[Commit]:
         # Nobody who wrote a commit could know the mark, so no path and no subject can pass for one.
         mark = secrets.token_hex(16)
         form = f"--format=tformat:{mark}%H%x00%P%x00%ct%x00%an%x00%s{mark}"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from drift_gate.errors import SourceError
@@ -14,6 +15,7 @@ from drift_gate.sources.git.history import GitHistory
 from drift_gate.sources.git.local_repository import Repository, lines, name_of
 from drift_gate.sources.git.log import nonsense
 from drift_gate.sources.git.process import Git
+from drift_gate.sources.git.recalled import Recalled
 
 #: Commits that are looked for by the same start, at most: a command line has an end.
 MOST_SOUGHT = 100
@@ -34,20 +36,57 @@ def git_at(path: Path, environ: Mapping[str, str], deadline: Deadline) -> Git:
     return Git(cwd=folder, environ=environ, deadline=deadline)
 
 
-def opened(
-    path: Path, environ: Mapping[str, str], deadline: Deadline, sought: Collection[str] = ()
-) -> Repository:
-    """The repository that ``path`` lies in.
+def opened(git: Git, path: Path, recalled: Recalled, sought: Collection[str] = ()) -> Repository:
+    """The repository that ``path`` lies in, as ``git`` finds it.
 
     ``sought`` are commits that will be asked for: where they are full ids, and all there, its history knows
     that already. Raises ``SourceError`` (``history-unavailable``).
     """
-    git = git_at(path, environ, deadline)
+    with opening(git, path, recalled, sought) as answer:
+        found = answer()
+    return found or _repository(_said(git, path), git, path, recalled)
+
+
+@contextlib.contextmanager
+def opening(
+    git: Git, path: Path, recalled: Recalled, sought: Collection[str]
+) -> Iterator[Callable[[], Repository | None]]:
+    """The same by one start of git, which runs beside whatever the block does.
+
+    What is yielded waits for its answer. None: nothing was ``sought``, or git did not say, for one reason or
+    another, that all of it is there, and has to be asked in steps.
+    """
     known = [each for each in sought if _FULL_ID.fullmatch(each)]
-    answer = _with_commits(git, known)
-    if answer is None:
-        known = []
-        answer = _said(git, path)
+    if not 0 < len(known) <= MOST_SOUGHT:
+        yield lambda: None
+        return
+    names = [f"{commit}^{{commit}}" for commit in known]
+    with git.stream("rev-parse", *names, *_ASKED, "--show-cdup") as chunks:
+        yield lambda: _with_commits(chunks, git, path, recalled, known)
+
+
+def _with_commits(
+    chunks: Iterable[bytes], git: Git, path: Path, recalled: Recalled, known: Sequence[str]
+) -> Repository | None:
+    """The repository, where git says first that the commits ``known`` are all there.
+
+    It ends at what is no commit, and says another id for a tag, or the very words where a file has such a
+    name.
+    """
+    ids = "".join(f"{commit}\n" for commit in known).encode()
+    try:
+        answer = b"".join(chunks)
+        if answer.startswith(ids):
+            return _repository(answer.removeprefix(ids), git, path, recalled, known)
+    except SourceError as error:
+        if error.cause == "timeout":
+            raise
+    return None
+
+
+def _repository(
+    answer: bytes, git: Git, path: Path, recalled: Recalled, known: Collection[str] = ()
+) -> Repository:
     told = lines(answer)
     if not len(_ASKED) <= len(told) <= len(_ASKED) + 1:
         raise SourceError(f"{name_of(path)} has a line break in its path", "history-unavailable")
@@ -57,31 +96,13 @@ def opened(
     # A bare repository has no top folder. Git runs in it, as remotes may be relative paths.
     top = os.path.join(git.cwd, told[4]) if len(told) > 4 else git_dir
     history = GitHistory(
-        git=Git(cwd=top, git_dir=git_dir, environ=environ, deadline=deadline),
+        git=Git(cwd=top, git_dir=git_dir, environ=git.environ, deadline=git.deadline),
         shallow=shallow == "true",
         id_length=64 if algorithm == "sha256" else 40,
         known=frozenset(known),
+        recalled=recalled,
     )
     return Repository(path, Path(git.cwd, common_dir), history)
-
-
-def _with_commits(git: Git, commits: Sequence[str]) -> bytes | None:
-    """What git says of the repository, where it says before that ``commits`` (full ids) are all there.
-
-    None: it did not, for one reason or another, and has to be asked without them. It ends at what is no
-    commit, and says another id for a tag, or the very words where a file has such a name.
-    """
-    if not 0 < len(commits) <= MOST_SOUGHT:
-        return None
-    names = [f"{commit}^{{commit}}" for commit in commits]
-    try:
-        answer = git.run("rev-parse", *names, *_ASKED, "--show-cdup")
-    except SourceError as error:
-        if error.cause == "timeout":
-            raise
-        return None
-    ids = "".join(f"{commit}\n" for commit in commits).encode()
-    return answer.removeprefix(ids) if answer.startswith(ids) else None
 
 
 def _said(git: Git, path: Path) -> bytes:

@@ -25,6 +25,7 @@ from drift_gate.runtime import child_process
 from drift_gate.runtime.child_process import Child
 from drift_gate.runtime.deadline import Deadline, gather, wait_logged
 from drift_gate.runtime.memory import Borrowed, Kept
+from drift_gate.sources.git.recalled import Recalled
 
 if TYPE_CHECKING:
     from drift_gate.relevance.memory import Memory
@@ -102,7 +103,7 @@ class Location:
             kept = Path(self.cache_dir, folder_name(os.path.realpath(kept)))
         return kept / "learned"
 
-    def open(self, deadline: Deadline, kept: Borrowed[Any, Any]) -> _Stored:
+    def open(self, deadline: Deadline, kept: Borrowed[Any, Any], recalled: Recalled) -> _Stored:
         """The history, for one check."""
         if self.mirrored:
             from drift_gate.sources.git.mirror import Mirror
@@ -127,6 +128,7 @@ class Location:
             now=_utc_now,
             stale_target_limit=self.stale_target_limit,
             kept=kept,
+            recalled=recalled,
         )
 
 
@@ -239,6 +241,7 @@ class _ProcessState:
     def __init__(self) -> None:
         self.memory = _no_memory()
         self._kept: dict[float, Kept[Any, Any]] = {}
+        self._recalled = Recalled()
         self._check = ""
         self._histories: dict[int, _Stored] = {}
         self._borrowed: list[Borrowed[Any, Any]] = []
@@ -250,7 +253,7 @@ class _ProcessState:
         if number not in self._histories:
             kept = self._kept.setdefault(place.cache_ttl, Kept(place.cache_ttl))
             self._borrowed.append(Borrowed(kept, fresh=place.fresh))
-            self._histories[number] = place.open(deadline, self._borrowed[-1])
+            self._histories[number] = place.open(deadline, self._borrowed[-1], self._recalled)
         return self._histories[number]
 
     @property
