@@ -6,6 +6,7 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -150,6 +151,18 @@ class TestWhatIsEqual:
             h.git("config", key, value)
         assert self.patches(h, one) == before
         assert base
+
+    def test_the_attributes_of_a_work_tree_change_nothing(self, h: HistoryBuilder) -> None:
+        """Else a checkout and a mirror would disagree: a mirror has no such file."""
+        base = h.commit({"odds.csv": text()})
+        h.branch("live", h.commit({"odds.csv": text(at5="own\n")}))
+        h.branch("main", base)
+        one = h.commit({"odds.csv": text(at30="other\n")})
+        two = h.commit({"odds.csv": text(at5="own\n", at30="other\n")}, branch="live")
+        (h.path / ".gitattributes").write_text("*.csv -diff\n")
+        history = history_of(h)
+        history = replace(history, git=replace(history.git, git_dir=str(h.path / ".git")))
+        assert len(set(history.patches([one, two]).values())) == 1
 
 
 class TestLimits:

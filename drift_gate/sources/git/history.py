@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from drift_gate.errors import SourceError
 from drift_gate.facts import Commit, Entry, Patch, Unknown
@@ -128,7 +128,9 @@ class GitHistory:
         if not stdin:
             return {}
         mark = secrets.token_hex(16)
-        git, form = self.git.within(PATCHES_SHARE), f"--format=tformat:{mark}%H{mark}"
+        form = f"--format=tformat:{mark}%H{mark}"
+        # Away from the work tree, whose `.gitattributes` may take a text for none: a mirror has no such file.
+        git = replace(self.git.within(PATCHES_SHARE), cwd=self.git.git_dir or self.git.cwd)
         with git.stream("log", form, *PATCH_OPTIONS, stdin=stdin) as chunks:
             return dict(patches_of(between(chunks, mark.encode(), PATCH_LIMIT + 1)))
 
