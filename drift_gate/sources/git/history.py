@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -40,6 +41,9 @@ LISTING_LIMIT = 512 << 20
 
 #: Of the time that is left, what comparing patches may take: without an answer more commits count.
 PATCHES_SHARE = 0.3
+
+#: Commits without a parent, the last of a walk, that are looked at: the first of the history comes late.
+MOST_ROOTS = 50
 
 #: The mode that git tells for a path that one side of a difference does not have.
 NO_MODE = "000000"
@@ -99,8 +103,13 @@ class GitHistory:
         mark = secrets.token_hex(16)
         form = f"--format=tformat:{mark}%H%x00%P%x00%ct%x00%an%x00%s{mark}"
         args = ("log", *LOG_OPTIONS, form, "--end-of-options", *self._revisions(tips), "--")
+        roots = deque[str](maxlen=MOST_ROOTS)
         with self.git.stream(*args) as chunks:
-            yield from commits_of(between(chunks, mark.encode()))
+            for commit in commits_of(between(chunks, mark.encode())):
+                if not commit.parents:
+                    roots.append(commit.sha)
+                yield commit
+        self._require_unshared(roots, tips)
 
     def line(self, tip: str, most: int) -> Sequence[str]:
         """As ``facts.History.line``; one process."""
@@ -191,6 +200,24 @@ class GitHistory:
         """The id that ``ref`` (a full name) points to; None where there is no such ref."""
         [(oid, kind)] = self._batch_check([ref])
         return None if kind == "missing" else oid
+
+    def _require_unshared(self, roots: Collection[str], tips: Sequence[str]) -> None:
+        """Refuse a walk that went down to a first commit which every tip reaches.
+
+        Git walks by date, and ends five commits after the last that is wanted: behind more of them, dated
+        before the first of all, it lists what both sides have. A commit-graph makes it walk by generation.
+        """
+        both = set(roots)
+        for tip in reversed(tips):
+            if both:
+                answer = self.git.run("merge-base", "--all", "--end-of-options", tip, *roots, accept=(0, 1))
+                both &= self._ids(answer, "merge-base")
+        if both:
+            raise SourceError(
+                f"commits are dated before the first, {min(both)[:12]}, and git lists what both sides have: "
+                "run `git commit-graph write --reachable`",
+                "history-unavailable",
+            )
 
     def _is_full(self, text: str) -> bool:
         return len(text) == self.id_length and COMMIT_ID.fullmatch(text) is not None

@@ -147,6 +147,24 @@ class TestWalk:
         order = [each.sha for each in walked(h, base, h.merge("slow"))]
         assert order.index(child) < order.index(parent)
 
+    @pytest.mark.parametrize("early", [4, 12])
+    def test_what_both_sides_have_is_never_listed_whatever_clocks_said(
+        self, h: HistoryBuilder, early: int
+    ) -> None:
+        """Git passes over a few commits dated before the first; over more only by its graph."""
+        first = h.commit({"a": "1"})
+        h.branch("f", h.commit({"a": "2"}))
+        for number in range(early):
+            base = h.commit({"b": str(number)}, when=START - timedelta(days=9, minutes=-number))
+        side = h.commit({"f": "1"}, branch="f")
+        tip = h.merge("f")
+        if early == 12:
+            with pytest.raises(SourceError, match=f"{first[:12]}.*`git commit-graph write") as caught:
+                walked(h, tip, base)
+            assert caught.value.cause == "history-unavailable"
+            h.git("commit-graph", "write", "--reachable")
+        assert {each.sha for each in walked(h, tip, base)} == {tip, side}
+
     def test_the_sides_swapped_are_the_same_commits(self, h: HistoryBuilder) -> None:
         base = h.commit({"a": "1"})
         h.branch("f", base)
