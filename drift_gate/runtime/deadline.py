@@ -8,6 +8,7 @@ import logging
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from concurrent.futures import Future
 from functools import cache
@@ -244,24 +245,25 @@ def gather(
     """
     answers: dict[K, T | BaseException] = {}
     changed = threading.Condition()
-    slots = threading.BoundedSemaphore(AT_ONCE)
+    # What is logged there belongs to the same trace and batch.
+    left = deque((key, job, contextvars.copy_context()) for key, job in jobs.items())
 
-    def run(key: K, job: Callable[[], T]) -> None:
-        with slots:
+    def work() -> None:
+        while (each := _first(left)) is not None:
+            key, job, inside = each
+            threading.current_thread().name = f"drift-gate {key}"
             try:
-                deadline.require(f"{key}")  # whoever waited for a slot until now is not waited for any more
-                answer: T | BaseException = job()
+                deadline.require(f"{key}")  # whoever waited for a thread until now is not waited for any more
+                answer: T | BaseException = inside.run(job)
             except BaseException as error:  # handed to the caller, who raises it
                 answer = error
-        with changed:
-            answers[key] = answer
-            changed.notify()
+            with changed:
+                answers[key] = answer
+                changed.notify()
 
-    for key, job in jobs.items():
-        inside = contextvars.copy_context()  # what is logged there belongs to the same trace and batch
-        threading.Thread(
-            target=inside.run, args=(run, key, job), name=f"drift-gate {key}", daemon=True
-        ).start()
+    for _ in range(AT_ONCE):
+        if left:  # else those that were begun have done the rest meanwhile
+            threading.Thread(target=work, daemon=True).start()
     ours = _one_by_one(here or {}, deadline)
     with changed:
         changed.wait_for(lambda: len(answers) == len(jobs), timeout=deadline.remaining())
@@ -273,6 +275,14 @@ def gather(
             raise answer
         results[key] = answer
     return results
+
+
+def _first(left: deque[T]) -> T | None:
+    """Takes it from what is ``left``; None: nothing is."""
+    try:
+        return left.popleft()
+    except IndexError:
+        return None
 
 
 def _one_by_one(jobs: Mapping[K, Callable[[], T]], deadline: Deadline) -> dict[K, T | BaseException]:
