@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -103,13 +102,10 @@ class GitHistory:
         mark = secrets.token_hex(16)
         form = f"--format=tformat:{mark}%H%x00%P%x00%ct%x00%an%x00%s{mark}"
         args = ("log", *LOG_OPTIONS, form, "--end-of-options", *self._revisions(tips), "--")
-        roots = deque[str](maxlen=MOST_ROOTS)
+        roots: list[str] = []
         with self.git.stream(*args) as chunks:
-            for commit in commits_of(between(chunks, mark.encode())):
-                if not commit.parents:
-                    roots.append(commit.sha)
-                yield commit
-        self._require_unshared(roots, tips)
+            yield from commits_of(between(chunks, mark.encode()), roots)
+        self._require_unshared(roots[-MOST_ROOTS:], tips)
 
     def line(self, tip: str, most: int) -> Sequence[str]:
         """As ``facts.History.line``; one process."""

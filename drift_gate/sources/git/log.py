@@ -82,15 +82,21 @@ class _Piece:
         return b"".join(self._parts)
 
 
-def commits_of(pieces: Iterator[bytes]) -> Iterator[Commit]:
-    """The commits of ``git log``: after an empty piece header and paths take turns."""
+def commits_of(pieces: Iterator[bytes], roots: list[str]) -> Iterator[Commit]:
+    """The commits of ``git log``: after an empty piece header and paths take turns.
+
+    The ids of those that have no parent are added to ``roots``.
+    """
     if next(pieces, None):
         raise nonsense("log")
     for header in pieces:
         paths = next(pieces, b"")
         if not paths.startswith(b"\0") or not paths.endswith(b"\0"):  # cut off in the middle of a commit
             raise nonsense("log")
-        yield _commit(header, paths)
+        commit = _commit(header, paths)
+        if not commit.parents:
+            roots.append(commit.sha)
+        yield commit
 
 
 def _commit(header: bytes, paths: bytes) -> Commit:

@@ -307,7 +307,7 @@ class TestCommitsOf:
         sha, parents = "a" * 40, ["b" * 40, "c" * 40]
         words = [(text * limit)[: limit - 1 + more] for limit in (AUTHOR_LIMIT, SUBJECT_LIMIT)]
         header = "\0".join([sha, " ".join(parents), str(at), *words]).encode()
-        [commit] = commits_of(iter([b"", header, b"\0\na\0b\0"]))
+        [commit] = commits_of(iter([b"", header, b"\0\na\0b\0"]), [])
         cut = [
             each if more < 2 else f"{each[: limit - 1]}…"
             for each, limit in zip(words, (200, 500), strict=True)
