@@ -386,7 +386,7 @@ def _contents_at(history: History, commit: str, paths: Collection[str], memory: 
     """What those of ``paths`` hold that ``commit`` has and that can be read."""
     listing = memory.listings.get(commit) or history.files([commit])[commit]
     blobs = {path: listing[path].blob for path in paths if path in listing}
-    contents = history.contents(blobs.values())
+    contents = memory.contents(history, blobs.values())
     return {path: contents[blob] for path, blob in blobs.items() if blob in contents}
 
 

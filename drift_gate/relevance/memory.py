@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from drift_gate.facts import Entry
+from drift_gate.facts import Entry, History
 from drift_gate.relevance import written
 from drift_gate.relevance.basis import FACTS, LITERALS
 from drift_gate.relevance.by_blob import ByBlob
@@ -20,6 +20,8 @@ Listing = Mapping[str, Entry]
 
 #: Trees are large and few: both ends of a few services. Selections are smaller.
 _LISTINGS, _SELECTIONS = 16, 256
+#: Files that settings name, such as pinned values: so many, of so many bytes at most.
+_FILES, _FILE = 64, 1 << 16
 
 
 class Memory:
@@ -32,6 +34,7 @@ class Memory:
         self.disk: Disk = Nowhere()
         self.listings: Recent[str, Listing] = Recent(_LISTINGS)
         self.selections: Recent[tuple[Rules, str], Selection] = Recent(_SELECTIONS)
+        self._files: Recent[str, bytes] = Recent(_FILES)
         self.facts = ByBlob(_facts_of, form=written.FACTS)
         self.names = ByBlob(names_of, form=written.NAMES)
         self.literals = ByBlob(_literals_of, form=written.LITERALS)
@@ -46,6 +49,16 @@ class Memory:
         beside.literals, beside.words = self.literals.on(disk), self.words.on(disk)
         beside.meanings = self.meanings.on(disk)
         return beside
+
+    def contents(self, history: History, blobs: Collection[str]) -> dict[str, bytes]:
+        """As ``History.contents``, for the few files that are read anew by every check; most are small."""
+        known = {blob: held for blob in blobs if (held := self._files.get(blob)) is not None}
+        if asked := set(blobs) - known.keys():
+            for blob, content in history.contents(asked).items():
+                known[blob] = content
+                if len(content) <= _FILE:
+                    self._files.put(blob, content)
+        return known
 
     def facts_about(self, path: str) -> ByBlob[ImportFacts]:
         """What files like ``path`` import; what they name, where they are no sources."""

@@ -13,7 +13,9 @@ from support.world import WORKER, World, codes, plan_of
 from drift_gate import gate
 from drift_gate.errors import DriftConfigError, SourceError
 from drift_gate.evidence.requirements import Pin
+from drift_gate.relevance.memory import Memory
 from drift_gate.runtime.deadline import Deadline
+from drift_gate.settings.file import Settings
 from drift_gate.sources.git.checkout import Checkout
 from drift_gate.sources.git.repositories import DirectRepository
 from drift_gate.wiring import checks
@@ -215,3 +217,37 @@ def test_a_file_that_cannot_be_read_leaves_the_other_services_alone(world: World
         "history-unavailable",
     )
     assert (other.decision, other.report.status) == ("allow", "identical")
+
+
+def test_a_file_that_is_known_is_not_asked_for_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the one that says the value, nor the one that may acknowledge that it is not there."""
+    pinned(world, f'env = "MODEL_PATH"\nfile = "{MANIFEST}#production.path"')
+    settings = world.settings()
+    world.history.commit({"drift.toml": world.toml})
+    manifest(world, "gs://models/2026-01")
+    world.cloud.deploy(WORKER, commit=world.history.git("rev-parse", "main").strip())
+    asked: list[Collection[str]] = []
+    contents = Checkout.contents
+
+    def noting(self: Checkout, blobs: Collection[str]) -> Mapping[str, bytes]:
+        asked.append(blobs)
+        return contents(self, blobs)
+
+    monkeypatch.setattr(Checkout, "contents", noting)
+    memory = Memory()
+    told = [_told_by(memory, world, settings) for _ in range(2)]
+    assert told[0] == told[1] == ["pin-mismatch"]
+    assert len(asked) == 2
+
+
+def _told_by(memory: Memory, world: World, settings: Settings) -> list[str]:
+    checkout = Checkout(
+        path=world.folder,
+        target_ref="main",
+        deadline=Deadline(60),
+        environ=settings.environ,
+        now=checks.utc_now,
+        stale_target_limit=0,
+    )
+    plan = replace(plan_of(WORKER, settings), repository=DirectRepository(checkout, memory))
+    return codes(gate.check([plan], deadline=Deadline(60), now=checks.utc_now())[0])
