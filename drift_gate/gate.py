@@ -28,7 +28,7 @@ from drift_gate.comparison.report import Compared, DriftReport
 from drift_gate.comparison.tally import Tally
 from drift_gate.comparison.watch import Watch
 from drift_gate.errors import SourceError
-from drift_gate.evidence import marks, requirements
+from drift_gate.evidence import requirements
 from drift_gate.evidence.requirements import Due, Pin
 from drift_gate.facts import History, Kind, Live, LiveSource, Target, Unknown
 from drift_gate.policy import acknowledgements
@@ -53,6 +53,9 @@ _Side = Callable[[], Live | Target]
 LOOKS = 3
 #: How many services a sentence about the check names; all of them are counted.
 _NAMED = 3
+#: What files acknowledge, by commit and path, so many at most: the files of a commit never change.
+_committed: dict[tuple[str, str], acknowledgements.Read] = {}
+_MOST_COMMITTED = 256
 
 
 class Repository(Protocol):
@@ -268,7 +271,7 @@ def compare(history: History, memory: Memory, cases: Sequence[Case], now: dateti
     from drift_gate.relevance.lookup import Relevance
 
     target = cases[0].target.commit
-    resolved = history.resolve(_ids(cases))
+    resolved = history.resolve(proof.ids([case.live for case in cases]))
     relevance = Relevance(history, memory)
     # All at once: the number of git processes does not grow with the services.
     relevance.prepare(
@@ -317,22 +320,11 @@ def _report(
     return report.compare(service, live, case.target, both, resolved, union.findings(), now)
 
 
-def _ids(cases: Iterable[Case]) -> set[str]:
-    """Every commit id that any evidence names."""
-    from drift_gate.evidence import proof
-
-    claims = [revision.evidence for case in cases for revision in case.live.revisions]
-    claims += [case.live.service_claims for case in cases]
-    return marks.ids(claim for each in claims for claim in each).union(
-        *(proof.disputed(case.live) for case in cases)
-    )
-
-
 def _due(history: History, memory: Memory, workload: Workload, target: str) -> list[Due]:
     """What the service pins, with the values that the target's files say."""
     paths = sorted({pin.path for pin in workload.pins if pin.path is not None})
     contents = _contents_at(history, target, paths, memory) if paths else {}
-    texts = {path: content.decode("utf-8", "replace") for path, content in contents.items()}
+    texts = {path: held.decode("utf-8", "replace") for path, held in contents.items() if held is not None}
     return [Due.of(pin, texts) for pin in workload.pins]
 
 
@@ -368,10 +360,13 @@ def _committed_at(repository: Repository, commit: str, path: str) -> tuple[Ackno
     """What the file ``path`` of ``commit`` acknowledges; nothing where it cannot be read, which is logged."""
     where = f"{path} at {commit[:12]}"
     try:
-        read = repository.ask(acknowledged_at, commit, path)
+        read = _committed.get((commit, path)) or repository.ask(acknowledged_at, commit, path)
     except SourceError as error:
         log.warning("%s: what it acknowledges could not be read: %s", where, error)
         return ()
+    if len(_committed) >= _MOST_COMMITTED:
+        _committed.clear()
+    _committed[commit, path] = read
     for complaint in read.complaints:
         log.warning("%s: %s", where, complaint)
     return read.acknowledged
@@ -379,15 +374,20 @@ def _committed_at(repository: Repository, commit: str, path: str) -> tuple[Ackno
 
 def acknowledged_at(history: History, memory: Memory, commit: str, path: str) -> acknowledgements.Read:
     """What the file ``path`` of ``commit`` acknowledges. Raises ``SourceError``."""
-    return acknowledgements.read(_contents_at(history, commit, [path], memory).get(path) or b"")
+    content = _contents_at(history, commit, [path], memory).get(path, b"")
+    if content is None:
+        raise SourceError("git does not tell what the file holds", "history-unavailable")
+    return acknowledgements.read(content)
 
 
-def _contents_at(history: History, commit: str, paths: Collection[str], memory: Memory) -> dict[str, bytes]:
-    """What those of ``paths`` hold that ``commit`` has and that can be read."""
+def _contents_at(
+    history: History, commit: str, paths: Collection[str], memory: Memory
+) -> dict[str, bytes | None]:
+    """What those of ``paths`` hold that ``commit`` has; None: it cannot be read."""
     listing = memory.listings.get(commit) or history.files([commit])[commit]
     blobs = {path: listing[path].blob for path in paths if path in listing}
     contents = memory.contents(history, blobs.values())
-    return {path: contents[blob] for path, blob in blobs.items() if blob in contents}
+    return {path: contents.get(blob) for path, blob in blobs.items()}
 
 
 def _watch(policy: Policy, now: datetime) -> Watch:

@@ -6,7 +6,7 @@ revision runs whatever commit of the target's line they are those of, or nobody 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 
@@ -82,6 +82,13 @@ def settled(
     union = _with_loaded(relevance, _union(relevance, ways, commits), live, commits)
     live = replace(live, findings=(*live.findings, *_incomplete(union)))
     return disputes.ended(Settled(live, tuple(weighed), union))
+
+
+def ids(lives: Collection[Live]) -> set[str]:
+    """Every commit id that the evidence of ``lives`` names."""
+    claims = [revision.evidence for live in lives for revision in live.revisions]
+    claims += [live.service_claims for live in lives]
+    return marks.ids(claim for each in claims for claim in each).union(*map(disputed, lives))
 
 
 def disputed(live: Live) -> set[str]:

@@ -18,6 +18,7 @@ from rich.console import Console
 from support.heavy import light
 from support.world import WORKER, World, codes
 
+from drift_gate import gate
 from drift_gate.comparison.report import DriftReport, LiveReport, Status
 from drift_gate.errors import DriftCheckError, DriftConfigError
 from drift_gate.facts import Finding, Target, Unknown
@@ -535,6 +536,27 @@ class TestWhereItIsRead:
     ) -> None:
         rolled_back(world)
         world.history.commit({"drift.toml": "[["})
+        with caplog.at_level(logging.WARNING):
+            assert world.outcome().exit_code == 1
+        assert "no valid TOML" in caplog.text
+
+    def test_one_that_cannot_be_read_is_said_and_holds_nothing(
+        self, world: World, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        rolled_back(world)
+        world.history.commit({"drift.toml": acknowledged(world) + "#" * 5_000_000})
+        with caplog.at_level(logging.WARNING):
+            assert world.outcome().exit_code == 1
+        assert "what it acknowledges could not be read" in caplog.text
+
+    def test_that_of_a_commit_is_asked_for_once_in_a_process(
+        self, world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """What is wrong with it is said by every check."""
+        rolled_back(world)
+        world.history.commit({"drift.toml": "[["})
+        assert world.outcome().exit_code == 1
+        monkeypatch.setattr(gate, "acknowledged_at", None)  # whoever asks, raises
         with caplog.at_level(logging.WARNING):
             assert world.outcome().exit_code == 1
         assert "no valid TOML" in caplog.text
