@@ -11,6 +11,7 @@ import logging
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
@@ -247,7 +248,8 @@ def unknown_variables(environ: Mapping[str, str]) -> dict[str, str]:
     return {name: near_misses(name, known) for name in unknown}
 
 
-def _variable_names() -> dict[str, str]:
+@cache
+def _variable_names() -> Mapping[str, str]:
     """Keys set by ``DRIFT_<KEY>``: the scalars of ``[defaults]`` and ``[policy]``."""
     keys = {**Defaults.model_fields, **PolicyKeys.model_fields}
     return {PREFIX + key.upper(): key for key in keys if key not in _NO_SCALARS}
