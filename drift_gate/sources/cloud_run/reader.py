@@ -185,8 +185,7 @@ class CloudRun:
         found = gather({"names": lambda: ask(names, patience, self._asked(google))}, patience)["names"]
         if isinstance(found, SourceError):
             return ""
-        near = difflib.get_close_matches(self._service, found, n=3)
-        if near:
+        if near := difflib.get_close_matches(self._service, found, n=3):
             return f"; did you mean {' or '.join(near)}?"
         return f"; there {_count(len(found), way.noun)}, none of a similar name"
 
@@ -238,6 +237,7 @@ class CloudRun:
         """The revisions that serve, the ``extra`` one ("" for none) and the recent others, side by side.
 
         What does not serve is worth little time: what decides has to be compared within the same deadline.
+        Each call ends at its own, so that one alone needs no thread.
         """
         patience = _briefly(within)
         jobs: dict[str, Callable[[], _Read | tuple[LiveRevision, ...]]] = {
@@ -247,7 +247,7 @@ class CloudRun:
             jobs.setdefault(extra, partial(self._revision, google, extra, patience))
         if self._others:
             jobs[""] = partial(self._recent, google, patience)
-        answers = gather(jobs, within)
+        answers = gather({}, within, here=jobs) if len(jobs) == 1 else gather(jobs, within)
         others = answers.pop("", ())
         read = {name: answer for name, answer in answers.items() if not isinstance(answer, tuple)}
         if isinstance(others, SourceError):
