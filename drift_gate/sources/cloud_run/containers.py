@@ -41,7 +41,7 @@ class Containers:
 
         A revision without the named container is one whose commit nobody can know.
         """
-        containers = list(containers)  # each look into a message makes new objects
+        containers = [run_v2.Container.pb(each) for each in containers]
         counted = self._counted(containers)
         bare = LiveRevision(revision=revision, percent=100)
         if not counted:
