@@ -64,6 +64,8 @@ ROWS: list[tuple[str, str, str]] = [
     ("[ab].py", "a.py;b.py", "c.py;X.py;ab.py"),
     ("[^ab].py", "c.py", "a.py;b.py"),
     ("[a-c]1", "a1;b1;c1", "d1"),
+    ("a/B.py", "a/B.py", "a/b.py;A/B.py"),
+    ("[A-C]1", "A1", "a1"),
     ("[[]a]", "[a]", "a"),
     ("\\[a]", "[a]", "a;\\a"),
     ("[\\]-^]", "];^", "a"),
@@ -201,9 +203,27 @@ def _sent(daemon: str, files: frozenset[str], patterns: str) -> set[str] | None:
     return _CONTEXTS[-1] - {"Dockerfile", ".dockerignore"} if _CONTEXTS else None
 
 
-_NAMES = st.sampled_from(["a", "b", "c", "ab", "a.py", "b.md", ".x", "[a]", "a b"])
+_NAMES = st.sampled_from(["a", "A", "b", "c", "ab", "a.py", "b.md", ".x", "[a]", "a b"])
 _PARTS = st.sampled_from(
-    ["a", "b", "*", "**", "a*", "*.py", "?", "[ab]", "[^a]", "**a", "a**", ".x", "*b", "..", "\\[a]", "[[]a]"]
+    [
+        "a",
+        "A",
+        "b",
+        "*",
+        "**",
+        "a*",
+        "*.py",
+        "?",
+        "[ab]",
+        "[^a]",
+        "**a",
+        "a**",
+        ".x",
+        "*b",
+        "..",
+        "\\[a]",
+        "[[]a]",
+    ]
 )
 _PATHS = st.lists(_NAMES, min_size=1, max_size=4).map("/".join)
 _PATTERNS = st.tuples(
