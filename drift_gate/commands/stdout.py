@@ -34,6 +34,10 @@ class _Data:
         except (OSError, ValueError) as error:
             raise self._broken(error) from error
 
+    @property
+    def encoding(self) -> str | None:
+        return self._stream.encoding if self._stream else None
+
     def isatty(self) -> bool:
         return bool(self._stream and self._stream.isatty())
 

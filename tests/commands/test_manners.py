@@ -149,22 +149,54 @@ class TestWhatEveryCommandTakes:
         assert parsed.services == ["trace", "require"]
 
 
+#: What a fresh interpreter runs.
+MAIN = {
+    program: f"import sys; from {module}.commands.main import main; sys.exit(main(sys.argv[1:]))"
+    for program, module in (
+        ("deployment-drift", "drift_gate"),
+        ("prediction-coordinator", "predictions.coordinator"),
+    )
+}
+
+
 @pytest.mark.parametrize(
     ("stdout", "why"), [(">/dev/full", "No space left on device"), (">&-", "it is closed")]
 )
-@pytest.mark.parametrize("argument", ["explain", "--help"])
-def test_a_stdout_that_takes_nothing(argument: str, stdout: str, why: str) -> None:
+@pytest.mark.parametrize(
+    ("program", "argument"),
+    [
+        ("deployment-drift", "explain"),
+        ("deployment-drift", "--help"),
+        ("deployment-drift", "stats"),
+        ("deployment-drift", "report"),
+        ("prediction-coordinator", "--help"),
+    ],
+)
+def test_a_stdout_that_takes_nothing(
+    program: str, argument: str, stdout: str, why: str, tmp_path: Path
+) -> None:
     """One sentence and 3: nobody takes an empty answer for a pass."""
-    code = "import sys; from drift_gate.commands.main import main; sys.exit(main(sys.argv[1:]))"
+    (tmp_path / "drift.toml").write_text('[defaults]\nlive = "ledger"\n[services.worker]\n')
+    main.main(["-C", str(tmp_path), "check"])  # there is something to show
     done = subprocess.run(
-        ["sh", "-c", f'exec "$0" -c "$1" {argument} {stdout}', sys.executable, code],
-        cwd=ROOT,
+        ["sh", "-c", f'exec "$0" -c "$1" {argument} {stdout}', sys.executable, MAIN[program]],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         check=False,
     )
-    said = f"deployment-drift: cannot write to stdout: {why}\n"
+    said = f"{program}: cannot write to stdout: {why}\n"
     assert (done.returncode, done.stdout, done.stderr) == (3, "", said)
+
+
+@pytest.mark.parametrize("program", ["deployment-drift", "prediction-coordinator"])
+@pytest.mark.parametrize("stderr", ["2>/dev/full", "2>&-"])
+def test_a_stderr_that_takes_nothing(program: str, stderr: str) -> None:
+    """The exit code stays what it is."""
+    argv = ["sh", "-c", f'exec "$0" -c "$1" nonsense {stderr}', sys.executable, MAIN[program]]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", "")
 
 
 def behind(world: World, commits: int) -> None:

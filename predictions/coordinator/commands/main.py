@@ -79,12 +79,12 @@ COMMANDS: Mapping[str, Command] = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; ``argv`` None means the process's own arguments. Returns the exit code."""
     atexit.register(gc.freeze)  # no look for garbage at the end, as in the gate's command line
-    arguments = parser().parse_args(argv)
-    arguments.again = shlex.join([PROGRAM, *(sys.argv[1:] if argv is None else argv)])
     logs.configure(environment())
-    run: Callable[[argparse.Namespace], int] = arguments.run
 
     def ended() -> int:
+        arguments = parser().parse_args(argv)
+        arguments.again = shlex.join([PROGRAM, *(sys.argv[1:] if argv is None else argv)])
+        run: Callable[[argparse.Namespace], int] = arguments.run
         with _ended_by_sigterm():
             return run(arguments)
 
