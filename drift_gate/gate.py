@@ -62,7 +62,7 @@ class Repository(Protocol):
     """A repository for the length of one check."""
 
     def target(self) -> Target:
-        """As ``facts.History.target``."""
+        """As ``facts.History.target``. It ends at the deadline by itself: no thread is left behind for it."""
         ...
 
     def ask(self, question: Callable[[History, Memory, *Ts], T], *args: *Ts) -> T:
