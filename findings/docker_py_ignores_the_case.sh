@@ -4,7 +4,7 @@
 # small ones, so that the line `models/Base.py` of .dockerignore keeps models/base.py out of the image, too; and
 # `[^a].md`, to Docker each letter but a, is to it an a or a ^, so that what Docker leaves out goes in, and the other
 # way round. Of one commit and one Dockerfile the one image has a module that the other lacks, and no comparison of
-# commits shows it. Its docstrings speak of the .dockerignore patterns as of Docker's.
+# commits shows it. The docstring of build likens it to the command `docker build`, and names no difference.
 # Ours reads the file as Docker does, which its client bears out (tests/relevance/test_dockerignore.py), and says in
 # docs/relevance.md that it cannot see who sent a context; how docker-py fares with the rows of that test stands in
 # docs/decisions/0020-dockerfile-parser.md.

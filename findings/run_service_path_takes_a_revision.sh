@@ -2,10 +2,9 @@
 # google-cloud-run 0.16.2. Guessed: ServicesClient.parse_service_path, whose answer to what is no name of a service is
 # {}, answers so to the name of a revision. Seen: it takes projects/p/locations/l/services/s/revisions/r for a service
 # `s/revisions/r`: the parts of its expression take a slash as they take a letter, and only names below a service show
-# it. parse_job_path does the same with an execution. AIP-122 has no slash in such a part, google.api_core's
-# path_template.validate says no, and the docstring says nothing. Whoever tells the kind of a name by the one that
-# parses it, or looks up the service by that part (an audit log names resources of each kind), asks for a service that
-# there is not.
+# it. parse_job_path does the same with an execution. google.api_core's path_template.validate says no to the same
+# name, and the docstring says nothing of it. Whoever tells the kind of a name by the one that parses it, or looks up
+# the service by that part (an audit log names resources of each kind), asks for a service that there is not.
 # Ours asks none of them: it writes such names itself, and takes of one what is behind its last slash (`short` in
 # drift_gate/sources/cloud_run/messages.py).
 set -eu
