@@ -11,6 +11,7 @@ from pathlib import Path
 
 from drift_gate.errors import JournalError
 from drift_gate.journal.columns import columns, text
+from drift_gate.journal.kept_open import KEPT, Open
 from drift_gate.journal.records import Entry, Incident, Look, Sighting, verdict_of
 from drift_gate.runtime import sqlite_file
 from drift_gate.runtime.forks import CALLS
@@ -139,17 +140,27 @@ def opened(path: Path, busy_s: float) -> Iterator[sqlite3.Connection]:
     locks that are not its own.
     """
     try:
-        with (
-            CALLS.one(),
-            closing(sqlite_file.connect(path, prepare, busy_s=busy_s, log=log)) as connection,
-        ):
-            # A crash of the machine may lose the last rows; one of the process loses none.
-            connection.execute("PRAGMA synchronous = NORMAL")
-            yield connection
+        with CALLS.one():
+            used = KEPT.take(path) or _opened(path, busy_s)
+            try:
+                used.connection.execute(f"PRAGMA busy_timeout = {round(busy_s * 1000)}")
+                prepare(used.connection)
+                yield used.connection
+            except BaseException:
+                used.connection.close()
+                raise
+            KEPT.give(path, used)
     except (OSError, sqlite3.Error) as error:
         raise JournalError(
             f"the journal {path} cannot be used: {error}; is its folder writable, and it whole?"
         ) from error
+
+
+def _opened(path: Path, busy_s: float) -> Open:
+    connection = sqlite_file.connect(path, prepare, busy_s=busy_s, log=log)
+    # A crash of the machine may lose the last rows; one of the process loses none.
+    connection.execute("PRAGMA synchronous = NORMAL")
+    return Open.of(connection, path)
 
 
 def prepare(connection: sqlite3.Connection) -> None:

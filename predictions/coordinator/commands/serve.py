@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 
+from drift_gate.journal.kept_open import KEPT
 from drift_gate.settings.location import environment
 from predictions.coordinator.config import Config
 from predictions.coordinator.exceptions import MissingExtraError
@@ -57,6 +58,10 @@ def run(arguments: argparse.Namespace) -> int:
     config = Config.of(environ)
     if not who.bypass_possible:
         log.warning("nobody may bypass a check over HTTP: docs/access.md says how to let somebody")
-    with open_coordinator(config) as coordinator, server.listen(host, port) as sock:
+    with (
+        KEPT.wanted(),
+        open_coordinator(config) as coordinator,
+        server.listen(host, port) as sock,
+    ):
         server.run(App(server.parts(coordinator, config, who)), sock)
     return 0
