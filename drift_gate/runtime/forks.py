@@ -11,6 +11,10 @@ import os
 import threading
 from collections.abc import Iterator
 
+# Its own hook lets no lock be taken from the fork on, so that a call which takes one could not end: hooks run
+# in the opposite order to that in which they were registered, and ours has to be the first.
+import filelock  # noqa: F401
+
 #: Seconds that a fork waits at most: a call takes some milliseconds, and one that hangs must not hold it up.
 PATIENCE_S = 1.0
 

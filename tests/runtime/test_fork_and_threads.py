@@ -136,6 +136,35 @@ def test_a_fork_waits_for_calls_and_not_for_ever(hangs: bool, monkeypatch: pytes
     assert (was_over, said) == (not hangs, "called")
 
 
+_LOCKED = """
+import os, sys, threading, time
+from drift_gate.runtime.forks import CALLS
+from filelock import FileLock
+begun, over = threading.Event(), threading.Event()
+
+def call():
+    with CALLS.one():
+        begun.set()
+        time.sleep(0.05)  # the fork begins meanwhile
+        with FileLock(sys.argv[1]):
+            over.set()
+
+thread = threading.Thread(target=call)
+thread.start()
+begun.wait()
+if not (child := os.fork()):
+    os._exit(0 if over.is_set() else 1)
+thread.join()
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+def test_a_fork_waits_for_a_call_that_takes_a_lock(tmp_path: Path) -> None:
+    """filelock lets no lock be taken once a fork has begun by its own hook, which must not be the first."""
+    done = subprocess.run([sys.executable, "-c", _LOCKED, str(tmp_path / "lock")], check=False)
+    assert done.returncode == 0
+
+
 def test_each_call_of_google_counts(world: World) -> None:
     """While it is under way, a fork would wait."""
     world.cloud.deploy(WORKER, commit=world.first)
