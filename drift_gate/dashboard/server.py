@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from drift_gate.dashboard.answers import Answer
 from drift_gate.dashboard.confirmations import foreign
@@ -20,12 +21,18 @@ _NAMES = frozenset({"localhost", HOST})
 _SILENT_S = 20
 #: Bytes of a form.
 _LONGEST_FORM = 4096
+_DIGITS = len(str(_LONGEST_FORM))
 
 
 class _Server(ThreadingHTTPServer):
     """A browser opens several connections at once, and each of several browsers does."""
 
     request_queue_size = 128
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Log it; that a browser went away before it had its answer is no news."""
+        if not isinstance(sys.exception(), OSError):
+            log.exception("the dashboard could not answer")
 
 
 def listening(dashboard: Dashboard, port: int) -> ThreadingHTTPServer:
@@ -42,15 +49,15 @@ def listening(dashboard: Dashboard, port: int) -> ThreadingHTTPServer:
 
         def do_GET(self) -> None:
             """Send the answer of the dashboard."""
-            if self._named():
-                asked = urlsplit(self.path)
+            if self._named() and (asked := self._address()):
                 query = dict(parse_qsl(asked.query, keep_blank_values=True))
                 self._send(dashboard.answer(unquote(asked.path).lstrip("/"), query))
 
         def do_POST(self) -> None:
             """Hand a form on that a page of ours sends."""
             length = self.headers.get("Content-Length", "")
-            if not length.isdecimal() or int(length) > _LONGEST_FORM:
+            # Python makes no number of over 4300 digits.
+            if not length.isdecimal() or len(length) > _DIGITS or int(length) > _LONGEST_FORM:
                 self.close_connection = True
                 self.send_error(413, "this dashboard takes no such form")
                 return
@@ -62,8 +69,17 @@ def listening(dashboard: Dashboard, port: int) -> ThreadingHTTPServer:
             if foreign(self.headers.get("Host"), site, origin):
                 self.send_error(403, "this dashboard takes no form that a page of another origin sends")
                 return
-            path = unquote(urlsplit(self.path).path).lstrip("/")
-            self._send(dashboard.confirm(path, dict(parse_qsl(given))))
+            if asked := self._address():
+                path = unquote(asked.path).lstrip("/")
+                self._send(dashboard.confirm(path, dict(parse_qsl(given))))
+
+        def _address(self) -> SplitResult | None:
+            """What is asked for; None: it is no address, and that was answered."""
+            try:
+                return urlsplit(self.path)
+            except ValueError as error:
+                self.send_error(400, f"this is no address: {error}")
+                return None
 
         def _named(self) -> bool:
             """Whether we are asked by a name of ours; else it is refused."""

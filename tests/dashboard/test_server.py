@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import http.client
+import socket
+import struct
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,12 +23,21 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """Where one listens, for all tests."""
     world = World(tmp_path_factory.mktemp("served"), ["a-worker"])
     world.record(entry(0, 4, "a-worker"))
+    with served(world) as port:
+        yield port
+
+
+@contextmanager
+def served(world: World) -> Iterator[int]:
+    """The port of a server of its dashboard."""
     with listening(world.dashboard, 0) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        yield server.server_port
-        server.shutdown()
-        thread.join()
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def ask(
@@ -75,6 +87,50 @@ def test_nothing_is_changed_by_it(port: int) -> None:
     assert ask(port, "/", "PUT")[0].status == 501
     response, text = ask(port, "/deploys/a-worker.html", "POST", body="commit=1")
     assert (response.status, "Nothing is deployed at" in text) == (404, True)
+
+
+@pytest.mark.parametrize(
+    ("asked", "status"),
+    [
+        ("GET http://[x/ HTTP/1.1", 400),
+        (f"POST / HTTP/1.1\r\nContent-Length: {'9' * 5000}", 413),
+        ("POST http://[x/ HTTP/1.1\r\nContent-Length: 0", 400),
+    ],
+)
+def test_a_request_of_no_sense_has_an_answer(
+    port: int, asked: str, status: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_connection((HOST, port)) as connection:
+        connection.sendall(f"{asked}\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+        response = http.client.HTTPResponse(connection)
+        response.begin()
+        assert response.status == status
+    assert capfd.readouterr().err == ""
+
+
+def test_a_browser_that_goes_away_is_no_news(port: int, capfd: pytest.CaptureFixture[str]) -> None:
+    """A page is left before it is there; a terminal that is full of tracebacks hides what matters."""
+    for _ in range(20):
+        with socket.create_connection((HOST, port)) as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n" * 20)
+    assert ask(port, "/")[0].status == 200
+    assert capfd.readouterr().err == ""
+
+
+def test_what_goes_wrong_here_is_logged(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The traceback is for whoever runs it."""
+    world = World(tmp_path, ["a-worker"])
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(world.dashboard, "answer", broken)
+    with served(world) as port, pytest.raises(http.client.RemoteDisconnected):
+        ask(port, "/")
+    assert "RuntimeError: a bug" in caplog.text
 
 
 def test_a_port_that_is_taken_is_named(port: int, tmp_path: Path) -> None:
