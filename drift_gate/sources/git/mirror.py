@@ -216,9 +216,11 @@ class Mirror:
     def _not_found(self, store: Store, git: Git) -> SourceError:
         name = self._theirs.removeprefix("refs/heads/")
         branches = store.remote.branches(git)
-        near = difflib.get_close_matches(name, branches, n=3)
+        near = difflib.get_close_matches(name, [each for each in branches if each != name], n=3)
         hint = f"; did you mean {' or '.join(near)}?" if near else ""
-        if not branches:
+        if name in branches:
+            hint = "; it was there a moment later: check again"
+        elif not branches:
             hint = "; it names no branch at all: it is empty, or what answers there is no git host"
         return SourceError(f"{store.name} has no ref {self._theirs}{hint}", "target-not-found")
 

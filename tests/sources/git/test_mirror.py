@@ -23,7 +23,7 @@ from drift_gate.sources.git.mirror import warm
 from drift_gate.sources.git.mirror_store import MANY_PACKS
 from drift_gate.sources.git.remote import shown
 from drift_gate.testing import HistoryBuilder
-from drift_gate.testing.git_server import GitServer
+from drift_gate.testing.git_server import GitServer, Request
 
 
 @pytest.fixture
@@ -77,6 +77,18 @@ class TestTarget:
         error = w.failure("mian")
         assert error.cause == "target-not-found"
         assert "has no ref refs/heads/mian; did you mean main" in str(error)
+
+    def test_a_branch_that_comes_back_is_no_near_miss_of_itself(self, w: Remoted, server: GitServer) -> None:
+        """It is deleted and pushed anew, between two questions of ours."""
+
+        def pushed(request: Request) -> None:
+            if [each.method for each in server.requests].count("GET") > 1:
+                w.remote.branch("late", "main")
+
+        server.misbehave = pushed
+        assert str(w.failure("late")).endswith(
+            "has no ref refs/heads/late; it was there a moment later: check again"
+        )
 
     @pytest.mark.parametrize("ref", ["--upload-pack=x", "a..b", "", "main:refs/heads/x"])
     def test_what_is_no_name_of_a_ref_never_reaches_git(self, w: Remoted, ref: str) -> None:
