@@ -62,6 +62,16 @@ class GitIgnore:
         above = self._taken(path.rpartition("/")[0])
         return above if above is not None else self._last(path, is_folder=is_folder)
 
+    def leading(self, folder: str) -> int | None:
+        """The last line that may match something inside of ``folder``, of which nothing is known.
+
+        None: there is none, or a later one takes the folder back.
+        """
+        decides = self.deciding(folder, is_folder=True)
+        back = ~decides if decides is not None and decides < 0 else -1
+        last = next((number for number, each in self._patterns if each.leads_into(folder)), None)
+        return last if last is not None and last > back else None
+
     def _taken(self, folder: str) -> int | None:
         if folder not in self._folders:
             taken = None
@@ -93,6 +103,27 @@ class _Pattern:
     folders_only: bool
     by_name: bool
     matches: Matcher
+    parts: tuple[str, ...]
+
+    def leads_into(self, folder: str) -> bool:
+        """Whether something inside of ``folder`` may match; a mere name may stand anywhere."""
+        if self.takes_back or self.by_name:
+            return not self.takes_back
+        names = folder.split("/")
+        deep = next((n for n, part in enumerate(self.parts[: len(names)]) if "**" in part), None)
+        if deep is None and len(self.parts) <= len(names):
+            return False
+        fixed = len(names) if deep is None else deep
+        pairs = zip(self.parts[:fixed], names, strict=False)
+        return all(_may_match(part, name) for part, name in pairs)
+
+
+def _may_match(part: str, name: str) -> bool:
+    """Whether the part of a pattern between two slashes matches; yes where it is none by itself."""
+    try:
+        return bool(matcher(_tokens(_as_bytes(part)))(_as_bytes(name)))
+    except ValueError:  # cut in the middle of a set, or behind a backslash
+        return True
 
 
 def powerless(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
@@ -130,7 +161,8 @@ def _pattern(line: str) -> _Pattern | None:
         tokens = _tokens(_as_bytes(named.removeprefix("/")))
     except ValueError as error:
         raise ValueError(f"the pattern {line!r} can never match: {error}") from error
-    return _Pattern(text != body, named != body, by_name, matcher(tokens))
+    parts = () if by_name else tuple(named.removeprefix("/").split("/"))
+    return _Pattern(text != body, named != body, by_name, matcher(tokens), parts)
 
 
 def _as_bytes(text: str) -> str:

@@ -27,13 +27,17 @@ class PathRules:
         self.relevant = lru_cache(_REMEMBERED)(self._relevant)
 
     def _relevant(self, path: str, is_folder: bool = False) -> bool:
-        """Whether ``path`` counts; a submodule is a folder to git, though it has no files."""
+        """Whether ``path`` counts; a submodule is a folder to git, and nobody knows what it holds."""
         wanted = self._wanted is None or self._wanted.matches(path, is_folder=is_folder)
+        if is_folder and not wanted and self._wanted is not None:
+            wanted = self._wanted.leading(path) is not None
         return wanted and not self._ignored.matches(path, is_folder=is_folder)
 
     def matching(self, path: str, is_folder: bool = False) -> str | None:
         """The pattern of ``paths`` that decides on ``path``; None where none does."""
         decides = self._wanted.deciding(path, is_folder=is_folder) if self._wanted is not None else None
+        if is_folder and self._wanted is not None and (decides is None or decides < 0):
+            decides = self._wanted.leading(path)
         return None if decides is None or self.paths is None else self.paths[max(decides, ~decides)]
 
     def selects(self, files: Iterable[str]) -> bool:
@@ -58,7 +62,9 @@ def path_rules(paths: tuple[str, ...] | None, ignore: tuple[str, ...] = ()) -> P
 
 
 def _matches_any(pattern: GitIgnore, files: Collection[str], folders: Collection[str]) -> bool:
-    return any(map(pattern.matches, files)) or any(pattern.matches(path, is_folder=True) for path in folders)
+    return any(map(pattern.matches, files)) or any(
+        pattern.matches(path, is_folder=True) or pattern.leading(path) is not None for path in folders
+    )
 
 
 def _selecting(pattern: str) -> bool:

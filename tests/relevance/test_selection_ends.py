@@ -115,6 +115,43 @@ class TestPatternsAlone:
             assert union.relevant("vendor/lib") is counts
             assert bool(union.because("vendor/lib")) is counts
 
+    @pytest.mark.parametrize(
+        ("pattern", "counts"),
+        [
+            ("/vendor/lib/pkg/", True),
+            ("/vendor/lib/x.py", True),
+            ("vendor/*/x.py", True),
+            ("vendor/**/*.py", True),
+            ("**/*.py", True),
+            ("*.py", True),
+            ("[v]endor/l[^a]b/x[y]", True),
+            ("vendor/l[a/b]/x", True),
+            ("/vendor/other/x.py", False),
+            ("/vendor/x.py", False),
+            ("/other/**/*.py", False),
+        ],
+    )
+    def test_a_pattern_that_leads_into_a_submodule_counts_it(self, pattern: str, counts: bool) -> None:
+        """What it holds is not known, so it may hold what the pattern matches."""
+        files = tree_of({"a.py": "", "vendor/lib": ""})
+        tree = Tree({**files.files, "vendor/lib": Entry("160000", "f" * 40)}, files.text)
+        rules = Rules(paths=("/a.py", pattern))
+        selection = by_patterns(rules, tree)
+        union = Union(rules, (selection, Selection()))
+        assert union.relevant("vendor/lib") is counts
+        assert bool(union.because("vendor/lib")) is counts
+        assert selection.idle == (() if counts else (pattern,))
+
+    def test_a_submodule_that_is_taken_back_does_not_count(self) -> None:
+        tree = Tree(
+            {"a.py": Entry("100644", "a" * 40), "vendor/lib": Entry("160000", "f" * 40)}, lambda _: None
+        )
+        for rules in (
+            Rules(paths=("*.py", "!/vendor/lib/")),
+            Rules(paths=("*.py",), ignore=("/vendor/lib/",)),
+        ):
+            assert not Union(rules, (by_patterns(rules, tree), Selection())).relevant("vendor/lib")
+
 
 def idle(pattern: str) -> Finding:
     said = f"the pattern '{pattern}' in paths matches no file"
