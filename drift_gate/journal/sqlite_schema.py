@@ -151,9 +151,17 @@ def opened(path: Path, busy_s: float) -> Iterator[sqlite3.Connection]:
                 raise
             KEPT.give(path, used)
     except (OSError, sqlite3.Error) as error:
-        raise JournalError(
-            f"the journal {path} cannot be used: {error}; is its folder writable, and it whole?"
-        ) from error
+        later = isinstance(error, _LaterSchemaError)
+        todo = (
+            "install the one that wrote it, or a later one"
+            if later
+            else "is its folder writable, and it whole?"
+        )
+        raise JournalError(f"the journal {path} cannot be used: {error}; {todo}") from error
+
+
+class _LaterSchemaError(sqlite3.DatabaseError):
+    """A later version of the gate has written the file."""
 
 
 def _opened(path: Path, busy_s: float) -> Open:
@@ -169,7 +177,7 @@ def prepare(connection: sqlite3.Connection) -> None:
     if version == SCHEMA_VERSION:
         return
     if version not in _STEPS:
-        raise sqlite3.DatabaseError(f"it has schema {version}, this version knows {SCHEMA_VERSION}")
+        raise _LaterSchemaError(f"it has schema {version}, this version knows {SCHEMA_VERSION}")
     with transaction(connection):
         for step in range(version, SCHEMA_VERSION):
             for statement in _STEPS[step]:
