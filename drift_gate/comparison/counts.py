@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 
@@ -48,7 +48,7 @@ def count(
                 lru_cache(PATHS_KEPT)(each.union.relevant),
                 each.union.because,
                 frozenset(filter(each.union.relevant, nets[each.live, target.commit])),
-                each.watch,
+                replace(each.watch, is_module=each.union.is_module),
                 latest,
                 without,
             )

@@ -8,7 +8,7 @@ rule; of the older ones a single match decides, whatever the count.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -30,12 +30,14 @@ class Watch:
     ``young_after``: a commit that landed at or after this time (seconds since 1970) is within the
     grace period; None: there is none. ``paths``: for each reason code the patterns (gitignore) that
     one relevant path must match; ``subjects``: likewise a regular expression for the subject
-    (the first ``MOST_TEXT`` characters of it).
+    (the first ``MOST_TEXT`` characters of it). ``is_module``: whether a path is a submodule, which a pattern
+    matches as it matches a folder.
     """
 
     young_after: float | None = None
     paths: Sequence[tuple[str, PathRules]] = ()
     subjects: Sequence[tuple[str, re.Pattern[str]]] = ()
+    is_module: Callable[[str], bool] = lambda _: False
 
     def young(self, landed_at: int) -> bool:
         """Whether a commit that landed then is within the grace period."""
@@ -44,9 +46,9 @@ class Watch:
     def matches(self, commit: Commit, paths: Iterable[str]) -> Iterator[tuple[str, str, Sequence[str]]]:
         """The code, the rule of the first that matched, and all that did: paths, or the subject."""
         for code, rules in self.paths:
-            found = [*filter(rules.relevant, paths)]
+            found = [path for path in paths if rules.relevant(path, self.is_module(path))]
             if found:
-                yield code, str(rules.matching(found[0])), found
+                yield code, str(rules.matching(found[0], self.is_module(found[0]))), found
         for code, pattern in self.subjects:
             if pattern.search(commit.subject, 0, MOST_TEXT):
                 yield code, pattern.pattern, [commit.subject]

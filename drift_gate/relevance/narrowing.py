@@ -40,9 +40,9 @@ class Files:
     resolved; ``passed``: for such a path the repository paths of the links. ``entries`` and ``roots``
     begin the import closure; without entries nothing is narrowed. ``data`` and ``said``: see ``mentions``.
     ``variables`` are what the image sets and the words that it starts, by what people call them.
-    ``inputs`` and ``base`` are as in ``Selection``. ``complete``: nobody can tell that the image lacks
-    something. ``kept`` are never narrowed down: what is declared by hand, and that of which something of any
-    kind is made. ``builders`` are run when the image is made. ``moved``: see ``build.moved_by``.
+    ``inputs``, ``modules`` and ``base`` are as in ``Selection``. ``complete``: nobody can tell that the image
+    lacks something. ``kept`` are never narrowed down: what is declared by hand, and that of which something
+    of any kind is made. ``builders`` are run when the image is made. ``moved``: see ``build.moved_by``.
     """
 
     because: Because
@@ -60,6 +60,7 @@ class Files:
     kept: frozenset[str] = frozenset()
     nothing: str | None = None
     idle: tuple[str, ...] = ()
+    modules: frozenset[str] = frozenset()
     base: str = ""
     findings: tuple[Finding, ...] = ()
     remarks: tuple[str, ...] = ()
@@ -162,6 +163,7 @@ def select(
     because = {path: why for path, why in because.items() if ignored.relevant(path)}
     return Selection(
         because=because,
+        modules=files.modules,
         inputs=files.inputs,
         nothing=files.nothing or _why_nothing(files, closed, because),
         idle=files.idle,
@@ -193,6 +195,7 @@ def _without_dockerfile(rules: Rules, tree: Tree, targets: Mapping[str, str]) ->
         data=_data(rules, tree, placed),
         complete=True,
         idle=path_rules(rules.paths).idle(tree.files, tree.modules),
+        modules=tree.modules,
     )
 
 
@@ -239,6 +242,7 @@ def _with_dockerfile(rules: Rules, tree: Tree, targets: Mapping[str, str], image
         complete=bool(unseen),
         kept=frozenset({*used.values(), *declared, *build.taken_by(image)}),
         idle=path_rules(rules.paths).idle(tree.files, tree.modules),
+        modules=tree.modules,
         base=image.base,
         findings=(
             *build.not_in_git(rules, image),

@@ -21,7 +21,7 @@ class Selection:
     """What is relevant of one tree.
 
     ``because``: each relevant path with its reasons, the nearest first; where patterns alone decide
-    (``Rules.by_patterns_alone``) only what they do not match themselves. ``modules``: the submodules then.
+    (``Rules.by_patterns_alone``) only what they do not match themselves. ``modules``: the submodules.
     ``nothing``: why this tree selects nothing that can be trusted, None where it does. ``idle``: patterns
     of ``paths`` that match nothing here. ``unused``: ``.py`` files that the image copies and the closure
     never imports. ``loaded``: files that a run has loaded, as the repository keeps them: they count, wherever

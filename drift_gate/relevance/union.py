@@ -26,7 +26,11 @@ class Union:
         return path_rules(self.rules.paths, self.rules.ignore)
 
     def _matches(self, path: str) -> bool:
-        return self._patterns.relevant(path, any(path in end.modules for end in self.ends))
+        return self._patterns.relevant(path, self.is_module(path))
+
+    def is_module(self, path: str) -> bool:
+        """Whether the path is a submodule at any end."""
+        return any(path in end.modules for end in self.ends)
 
     def relevant(self, path: str) -> bool:
         """Whether the path counts."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,6 +10,7 @@ from support.heavy import light
 from support.world import WORKER, World, codes
 
 from drift_gate.policy.verdict import Verdict
+from drift_gate.testing.history import File
 
 RULES = """
 grace_period = "30m"
@@ -99,6 +101,34 @@ def test_precedence(world: World, changes: list[Change], decision: str, expected
     verdict, _ = judged(world, changes)
     assert (verdict.decision, codes(verdict)) == (decision, expected)
     assert verdict.report.commits_behind == (0 if expected == ["content-identical"] else len(changes))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "decision"),
+    [
+        ("/shared/lib/", "deny"),
+        ("/shared/lib/odds/", "deny"),
+        ("*.py", "deny"),
+        ("/shared/lib/*.py", "deny"),
+        ("/shared/other/", "warn"),
+        ("/shared/lib.py", "warn"),
+    ],
+)
+@pytest.mark.parametrize("by", ["patterns", "dockerfile"])
+def test_a_submodule_is_a_folder_of_which_nothing_is_known(
+    world: World, pattern: str, decision: str, by: str
+) -> None:
+    """The next commit of it may change whatever a pattern matches inside of it."""
+    if by == "dockerfile":
+        world.history.commit({"Dockerfile": "FROM python\nCOPY . .\nCMD python worker.py\n", "worker.py": ""})
+        world.toml = re.sub("^paths = .*$", 'dockerfile = "Dockerfile"', world.toml, flags=re.MULTILINE)
+    world.first = world.history.commit({"shared/lib": File("a" * 40, "160000")})
+    world.toml += f"deny_paths = ['{pattern}']\n"
+    world.cloud.deploy(WORKER, commit=world.first)
+    world.history.commit({"shared/lib": File("b" * 40, "160000")})
+    verdict = world.verdict()
+    assert verdict.decision == decision
+    assert ("deny-path" in codes(verdict)) is (decision == "deny")
 
 
 def test_a_denial_names_the_commit_and_the_rule(world: World) -> None:
