@@ -19,7 +19,7 @@ from drift_gate.runtime.deadline import Deadline
 from drift_gate.runtime.memory import Borrowed
 from drift_gate.sources.git import partial
 from drift_gate.sources.git.confirmed import KeptAnswers
-from drift_gate.sources.git.history import GitHistory
+from drift_gate.sources.git.history import HEAD, GitHistory
 from drift_gate.sources.git.local_repository import Ref, Repository, refs_of
 from drift_gate.sources.git.opening import git_at, opened, opening
 from drift_gate.sources.git.process import Git
@@ -156,6 +156,8 @@ class Checkout:
             raise SourceError(sentence, "target-not-found")
         if (target := self._target_at_once()) is not None:
             return target
+        if self._ref == HEAD:
+            self._sought = (HEAD, *self._sought_before)
         repository = self._opened.get()
         name = self._ref.removeprefix("refs/remotes/")
         if "/" in name and not name.startswith("refs/"):
@@ -174,13 +176,13 @@ class Checkout:
         the check before looked for commits there, which this one will look for, too.
         """
         full = self._ref.startswith("refs/") and not self._ref.startswith("refs/remotes/")
-        if self._ref == "HEAD" or ("/" in self._ref and not full):
+        if self._ref == HEAD or ("/" in self._ref and not full):
             return None
         now = self._now()
         branch, *tag = _full_names(self._ref)
         try:
-            git, sought = self._git, self._recalled.sought.get(str(self._path)) or ()
-            with opening(git, self._path, self._recalled, sought) as answer:
+            git = self._git
+            with opening(git, self._path, self._recalled, self._sought_before) as answer:
                 found = refs_of(git, [branch, *tag])
                 self._open_early = answer()
         except SourceError as error:
@@ -190,15 +192,20 @@ class Checkout:
         at_once = found and found[0].kind == "commit" and found[0].name == branch
         return _local(found[0], found[0].oid, now) if at_once else None
 
+    @property
+    def _sought_before(self) -> Collection[str]:
+        """The commits that the check before looked for here, as this one will; none where none is known."""
+        return self._recalled.sought.get(str(self._path)) or ()
+
     def _local_target(self, repository: Repository) -> Target:
         now = self._now()
-        if self._ref == "HEAD":
-            head = repository.history.commit_of("HEAD")
+        if self._ref == HEAD:
+            head = repository.history.commit_of(HEAD)
             if head is None and (oid := repository.head()):
-                repository.require("HEAD", oid)
+                repository.require(HEAD, oid)
             if head is None:
                 raise SourceError(f"{repository.name} has no commit at HEAD yet", "target-not-found")
-            return Target(ref="HEAD", commit=head, confirmed_at=now)
+            return Target(ref=HEAD, commit=head, confirmed_at=now)
         if not self._ref.startswith(
             "refs/remotes/"
         ):  # one that nobody confirms must not pass for the remote's

@@ -31,6 +31,8 @@ from drift_gate.sources.git.process import Git
 from drift_gate.sources.git.recalled import Recalled
 
 COMMIT_ID = re.compile(r"[0-9a-f]{7,64}")
+#: What is checked out, as git and our settings name it.
+HEAD = "HEAD"
 #: What `git cat-file --batch-check` says of a name: the type of its object, or that there is none.
 _TYPES = frozenset({"commit", "tree", "blob", "tag"})
 _NO_TYPES = frozenset({"missing", "ambiguous"})
@@ -55,14 +57,14 @@ class GitHistory:
     """The history of one repository: ``facts.History`` without the target.
 
     ``git`` runs there. ``shallow`` says that the history is cut, ``id_length`` how many digits a full
-    object id has (40, or 64 in a SHA-256 repository). ``known`` are commits that were seen in it,
-    ``recalled`` is what earlier checks know.
+    object id has (40, or 64 in a SHA-256 repository). ``known`` are commits that were seen in it, by their
+    ids and as ``HEAD``, ``recalled`` is what earlier checks know.
     """
 
     git: Git
     shallow: bool
     id_length: int
-    known: frozenset[str] = frozenset()
+    known: Mapping[str, str] = field(default_factory=dict)
     recalled: Recalled = field(default_factory=Recalled)
 
     def resolve(self, ids: Collection[str]) -> Mapping[str, str | Unknown]:
@@ -189,6 +191,8 @@ class GitHistory:
 
     def commit_of(self, name: str) -> str | None:
         """The commit that ``name`` (an object id or ``HEAD``) is or points to; None where there is none."""
+        if name in self.known:
+            return self.known[name]
         [(oid, kind)] = self._batch_check([f"{name}^{{commit}}"])
         return oid if kind == "commit" else None
 
@@ -267,7 +271,8 @@ class GitHistory:
 
     def _commits(self, oids: Collection[str]) -> set[str]:
         """Those of ``oids`` that exist and are commits, also where git ends at the first that does not."""
-        asked = set(oids) - self.known
+        known = set(oids) & set(self.known.values())
+        asked = set(oids) - known
         try:
             answers = self._batch_check(sorted(asked))
         except SourceError as error:
@@ -275,7 +280,7 @@ class GitHistory:
             if error.cause != "history-unavailable" or len(found) == len(asked):
                 raise
             answers = self._batch_check(sorted(found))
-        return {oid for oid, kind in answers if kind == "commit"} | (self.known & set(oids))
+        return {oid for oid, kind in answers if kind == "commit"} | known
 
     def _trees(self, commits: Collection[str]) -> dict[str, str]:
         """The tree of each commit. Raises ``SourceError`` where one is not there, or the commit itself."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from drift_gate.errors import SourceError
 from drift_gate.runtime.deadline import Deadline
 from drift_gate.sources.git.errors import message_of
-from drift_gate.sources.git.history import GitHistory
+from drift_gate.sources.git.history import HEAD, GitHistory
 from drift_gate.sources.git.local_repository import Repository, lines, name_of
 from drift_gate.sources.git.log import nonsense
 from drift_gate.sources.git.process import Git
@@ -39,8 +39,8 @@ def git_at(path: Path, environ: Mapping[str, str], deadline: Deadline) -> Git:
 def opened(git: Git, path: Path, recalled: Recalled, sought: Collection[str] = ()) -> Repository:
     """The repository that ``path`` lies in, as ``git`` finds it.
 
-    ``sought`` are commits that will be asked for: where they are full ids, and all there, its history knows
-    that already. Raises ``SourceError`` (``history-unavailable``).
+    ``sought`` are commits that will be asked for, by full ids or as ``HEAD``: where they are all there, its
+    history knows that already. Raises ``SourceError`` (``history-unavailable``).
     """
     with opening(git, path, recalled, sought) as answer:
         found = answer()
@@ -56,28 +56,29 @@ def opening(
     What is yielded waits for its answer. None: nothing was ``sought``, or git did not say, for one reason or
     another, that all of it is there, and has to be asked in steps.
     """
-    known = [each for each in sought if _FULL_ID.fullmatch(each)]
-    if not 0 < len(known) <= MOST_SOUGHT:
+    asked = [each for each in sought if each == HEAD or _FULL_ID.fullmatch(each)]
+    if not 0 < len(asked) <= MOST_SOUGHT:
         yield lambda: None
         return
-    names = [f"{commit}^{{commit}}" for commit in known]
+    names = [f"{commit}^{{commit}}" for commit in asked]
     with git.stream("rev-parse", *names, *_ASKED, "--show-cdup") as chunks:
-        yield lambda: _with_commits(chunks, git, path, recalled, known)
+        yield lambda: _with_commits(chunks, git, path, recalled, asked)
 
 
 def _with_commits(
-    chunks: Iterable[bytes], git: Git, path: Path, recalled: Recalled, known: Sequence[str]
+    chunks: Iterable[bytes], git: Git, path: Path, recalled: Recalled, asked: Sequence[str]
 ) -> Repository | None:
-    """The repository, where git says first that the commits ``known`` are all there.
+    """The repository, where git says first that the commits ``asked`` for are all there.
 
     It ends at what is no commit, and says another id for a tag, or the very words where a file has such a
     name.
     """
-    ids = "".join(f"{commit}\n" for commit in known).encode()
     try:
-        answer = b"".join(chunks)
-        if answer.startswith(ids):
-            return _repository(answer.removeprefix(ids), git, path, recalled, known)
+        *ids, answer = b"".join(chunks).split(b"\n", len(asked))
+        known = dict(zip(asked, map(os.fsdecode, ids), strict=False))
+        told = (_FULL_ID.fullmatch(oid) and name in (oid, HEAD) for name, oid in known.items())
+        if len(ids) == len(asked) and all(told):
+            return _repository(answer, git, path, recalled, known)
     except SourceError as error:
         if error.cause == "timeout":
             raise
@@ -85,7 +86,7 @@ def _with_commits(
 
 
 def _repository(
-    answer: bytes, git: Git, path: Path, recalled: Recalled, known: Collection[str] = ()
+    answer: bytes, git: Git, path: Path, recalled: Recalled, known: Mapping[str, str] | None = None
 ) -> Repository:
     told = lines(answer)
     if not len(_ASKED) <= len(told) <= len(_ASKED) + 1:
@@ -99,7 +100,7 @@ def _repository(
         git=Git(cwd=top, git_dir=git_dir, environ=git.environ, deadline=git.deadline),
         shallow=shallow == "true",
         id_length=64 if algorithm == "sha256" else 40,
-        known=frozenset(known),
+        known=known or {},
         recalled=recalled,
     )
     return Repository(path, Path(git.cwd, common_dir), history)

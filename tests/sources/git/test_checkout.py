@@ -334,6 +334,15 @@ class TestFewStarts:
             ["log"],
         ]
 
+    def test_a_check_of_what_is_checked_out_and_serves_takes_one(
+        self, h: HistoryBuilder, opened: Open, tmp_path: Path
+    ) -> None:
+        tip = h.commit({"a": "1"})
+        history = opened(h.path, "HEAD", counting(tmp_path))
+        assert history.target().commit == tip
+        assert history.resolve([tip]) == {tip: tip}
+        assert len((tmp_path / "calls").read_text().splitlines()) == 1
+
     @pytest.mark.parametrize("bare", [True, False])
     @pytest.mark.parametrize("depth", [None, 2])
     def test_no_id_means_another_commit_than_it_does_alone(

@@ -27,12 +27,14 @@ def h(tmp_path: Path) -> HistoryBuilder:
     return HistoryBuilder(tmp_path / "repo")
 
 
-def checkout(h: HistoryBuilder, recalled: Recalled | None, **environ: str) -> Checkout:
+def checkout(
+    h: HistoryBuilder, recalled: Recalled | None, ref: str = "main", environ: Mapping[str, str] | None = None
+) -> Checkout:
     return Checkout(
         path=h.path,
-        target_ref="main",
+        target_ref=ref,
         deadline=Deadline(60),
-        environ={"PATH": os.environ["PATH"], "HOME": str(h.path.parent), **environ},
+        environ={"PATH": os.environ["PATH"], "HOME": str(h.path.parent), **(environ or {})},
         now=lambda: NOW,
         stale_target_limit=3600,
         recalled=recalled,
@@ -62,10 +64,10 @@ def test_the_second_check_starts_git_for_the_branch_and_the_repository_alone(
     base, tip = h.commit({"a": "1"}), h.commit({"a": "2"})
     recalled, environ = Recalled(), counting(tmp_path)
     calls = tmp_path / "calls"
-    first = told(checkout(h, recalled, **environ), [base])
+    first = told(checkout(h, recalled, environ=environ), [base])
     assert len(calls.read_text().splitlines()) == 3
     calls.unlink()
-    assert told(checkout(h, recalled, **environ), [base]) == first
+    assert told(checkout(h, recalled, environ=environ), [base]) == first
     lines = calls.read_text().splitlines()
     assert sorted(next(w for w in line.split() if w in ("for-each-ref", "rev-parse")) for line in lines) == [
         "for-each-ref",
@@ -74,10 +76,26 @@ def test_the_second_check_starts_git_for_the_branch_and_the_repository_alone(
     assert [each.sha for each in first[2]] == [tip]  # type: ignore[attr-defined]
 
 
+def test_the_second_check_of_what_is_checked_out_starts_git_once(h: HistoryBuilder, tmp_path: Path) -> None:
+    base, tip = h.commit({"a": "1"}), h.commit({"a": "2"})
+    recalled, environ = Recalled(), counting(tmp_path)
+    calls = tmp_path / "calls"
+    first = told(checkout(h, recalled, "HEAD", environ), [base])
+    assert len(calls.read_text().splitlines()) == 3
+    calls.unlink()
+    assert told(checkout(h, recalled, "HEAD", environ), [base, tip]) == [
+        first[0],
+        {base: base, tip: tip},
+        first[2],
+    ]
+    assert len(calls.read_text().splitlines()) == 1
+
+
+@pytest.mark.parametrize("ref", ["main", "HEAD"])
 @pytest.mark.parametrize(
     "seed", [0, 1, 4, *(pytest.param(each, marks=pytest.mark.heavy) for each in range(5, 25))]
 )
-def test_whatever_became_of_the_repository(h: HistoryBuilder, seed: int) -> None:
+def test_whatever_became_of_the_repository(h: HistoryBuilder, seed: int, ref: str) -> None:
     """The same repository is changed and checked again and again; commits of it go, and come back."""
     chance = random.Random(seed)  # noqa: S311 - the same deeds each time
     recalled, checks = Recalled(), 0
@@ -119,7 +137,7 @@ def test_whatever_became_of_the_repository(h: HistoryBuilder, seed: int) -> None
             chance.choice(deeds)()
         ids = chance.choice([ids, ids, chance.sample(commits, 2)])
         for each in (ids[:1], ids[1:], ids):
-            assert told(checkout(h, recalled), each) == told(checkout(h, None), each)
+            assert told(checkout(h, recalled, ref), each) == told(checkout(h, None, ref), each)
             checks += 1
     assert checks == 36
 
