@@ -14,23 +14,43 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
+_File = tuple[int, int]
+
 
 class Open(NamedTuple):
-    """A connection, and which file it has open: whoever begins anew moves that away."""
+    """A connection, and which files it has open: whoever begins anew moves them away, or the first alone.
+
+    ``wal`` is None where it has none.
+    """
 
     connection: sqlite3.Connection
-    file: tuple[int, int]
+    path: Path
+    file: _File | None
+    wal: _File | None
 
     @classmethod
     def of(cls, connection: sqlite3.Connection, path: Path) -> Open:
-        """``connection``, which has just opened ``path``. Raises ``OSError``."""
-        return cls(connection, _identity(path))
+        """``connection``, which has just read ``path``."""
+        return cls(connection, path, _identity(path), _identity(_beside(path, "-wal")))
 
-    def is_at(self, path: Path) -> bool:
-        """Whether its file is still the one at ``path``."""
-        with suppress(OSError):
-            return self.file == _identity(path)
-        return False
+    def is_there(self) -> bool:
+        """Whether its files are still those of these names."""
+        return (self.file, self.wal) == (_identity(self.path), _identity(_beside(self.path, "-wal")))
+
+    def close(self) -> None:
+        """Close it, with all that was written in its file, wherever that is now.
+
+        Where a file has lost its name, or its ``-wal``, SQLite itself leaves in the ``-wal`` what is there,
+        and the next file of that name would take it, and its index, for its own.
+        """
+        if not self.is_there():
+            with suppress(sqlite3.Error):  # what cannot be written now never will be
+                self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            if self.file != _identity(self.path) and self.wal == _identity(_beside(self.path, "-wal")):
+                for suffix in ("-wal", "-shm"):
+                    with suppress(OSError):
+                        _beside(self.path, suffix).unlink()
+        self.connection.close()
 
 
 class Kept:
@@ -56,15 +76,15 @@ class Kept:
         """The one at ``path``, for the caller alone; None: there is none."""
         with self._lock:
             found = self._idle.pop(path, None)
-        if found is None or found.is_at(path):
+        if found is None or found.is_there():
             return found
-        found.connection.close()
+        found.close()
         return None
 
-    def give(self, path: Path, used: Open) -> None:
+    def give(self, used: Open) -> None:
         """Keep ``used`` for the next caller, or close it."""
         with self._lock:
-            if self._wanted and not self._forks and self._idle.setdefault(path, used) is used:
+            if self._wanted and not self._forks and self._idle.setdefault(used.path, used) is used:
                 return
         used.connection.close()
 
@@ -81,12 +101,19 @@ class Kept:
         with self._lock:
             idle, self._idle = self._idle, {}
         for each in idle.values():
-            each.connection.close()
+            each.close()
 
 
-def _identity(path: Path) -> tuple[int, int]:
-    found = os.stat(path)
-    return found.st_dev, found.st_ino
+def _identity(path: Path) -> _File | None:
+    """Which file is at ``path``; None: there is none to be seen."""
+    with suppress(OSError):
+        found = os.stat(path)
+        return found.st_dev, found.st_ino
+    return None
+
+
+def _beside(path: Path, suffix: str) -> Path:
+    return path.with_name(f"{path.name}{suffix}")
 
 
 #: Those of this process.

@@ -149,7 +149,7 @@ def opened(path: Path, busy_s: float) -> Iterator[sqlite3.Connection]:
             except BaseException:
                 used.connection.close()
                 raise
-            KEPT.give(path, used)
+            KEPT.give(used)
     except (OSError, sqlite3.Error) as error:
         later = isinstance(error, _LaterSchemaError)
         todo = (

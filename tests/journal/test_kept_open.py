@@ -166,3 +166,104 @@ def test_it_crosses_no_fork(tmp_path: Path) -> None:
     """Parent and children keep all that they wrote."""
     done = forkserver().run(PROGRAM, [str(tmp_path / "journal.sqlite")], cwd=ROOT, env={"PATH": ""})
     assert done.returncode == 0, done.stderr
+
+
+def test_one_that_was_moved_alone_takes_its_rows_along(path: Path) -> None:
+    journal, moved = SqliteJournal(path), path.with_name("moved.sqlite")
+    journal.record([entry(0)])
+    path.rename(moved)
+    journal.record([entry(1), entry(2)])
+    assert rows(moved) == 1
+    assert rows(path) == 2
+
+
+def test_a_copy_that_takes_its_place_is_not_overwritten_by_what_it_lacks(path: Path) -> None:
+    """What waits in the ``-wal`` belongs to the file that was there."""
+    journal, copy = SqliteJournal(path), path.with_name("copy.sqlite")
+    journal.record([entry(0), entry(1)])
+    with closing(sqlite3.connect(path)) as connection, closing(sqlite3.connect(copy)) as other:
+        connection.backup(other)
+        other.execute("DELETE FROM decisions")
+        other.commit()
+        other.execute("PRAGMA journal_mode = DELETE")
+    journal.record([entry(number) for number in range(2, 40)])
+    copy.rename(path)
+    journal.record([entry(41)])
+    assert rows(path) == 1
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+
+
+@pytest.mark.parametrize("names", [("-wal",), ("-wal", "-shm")])
+def test_rows_outlive_what_was_deleted_beside_the_file(path: Path, names: tuple[str, ...]) -> None:
+    journal = SqliteJournal(path)
+    journal.record([entry(0)])
+    for name in names:
+        path.with_name(path.name + name).unlink()
+    journal.record([entry(1)])
+    assert rows(path) == 2
+
+
+#: Two processes that keep the same file open, told one after the other what to write.
+SEVERAL = """
+import os, sqlite3, sys
+from pathlib import Path
+from journal.stores import entry
+from drift_gate.journal.kept_open import KEPT
+from drift_gate.journal.sqlite import SqliteJournal
+
+path, copy = Path(sys.argv[1]), sys.argv[2] == "replace"
+moved = path.with_name("moved.sqlite")
+
+def rows(path):
+    connection = sqlite3.connect(path)
+    [(ids,)] = connection.execute("SELECT group_concat(id) FROM decisions").fetchall()
+    assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    connection.close()
+    return sorted(int(each.split()[1]) for each in ids.split(","))
+
+def writer():
+    asked, told = os.pipe(), os.pipe()
+    if os.fork():
+        def write(number):
+            os.write(asked[1], bytes([number]))
+            assert os.read(told[0], 1) == b"y"
+        return write
+    try:
+        with KEPT.wanted():
+            while (number := os.read(asked[0], 1)) != b"\\xff":
+                SqliteJournal(path, busy_s=60).record([entry(number[0])])
+                os.write(told[1], b"y")
+        os.write(told[1], b"y")
+    finally:
+        os._exit(0)
+
+one, other = writer(), writer()
+one(0)
+other(1)
+if copy:
+    connection, made = sqlite3.connect(path), sqlite3.connect(path.with_name("copy"))
+    connection.backup(made)
+    made.execute("PRAGMA journal_mode = DELETE")
+    made.close()
+    connection.close()
+one(2)
+other(3)
+os.link(path, moved)
+path.with_name("copy").rename(path) if copy else path.unlink()
+for number, write in enumerate([one, other, one, other], 4):
+    write(number)
+there = [0, 1] * copy + [4, 5, 6, 7]
+assert rows(path) == there, rows(path)
+one(255)
+other(255)
+assert rows(path) == there, rows(path)
+assert rows(moved) == [0, 1, 2, 3], rows(moved)
+"""
+
+
+@pytest.mark.parametrize("how", ["move", "replace"])
+def test_several_processes_leave_the_file_without_taking_each_other_s_rows(tmp_path: Path, how: str) -> None:
+    asked = [str(tmp_path / "journal.sqlite"), how]
+    done = forkserver().run(SEVERAL, asked, cwd=ROOT, env={"PATH": ""})
+    assert done.returncode == 0, done.stderr
