@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import cache
 
 from drift_gate.relevance.python.chains import Closure
 from drift_gate.relevance.python.closure_walk import Walk
@@ -45,6 +46,7 @@ def close(
     they count as reached with it. ``named``: what configuration files (by their image path) and variables
     (by what people call them) name; it counts like an import. ``moved``: see ``build.moved_by``.
     """
+    facts = cache(facts)  # of a package they are asked for with each name that is imported from it
     image = Image(layout)
     completed = Completed(image, repository_files, moved)
     behind = [*roots, *_installed_from(image, roots)]

@@ -27,7 +27,9 @@ class _Module:
     def absolute(self, module: str, level: int) -> str:
         """The full name of what ``from <level dots><module>`` means here; empty for nothing."""
         if not level:
-            return module.replace(MODULE, self.name).replace(PACKAGE, self.package).strip(".")
+            if "<" in module:
+                module = module.replace(MODULE, self.name).replace(PACKAGE, self.package)
+            return module.strip(".")
         parts = self.package.split(".") if self.package else []
         if level > len(parts):
             return ""
@@ -65,6 +67,7 @@ class Walk:
         self._strays: dict[str, tuple[str, ...]] = {}
         self._used_roots: set[str] = set()
         self._loaded: dict[str, Sequence[Found]] = {}
+        self._followed: set[tuple[str, tuple[str, ...], bool, bool]] = set()
         self._scripts: set[str] = set()
         self._errors: dict[str, None] = {}
         # Searched is a folder that nobody knows: a name leads to every file that could lie there.
@@ -259,6 +262,10 @@ class Walk:
 
     def _follow(self, module: _Module, imported: Import) -> None:
         target = module.absolute(imported.module, imported.level)
+        asked = (target, imported.names, imported.optional, not imported.level)
+        if asked in self._followed:  # many files import the same, each of them under several names
+            return
+        self._followed.add(asked)
         found = self._load(target, module.path)
         if not imported.level:
             self._used_roots.update(each.root for each in found)
