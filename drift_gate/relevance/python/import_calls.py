@@ -168,10 +168,12 @@ class Calls:
 
     def _see_assignment(self, node: ast.Assign | ast.AugAssign | ast.AnnAssign) -> None:
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-        if not all(isinstance(each, ast.Name) and not may_set(each.id) for each in targets):
-            self._assignment(node)
-            self._loads(node)
-            self._anywhere |= computed_folder(node, self._spelling)
+        for each in targets:
+            if not isinstance(each, ast.Name) or may_set(each.id):
+                self._assignment(node)
+                self._loads(node)
+                self._anywhere |= computed_folder(node, self._spelling)
+                break
 
     def _assignment(self, node: ast.Assign | ast.AugAssign | ast.AnnAssign) -> None:
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]

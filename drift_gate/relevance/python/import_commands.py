@@ -52,6 +52,7 @@ _SHELL = frozenset(
         "getstatusoutput",
     }
 )
+_SHELL_OR_SPLIT = _SHELL | {"split"}
 #: Options of the interpreter that take the next word.
 _TAKE_ONE = frozenset({"-W", "-X", "--check-hash-based-pycs"})
 _SEQUENCES = (ast.List, ast.Tuple)
@@ -145,7 +146,7 @@ def _sequence(node: ast.expr) -> Iterator[ast.expr]:
 def _command_line(call: ast.Call, spelling: Spelling) -> Texts:
     """The texts that a call hands to the shell, or takes apart: ``shlex.split(text)``, ``text.split()``."""
     word = last_word(call)
-    given = call.args[0] if call.args and word in {*_SHELL, "split"} else None
+    given = call.args[0] if call.args and word in _SHELL_OR_SPLIT else None
     if word == "split" and isinstance(call.func, ast.Attribute) and ast.unparse(call.func) != "shlex.split":
         given = call.func.value
     return frozenset() if given is None else spelling.texts(given)

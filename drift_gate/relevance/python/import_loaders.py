@@ -70,7 +70,7 @@ def may_hand(call: ast.Call, word: str) -> bool:
     return (
         loads(word)
         or (len(call.args) > 1 and text_of(call.args[0]) in _NAMING)
-        or any(keyword.arg in _SETTINGS for keyword in call.keywords)
+        or (bool(call.keywords) and any(keyword.arg in _SETTINGS for keyword in call.keywords))
     )
 
 

@@ -13,7 +13,9 @@ from drift_gate.relevance.python.tree_walk import all_of
 _FORGIVING = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
 
 #: The statements that most lines are; there is no block in them.
-_SIMPLE = (ast.Expr, ast.Assign, ast.Return, ast.AugAssign, ast.AnnAssign, ast.Raise, ast.Assert, ast.Pass)
+_SIMPLE = frozenset(
+    {ast.Expr, ast.Assign, ast.Return, ast.AugAssign, ast.AnnAssign, ast.Raise, ast.Assert, ast.Pass}
+)
 
 
 class _Where(NamedTuple):
@@ -52,12 +54,13 @@ class Statements:
         while blocks:
             body, where = blocks.pop()
             inner: list[tuple[Iterable[ast.stmt], _Where]] = []
+            binds = where.top and not where.typing_only
             for statement in body:
                 if isinstance(statement, (ast.Import, ast.ImportFrom)):
                     self._import(statement, where)
-                elif not isinstance(statement, _SIMPLE):
-                    inner.extend(_blocks(statement, where))
-                if where.top and not where.typing_only:
+                elif statement.__class__ not in _SIMPLE:
+                    inner += [block for block in _blocks(statement, where) if block[0]]
+                if binds:
                     self.bound.update(_bound_by(statement))
             blocks.extend(reversed(inner))
         if self.lazy:
@@ -83,7 +86,7 @@ class Statements:
 def _blocks(statement: ast.stmt, where: _Where) -> Iterator[tuple[Iterable[ast.stmt], _Where]]:
     """The blocks inside of a statement, each with what holds there."""
     if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-        yield statement.body, where._replace(top=False)
+        yield statement.body, where._replace(top=False) if where.top else where
     elif isinstance(statement, ast.If):
         yield from _branches(statement, where)
     elif isinstance(statement, (ast.Try, ast.TryStar)):
@@ -107,12 +110,16 @@ def _blocks(statement: ast.stmt, where: _Where) -> Iterator[tuple[Iterable[ast.s
 
 def _branches(statement: ast.If, where: _Where) -> Iterator[tuple[Iterable[ast.stmt], _Where]]:
     """Which branch only a type checker reads, and which only the file that was started runs."""
-    typing = where._replace(typing_only=not where.checking)
+    body = orelse = where
     test = statement.test
-    negated = isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not) and _for_typing(test.operand)
-    main = where._replace(optional=where.optional or _asks_for_main(test))
-    yield statement.body, typing if _for_typing(test) else main
-    yield statement.orelse, typing if negated else where
+    if _for_typing(test):
+        body = where._replace(typing_only=not where.checking)
+    elif _asks_for_main(test):
+        body = where._replace(optional=True)
+    elif isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not) and _for_typing(test.operand):
+        orelse = where._replace(typing_only=not where.checking)
+    yield statement.body, body
+    yield statement.orelse, orelse
 
 
 def _for_typing(test: ast.expr) -> bool:
@@ -186,4 +193,7 @@ def _bound_by(statement: ast.stmt) -> Iterator[str]:
 def names_in(targets: Iterable[ast.expr]) -> Iterator[str]:
     """Every name in ``targets``."""
     for target in targets:
-        yield from (name.id for name in all_of(ast.Name, target))
+        if isinstance(target, ast.Name):
+            yield target.id
+        else:
+            yield from (name.id for name in all_of(ast.Name, target))
