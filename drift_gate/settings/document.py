@@ -31,11 +31,14 @@ class Document:
     and calls ``settle`` before anything of them is used.
     """
 
-    def __init__(self, file: Path, known: Collection[str]) -> None:
-        """Reads ``file``, whose tables are ``known``; raises ``DriftConfigError`` where it is no TOML."""
+    def __init__(self, file: Path, text: str, known: Collection[str]) -> None:
+        """``text`` is what ``file`` holds, whose tables are ``known``.
+
+        Raises ``DriftConfigError`` where it is no TOML.
+        """
         self.file = file
-        self._text = _text(file)
-        self.tables = _tables(file, self._text)
+        self._text = text
+        self.tables = _tables(file, text)
         #: Each mistake, with the keys that lead to it; None: it is none of the file's.
         self._mistakes: dict[str, KeyPath | None] = {}
         for key in self.tables:
@@ -103,7 +106,8 @@ class Document:
         raise DriftConfigError(*told, *(each for each in self._mistakes if each not in at))
 
 
-def _text(file: Path) -> str:
+def text_of(file: Path) -> str:
+    """What ``file`` holds. Raises ``DriftConfigError`` where it cannot be read as UTF-8."""
     try:
         text = regular_files.read(file).decode("utf-8").replace("\r\n", "\n")
     except OSError as error:

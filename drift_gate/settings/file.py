@@ -11,7 +11,7 @@ import logging
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
@@ -28,7 +28,7 @@ from drift_gate.runtime.spelling import near_misses
 from drift_gate.runtime.values import is_address
 from drift_gate.settings.dashboard_keys import DashboardKeys
 from drift_gate.settings.deploy_keys import DeployKeys
-from drift_gate.settings.document import Document
+from drift_gate.settings.document import Document, text_of
 from drift_gate.settings.keys import (
     Batch,
     Defaults,
@@ -208,9 +208,17 @@ def load(start: Path | None = None, environ: Mapping[str, str] | None = None) ->
     unknown ``DRIFT_…`` variable only warns, since others use the prefix too.
     """
     environ = environment() if environ is None else environ
-    document = Document(
-        find(start, environ), ("defaults", "policy", "deploy", "services", *tables_below(Settings))
-    )
+    file = find(start, environ)
+    text = text_of(file)
+    for name, hint in unknown_variables(environ).items():
+        log.warning("unknown variable %s%s", name, hint)
+    return _read(file, text, tuple(environ.items()))
+
+
+@lru_cache(maxsize=1)  # a check and what stands around it load several times, and find the same each time
+def _read(file: Path, text: str, variables: tuple[tuple[str, str], ...]) -> Settings:
+    environ = dict(variables)
+    document = Document(file, text, ("defaults", "policy", "deploy", "services", *tables_below(Settings)))
     registry_logins(environ)
     services = _services(document, _variables(environ))
     _check_bases(document, services)
@@ -330,8 +338,6 @@ def _freezes(document: Document, services: Collection[str]) -> tuple[Freeze, ...
 
 
 def _variables(environ: Mapping[str, str]) -> dict[str, str]:
-    for name, hint in unknown_variables(environ).items():
-        log.warning("unknown variable %s%s", name, hint)
     return {key: environ[name] for name, key in _variable_names().items() if name in environ}
 
 

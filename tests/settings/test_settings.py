@@ -53,6 +53,26 @@ def test_what_is_built_in(tmp_path: Path) -> None:
     assert (service.paths, service.ignore) == (None, ())
 
 
+def test_a_file_that_was_read_before_is_read_anew_where_anything_changed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    strict = "DRIFT_MAX_COMMITS_BEHIND"
+
+    def told(text: str, **environ: str) -> tuple[int, int]:
+        settings = written(tmp_path, text, DRIFT_NO_KEY="1", **environ)
+        return settings.service("worker").policy.max_commits_behind, len(settings.services)
+
+    assert [told(MINIMAL), told(MINIMAL), told(MINIMAL, **{strict: "1"}), told(MINIMAL)] == [
+        *((3, 1), (3, 1), (1, 1), (3, 1))
+    ]
+    assert "no valid TOML" in mistake(tmp_path, "[")
+    assert told(f"{MINIMAL}[services.other]\n") == (3, 2)
+    assert len([each for each in caplog.messages if "DRIFT_NO_KEY" in each]) == 5
+    (tmp_path / "drift.toml").unlink()
+    with pytest.raises(DriftConfigError):
+        load(tmp_path, {})
+
+
 def test_what_stands_nearer_wins(tmp_path: Path) -> None:
     """Environment over the service's table over [policy] and [defaults] over what is built in."""
     text = """

@@ -17,7 +17,7 @@ from drift_gate.policy.verdict import Enforcement
 from drift_gate.runtime.spelling import near_misses
 from drift_gate.runtime.values import OneOrMore
 from drift_gate.settings import location
-from drift_gate.settings.document import Document
+from drift_gate.settings.document import Document, text_of
 from drift_gate.settings.keys import FailurePolicies, Name, PathText, PositiveDuration
 from drift_gate.settings.lines import KeyPath
 from predictions.coordinator.readiness.facts import ByHistory, Fixed, Phase, Threshold, Unit
@@ -207,7 +207,7 @@ def declared(environ: Mapping[str, str]) -> Settings | None:
 
 def load(file: Path, environ: Mapping[str, str]) -> Settings:
     """The settings in ``file``. Raises one ``DriftConfigError``: file, line and key of all that is wrong."""
-    document = Document(file, ("policy", "calendar", "sources", "checks"))
+    document = Document(file, text_of(file), ("policy", "calendar", "sources", "checks"))
     sources = {name: _source(document, name) for name in _names(document, "sources")}
     checks = {name: _check(document, name, sources) for name in _names(document, "checks")}
     if not checks:
