@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any, Protocol
 
+from pydantic_core import to_json
+
 from drift_gate.policy.verdict import BreakGlass, Reason
 from predictions.coordinator.batches.batch import Batch, NewBatch, Progress, Result
 from predictions.coordinator.batches.stamp import Stamp
@@ -102,7 +104,8 @@ def request_of(row: Row) -> PredictionRequest:
 
 def request_fields(request: PredictionRequest) -> tuple[str, str, str, str]:
     """What a request that nobody has holds: the values of ``REQUEST``."""
-    return request.player_id, request.player_name, request.game_id, json.dumps(request.recent_points)
+    points = to_json(request.recent_points).decode()
+    return request.player_id, request.player_name, request.game_id, points
 
 
 def settled_row(completion: Completion, now: datetime) -> dict[str, Any]:
