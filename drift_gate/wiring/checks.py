@@ -210,7 +210,7 @@ def live(name: str, *, settings: Settings, within: Deadline) -> Live:
     service = settings.service(name)
     build = Builder(settings)
     build.load([service])
-    return build.plan(name, service, Deadline(min(service.deadline, within.remaining()))).live.read()
+    return build.live(name, service, Deadline(min(service.deadline, within.remaining()))).read()
 
 
 def caller(emulator: str | None) -> tuple[str | None, datetime | None]:

@@ -113,16 +113,17 @@ class Builder:
             acknowledged=self._settings.acknowledged,
             config_path=config_path,
         )
-        live = WhenAsked(partial(self._live, name, service, deadline, candidate))
+        live = WhenAsked(partial(self.live, name, service, deadline, candidate))
         return gate.Plan(workload, live, self._repository(service, deadline))
 
     def close(self) -> None:
         """Nothing more is asked of the plans."""
         self._elsewhere.close()
 
-    def _live(
-        self, name: str, service: ServiceSettings, deadline: Deadline, candidate: Candidate | None
+    def live(
+        self, name: str, service: ServiceSettings, deadline: Deadline, candidate: Candidate | None = None
     ) -> LiveSource:
+        """Who says what serves one service; ``candidate`` as for ``plan``."""
         if service.live == "ledger":
             from drift_gate.sources.ledger import Ledger
 
