@@ -5,10 +5,12 @@ from __future__ import annotations
 import copy
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from drift_gate.runtime import ahead
 from drift_gate.runtime.memory import Disk, Nowhere
 
 T = TypeVar("T")
@@ -38,6 +40,7 @@ class ByBlob(Generic[T]):
         self._most = most
         self._form = form
         self._disk: Disk = Nowhere()
+        self._ahead: ahead.Ahead | None = None
         self._known: OrderedDict[str, T] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -61,8 +64,27 @@ class ByBlob(Generic[T]):
                     unknown.discard(blob)
         return unknown
 
+    @contextmanager
+    def ahead(self, contents: Mapping[str, bytes]) -> Iterator[None]:
+        """Within the block those of ``contents``, by blob, that are not known are read by a second core too.
+
+        That is so where it can be, see ``ahead.begun``, and for values that have a ``form``.
+        """
+        unknown = {blob: content for blob, content in contents.items() if blob not in self._known}
+        form = self._form
+        if form is not None:
+            self._ahead = ahead.begun(unknown, lambda content: form.write(self._read(content)))
+        try:
+            yield
+        finally:
+            if self._ahead is not None:
+                self._ahead.end()
+                self._ahead = None
+
     def of(self, blob: str, content: Callable[[], bytes]) -> T:
         """What ``read`` says of ``blob``; ``content()`` is called only where that is not known yet."""
+        if self._ahead is not None and blob not in self._known:
+            self._take(self._ahead.told(blob))
         with self._lock:
             if blob in self._known:
                 self._known.move_to_end(blob)
@@ -72,6 +94,12 @@ class ByBlob(Generic[T]):
         if self._form is not None:
             self._disk.put(self._form.name, blob, self._form.write(found))
         return found
+
+    def _take(self, told: Mapping[str, bytes]) -> None:
+        for blob, text in told.items():
+            if self._form is not None and (found := self._form.read(text)) is not None:
+                self._keep(blob, found)
+                self._disk.put(self._form.name, blob, text)
 
     def _keep(self, blob: str, found: T) -> None:
         with self._lock:

@@ -118,12 +118,13 @@ class Relevance:
         )
         images = {end: narrowing.image_of(end[0], reader.tree) for end, reader in readers.items()}
         self._contents.fetch(self._unknown(images))
-        for (rules, commit), image in images.items():
-            reader = readers[rules, commit]
-            reader.expect(image.layout.values())
-            listing = self._listings[commit]
-            selected = narrowing.select(rules, image, listing, reader.facts, reader.literals)
-            self._keep(rules, commit, selected, reader)
+        with self._memory.facts.ahead(self._sources(images)):
+            for (rules, commit), image in images.items():
+                reader = readers[rules, commit]
+                reader.expect(image.layout.values())
+                listing = self._listings[commit]
+                selected = narrowing.select(rules, image, listing, reader.facts, reader.literals)
+                self._keep(rules, commit, selected, reader)
 
     def _unknown(self, images: Mapping[tuple[Rules, str], Files]) -> set[str]:
         """The contents that have to be read to know what the files of ``images`` import."""
@@ -132,6 +133,11 @@ class Relevance:
             for path in (*image.sources, *image.configs.values()):
                 asked.setdefault(self._memory.facts_about(path), set()).add(self._blob(commit, path))
         return set().union(*(memory.recall(blobs) for memory, blobs in asked.items()))
+
+    def _sources(self, images: Mapping[tuple[Rules, str], Files]) -> dict[str, bytes]:
+        """The contents of the modules of ``images`` that are held."""
+        blobs = {self._blob(commit, path) for (_, commit), image in images.items() for path in image.sources}
+        return {blob: self._contents.of(blob)() for blob in sorted(blobs) if blob in self._contents}
 
     def _reader(self, commit: str) -> Reader:
         return Reader(self._listings[commit], self._memory, self._contents)

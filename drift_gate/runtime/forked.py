@@ -17,29 +17,32 @@ from typing import NoReturn
 
 #: Seconds between two looks at a child that is waited for.
 POLL_S = 0.001
-#: How many blocks of ``allowed`` this process is in.
-_allowing = 0
+#: Threads that this process may have when it forks; none where it may not.
+_threads = 0
 
 
 @contextlib.contextmanager
-def allowed() -> Iterator[None]:
-    """Within the block, for a program of ours: what it starts may be forked. A library asks for nothing."""
-    global _allowing
-    _allowing += 1
+def allowed(threads: int = 1) -> Iterator[None]:
+    """Within the block, for a program of ours: what it starts may be forked. A library asks for nothing.
+
+    ``threads``: those that it may have then, itself among them. Any other has to be known to hold no lock.
+    """
+    global _threads
+    before, _threads = _threads, threads
     try:
         yield
     finally:
-        _allowing -= 1
+        _threads = before
 
 
 def possible() -> bool:
-    """Whether a child may be forked now: it is ``allowed``, and the system knows of one thread alone.
+    """Whether a child may be forked now: it is ``allowed``, and the system knows of no further thread.
 
     gRPC has threads of its own from the first channel to the last, which no list of Python's names. Where
     there is no ``/proc`` nothing says so.
     """
     try:
-        return _allowing > 0 and len(os.listdir("/proc/self/task")) == 1
+        return 0 < _threads >= len(os.listdir("/proc/self/task"))
     except OSError:
         return False
 

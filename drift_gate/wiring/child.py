@@ -18,6 +18,7 @@ import warnings
 from typing import Any, BinaryIO
 
 from drift_gate.errors import DriftGateError, SourceError
+from drift_gate.runtime import forked
 from drift_gate.runtime.child_process import LENGTH
 from drift_gate.sources.git import process
 
@@ -44,10 +45,11 @@ def main(asked: BinaryIO, answers: int) -> None:
     code_version()
     _send(answers, ("ready", None))
     gc.freeze()  # what is loaded stays: no use to look for garbage in it again and again
-    while (call := _next(asked)) is not None:
-        busy.set()
-        _send(answers, _answer(*call))
-        busy.clear()
+    with forked.allowed(threads=2):  # the other one waits for the end of the parent and holds nothing
+        while (call := _next(asked)) is not None:
+            busy.set()
+            _send(answers, _answer(*call))
+            busy.clear()
     process.end_all()  # one that was forked runs nothing else at its end
 
 
