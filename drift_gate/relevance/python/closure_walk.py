@@ -11,8 +11,7 @@ from drift_gate.relevance.python.chains import Chains, Closure, Missing
 from drift_gate.relevance.python.computed_names import candidates, fits, known_ends, says_something
 from drift_gate.relevance.python.config_names import SCRIPTS
 from drift_gate.relevance.python.finder import PACKAGE_FILE, Completed, Finder, Found, Image, join, parent
-from drift_gate.relevance.python.import_facts import ANY, Import, ImportFacts, Scan
-from drift_gate.relevance.python.import_lines import MODULE_NAME
+from drift_gate.relevance.python.import_facts import ANY, MODULE_NAME, Import, ImportFacts, Scan
 from drift_gate.relevance.python.spelling import MODULE, PACKAGE, UNKNOWN
 
 

@@ -10,8 +10,7 @@ from typing import Any
 
 from drift_gate.relevance.python.call_arguments import anchored, argument, import_arguments, unpickles
 from drift_gate.relevance.python.import_commands import NAMED_DOUBTS, STARTERS, commands_in, served, started
-from drift_gate.relevance.python.import_facts import Import, ImportFacts, Scan
-from drift_gate.relevance.python.import_lines import MODULE_NAME
+from drift_gate.relevance.python.import_facts import MODULE_NAME, Import, ImportFacts, Scan
 from drift_gate.relevance.python.import_loaders import (
     folders,
     handed,

@@ -9,12 +9,12 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Literal
 
-from drift_gate.relevance.python.import_lines import MODULE_NAME
+from drift_gate.relevance.python.import_facts import MODULE_NAME
 from drift_gate.relevance.python.import_statements import last_word
 from drift_gate.relevance.python.spelling import UNKNOWN, Spelling, Texts
-from drift_gate.relevance.start.programs import PROGRAMS
-from drift_gate.relevance.start.shell import commands
-from drift_gate.relevance.start.wrappers import unwrapped
+
+# What reads commands is loaded with the first: it takes half the time of loading all that reads a module, and
+# most modules start nothing.
 
 #: These may name any module: pickles name the classes of what they hold, entry points what is installed,
 #: a queue the functions of its jobs, and a notebook imports like a module.
@@ -112,15 +112,26 @@ def served(node: ast.AST, spelling: Spelling) -> tuple[list[str], bool]:
         found = [_served([spelling.texts(each) for each in _sequence(node)])]
     elif isinstance(node, ast.Call):
         texts = sorted(text for text in _command_line(node, spelling) if " " in text)
-        lines = [line for text in texts for words in commands(text, {}) for line in unwrapped(words, {})]
-        found = [_served([frozenset({word}) for word in words]) for words in lines]
+        found = [_served([frozenset({word}) for word in words]) for words in _lines(texts)]
     else:
         found = []
     return [name for names, _ in found for name in names], any(computed for _, computed in found)
 
 
+def _lines(texts: Sequence[str]) -> list[Sequence[str]]:
+    """The words of each command in texts for the shell."""
+    if not texts:
+        return []
+    from drift_gate.relevance.start.shell import commands
+    from drift_gate.relevance.start.wrappers import unwrapped
+
+    return [line for text in texts for words in commands(text, {}) for line in unwrapped(words, {})]
+
+
 def _served(words: Sequence[Texts]) -> tuple[list[str], bool]:
     """The same of the words of one command."""
+    from drift_gate.relevance.start.programs import PROGRAMS
+
     first = {posixpath.basename(text) for text in words[0]}
     program = next((PROGRAMS[name] for name in sorted(first) if name in PROGRAMS), None)
     if program is None:
@@ -156,6 +167,8 @@ def _shell(text: str) -> Iterator[list[Texts]]:
     """The words behind each interpreter that a text for the shell starts."""
     if "py" not in text:
         return
+    from drift_gate.relevance.start.shell import commands
+
     for words in commands(text, {}):
         at = next((index for index, word in enumerate(words) if _INTERPRETER.fullmatch(word)), None)
         if at is not None and (not at or words[at + 1 :]):  # alone behind another word it is a word

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
 #: In ``ImportFacts.bound``: any name may be bound here.
 ANY = "*"
+#: A text that may be a module's name, with an attribute behind a colon.
+MODULE_NAME = re.compile(r"\.*[^\W\d]\w*(?:\.[^\W\d]\w*)*(?::[\w.]+)?")
 
 
 class Import(NamedTuple):

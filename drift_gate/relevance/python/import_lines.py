@@ -5,12 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from drift_gate.relevance.python.import_facts import ANY, Import, ImportFacts
+from drift_gate.relevance.python.import_facts import ANY, MODULE_NAME, Import, ImportFacts
 from drift_gate.relevance.python.literals import texts_of, without_comments
 from drift_gate.relevance.python.spelling import UNKNOWN
 
-#: A text that may be a module's name, with an attribute behind a colon.
-MODULE_NAME = re.compile(r"\.*[^\W\d]\w*(?:\.[^\W\d]\w*)*(?::[\w.]+)?")
 #: A line that looks like an import, also behind a semicolon or a colon.
 _IMPORT_LINE = re.compile(
     r"(?:^|[;:])[ \t]*(?:from(?P<module>[. \t][.\w \t]*)\bimport\b[ \t]*"

@@ -12,9 +12,7 @@ from dataclasses import replace
 
 from drift_gate.relevance.python.import_calls import Calls
 from drift_gate.relevance.python.import_facts import ImportFacts
-from drift_gate.relevance.python.import_lines import guessed
 from drift_gate.relevance.python.syntax import parsed
-from drift_gate.relevance.python.syntax_pieces import pieces
 
 _PROGRAM = re.compile(rb"#![^\n]*python")
 #: ``inspect``'s functions that give a module's own text, and what is in their names: words are found five
@@ -36,9 +34,11 @@ def _imports_of(source: bytes) -> ImportFacts:
     tree = parsed(source)
     if tree is not None:
         return _followed(tree, source)
+    from drift_gate.relevance.python.syntax_pieces import pieces  # as import_lines, for the few that need it
+
     tree, rest = pieces(source)
     facts = _followed(tree, source)
-    return facts if rest is None else facts.beside(guessed(rest))
+    return facts if rest is None else facts.beside(_guessed(rest))
 
 
 def _followed(tree: ast.Module, source: bytes) -> ImportFacts:
@@ -46,5 +46,11 @@ def _followed(tree: ast.Module, source: bytes) -> ImportFacts:
     try:
         calls.read()
     except RecursionError:  # an expression that the parser could nest and we cannot
-        return guessed(source.decode("utf-8", "replace"))
+        return _guessed(source.decode("utf-8", "replace"))
     return calls.facts()
+
+
+def _guessed(text: str) -> ImportFacts:
+    from drift_gate.relevance.python.import_lines import guessed
+
+    return guessed(text)
