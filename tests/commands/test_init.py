@@ -143,6 +143,26 @@ class TestLayouts:
         assert by_name(found)["predictor"].counted.entries == ("/app/predictor/__main__.py",)
         assert set(stranger.declared(found).services) == {"predictor", "acme-grader"}
 
+    def test_a_start_command_says_where_the_image_is_built_from(self, stranger: Stranger) -> None:
+        """``COPY .`` lacks nothing wherever it is built; what is started is there from one place alone."""
+        stranger.holds(
+            {
+                "apps/billing/Dockerfile": PYTHON + "COPY . .\nCMD python -m apps.billing\n",
+                "apps/billing/__main__.py": "import apps.money\n",
+                "apps/money.py": "",
+                "apps/mail/Dockerfile": PYTHON + "COPY . .\nCMD python mail.py\n",
+                "apps/mail/mail.py": "",
+            }
+        )
+        for name in ("billing", "mail"):
+            stranger.cloud.deploy(name, image=f"{IMAGES}/{name}:1")
+        services = by_name(stranger.proposal())
+        assert {name: one.rules.context for name, one in services.items()} == {
+            "billing": ".",
+            "mail": "apps/mail",
+        }
+        assert services["billing"].counted.entries == ("/app/apps/billing/__main__.py",)
+
     def test_two_services_of_one_image(self, stranger: Stranger) -> None:
         """A build in the repository says from which Dockerfile the image is that both of them run."""
         commit = stranger.holds(

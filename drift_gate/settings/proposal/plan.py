@@ -77,6 +77,11 @@ class Proposal:
 
 
 def chosen(match: Match, ways: Sequence[Rules], counts: Sequence[Counted]) -> Service:
-    """Of the ``ways`` to declare it the one that lacks least; the first of several that lack as little."""
-    best = min(range(len(ways)), key=lambda number: (counts[number].missing, number))
+    """Of the ``ways`` to declare it the one that lacks least; the first of several that lack as little.
+
+    One in which what it starts is found lacks less than one in which it is not.
+    """
+    best = min(
+        range(len(ways)), key=lambda number: (counts[number].missing, bool(counts[number].doubt), number)
+    )
     return Service(match, ways[best], counts[best])
