@@ -80,9 +80,10 @@ def _commit(service: Service) -> Iterator[Text]:
 
 def left(proposal: Proposal, file: str) -> Iterator[str]:
     """What only a person can do, one sentence each, with the line to paste behind a line break."""
-    for name, told in (("project", proposal.project), ("region", proposal.region)):
-        if told is None:
-            yield f"say the {name}: in {file}, or with\ndeployment-drift init --{name} …"
+    places = (("project", proposal.project), ("region", proposal.region))
+    if missing := [name for name, told in places if told is None]:
+        anew = f"rm {file} && deployment-drift init {' '.join(f'--{name} …' for name in missing)}"
+        yield f"say the {' and the '.join(missing)}: in {file}, or with\n{anew}"
     yield from _access(proposal)
     here = proposal.services
     if guessed := [each.match.name for each in here if each.match.guess]:

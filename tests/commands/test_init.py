@@ -316,7 +316,10 @@ class TestWhatIsMissing:
         assert run(stranger, CLOUDSDK_CORE_PROJECT=None, CLOUDSDK_RUN_REGION=None) == 0
         shown = capsys.readouterr().out
         assert "acme  (a guess)" in shown
-        assert "say the project" in shown
+        assert "say the project and the region: in drift.toml, or with" in shown
+        assert "rm drift.toml && deployment-drift init --project … --region …\n" in shown, (
+            "it overwrites none"
+        )
         text = (stranger.folder / "drift.toml").read_text()
         assert '# project = "…"' in text
         assert '# region = "…"' in text
