@@ -34,6 +34,7 @@ def connect(
     with FileLock(path.with_name(f"{path.name}.lock"), timeout=busy_s):
         if not _claim(path):
             return _open(path, prepare, busy_s)
+        _clear_beside(path)
         try:
             return _open(path, prepare, busy_s, new=True)
         except sqlite3.OperationalError as error:
@@ -98,6 +99,14 @@ def _open(
 def _throw_away(path: Path) -> None:
     """A new file, and what SQLite laid beside it: a ``-wal`` that is left makes the next one fail too."""
     path.unlink()
+    _clear_beside(path)
+
+
+def _clear_beside(path: Path) -> None:
+    """What another file of that name has left, which a new one must not take for its own.
+
+    Where one was moved away that is open somewhere, WAL could not be used any more.
+    """
     for beside in (path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
         if beside.is_file():
-            beside.unlink()
+            beside.unlink(missing_ok=True)  # whoever had it open may be faster

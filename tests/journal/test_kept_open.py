@@ -251,9 +251,14 @@ one(2)
 other(3)
 os.link(path, moved)
 path.with_name("copy").rename(path) if copy else path.unlink()
+if not copy:  # somebody who keeps nothing open makes the new file
+    SqliteJournal(path).record([entry(8)])
+    connection = sqlite3.connect(path)
+    assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    connection.close()
 for number, write in enumerate([one, other, one, other], 4):
     write(number)
-there = [0, 1] * copy + [4, 5, 6, 7]
+there = [0, 1, 4, 5, 6, 7] if copy else [4, 5, 6, 7, 8]
 assert rows(path) == there, rows(path)
 one(255)
 other(255)
