@@ -12,12 +12,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from benchmarks.measuring import Row, in_turn, wall
+from benchmarks.measuring import Row, in_turn, peak_of, wall
 from benchmarks.worlds import world
 from drift_gate.testing import HistoryBuilder
 from drift_gate.wiring import answers
@@ -26,6 +27,8 @@ ROOT = Path(__file__).parents[1]
 #: The last commit before issue 12.
 BEFORE = "19ce3c4f34d6ff275d37d9f33533628cf9e17bd7"
 ROUNDS = 7
+#: Seconds between two looks at what the processes of a check hold.
+SAMPLE_S = 0.01
 ENTRY = "predictions/coordinator/cli.py"
 DOCKERFILE = """\
 FROM python:3.12-slim
@@ -59,9 +62,6 @@ pool().ready(Deadline(60))
 started = time.perf_counter()
 [verdict] = checks.check([sys.argv[2]], settings=settings, record=False).services
 print(time.perf_counter() - started)
-[reader] = "".join(file.read_text() for file in Path("/proc/self/task").glob("*/children")).split()
-held = Path("/proc", reader, "status").read_text()
-print(int(held.split("VmHWM:")[1].split()[0]) / 1024)
 if verdict.report.commits_behind != 1:
     raise RuntimeError(f"not what was to be measured: {verdict}")
 """
@@ -89,7 +89,7 @@ def rows() -> list[Row]:
             if missed := _reached(_graph(tree), ENTRY) - counts.because.keys():
                 raise RuntimeError(f"ruff reaches what the check does not: {sorted(missed)}")
             timed = in_turn(_subjects(before, history.path, tree), ROUNDS)
-            held = [_check(build, history.path, CLOSURE)[1] for build in (ROOT, before)]
+            held = [_held(build, history.path) for build in (ROOT, before)]
         finally:
             _git("worktree", "remove", "--force", str(before))
     return _with_remarks(timed, files, held)
@@ -104,26 +104,42 @@ def _files(before: Path) -> dict[str, str]:
 def _subjects(before: Path, repository: Path, tree: Path) -> dict[str, Callable[[], float]]:
     return {
         "`ruff analyze graph` on the tree checked out": wall(partial(_graph, tree)),
-        "`paths` alone": lambda: _check(ROOT, repository, PATHS)[0],
-        "closure": lambda: _check(ROOT, repository, CLOSURE)[0],
-        "closure, before": lambda: _check(before, repository, CLOSURE)[0],
+        "`paths` alone": lambda: _check(ROOT, repository, PATHS),
+        "closure": lambda: _check(ROOT, repository, CLOSURE),
+        "closure, before": lambda: _check(before, repository, CLOSURE),
     }
 
 
-def _check(build: Path, repository: Path, service: str) -> tuple[float, float]:
-    """A check in a new process of ``build``: its seconds, and the most that its reader holds, in MiB."""
+def _check(build: Path, repository: Path, service: str) -> float:
+    """The seconds of a check in a new process of ``build``."""
+    with _started(build, repository, service) as process:
+        told, _ = process.communicate()
+    if process.returncode:
+        raise RuntimeError(f"the check of {service} by {build} ended with {process.returncode}")
+    return float(told)
+
+
+def _held(build: Path, repository: Path) -> float:
+    """The most that all processes of such a check hold at a time, in MiB."""
+    with _started(build, repository, CLOSURE) as process, peak_of(process.pid, SAMPLE_S) as peak:
+        process.communicate()
+    return peak[0] / 2**20
+
+
+@contextmanager
+def _started(build: Path, repository: Path, service: str) -> Iterator[subprocess.Popen[str]]:
     shutil.rmtree(repository / ".git" / "drift-gate", ignore_errors=True)
-    with tempfile.TemporaryDirectory() as cache:
-        done = subprocess.run(
+    with (
+        tempfile.TemporaryDirectory() as cache,
+        subprocess.Popen(
             [sys.executable, "-c", _CHECK, str(repository), service, TOML, cache],
             cwd=build,
             env={**os.environ, "PYTHONPATH": str(build)},
-            capture_output=True,
-            check=True,
+            stdout=subprocess.PIPE,
             text=True,
-        )
-    seconds, held = map(float, done.stdout.split())
-    return seconds, held
+        ) as process,
+    ):
+        yield process
 
 
 def _graph(tree: Path) -> Mapping[str, list[str]]:
@@ -146,7 +162,7 @@ def _with_remarks(timed: dict[str, Row], files: Mapping[str, str], held: Sequenc
     ruff, _, closure, before = (row.median_ms for row in timed.values())
     size = sum(map(len, files.values())) / 1e6
     ratios = f"{closure / before:.2f} times before; {closure / ruff:.1f} times ruff"
-    memory = f"the reader holds {held[0]:.0f} MiB at most, before {held[1]:.0f}"
+    memory = f"all its processes hold {held[0]:.0f} MiB at most, before {held[1]:.0f}"
     remark = f"{ratios}; {len(files) - 1} modules, {size:.1f} MB; {memory}"
     timed["closure"] = replace(timed["closure"], remark=remark)
     return list(timed.values())

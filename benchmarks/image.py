@@ -1,4 +1,4 @@
-"""What a check of an image costs with nothing known of its modules, with one end changed, with all known."""
+"""What a check of an image costs where the disk alone knows it, with one end changed, and with all known."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ dockerfile = "Dockerfile"
 [services.{PATHS}]
 paths = ["/app/", "/Dockerfile"]
 """
-COLD, CHANGED, WARM = STATES = ("nothing is known", "one end changed", "both ends are known")
+COLD, CHANGED, WARM = STATES = ("known on disk", "one end changed", "both ends are known")
 
 
 def rows() -> list[Row]:
@@ -113,11 +113,11 @@ def _name(service: str, state: str) -> str:
 
 
 def _with_remarks(timed: dict[str, Row], size: str) -> list[Row]:
-    """The closure's rows as ratios to ``paths`` alone, and to the closure that knew nothing."""
+    """The closure's rows as ratios to ``paths`` alone, and to the closure that knew the disk alone."""
     cold = timed[_name(CLOSURE, COLD)]
     for state in STATES:
         row, alone = timed[_name(CLOSURE, state)], timed[_name(PATHS, state)]
         remark = f"{row.median_ms / alone.median_ms:.2f} times `paths` alone"
-        told = size if state == COLD else f"{row.median_ms / cold.median_ms:.2f} times knowing nothing"
+        told = size if state == COLD else f"{row.median_ms / cold.median_ms:.2f} times what is known on disk"
         timed[row.subject] = replace(row, remark=f"{remark}; {told}")
     return list(timed.values())

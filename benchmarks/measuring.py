@@ -12,10 +12,14 @@ import resource
 import statistics
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,42 @@ def peak_mib() -> float:
     """
     status = Path("/proc/self/status").read_text(encoding="ascii")
     return int(status.split("VmHWM:")[1].split()[0]) / 1024
+
+
+@contextmanager
+def peak_of(pid: int, every_s: float) -> Iterator[list[int]]:
+    """The most bytes that ``pid`` and all that it started held at a time; what they share counts once.
+
+    Looked at every so many seconds until the block ends; the list has the one number.
+    """
+    peak, over = [0], threading.Event()
+
+    def sample() -> None:
+        while not over.wait(every_s):
+            peak[0] = max(peak[0], sum(map(_pss, _family(pid))))
+
+    thread = threading.Thread(target=sample)
+    thread.start()
+    try:
+        yield peak
+    finally:
+        over.set()
+        thread.join()
+
+
+def _family(pid: int) -> list[psutil.Process]:
+    try:
+        first = psutil.Process(pid)
+        return [first, *first.children(recursive=True)]
+    except psutil.Error:  # it has ended
+        return []
+
+
+def _pss(process: psutil.Process) -> int:
+    try:
+        return int(process.memory_full_info().pss)
+    except psutil.Error:
+        return 0
 
 
 def machine() -> str:

@@ -5,20 +5,16 @@ from __future__ import annotations
 import logging
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
-
-import psutil
 
 from benchmarks.batches import emulator
 from benchmarks.history import drafts
-from benchmarks.measuring import Row, in_turn
+from benchmarks.measuring import Row, in_turn, peak_of
 from benchmarks.worlds import PATHS, world
 from drift_gate.testing import FakeCloudRun, HistoryBuilder
 from drift_gate.wiring import checks, monitors
@@ -107,7 +103,10 @@ def cold_rows() -> list[Row]:
                 "TMPDIR": str(memory),
             }
             started = time.perf_counter()
-            with cloud_function.function(upload, environ) as instance, _peak(instance.process.pid) as peak:
+            with (
+                cloud_function.function(upload, environ) as instance,
+                peak_of(instance.process.pid, SAMPLE_S) as peak,
+            ):
                 told = [("listens", time.perf_counter() - started)]
                 for name in ("its first verdicts", "a second look"):
                     began = time.perf_counter()
@@ -120,36 +119,6 @@ def cold_rows() -> list[Row]:
             for name, seconds in told:
                 taken.setdefault(name, []).append(seconds * 1000)
     return [Row(name, sorted(each)[len(each) // 2], (min(each), max(each))) for name, each in taken.items()]
-
-
-@contextmanager
-def _peak(pid: int) -> Iterator[list[int]]:
-    """The most bytes that ``pid`` and all that it started held at a time; what they share counts once."""
-    peak, over = [0], threading.Event()
-
-    def sample() -> None:
-        while not over.wait(SAMPLE_S):
-            peak[0] = max(peak[0], sum(map(_pss, _family(pid))))
-
-    thread = threading.Thread(target=sample)
-    thread.start()
-    try:
-        yield peak
-    finally:
-        over.set()
-        thread.join()
-
-
-def _family(pid: int) -> list[Any]:
-    first = psutil.Process(pid)
-    return [first, *first.children(recursive=True)]
-
-
-def _pss(process: Any) -> int:
-    try:
-        return int(process.memory_full_info().pss)
-    except psutil.Error:  # it has ended
-        return 0
 
 
 def _size(folder: Path) -> int:
