@@ -5,7 +5,6 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Mapping
-from functools import cached_property
 from string import Formatter
 from typing import Annotated, Literal
 
@@ -284,7 +283,7 @@ class ServiceSettings(Defaults, PolicyKeys, DeployKeys, defer_build=False):
         """Whether the history comes from a mirror: of an address, or where it is asked for."""
         return self.history == "mirror" or (self.history == "auto" and is_address(self.repository))
 
-    @cached_property
+    @property
     def rules(self) -> Rules:
         """What this service declares about its relevant paths; ``Settings.rules`` adds other services."""
         return Rules(
@@ -302,7 +301,7 @@ class ServiceSettings(Defaults, PolicyKeys, DeployKeys, defer_build=False):
             import_roots=self.import_roots,
         )
 
-    @cached_property
+    @property
     def policy(self) -> Policy:
         """The policy of this service."""
         return Policy(**{key: self[key] for key in PolicyKeys.model_fields})

@@ -444,3 +444,11 @@ class TestWhereTheJournalIs:
         told = mistake(tmp_path, MINIMAL + f'[journal]\nstore = "{store}"\n')
         assert "store" in told
         assert "firestore://PROJECT/DATABASE" in told
+
+
+def test_a_copy_has_a_policy_and_rules_of_its_own() -> None:
+    """Whatever was asked of the service before it was copied."""
+    service = ServiceSettings(live="ledger", max_commits_behind=3, paths=("/a/",))
+    assert (service.policy.max_commits_behind, service.rules.paths) == (3, ("/a/",))
+    copied = service.model_copy(update={"max_commits_behind": 0, "paths": ("/b/",)})
+    assert (copied.policy.max_commits_behind, copied.rules.paths) == (0, ("/b/",))
