@@ -15,17 +15,15 @@ import logging
 import os
 import pickle
 import selectors
-import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
-from pathlib import Path
 from typing import Any, TypeVar
 
 from drift_gate.errors import SourceError
-from drift_gate.runtime import background, forked, interpreter
+from drift_gate.runtime import background, family, forked, interpreter
 from drift_gate.runtime.deadline import Deadline
 
 T = TypeVar("T")
@@ -160,7 +158,7 @@ class Child:
         self.ended = True
         _running.discard(self)
         if self._process.poll() is None:
-            _kill(self._process.pid)
+            family.kill(self._process.pid)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(REAP_S)
 
@@ -376,24 +374,6 @@ def _boot(asked: int, answers: int) -> None:
 
 def _broken(why: str) -> SourceError:
     return SourceError(f"{_WHAT} takes a process of its own, and {why}", "gate-error", True)
-
-
-def _kill(leader: int) -> None:
-    """Kills a child and the children that it has: each git leads a group of its own.
-
-    Stopped first, so that none is added meanwhile. Without ``/proc`` they end by their pipes.
-    """
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.kill(leader, signal.SIGSTOP)
-    groups = [leader]
-    for file in Path("/proc", str(leader), "task").glob("*/children"):
-        with contextlib.suppress(OSError):
-            groups += map(int, file.read_text().split())
-    for group in groups:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(group, signal.SIGKILL)
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.kill(leader, signal.SIGKILL)  # one that was forked just now leads no group yet
 
 
 @background.at_end
